@@ -1,0 +1,37 @@
+"""What is measured: one case, in plain values that a row of a table names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.problem import Problem
+
+Size = tuple[int, int, int, int]
+CASE_COLUMNS = ("style", "device", "dtype", "precision", "threads", "n", "d_in", "hidden", "d_out")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One thing to measure, in plain values so that a row of a table names it."""
+
+    style: str
+    device: str
+    problem: Problem
+    threads: int = 1
+    precision: str = "ieee"
+    framework: str = ""
+    oracle: str = "sgd"
+    program: bool = False  # also measure the scopes `loop` and `program`
+
+    @property
+    def key(self) -> tuple[str | int, ...]:
+        """The values of CASE_COLUMNS: what tells this case from every other."""
+        return (self.style, self.device, self.problem.dtype, self.precision, self.threads, *self.problem.size)
+
+    @property
+    def label(self) -> str:
+        """For people: `torch_nn cpu float32 2 threads 64x1000x100x10`."""
+        threads = f" {self.threads} thread{'s' if self.threads > 1 else ''}" if self.device == "cpu" else ""
+        precision = f" {self.precision}" if self.precision != "ieee" else ""
+        size = "x".join(map(str, self.problem.size))
+        return f"{self.style} {self.device} {self.problem.dtype}{precision}{threads} {size}"

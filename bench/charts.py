@@ -1,0 +1,3 @@
+"""Tables to matplotlib Figures; saves nothing."""
+
+from __future__ import annotations

@@ -1,0 +1,58 @@
+"""`fiftyx` and `python -m bench`: the commands, and what becomes of errors."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import Any
+
+import typer
+
+from bench.commands.chart import chart
+from bench.commands.common import DONE, INTERRUPTED, USAGE
+from bench.commands.list import list_all
+from bench.commands.run import run
+from bench.errors import UsageError
+from implementations import StyleError
+
+app = typer.Typer(
+    name="fiftyx",
+    help="Is it really 50x on a GPU? One training loop, measured under every style and device.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command("list")(list_all)
+app.command("run")(run)
+app.command("chart")(chart)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; the exit code. Whatever was asked wrongly is one line on stderr and exit code 2."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        code = app(args=arguments, prog_name="fiftyx", standalone_mode=False)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except (UsageError, StyleError) as error:
+        return _refuse(str(error))
+    except Exception as error:
+        if hasattr(error, "format_message"):  # a complaint of the command line itself
+            return _refuse(error.format_message())
+        raise
+    return int(code or DONE)
+
+
+def entry() -> None:
+    """`fiftyx` on the command line."""
+    sys.exit(main())
+
+
+def _refuse(message: str) -> int:
+    print(f"fiftyx: {' '.join(message.split())}", file=sys.stderr)
+    return USAGE
+
+
+def _interrupt(_number: int, _frame: Any) -> None:
+    raise KeyboardInterrupt

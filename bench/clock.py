@@ -1,0 +1,198 @@
+"""The only timing loops: one host clock for every device, which waits for the device before each reading."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import ceil
+from time import perf_counter_ns
+from typing import Any
+
+from bench.device import Device
+
+Loop = Generator[Any, None, Any]
+Now = Callable[[], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How long each phase lasts: iterations, and seconds on the host's clock.
+
+    `limit_s` caps the latency phase and the throughput phase, each; `floor_iterations` are run whatever
+    the cap. `settle_iterations` start the timed loop before its first sample.
+    """
+
+    warmup_iterations: int = 100
+    warmup_s: float = 0.3
+    accelerator_warmup_s: float = 1.0
+    warmup_limit_s: float = 3.0
+    warmup_floor: int = 3
+    settle_iterations: int = 10
+    latency_iterations: int = 50
+    latency_s: float = 0.2
+    latency_most: int = 500
+    batch_iterations: int = 50
+    batch_s: float = 0.05
+    batches: int = 3  # the median of three: one burst of a neighbour cannot move it
+    limit_s: float = 10.0
+    floor_iterations: int = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Iterations of each phase of the timed loop, fixed before it starts so that time cannot choose n."""
+
+    settle: int
+    latency: int
+    batch: int
+    batches: int = 1
+
+    @property
+    def steps(self) -> int:
+        """All iterations of the timed loop."""
+        return self.settle + self.latency + self.batch * self.batches
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Nanoseconds and loss of each iteration, in order; the device was idle at both ends of each."""
+
+    elapsed_ns: list[int]
+    losses: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Nanoseconds of `iterations` in a row with one wait at each end; event time in us where the device has it."""
+
+    elapsed_ns: int
+    iterations: int
+    event_us: float | None
+
+    @property
+    def mean_us(self) -> float:
+        """Mean host time of an iteration, in us: the throughput's inverse."""
+        return self.elapsed_ns / self.iterations / 1e3
+
+
+def plan_counts(rule: Rule, iteration_ns: float) -> Counts:
+    """How many iterations to time when one takes about `iteration_ns`, from the warm-up."""
+    each_s = max(iteration_ns, 1.0) / 1e9
+    latency = max(rule.latency_iterations, ceil(rule.latency_s / each_s))
+    batch = _cap(rule, max(rule.batch_iterations, ceil(rule.batch_s / each_s)), each_s)
+    return Counts(
+        settle=max(1, min(rule.settle_iterations, int(rule.limit_s / each_s / 5))),
+        latency=_cap(rule, min(latency, rule.latency_most), each_s),
+        batch=batch,
+        batches=rule.batches if rule.batches * batch * each_s <= rule.limit_s / 2 else 1,
+    )
+
+
+def _cap(rule: Rule, iterations: int, each_s: float) -> int:
+    return max(rule.floor_iterations, min(iterations, int(rule.limit_s / each_s)))
+
+
+def warm_up(loop: Loop, device: Device, rule: Rule, now: Now = perf_counter_ns) -> Latency:
+    """Run `loop` until `rule` calls it warm, each iteration timed; the first is the cold call.
+
+    Until there were `warmup_iterations` and `warmup_s` (`accelerator_warmup_s` on a device that is waited
+    for), or `warmup_limit_s` with `warmup_floor` iterations. The cold call counts towards neither.
+    """
+    enough_s = rule.warmup_s if device.synchronize is None else rule.accelerator_warmup_s
+    first = time_latency(loop, device, 1, now)
+    elapsed, losses = first.elapsed_ns, first.losses
+    start = now()
+    for done in range(1, 10**9):
+        one = time_latency(loop, device, 1, now)
+        elapsed += one.elapsed_ns
+        losses += one.losses
+        spent_s = (now() - start) / 1e9
+        if done >= rule.warmup_iterations and spent_s >= enough_s:
+            break
+        if done >= rule.warmup_floor and spent_s >= rule.warmup_limit_s:
+            break
+    return Latency(elapsed, losses)
+
+
+def time_latency(loop: Loop, device: Device, iterations: int, now: Now = perf_counter_ns) -> Latency:
+    """Time each of `iterations` alone: wait, clock, one iteration, its loss read on the host, wait, clock."""
+    read, wait = device.read, device.synchronize
+    elapsed, losses = [0] * iterations, [0.0] * iterations
+    if wait is None:
+        for i in range(iterations):
+            start = now()
+            loss = read(next(loop))
+            elapsed[i] = now() - start
+            losses[i] = loss
+        return Latency(elapsed, losses)
+    for i in range(iterations):
+        wait()
+        start = now()
+        loss = read(next(loop))
+        wait()
+        elapsed[i] = now() - start
+        losses[i] = loss
+    return Latency(elapsed, losses)
+
+
+def time_batch(loop: Loop, device: Device, iterations: int, now: Now = perf_counter_ns) -> tuple[Batch, Any]:
+    """Time `iterations` in a row, no loss read; and the last loss as the style yielded it."""
+    wait = device.synchronize or _nothing
+    stop = None
+    wait()
+    start = now()
+    if device.stopwatch is not None:
+        stop = device.stopwatch()
+    for _ in range(iterations):
+        loss = next(loop)
+    event_us = stop() / iterations if stop is not None else None
+    wait()
+    elapsed_ns = now() - start
+    return Batch(elapsed_ns, iterations, event_us), loss
+
+
+def finish(loop: Loop) -> Any:
+    """What the loop returns once its steps are used up. Raises ValueError when it yields more than its steps."""
+    try:
+        next(loop)
+    except StopIteration as end:
+        return end.value
+    loop.close()
+    raise ValueError("yielded more losses than it was given steps")
+
+
+def time_call(call: Callable[[], Any], device: Device, now: Now = perf_counter_ns) -> tuple[float, Any]:
+    """Seconds that one call takes, with a wait at each end, and its result."""
+    wait = device.synchronize or _nothing
+    wait()
+    start = now()
+    result = call()
+    wait()
+    return (now() - start) / 1e9, result
+
+
+def synchronize_floor_us(device: Device, rounds: int = 200, now: Now = perf_counter_ns) -> float | None:
+    """Median us of waiting for a device that has nothing to do; None where nothing is waited for."""
+    if device.synchronize is None:
+        return None
+    samples = sorted(time_call(_nothing, device, now)[0] for _ in range(rounds))
+    return samples[rounds // 2] * 1e6
+
+
+@contextmanager
+def without_gc() -> Iterator[None]:
+    """No garbage collection inside: it would land in somebody's sample."""
+    was_on = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _nothing() -> None:
+    return None

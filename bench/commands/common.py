@@ -1,0 +1,22 @@
+"""What every command needs: exit codes and a console."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+DONE, NO, USAGE, OPEN, INTERRUPTED = 0, 1, 2, 3, 130
+"""Exit codes: done; the answer is no; bad usage or input; undecided or untested; Ctrl-C."""
+
+PIPE_WIDTH = 200  # a pipe or a file has no edge to wrap at
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Where results go, or with `stderr` progress and warnings."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(file=stream, width=None if stream.isatty() else PIPE_WIDTH, highlight=False)

@@ -1,0 +1,101 @@
+"""The command `run`: measures, prints the table, draws the charts."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.commands.common import DONE, INTERRUPTED, NO, console
+from bench.errors import UsageError
+from bench.plan import PRESETS
+from bench.request import Request
+
+if TYPE_CHECKING:
+    from bench.session import Session
+
+
+def run(
+    preset: Annotated[str | None, typer.Option(help="quick, tutorial, sweep, claim or gpu  [default: quick]")] = None,
+    style: Annotated[list[str] | None, typer.Option(help="only this style (repeatable, as all below)")] = None,
+    device: Annotated[list[str] | None, typer.Option(help="cpu, cuda, cuda:1, mps, xpu")] = None,
+    size: Annotated[list[str] | None, typer.Option(metavar="N,D_in,H,D_out", help="such as 64,1000,100,10")] = None,
+    dtype: Annotated[list[str] | None, typer.Option(help="float32, float64, bfloat16")] = None,
+    threads: Annotated[list[str] | None, typer.Option(help="1, all or a number")] = None,
+    precision: Annotated[list[str] | None, typer.Option(help="ieee or tf32 (float32 on cuda)")] = None,
+    style_file: Annotated[list[str] | None, typer.Option(help="measure the styles of this file too")] = None,
+    blocks: Annotated[int | None, typer.Option(help="processes a case: 3 for a look, 10 for an interval of 1%")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder to write  [default: results/run-<time>]")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="finish the run that --out holds")] = False,
+    timeout: Annotated[
+        float | None, typer.Option(help="seconds after which a process is given up  [default: 300]")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="of the data and of the order  [default: 0]")] = None,
+    keep_env: Annotated[
+        bool, typer.Option("--keep-env", help="keep variables that distort; every table says so")
+    ] = False,
+    charts: Annotated[bool | None, typer.Option("--charts/--no-charts", help="draw the charts afterwards")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the plan and its time, measure nothing")] = False,
+) -> int:
+    """Measure: every case in every block in a fresh process, into CSV."""
+    from bench.session import prepare
+
+    request = Request(
+        preset=preset,
+        styles=tuple(style or ()),
+        devices=tuple(device or ()),
+        sizes=tuple(size or ()),
+        dtypes=tuple(dtype or ()),
+        threads=tuple(threads or ()),
+        precisions=tuple(precision or ()),
+        style_files=tuple(style_file or ()),
+        blocks=blocks,
+        timeout_s=timeout,
+        seed=seed,
+        keep_env=keep_env,
+    )
+    if resume and out is None:
+        raise UsageError("--resume: say which run with --out DIR")
+    folder = out or Path("results") / time.strftime("run-%Y%m%d-%H%M%S")
+    session = prepare(request, folder, resume=resume)
+    if dry_run:
+        from bench.preview import print_plan
+
+        print_plan(console(), session)
+        return DONE
+    return _measure(session, charts)
+
+
+def _measure(session: Session, charts: bool | None) -> int:
+    from bench.preview import sentence
+    from bench.session import measure, progress_line, resume_command
+
+    errors = console(stderr=True)
+    errors.print(sentence(session))
+    try:
+        with progress_line(session, errors) as told:
+            for _measurement in measure(session, told=told):
+                pass
+    except KeyboardInterrupt:
+        print(f"interrupted; what was measured is kept. Continue with: {resume_command(session)}", file=sys.stderr)
+        return INTERRUPTED
+    return _sum_up(session, charts)
+
+
+def _sum_up(session: Session, charts: bool | None) -> int:
+    from bench.report import print_run
+    from bench.speedup import speedups
+    from bench.table import read_run
+
+    run = read_run(session.folder)
+    print_run(console(), run, speedups(run.measurements))
+    if PRESETS[session.plan.preset].charts if charts is None else charts:
+        from bench.drawing import draw
+
+        for path in draw(session.folder):
+            print(path)
+    print(f"\ntables: {session.folder}/   draw again: fiftyx chart {session.folder}   other questions: fiftyx list")
+    return NO if run.measurements["status"].isin(["wrong", "failed", "crashed"]).any() else DONE

@@ -1,0 +1,85 @@
+"""What the system counted while a process was timed, and how many threads its libraries run."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from time import perf_counter, process_time
+
+from bench.case import Case
+
+PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """A reading, or a difference of two: seconds, and counts that are None where the system has none."""
+
+    wall_s: float
+    cpu_s: float
+    minor_faults: int | None
+    involuntary_switches: int | None
+    peak_rss_bytes: int | None
+
+    @classmethod
+    def read(cls) -> Counters:
+        """This process now."""
+        try:
+            import resource
+        except ImportError:  # Windows
+            return cls(perf_counter(), process_time(), None, None, None)
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        unit = 1 if sys.platform == "darwin" else 1024
+        return cls(perf_counter(), process_time(), usage.ru_minflt, usage.ru_nivcsw, usage.ru_maxrss * unit)
+
+    def __sub__(self, before: Counters) -> Counters:
+        return Counters(
+            self.wall_s - before.wall_s,
+            self.cpu_s - before.cpu_s,
+            _difference(self.minor_faults, before.minor_faults),
+            _difference(self.involuntary_switches, before.involuntary_switches),
+            self.peak_rss_bytes,
+        )
+
+    @property
+    def cpu_utilisation(self) -> float | None:
+        """CPU seconds per wall second; None where the span is too short for the system's resolution."""
+        return self.cpu_s / self.wall_s if self.wall_s > 0.01 else None
+
+    def per_iteration_faults(self, iterations: int) -> float | None:
+        """Minor page faults an iteration."""
+        return None if self.minor_faults is None else self.minor_faults / iterations
+
+
+def _difference(after: int | None, before: int | None) -> int | None:
+    return None if after is None or before is None else after - before
+
+
+def threads_in_use(case: Case) -> str:
+    """The BLAS and OpenMP libraries loaded here, as text. Raises RuntimeError when one runs more threads than asked."""
+    from threadpoolctl import threadpool_info
+
+    pools = threadpool_info()
+    for pool in pools:
+        if pool["num_threads"] != case.threads and case.device == "cpu":
+            raise RuntimeError(f"{pool['internal_api']} runs {pool['num_threads']} threads, asked for {case.threads}")
+    torch = sys.modules.get("torch")
+    if torch is not None and case.device == "cpu" and torch.get_num_threads() != case.threads:
+        raise RuntimeError(f"torch runs {torch.get_num_threads()} threads, asked for {case.threads}")
+    names = {
+        " ".join(filter(None, (pool["internal_api"], pool.get("version"), pool.get("architecture")))) for pool in pools
+    }
+    return "; ".join(sorted(names))
+
+
+def die_with_parent() -> None:
+    """Ask Linux to kill this process when its parent dies: an orphan would disturb the next run."""
+    if sys.platform != "linux":
+        return
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)

@@ -1,0 +1,209 @@
+"""Blocks, shuffled order, one fresh process at a time, and taking up a run that was cut off."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.case import Case
+from bench.clock import Rule
+from bench.environment import worker_environment
+from bench.measurement import Measurement
+from bench.plan import Skip
+from bench.worker import Job
+from implementations import Implementation
+
+ROOT = Path(__file__).resolve().parent.parent
+
+Launch = Callable[[Job], dict[str, Any]]
+Key = tuple[int, tuple[str | int, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that decides what a run does, so that a second start does the same."""
+
+    preset: str
+    cases: tuple[Case, ...]
+    case_blocks: tuple[int, ...]
+    skips: tuple[Skip, ...]
+    blocks: int
+    seed: int
+    rule: Rule
+    timeout_s: float
+    budget_s: float | None
+    keep_env: bool
+    styles: Mapping[str, Implementation]
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A case's turn in a block; `order` counts the turns of the whole run from 0."""
+
+    block: int
+    order: int
+    case: Case
+
+    @property
+    def key(self) -> Key:
+        """What a finished row is recognised by."""
+        return self.block, self.case.key
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is: `done` of `total` turns, the turn that starts now."""
+
+    done: int
+    total: int
+    slot: Slot
+
+
+def schedule(plan: Plan) -> list[Slot]:
+    """Every turn of the run in order: blocks one after another, the cases of each shuffled by the plan's seed."""
+    shuffle = random.Random(plan.seed)
+    turns: list[tuple[int, Case]] = []
+    for block in range(plan.blocks):
+        cases = [case for case, count in zip(plan.cases, plan.case_blocks, strict=True) if block < count]
+        shuffle.shuffle(cases)
+        turns += [(block, case) for case in cases]
+    return [Slot(block, order, case) for order, (block, case) in enumerate(turns)]
+
+
+def run(
+    plan: Plan,
+    launch: Launch,
+    *,
+    done: Collection[Key] = (),
+    starting: Callable[[Progress], None] = lambda _progress: None,
+    now: Callable[[], float] = time.monotonic,
+) -> Iterator[Measurement]:
+    """Measure every turn that is not `done`, one process after another; yields each as it is found.
+
+    Cases that cannot run here come first, as `skipped`. A noisy measurement is taken again at once, at most
+    half as many times for a case as it has blocks. Stops before a block that `plan.budget_s` has no time for.
+    """
+    for skip in plan.skips:
+        if (0, skip.case.key) not in done:
+            yield Measurement(skip.case, 0, -1, "skipped", skip.reason)
+    turns = schedule(plan)
+    start, block_start, longest = now(), now(), 0.0
+    spare = Counter({case.key: count // 2 for case, count in zip(plan.cases, plan.case_blocks, strict=True)})
+    for index, slot in enumerate(turns):
+        if index and slot.block != turns[index - 1].block:
+            longest, block_start = max(longest, now() - block_start), now()
+            if plan.budget_s is not None and now() - start + longest > plan.budget_s:
+                return
+        if slot.key in done:
+            continue
+        starting(Progress(index, len(turns), slot))
+        yield take_turn(plan, slot, launch, spare)
+
+
+def take_turn(plan: Plan, slot: Slot, launch: Launch, spare: Counter[tuple[str | int, ...]]) -> Measurement:
+    """One case in one block, again while it is noisy and `spare` tries are left for it."""
+    job = Job(slot.case, plan.styles[slot.case.style], plan.rule)
+    attempts = 1
+    found = launch(job)
+    while found.get("noisy") and spare[slot.case.key] > 0:
+        spare[slot.case.key] -= 1
+        attempts += 1
+        found = launch(job)
+    values = found.get("values", {})
+    return Measurement(
+        case=slot.case,
+        block=slot.block,
+        order=slot.order,
+        status=found["status"],
+        reason=found.get("reason", ""),
+        attempts=attempts,
+        noisy=bool(found.get("noisy", False)),
+        values=values,
+        first_us=found.get("first_us"),
+        warmup_us=found.get("warmup_us", ()),
+        timed_us=found.get("timed_us", ()),
+    )
+
+
+def process_launcher(plan: Plan) -> Launch:
+    """A launcher of real processes: a worker, and for cases that want it the whole program after it."""
+
+    def launch(job: Job) -> dict[str, Any]:
+        found = parse_answer(start_process("bench.worker", job, plan))
+        if found["status"] == "ok" and job.case.program:
+            program = start_process("bench.program", job, plan)
+            if program.status is None:
+                found["values"] |= {"loop_seconds": float(program.output), "program_seconds": program.seconds}
+            else:
+                found = {"status": program.status, "reason": f"as a whole program: {program.reason}"}
+        return found
+
+    return launch
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a process ended: its output, or the status that it means when it failed; wall seconds of all of it."""
+
+    output: str
+    seconds: float
+    status: str | None = None
+    reason: str = ""
+
+
+def start_process(module: str, job: Job, plan: Plan) -> Ended:
+    """Run `python -m module` on one job in a cleaned environment and sleep until it ends."""
+    environment = worker_environment(os.environ, job.case.threads, keep=plan.keep_env)
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    start = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", module],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        text=True,
+        errors="replace",
+        start_new_session=True,  # Ctrl-C is for this process, which then ends the child
+    )
+    try:
+        output, errors = process.communicate(job.dump(), timeout=plan.timeout_s)
+    except subprocess.TimeoutExpired:
+        return Ended("", plan.timeout_s, "timeout", f"took longer than {plan.timeout_s:g} s; see --timeout")
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    seconds = time.perf_counter() - start
+    if process.returncode != 0 or not output.strip():
+        return Ended(output, seconds, "crashed", _crash_reason(process.returncode, errors))
+    return Ended(output, seconds)
+
+
+def parse_answer(ended: Ended) -> dict[str, Any]:
+    """What the worker found, or the status and reason of how it ended instead."""
+    if ended.status is not None:
+        return {"status": ended.status, "reason": ended.reason}
+    answer: dict[str, Any] = json.loads(ended.output)
+    return answer
+
+
+def _crash_reason(returncode: int, errors: str) -> str:
+    last = " ".join((errors.strip().splitlines() or ["no message"])[-1].split())[:300]
+    if returncode >= 0:
+        return f"process ended with exit code {returncode}: {last}"
+    try:
+        name = signal.Signals(-returncode).name
+    except ValueError:
+        name = f"signal {-returncode}"
+    return f"process killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else f": {last}")

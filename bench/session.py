@@ -1,0 +1,200 @@
+"""A run from its folder's first file to its last: made or taken up, measured with progress, summed up."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from bench.case import CASE_COLUMNS
+from bench.errors import UsageError
+from bench.estimate import case_seconds
+from bench.machine import as_grid_machine, describe, probe_devices
+from bench.measurement import Measurement
+from bench.report import duration
+from bench.request import Request, check, dump_plan, load_plan, make_plan, same_plan
+from bench.runner import Key, Launch, Plan, Progress, process_launcher, run, schedule
+from bench.speedup import speedups
+from bench.table import MACHINE, MEASUREMENTS, Writer, read_machine, read_run, repair, write_machine, write_speedups
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A checked request on this machine: its plan, and what is known about where it runs."""
+
+    plan: Plan
+    folder: Path
+    run_id: str
+    machine: Mapping[str, Any]
+    probe: Mapping[str, Any]
+    resumed: bool
+
+    @property
+    def seconds(self) -> float:
+        """About how long all of it will take; a noisy machine up to half as long again."""
+        plan = self.plan
+        whole = sum(
+            count * case_seconds(case, plan.rule, self.probe)
+            for case, count in zip(plan.cases, plan.case_blocks, strict=True)
+        )
+        return min(whole, plan.budget_s) if plan.budget_s is not None else whole
+
+
+def prepare(request: Request, folder: Path, *, resume: bool = False) -> Session:
+    """Check everything that can be checked before a byte is written. Raises UsageError, StyleError, TableError."""
+    styles = check(request)
+    check_folder(folder, resume=resume)
+    probe = probe_devices()
+    machine = describe(probe, keep_env=request.keep_env)
+    taken_up = resume and folder.exists()
+    before = read_machine(folder) if taken_up else None
+    if before is not None and request == Request(style_files=request.style_files):
+        plan = load_plan(before["plan"], styles)
+    else:
+        plan = make_plan(request, styles, as_grid_machine(probe))
+    if before is not None:
+        check_same(folder, before, plan, machine)
+    elif not plan.cases:
+        reasons = "; ".join(dict.fromkeys(skip.reason for skip in plan.skips)) or "the options leave no case"
+        raise UsageError(f"nothing can be measured here: {reasons}")
+    run_id = before["run_id"] if before is not None else uuid.uuid4().hex[:8]
+    if before is None:
+        machine = {
+            "run_id": run_id,
+            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            **machine,
+            "plan": dump_plan(plan, request.style_files),
+        }
+    return Session(plan, folder, run_id, before or machine, probe, taken_up)
+
+
+def check_folder(folder: Path, *, resume: bool) -> None:
+    """Raises UsageError unless a run can be written to `folder`; writes nothing."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--out {folder}: is a file; give a folder that does not exist yet")
+    if folder.is_dir() and not resume and any(folder.iterdir()):
+        raise UsageError(f"--out {folder}: exists already; choose another, or finish that run with --resume")
+    if resume and folder.is_dir() and not (folder / MACHINE).exists() and any(folder.iterdir()):
+        raise UsageError(f"--out {folder}: holds no run to resume; choose another")
+    parent = next(path for path in [folder, *folder.absolute().parents] if path.exists())
+    if not parent.is_dir():
+        raise UsageError(f"--out {folder}: cannot be written: {parent} is a file")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise UsageError(f"--out {folder}: cannot be written: no permission in {parent}")
+
+
+def check_same(folder: Path, before: Mapping[str, Any], plan: Plan, machine: Mapping[str, Any]) -> None:
+    """Raises UsageError when a folder's run has another plan or was begun on another machine."""
+    if not same_plan(before["plan"], dump_plan(plan)):
+        theirs = before["plan"]
+        raise UsageError(
+            f"--resume: {folder} was made with another plan (preset {theirs['preset']}, {theirs['blocks']} blocks, "
+            f"seed {theirs['seed']}); give --resume and --out alone, or choose another --out"
+        )
+    for name in ("cpu_model", "cpus", "python", "packages"):
+        if before.get(name) != machine[name]:
+            raise UsageError(
+                f"--resume: {folder} was begun elsewhere ({name} was {before.get(name)}, is {machine[name]}); "
+                "start a new run with another --out"
+            )
+
+
+def measure(
+    session: Session, launch: Launch | None = None, told: Callable[[Progress], None] = lambda _progress: None
+) -> Iterator[Measurement]:
+    """Measure what is left, each process's rows on the disk before it is yielded; speedups.csv at the end."""
+    folder, plan = session.folder, session.plan
+    make_folder(folder)
+    if session.resumed:
+        repair(folder)
+    else:
+        write_machine(folder, session.machine)
+    environment = "kept" if plan.keep_env else "clean"
+    writer = Writer(folder, session.run_id, environment)
+    for measurement in run(plan, launch or process_launcher(plan), done=done_keys(folder), starting=told):
+        writer.append(measurement)
+        yield measurement
+    write_speedups(folder, [one.row() for one in speedups(read_run(folder).measurements)])
+
+
+def make_folder(folder: Path) -> None:
+    """Raises UsageError where the system refuses."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out {folder}: cannot be written: {error.strerror}") from error
+
+
+def done_keys(folder: Path) -> set[Key]:
+    """The turns that a run folder already holds."""
+    if not (folder / MEASUREMENTS).exists():
+        return set()
+    rows = read_run(folder).measurements
+    return {(int(row["block"]), tuple(row[name] for name in CASE_COLUMNS)) for row in rows.to_dict("records")}
+
+
+@dataclass(slots=True)
+class Clock:
+    """How long turns took, to say how long the rest will take."""
+
+    session: Session
+    started: float
+    expected: float = 0.0  # what the turns measured so far were thought to take
+    spent: float = 0.0
+
+    def left(self, progress: Progress, now: float) -> float:
+        """Seconds until the end: what is left as estimated, corrected by how the turns so far turned out."""
+        plan = self.session.plan
+        ahead = schedule(plan)[progress.done :]
+        rest = sum(case_seconds(slot.case, plan.rule, self.session.probe) for slot in ahead)
+        factor = self.spent / self.expected if self.expected > 0 else 1.0
+        left = rest * factor
+        return left if plan.budget_s is None else min(left, max(0.0, plan.budget_s - (now - self.started)))
+
+
+@contextmanager
+def progress_line(session: Session, console: Console) -> Iterator[Callable[[Progress], None]]:
+    """A line that says which turn runs and how long the rest takes; drawn between processes only.
+
+    A terminal sees one line rewritten, a file a line whenever a twentieth of the run is done.
+    """
+    clock = Clock(session, time.monotonic())
+    last: dict[str, Any] = {"slot": None, "at": 0.0, "shown": -1}
+
+    def told(progress: Progress) -> None:
+        now = time.monotonic()
+        if last["slot"] is not None:
+            clock.expected += case_seconds(last["slot"].case, session.plan.rule, session.probe)
+            clock.spent += now - last["at"]
+        last.update(slot=progress.slot, at=now)
+        text = (
+            f"{progress.done + 1}/{progress.total}  block {progress.slot.block + 1}/{session.plan.blocks}  "
+            f"{progress.slot.case.label}  {duration(clock.left(progress, now))} left"
+        )
+        if console.is_terminal:
+            console.file.write("\r\x1b[2K" + text[: max(20, console.width - 1)])
+            console.file.flush()
+        elif progress.done * 20 // progress.total > last["shown"]:
+            last["shown"] = progress.done * 20 // progress.total
+            console.file.write(text + "\n")
+            console.file.flush()
+
+    try:
+        yield told
+    finally:
+        if console.is_terminal:
+            console.file.write("\r\x1b[2K")
+            console.file.flush()
+
+
+def resume_command(session: Session) -> str:
+    """What continues this run."""
+    return f"fiftyx run --resume --out {shlex.quote(str(session.folder))}"

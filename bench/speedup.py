@@ -1,0 +1,202 @@
+"""Paired ratios and their intervals, against baselines that have names (pure)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+
+from bench.case import CASE_COLUMNS
+from bench.problem import TUTORIAL_ITERATIONS
+
+SCOPES = {
+    "iteration": "latency_median_us",
+    "throughput": "throughput_us",
+    "loop": "loop_seconds",
+    "program": "program_seconds",
+}
+# Who a speedup is against, by the name that `--baseline` takes.
+BASELINES = {
+    "tutorial": "numpy_manual in float64 on all threads, as the tutorial writes it",
+    "tutorial-1": "numpy_manual in float64 on one thread",
+    "numpy-1": "the fastest numpy in float32 on one thread",
+    "numpy-all": "the fastest numpy in float32 on all threads",
+    "best-cpu": "the fastest correct float32 of any style and thread count on the CPU",
+    "own": "the same style and dtype on one CPU thread",
+}
+SIZE_COLUMNS = ("n", "d_in", "hidden", "d_out")
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """exp of the mean of ln(baseline / contender) over `blocks` pairs, with its 95% interval.
+
+    Where there are fewer than two pairs, `low` and `high` are NaN: one block has no spread.
+    """
+
+    value: float
+    low: float
+    high: float
+    blocks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Speedup:
+    """How much faster a contender is than a baseline in a scope, times in us an iteration (medians over blocks)."""
+
+    contender: tuple[str | int, ...]  # values of CASE_COLUMNS
+    baseline: str
+    baseline_case: tuple[str | int, ...]
+    scope: str
+    ratio: Ratio
+    baseline_us: float
+    contender_us: float
+    noisy: bool
+    environment: str
+
+    def row(self) -> dict[str, Any]:
+        """One row of speedups.csv."""
+        style, device, dtype, precision, threads = self.baseline_case[:5]
+        return {
+            **dict(zip(CASE_COLUMNS, self.contender, strict=True)),
+            "baseline": self.baseline,
+            "baseline_style": style,
+            "baseline_device": device,
+            "baseline_dtype": dtype,
+            "baseline_precision": precision,
+            "baseline_threads": threads,
+            "scope": self.scope,
+            "blocks": self.ratio.blocks,
+            "baseline_us": self.baseline_us,
+            "contender_us": self.contender_us,
+            "speedup": self.ratio.value,
+            "low": self.ratio.low,
+            "high": self.ratio.high,
+            "noisy": self.noisy,
+            "environment": self.environment,
+        }
+
+
+def paired_ratio(baseline: Sequence[float], contender: Sequence[float]) -> Ratio:
+    """The ratio of two series of times paired by block, (blocks,) each, any unit.
+
+    d_i = ln(baseline_i / contender_i); estimate exp(mean d), interval exp(mean d ± t(K-1, 0.975) s_d / sqrt K).
+    A time that is not finite or not above 0 makes everything NaN.
+    """
+    times = np.asarray([baseline, contender], dtype=float)
+    blocks = times.shape[1] if times.size else 0
+    if blocks == 0 or not (np.isfinite(times).all() and (times > 0).all()):
+        return Ratio(math.nan, math.nan, math.nan, blocks)
+    logs = np.log(times[0]) - np.log(times[1])
+    mean = float(logs.mean())
+    if blocks < 2:
+        return Ratio(math.exp(mean), math.nan, math.nan, blocks)
+    half = t_quantile(blocks - 1) * float(logs.std(ddof=1)) / math.sqrt(blocks)
+    return Ratio(math.exp(mean), math.exp(mean - half), math.exp(mean + half), blocks)
+
+
+def t_quantile(freedom: int, confidence: float = CONFIDENCE) -> float:
+    """Two-sided quantile of Student's t with `freedom` degrees of freedom."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, 0.5 + confidence / 2))
+
+
+def speedups(measurements: pd.DataFrame) -> list[Speedup]:
+    """Every case against every baseline of its size, in every scope that was measured.
+
+    Only `ok` rows count. The named baselines train by plain SGD and so meet only styles that do; Adam and
+    the dynamic net train another way and meet only themselves on one CPU thread.
+    """
+    ok = measurements[measurements["status"] == "ok"]
+    found: list[Speedup] = []
+    for _size, same in ok.groupby(list(SIZE_COLUMNS), sort=False):
+        named = list(named_baselines(same))
+        for case, contender in same.groupby(list(CASE_COLUMNS), sort=False):
+            key = cast(tuple[str | int, ...], case)
+            baselines = named if contender["oracle"].iloc[0] == "sgd" else []
+            for name, baseline in [*baselines, *own_baseline(same, contender)]:
+                found += _against(name, baseline, key, contender)
+    return found
+
+
+def _against(
+    name: str, baseline: pd.DataFrame, key: tuple[str | int, ...], contender: pd.DataFrame
+) -> Iterator[Speedup]:
+    baseline_key = tuple(baseline.iloc[0][list(CASE_COLUMNS)])
+    if baseline_key == key:
+        return
+    pairs = baseline.merge(contender, on="block", suffixes=("_b", "_c"))
+    for scope, column in SCOPES.items():
+        both = pairs[pairs[f"{column}_b"].notna() & pairs[f"{column}_c"].notna()]
+        if both.empty:
+            continue
+        chosen, noisy = quiet_pairs(both)
+        unit = 1.0 if column.endswith("_us") else 1e6 / TUTORIAL_ITERATIONS
+        before, after = chosen[f"{column}_b"], chosen[f"{column}_c"]
+        yield Speedup(
+            contender=key,
+            baseline=name,
+            baseline_case=baseline_key,
+            scope=scope,
+            ratio=paired_ratio(before.tolist(), after.tolist()),
+            baseline_us=float(before.median()) * unit,
+            contender_us=float(after.median()) * unit,
+            noisy=noisy,
+            environment=str(contender["environment"].iloc[0]),
+        )
+
+
+def quiet_pairs(pairs: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
+    """The pairs where neither side was noisy, if at least half of them and three are; else all, and True."""
+    quiet = pairs[~(pairs["noisy_b"].astype(bool) | pairs["noisy_c"].astype(bool))]
+    enough = max(3, math.ceil(len(pairs) / 2))
+    return (quiet, False) if len(quiet) >= min(enough, len(pairs)) else (pairs, True)
+
+
+def named_baselines(same_size: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The baselines of BASELINES that were measured at one size, except `own`: (name, rows)."""
+    on_cpu = same_size[(same_size["device"] == "cpu") & (same_size["oracle"] == "sgd")]
+    if on_cpu.empty:
+        return
+    most = on_cpu["threads"].max()
+    as_written = on_cpu[(on_cpu["style"] == "numpy_manual") & (on_cpu["dtype"] == "float64")]
+    single = on_cpu[on_cpu["dtype"] == "float32"]
+    in_numpy = single[single["framework"] == "numpy"]
+    candidates = [
+        ("tutorial", as_written[as_written["threads"] == most]),
+        ("tutorial-1", as_written[as_written["threads"] == 1]),
+        ("numpy-1", fastest(in_numpy[in_numpy["threads"] == 1])),
+        ("numpy-all", fastest(in_numpy[in_numpy["threads"] == most])),
+        ("best-cpu", fastest(single)),
+    ]
+    alike = ("tutorial-1", "numpy-all") if most == 1 else ()  # with one core these say nothing new
+    yield from ((name, rows) for name, rows in candidates if len(rows) and name not in alike)
+
+
+def own_baseline(same_size: pd.DataFrame, contender: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The contender's own style and dtype on one CPU thread: what the device or the threads alone bring."""
+    one = contender.iloc[0]
+    rows = same_size[
+        (same_size["style"] == one["style"])
+        & (same_size["dtype"] == one["dtype"])
+        & (same_size["device"] == "cpu")
+        & (same_size["threads"] == 1)
+    ]
+    if len(rows):
+        yield "own", rows
+
+
+def fastest(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the case with the least median latency over its blocks; empty of none."""
+    if rows.empty:
+        return rows
+    medians = rows.groupby(list(CASE_COLUMNS), sort=True)["latency_median_us"].median()
+    best = medians.idxmin()
+    keys = pd.MultiIndex.from_frame(rows[list(CASE_COLUMNS)])
+    return rows[keys == best]

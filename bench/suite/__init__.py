@@ -1,0 +1,1 @@
+"""The loop as pytest-benchmark's benchmarks."""

@@ -1,0 +1,242 @@
+"""CSV in and out: the only place that writes results."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.case import CASE_COLUMNS
+from bench.errors import UsageError
+from bench.measurement import STATUSES, Measurement
+
+MEASUREMENT_COLUMNS = (
+    "run_id", "block", "order", "style", "framework", "oracle", "device", "device_model", "dtype", "precision",
+    "threads", "n", "d_in", "hidden", "d_out", "learning_rate", "seed", "environment", "status", "reason", "attempts",
+    "noisy", "import_seconds", "transfer_seconds", "setup_seconds", "first_iteration_seconds", "warmup_iterations",
+    "iterations", "latency_median_us", "latency_mean_us", "latency_min_us", "latency_p95_us", "batch_iterations",
+    "throughput_us", "event_us", "synchronize_floor_us", "loop_seconds", "program_seconds", "flops", "bytes_moved",
+    "minor_faults_per_iteration", "involuntary_switches", "cpu_utilisation", "peak_rss_bytes", "peak_device_bytes",
+    "checked_iterations", "final_loss", "blas",
+)  # fmt: skip
+ITERATION_COLUMNS = ("run_id", "block", *CASE_COLUMNS, "phase", "iteration", "elapsed_us")
+SPEEDUP_COLUMNS = (
+    *CASE_COLUMNS, "baseline", "baseline_style", "baseline_device", "baseline_dtype", "baseline_precision",
+    "baseline_threads", "scope", "blocks", "baseline_us", "contender_us", "speedup", "low", "high", "noisy",
+    "environment",
+)  # fmt: skip
+TEXT_COLUMNS = ("run_id", "style", "framework", "oracle", "device", "device_model", "dtype", "precision",
+                "environment", "status", "reason", "blas", "phase", "baseline", "baseline_style", "baseline_device",
+                "baseline_dtype", "baseline_precision", "scope")  # fmt: skip
+MEASUREMENTS, ITERATIONS, SPEEDUPS, MACHINE = "measurements.csv", "iterations.csv", "speedups.csv", "machine.json"
+
+
+class TableError(UsageError):
+    """A run folder that cannot be read; the message says which file, where, and the cure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run folder as tables: one row a case and block, and what machine.json says."""
+
+    folder: Path
+    measurements: pd.DataFrame
+    machine: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.resolve().name
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Appends what each process found to the tables of one run; every row is on the disk when `append` returns."""
+
+    folder: Path
+    run_id: str
+    environment: str = "clean"
+
+    def append(self, measurement: Measurement) -> None:
+        """Iterations first, then the measurement: a measurement's row says that all of its others are there."""
+        _append(self.folder / ITERATIONS, ITERATION_COLUMNS, iteration_rows(self.run_id, measurement), "%.3f")
+        row = measurement_row(self.run_id, measurement, self.environment)
+        _append(self.folder / MEASUREMENTS, MEASUREMENT_COLUMNS, [row])
+
+
+def measurement_row(run_id: str, measurement: Measurement, environment: str = "clean") -> dict[str, Any]:
+    """One row of measurements.csv; a value that is unknown stays empty."""
+    case, problem = measurement.case, measurement.case.problem
+    return {
+        **dict(zip(CASE_COLUMNS, case.key, strict=True)),
+        "run_id": run_id,
+        "block": measurement.block,
+        "order": measurement.order,
+        "framework": case.framework,
+        "oracle": case.oracle,
+        "learning_rate": problem.learning_rate,
+        "seed": problem.seed,
+        "environment": environment,
+        "status": measurement.status,
+        "reason": measurement.reason,
+        "attempts": measurement.attempts,
+        "noisy": measurement.noisy,
+        **measurement.values,
+    }
+
+
+def iteration_rows(run_id: str, measurement: Measurement) -> list[dict[str, Any]]:
+    """The rows of iterations.csv of one process: the cold call, the start of the warm-up, all timed iterations."""
+    same = {"run_id": run_id, "block": measurement.block, **dict(zip(CASE_COLUMNS, measurement.case.key, strict=True))}
+    first = [] if measurement.first_us is None else [measurement.first_us]
+    phases: Sequence[tuple[str, Sequence[float]]] = (
+        ("first", first),
+        ("warmup", measurement.warmup_us),
+        ("timed", measurement.timed_us),
+    )
+    return [
+        {**same, "phase": phase, "iteration": index, "elapsed_us": elapsed}
+        for phase, samples in phases
+        for index, elapsed in enumerate(samples)
+    ]
+
+
+def write_machine(folder: Path, machine: Mapping[str, Any]) -> None:
+    """machine.json, whole or not at all."""
+    _replace(folder / MACHINE, json.dumps(machine, indent=1) + "\n")
+
+
+def write_speedups(folder: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """speedups.csv, whole or not at all."""
+    frame = pd.DataFrame(list(rows), columns=list(SPEEDUP_COLUMNS))
+    _replace(folder / SPEEDUPS, frame.to_csv(index=False, lineterminator="\n"))
+
+
+def read_run(folder: Path) -> Run:
+    """The measurements and the machine of one run. Raises TableError."""
+    if not folder.is_dir():
+        raise TableError(f"{folder}: no such run folder; make one with: fiftyx run --out {folder}")
+    machine = read_machine(folder)
+    measurements = read_table(folder / MEASUREMENTS, MEASUREMENT_COLUMNS)
+    ids = sorted(measurements["run_id"].unique())
+    if len(ids) > 1 or (ids and machine.get("run_id") not in ids):
+        raise TableError(
+            f"{folder / MEASUREMENTS}: rows of {len(ids)} runs ({', '.join(ids)}), machine.json is of run "
+            f"{machine.get('run_id')}; keep one run in a folder"
+        )
+    unknown = sorted(set(measurements["status"]) - set(STATUSES))
+    if unknown:
+        raise TableError(f"{folder / MEASUREMENTS}: unknown status {unknown[0]!r}; known: {', '.join(STATUSES)}")
+    return Run(folder, measurements, machine)
+
+
+def read_iterations(folder: Path) -> pd.DataFrame:
+    """iterations.csv of a run folder. Raises TableError."""
+    return read_table(folder / ITERATIONS, ITERATION_COLUMNS)
+
+
+def read_speedups(folder: Path) -> pd.DataFrame:
+    """speedups.csv of a run folder. Raises TableError."""
+    return read_table(folder / SPEEDUPS, SPEEDUP_COLUMNS)
+
+
+def read_machine(folder: Path) -> dict[str, Any]:
+    """machine.json of a run folder. Raises TableError."""
+    path = folder / MACHINE
+    try:
+        machine = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise TableError(f"{path}: cannot be read: {error.strerror}; is this a run folder?") from error
+    except ValueError as error:
+        raise TableError(f"{path}: is not JSON: {error}") from error
+    if not isinstance(machine, dict) or "run_id" not in machine:
+        raise TableError(f"{path}: has no run_id; is this a run folder?")
+    return machine
+
+
+def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """One CSV with at least `columns`. Raises TableError: missing, empty, a column missing, cut off, not a number."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise TableError(f"{path}: cannot be read: {error.strerror}") from error
+    if not content.strip():
+        raise TableError(f"{path}: is empty; the run wrote nothing, start it again")
+    if not content.endswith(b"\n"):
+        line = content.count(b"\n") + 1
+        raise TableError(f"{path}:{line}: the last line is cut off; finish the run with: fiftyx run --resume")
+    texts = dict.fromkeys(TEXT_COLUMNS, str)
+    try:
+        frame = pd.read_csv(io.BytesIO(content), dtype=texts, keep_default_na=False, na_values=[""])
+    except (ValueError, pd.errors.ParserError) as error:
+        raise TableError(f"{path}: is not the table it should be: {' '.join(str(error).split())}") from error
+    missing = [name for name in columns if name not in frame.columns]
+    if missing:
+        raise TableError(f"{path}: has no column {missing[0]!r}; was it written by another version?")
+    numbers = [name for name in columns if name not in TEXT_COLUMNS and name != "noisy"]
+    for name in numbers:
+        if not pd.api.types.is_numeric_dtype(frame[name]):
+            raise TableError(f"{path}: column {name!r} holds something that is not a number")
+    for name in ("reason", "blas", "device_model"):
+        if name in frame:
+            frame[name] = frame[name].fillna("")
+    return frame
+
+
+def repair(folder: Path) -> None:
+    """Make the tables of a killed run whole: no cut-off line, no iterations of a process that has no measurement."""
+    path = folder / MEASUREMENTS
+    if not path.exists():
+        (folder / ITERATIONS).unlink(missing_ok=True)
+        return
+    for name in (MEASUREMENTS, ITERATIONS):
+        _drop_cut_line(folder / name)
+    done = read_table(path, MEASUREMENT_COLUMNS)[["block", *CASE_COLUMNS]]
+    if not (folder / ITERATIONS).exists():
+        return
+    iterations = read_iterations(folder)
+    keys = ["block", *CASE_COLUMNS]
+    known = pd.MultiIndex.from_frame(done)
+    keep = pd.MultiIndex.from_frame(iterations[keys]).isin(known)
+    if not keep.all():
+        kept = iterations[keep].to_csv(index=False, lineterminator="\n", float_format="%.3f")
+        _replace(folder / ITERATIONS, kept)
+
+
+def _drop_cut_line(path: Path) -> None:
+    content = path.read_bytes() if path.exists() else b"\n"
+    if not content.endswith(b"\n"):
+        whole = content[: content.rfind(b"\n") + 1]
+        if whole:
+            _replace(path, whole.decode("utf-8"))
+        else:
+            path.unlink()
+
+
+def _append(
+    path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]], float_format: str | None = None
+) -> None:
+    if not rows:
+        return
+    frame = pd.DataFrame(list(rows), columns=list(columns))
+    header = not path.exists()
+    text = frame.to_csv(index=False, header=header, lineterminator="\n", float_format=float_format)
+    with open(path, "a", encoding="utf-8", newline="") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _replace(path: Path, text: str) -> None:
+    beside = path.with_name(path.name + ".part")
+    with open(beside, "w", encoding="utf-8", newline="") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)

@@ -1,0 +1,93 @@
+"""What a style declares: its framework, its devices and the generator that trains."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+Train: TypeAlias = Callable[..., Generator[Any, None, tuple[Any, ...]]]
+
+ORACLES = ("sgd", "adam", "dynamic")
+
+
+class StyleError(ValueError):
+    """A style file that cannot be used; the message says where and what cures it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Implementation:
+    """One style of the training loop, known without importing its file.
+
+    `oracle` names the float64 reference that its losses and weights must follow, `cycle` the number
+    of iterations after which its control flow repeats (1: every iteration does the same work), and
+    `imports` the top-level modules that its file needs.
+    """
+
+    name: str
+    framework: str
+    devices: tuple[str, ...]
+    summary: str
+    source: Path
+    oracle: str = "sgd"
+    cycle: int = 1
+    imports: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> str | None:
+        """Why this style cannot run here (a library that is not installed), or None."""
+        absent = [name for name in self.imports if not _is_installed(name)]
+        return f"{', '.join(absent)} is not installed" if absent else None
+
+    @property
+    def train(self) -> Train:
+        """The generator function `train(x, y, w1, w2, learning_rate, steps)`; imports the style's file."""
+        train: Train = getattr(_import_file(self.source), self.name)
+        return train
+
+
+def implementation(
+    *, framework: str, devices: tuple[str, ...], oracle: str = "sgd", cycle: int = 1
+) -> Callable[[Train], Train]:
+    """Declare a generator function as a style of the loop; the function itself stays as it is.
+
+    `find_implementations` reads these keywords from the source, so each must be a literal.
+    Raises StyleError when the function is not a generator function.
+    """
+
+    def declare(train: Train) -> Train:
+        if not inspect.isgeneratorfunction(train):
+            name = getattr(train, "__name__", repr(train))
+            raise StyleError(f"style '{name}' is not a generator: it must `yield loss` once an iteration")
+        return train
+
+    return declare
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return module in sys.modules or importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _import_file(source: Path) -> Any:
+    built_in = source.parent == Path(__file__).parent
+    name = f"implementations.{source.stem}" if built_in else f"_style_{source.stem}_{hash(str(source)) & 0xFFFFFF:x}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, source)
+    if spec is None or spec.loader is None:
+        raise StyleError(f"{source}: is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
