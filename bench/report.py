@@ -119,7 +119,7 @@ def caption(same: pd.DataFrame, found: Sequence[Speedup], baselines: Sequence[st
         if one is not None:
             style, device, dtype, _precision, threads = one.baseline_case[:5]
             lines.append(
-                f"{name}: {BASELINES[name]}; here {style} {device} {dtype} {threads} {'thread' if threads == 1 else 'threads'}, "
+                f"{name}: {BASELINES[name]}; here {style} {device} {dtype} {thread_count(int(threads))}, "
                 f"{microseconds(one.baseline_us)} us. Intervals: 95%, paired by block."
             )
     return "\n".join(lines)
