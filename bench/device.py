@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+FRAMEWORKS = ("numpy", "torch", "cupy", "jax")
 KINDS = ("cpu", "cuda", "mps", "xpu")
 
 

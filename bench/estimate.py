@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bench.case import Case
@@ -15,6 +15,7 @@ from bench.problem import TUTORIAL_ITERATIONS, work_flops
 CALLS_US = {"numpy": 30.0, "torch": 150.0}
 ACCELERATOR_START_S = 1.5
 LAZY_TORCH_S = 0.6  # torch.optim imports half of torch in its first step
+CEILING_S = 1.2  # products of one dtype, or the copies
 SHARE = {"cpu": 0.6, "cuda": 40.0}  # of one core's product speed that an iteration reaches
 """Rough on purpose: only the plan's announced time depends on it."""
 
@@ -29,14 +30,26 @@ def iteration_seconds(case: Case, gflops: float) -> float:
     return calls / 1e6 + work_flops(case.problem, case.oracle) / speed / 1e9
 
 
+def start_seconds(framework: str, device: str, probe: Mapping[str, Any]) -> float:
+    """About how long a process takes until its framework is there and its device is open."""
+    seconds: float = probe["seconds"] - probe.get("probe_seconds", 0.0)
+    if framework == "torch":
+        seconds += probe.get("torch_seconds", 0.0) + LAZY_TORCH_S / 2
+    return seconds + (ACCELERATOR_START_S if device_kind(device) != "cpu" else 0.0)
+
+
+def ceiling_seconds(jobs: Iterable[Mapping[str, Any]], probe: Mapping[str, Any]) -> float:
+    """About how long measuring the ceilings takes."""
+    return sum(
+        start_seconds(job["framework"], job["device"], probe) + CEILING_S * (1 + len(job["dtypes"])) for job in jobs
+    )
+
+
 def case_seconds(case: Case, rule: Rule, probe: Mapping[str, Any]) -> float:
     """About how long one process of a case takes, from its start to its answer, its program with it."""
     accelerated = device_kind(case.device) != "cpu"
     each = iteration_seconds(case, probe["gflops"])
-    start: float = probe["seconds"] - probe.get("probe_seconds", 0.0)
-    if case.framework == "torch":
-        start += probe.get("torch_seconds", 0.0) + LAZY_TORCH_S / 2
-    start += ACCELERATOR_START_S if accelerated else 0.0
+    start = start_seconds(case.framework, case.device, probe)
     warm = rule.accelerator_warmup_s if accelerated else rule.warmup_s
     warmup = min(max(rule.warmup_iterations * each, warm), max(rule.warmup_limit_s, rule.warmup_floor * each))
     counts = plan_counts(rule, each * 1e9)

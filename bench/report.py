@@ -56,7 +56,7 @@ def size_table(
     )
     for name in ("style", "device", "dtype"):
         table.add_column(name, no_wrap=True)
-    for name in ("threads", "latency", "spread", "throughput", "first call"):
+    for name in ("threads", "latency us", "spread", "throughput us", "first call us", "of floor"):
         table.add_column(name, justify="right", no_wrap=True)
     for name in baselines:
         table.add_column(f"speedup over {name}", justify="right", no_wrap=True)
@@ -87,6 +87,7 @@ def case_cells(key: tuple[Any, ...], rows: pd.DataFrame) -> list[str]:
         f"±{spread:.1%}" if len(rows) > 1 else "",
         microseconds(float(rows["throughput_us"].median())),
         microseconds(float(rows["first_iteration_seconds"].median()) * 1e6),
+        share(float(rows["floor_share"].median())) if rows["floor_share"].notna().any() else "",
     ]
 
 
@@ -111,8 +112,8 @@ def caption(same: pd.DataFrame, found: Sequence[Speedup], baselines: Sequence[st
     """What the columns mean, with n and each baseline's whole name."""
     blocks = int(same["block"].nunique())
     lines = [
-        f"latency: an iteration, its loss read on the host, in us; median of {blocks} processes, ± half their range. "
-        "throughput: us an iteration in a batch."
+        f"latency: one iteration and its loss read on the host, median of {blocks} processes, ± half their range; "
+        "throughput: an iteration in a batch; of floor: the machine's fastest product would need that share of the time."
     ]
     for name in baselines:
         one = next((speedup for speedup in found if speedup.baseline == name), None)
@@ -147,6 +148,11 @@ def microseconds(value: float) -> str:
     if not math.isfinite(value):
         return ""
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def share(value: float) -> str:
+    """`62%`, and `<1%` rather than 0%."""
+    return "<1%" if value < 0.01 else f"{value:.0%}"
 
 
 def thread_count(threads: int) -> str:

@@ -39,6 +39,7 @@ class Request:
     timeout_s: float | None = None
     seed: int | None = None
     keep_env: bool = False
+    decide: float | None = None
 
 
 def check(request: Request) -> Mapping[str, Implementation]:
@@ -59,6 +60,8 @@ def check(request: Request) -> Mapping[str, Implementation]:
         raise UsageError(f"--blocks {request.blocks}: give at least 1; an interval needs 2, a sharp one 10")
     if request.timeout_s is not None and not request.timeout_s > 0:
         raise UsageError(f"--timeout {request.timeout_s:g}: give seconds above 0")
+    if request.decide is not None and not request.decide > 0:
+        raise UsageError(f"--at-least {request.decide:g}: give a speedup above 0, such as 50")
     if request.seed is not None and request.seed < 0:
         raise UsageError(f"--seed {request.seed}: give a whole number from 0 up")
     return styles
@@ -114,6 +117,7 @@ def make_plan(request: Request, styles: Mapping[str, Implementation], machine: M
         timeout_s=request.timeout_s or DEFAULT_TIMEOUT_S,
         budget_s=preset.budget_s,
         keep_env=request.keep_env,
+        decide=request.decide,
         styles={name: style for name, style in styles.items() if name in used},
     )
 
@@ -149,6 +153,8 @@ def dump_plan(plan: Plan, style_files: Sequence[str] = ()) -> dict[str, Any]:
         "timeout_s": plan.timeout_s,
         "budget_s": plan.budget_s,
         "keep_env": plan.keep_env,
+        "decide": plan.decide,
+        "looks": list(plan.looks),
         "rule": asdict(plan.rule),
         "cases": [asdict(case) for case in plan.cases],
         "case_blocks": list(plan.case_blocks),
@@ -179,6 +185,7 @@ def load_plan(raw: Mapping[str, Any], styles: Mapping[str, Implementation]) -> P
         timeout_s=raw["timeout_s"],
         budget_s=raw["budget_s"],
         keep_env=raw["keep_env"],
+        decide=raw["decide"],
         styles={name: styles[name] for name in raw["styles"]},
     )
 

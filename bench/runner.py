@@ -17,6 +17,7 @@ from typing import Any
 
 from bench.case import Case
 from bench.clock import Rule
+from bench.device import FRAMEWORKS
 from bench.environment import worker_environment
 from bench.measurement import Measurement
 from bench.plan import Skip
@@ -24,6 +25,8 @@ from bench.worker import Job
 from implementations import Implementation
 
 ROOT = Path(__file__).resolve().parent.parent
+
+MORE_BLOCKS = (20, 30)
 
 Launch = Callable[[Job], dict[str, Any]]
 Key = tuple[int, tuple[str | int, ...]]
@@ -44,6 +47,12 @@ class Plan:
     budget_s: float | None
     keep_env: bool
     styles: Mapping[str, Implementation]
+    decide: float | None = None  # after `blocks`, more only where an interval holds this threshold
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """The numbers of blocks after which intervals are looked at."""
+        return (self.blocks, *(more for more in MORE_BLOCKS if self.decide is not None and more > self.blocks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +148,9 @@ def process_launcher(plan: Plan) -> Launch:
     """A launcher of real processes: a worker, and for cases that want it the whole program after it."""
 
     def launch(job: Job) -> dict[str, Any]:
-        found = parse_answer(start_process("bench.worker", job, plan))
+        found = parse_answer(start_process("bench.worker", job.dump(), job.case.threads, plan))
         if found["status"] == "ok" and job.case.program:
-            program = start_process("bench.program", job, plan)
+            program = start_process("bench.program", job.dump(), job.case.threads, plan)
             if program.status is None:
                 found["values"] |= {"loop_seconds": float(program.output), "program_seconds": program.seconds}
             else:
@@ -161,9 +170,9 @@ class Ended:
     reason: str = ""
 
 
-def start_process(module: str, job: Job, plan: Plan) -> Ended:
-    """Run `python -m module` on one job in a cleaned environment and sleep until it ends."""
-    environment = worker_environment(os.environ, job.case.threads, keep=plan.keep_env)
+def start_process(module: str, question: str, threads: int, plan: Plan) -> Ended:
+    """Run `python -m module` with `question` on stdin in a cleaned environment and sleep until it ends."""
+    environment = worker_environment(os.environ, threads, keep=plan.keep_env)
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     start = time.perf_counter()
     process = subprocess.Popen(
@@ -177,7 +186,7 @@ def start_process(module: str, job: Job, plan: Plan) -> Ended:
         start_new_session=True,  # Ctrl-C is for this process, which then ends the child
     )
     try:
-        output, errors = process.communicate(job.dump(), timeout=plan.timeout_s)
+        output, errors = process.communicate(question, timeout=plan.timeout_s)
     except subprocess.TimeoutExpired:
         return Ended("", plan.timeout_s, "timeout", f"took longer than {plan.timeout_s:g} s; see --timeout")
     finally:
@@ -188,6 +197,32 @@ def start_process(module: str, job: Job, plan: Plan) -> Ended:
     if process.returncode != 0 or not output.strip():
         return Ended(output, seconds, "crashed", _crash_reason(process.returncode, errors))
     return Ended(output, seconds)
+
+
+def ceiling_jobs(plan: Plan) -> list[dict[str, Any]]:
+    """One job for each framework, device, precision and thread count of the plan, with the dtypes it needs there."""
+    dtypes: dict[tuple[str, str, str, int], dict[str, None]] = {}
+    for case in plan.cases:
+        framework = case.framework if case.framework in FRAMEWORKS else "numpy"
+        job = (framework, case.device, case.precision, case.threads)
+        dtypes.setdefault(job, {})[case.problem.dtype] = None
+    return [
+        {"framework": job[0], "device": job[1], "precision": job[2], "threads": job[3], "dtypes": sorted(names)}
+        for job, names in sorted(dtypes.items())
+    ]
+
+
+def measure_ceilings(plan: Plan) -> tuple[list[dict[str, Any]], list[str]]:
+    """The rows of machine.json's `ceilings`, one process a job, and a line for each process that failed."""
+    rows: list[dict[str, Any]] = []
+    failures: list[str] = []
+    for job in ceiling_jobs(plan):
+        ended = start_process("bench.ceiling", json.dumps(job), job["threads"], plan)
+        if ended.status is None:
+            rows += json.loads(ended.output)
+        else:
+            failures.append(f"no ceiling of {job['framework']} on {job['device']}: {ended.reason}")
+    return rows, failures
 
 
 def parse_answer(ended: Ended) -> dict[str, Any]:

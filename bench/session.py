@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from rich.console import Console
 
 from bench.case import CASE_COLUMNS
 from bench.errors import UsageError
-from bench.estimate import case_seconds
+from bench.estimate import case_seconds, ceiling_seconds
+from bench.floor import Ceiling, read_ceilings, with_floor
 from bench.machine import as_grid_machine, describe, probe_devices
 from bench.measurement import Measurement
 from bench.report import duration
 from bench.request import Request, check, dump_plan, load_plan, make_plan, same_plan
-from bench.runner import Key, Launch, Plan, Progress, process_launcher, run, schedule
-from bench.speedup import speedups
+from bench.runner import (
+    Key,
+    Launch,
+    Plan,
+    Progress,
+    ceiling_jobs,
+    measure_ceilings,
+    process_launcher,
+    run,
+    schedule,
+)
+from bench.speedup import CONFIDENCE, confidence_of, speedups, straddling
 from bench.table import MACHINE, MEASUREMENTS, Writer, read_machine, read_run, repair, write_machine, write_speedups
 
 
@@ -45,6 +58,7 @@ class Session:
             count * case_seconds(case, plan.rule, self.probe)
             for case, count in zip(plan.cases, plan.case_blocks, strict=True)
         )
+        whole += ceiling_seconds(ceiling_jobs(plan), self.probe)
         return min(whole, plan.budget_s) if plan.budget_s is not None else whole
 
 
@@ -117,12 +131,44 @@ def measure(
         repair(folder)
     else:
         write_machine(folder, session.machine)
-    environment = "kept" if plan.keep_env else "clean"
-    writer = Writer(folder, session.run_id, environment)
-    for measurement in run(plan, launch or process_launcher(plan), done=done_keys(folder), starting=told):
-        writer.append(measurement)
-        yield measurement
-    write_speedups(folder, [one.row() for one in speedups(read_run(folder).measurements)])
+    ceilings = known_ceilings(session) if launch is None else ()
+    launch = launch or process_launcher(plan)
+    writer = Writer(folder, session.run_id, "kept" if plan.keep_env else "clean")
+    for look in plan.looks:
+        if look > plan.blocks:
+            plan = with_more_blocks(plan, look, read_run(folder).measurements)
+        for found in run(plan, launch, done=done_keys(folder), starting=told):
+            measurement = with_floor(found, ceilings)
+            writer.append(measurement)
+            yield measurement
+    measured = read_run(folder)
+    found_speedups = speedups(measured.measurements, confidence_of(measured.machine))
+    write_speedups(folder, [one.row() for one in found_speedups])
+
+
+def known_ceilings(session: Session) -> tuple[Ceiling, ...]:
+    """The machine's ceilings, from machine.json or measured now and written there."""
+    machine = dict(session.machine)
+    if "ceilings" not in machine:
+        machine["ceilings"], machine["ceilings_missing"] = measure_ceilings(session.plan)
+        write_machine(session.folder, machine)
+    return read_ceilings(machine)
+
+
+def with_more_blocks(plan: Plan, blocks: int, measurements: pd.DataFrame) -> Plan:
+    """The plan carried on to `blocks`, for those cases alone whose interval still holds the threshold.
+
+    Judged by the blocks before the look alone, so that a resumed run comes to the same decision.
+    """
+    before = max(look for look in plan.looks if look < blocks)
+    known = measurements[measurements["block"] < before]
+    found = speedups(known, 1 - (1 - CONFIDENCE) / len(plan.looks))
+    undecided = straddling(found, plan.decide if plan.decide is not None else math.inf)
+    counts = tuple(
+        blocks if case.key in undecided and count >= before else count
+        for case, count in zip(plan.cases, plan.case_blocks, strict=True)
+    )
+    return replace(plan, blocks=blocks, case_blocks=counts)
 
 
 def make_folder(folder: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -82,10 +82,11 @@ class Speedup:
         }
 
 
-def paired_ratio(baseline: Sequence[float], contender: Sequence[float]) -> Ratio:
+def paired_ratio(baseline: Sequence[float], contender: Sequence[float], confidence: float = CONFIDENCE) -> Ratio:
     """The ratio of two series of times paired by block, (blocks,) each, any unit.
 
-    d_i = ln(baseline_i / contender_i); estimate exp(mean d), interval exp(mean d ± t(K-1, 0.975) s_d / sqrt K).
+    d_i = ln(baseline_i / contender_i); estimate exp(mean d), interval exp(mean d ± t s_d / sqrt K), where t is
+    Student's quantile with K-1 degrees of freedom (two-sided, `confidence`).
     A time that is not finite or not above 0 makes everything NaN.
     """
     times = np.asarray([baseline, contender], dtype=float)
@@ -96,8 +97,26 @@ def paired_ratio(baseline: Sequence[float], contender: Sequence[float]) -> Ratio
     mean = float(logs.mean())
     if blocks < 2:
         return Ratio(math.exp(mean), math.nan, math.nan, blocks)
-    half = t_quantile(blocks - 1) * float(logs.std(ddof=1)) / math.sqrt(blocks)
+    half = t_quantile(blocks - 1, confidence) * float(logs.std(ddof=1)) / math.sqrt(blocks)
     return Ratio(math.exp(mean), math.exp(mean - half), math.exp(mean + half), blocks)
+
+
+def confidence_of(machine: Mapping[str, Any]) -> float:
+    """The confidence of every interval of a run: 95%, or with `--decide` corrected for looking several times.
+
+    Bonferroni: 1 - 0.05 / looks, so that all looks together err as often as one.
+    """
+    looks = (machine.get("plan") or {}).get("looks") or [0]
+    return 1 - (1 - CONFIDENCE) / len(looks)
+
+
+def straddling(found: Iterable[Speedup], threshold: float) -> set[tuple[str | int, ...]]:
+    """The cases, contenders and their baselines, whose interval of the scope `iteration` holds `threshold`."""
+    undecided: set[tuple[str | int, ...]] = set()
+    for one in found:
+        if one.scope == "iteration" and one.ratio.low < threshold <= one.ratio.high:
+            undecided |= {one.contender, one.baseline_case}
+    return undecided
 
 
 def t_quantile(freedom: int, confidence: float = CONFIDENCE) -> float:
@@ -107,7 +126,7 @@ def t_quantile(freedom: int, confidence: float = CONFIDENCE) -> float:
     return float(stdtrit(freedom, 0.5 + confidence / 2))
 
 
-def speedups(measurements: pd.DataFrame) -> list[Speedup]:
+def speedups(measurements: pd.DataFrame, confidence: float = CONFIDENCE) -> list[Speedup]:
     """Every case against every baseline of its size, in every scope that was measured.
 
     Only `ok` rows count. The named baselines train by plain SGD and so meet only styles that do; Adam and
@@ -121,12 +140,12 @@ def speedups(measurements: pd.DataFrame) -> list[Speedup]:
             key = cast(tuple[str | int, ...], case)
             baselines = named if contender["oracle"].iloc[0] == "sgd" else []
             for name, baseline in [*baselines, *own_baseline(same, contender)]:
-                found += _against(name, baseline, key, contender)
+                found += _against(name, baseline, key, contender, confidence)
     return found
 
 
 def _against(
-    name: str, baseline: pd.DataFrame, key: tuple[str | int, ...], contender: pd.DataFrame
+    name: str, baseline: pd.DataFrame, key: tuple[str | int, ...], contender: pd.DataFrame, confidence: float
 ) -> Iterator[Speedup]:
     baseline_key = tuple(baseline.iloc[0][list(CASE_COLUMNS)])
     if baseline_key == key:
@@ -144,7 +163,7 @@ def _against(
             baseline=name,
             baseline_case=baseline_key,
             scope=scope,
-            ratio=paired_ratio(before.tolist(), after.tolist()),
+            ratio=paired_ratio(before.tolist(), after.tolist(), confidence),
             baseline_us=float(before.median()) * unit,
             contender_us=float(after.median()) * unit,
             noisy=noisy,

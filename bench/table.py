@@ -22,8 +22,8 @@ MEASUREMENT_COLUMNS = (
     "noisy", "import_seconds", "transfer_seconds", "setup_seconds", "first_iteration_seconds", "warmup_iterations",
     "iterations", "latency_median_us", "latency_mean_us", "latency_min_us", "latency_p95_us", "batch_iterations",
     "throughput_us", "event_us", "synchronize_floor_us", "loop_seconds", "program_seconds", "flops", "bytes_moved",
-    "minor_faults_per_iteration", "involuntary_switches", "cpu_utilisation", "peak_rss_bytes", "peak_device_bytes",
-    "checked_iterations", "final_loss", "blas",
+    "floor_us", "floor_share", "minor_faults_per_iteration", "involuntary_switches", "cpu_utilisation",
+    "peak_rss_bytes", "peak_device_bytes", "checked_iterations", "final_loss", "blas",
 )  # fmt: skip
 ITERATION_COLUMNS = ("run_id", "block", *CASE_COLUMNS, "phase", "iteration", "elapsed_us")
 SPEEDUP_COLUMNS = (

@@ -37,6 +37,8 @@ def run(
     keep_env: Annotated[
         bool, typer.Option("--keep-env", help="keep variables that distort; every table says so")
     ] = False,
+    decide: Annotated[bool, typer.Option("--decide", help="more blocks where 50x is still open")] = False,
+    at_least: Annotated[float, typer.Option(help="the speedup that --decide wants to know about")] = 50.0,
     charts: Annotated[bool | None, typer.Option("--charts/--no-charts", help="draw the charts afterwards")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the plan and its time, measure nothing")] = False,
 ) -> int:
@@ -56,6 +58,7 @@ def run(
         timeout_s=timeout,
         seed=seed,
         keep_env=keep_env,
+        decide=at_least if decide else None,
     )
     if resume and out is None:
         raise UsageError("--resume: say which run with --out DIR")
@@ -87,11 +90,11 @@ def _measure(session: Session, charts: bool | None) -> int:
 
 def _sum_up(session: Session, charts: bool | None) -> int:
     from bench.report import print_run
-    from bench.speedup import speedups
+    from bench.speedup import confidence_of, speedups
     from bench.table import read_run
 
     run = read_run(session.folder)
-    print_run(console(), run, speedups(run.measurements))
+    print_run(console(), run, speedups(run.measurements, confidence_of(run.machine)))
     if PRESETS[session.plan.preset].charts if charts is None else charts:
         from bench.drawing import draw
 
