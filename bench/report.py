@@ -113,7 +113,7 @@ def caption(same: pd.DataFrame, found: Sequence[Speedup], baselines: Sequence[st
     blocks = int(same["block"].nunique())
     lines = [
         f"latency: one iteration and its loss read on the host, median of {blocks} processes, ± half their range; "
-        "throughput: an iteration in a batch; of floor: the machine's fastest product would need that share of the time."
+        "throughput: an iteration in a batch; of floor: the machine's fastest product needs that share of the time."
     ]
     for name in baselines:
         one = next((speedup for speedup in found if speedup.baseline == name), None)

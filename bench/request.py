@@ -165,7 +165,16 @@ def dump_plan(plan: Plan, style_files: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def load_plan(raw: Mapping[str, Any], styles: Mapping[str, Implementation]) -> Plan:
-    """What `dump_plan` wrote. Raises UsageError where a style is gone or has changed since."""
+    """What `dump_plan` wrote. Raises UsageError where a style is gone or has changed, or another version wrote it."""
+    try:
+        return _load_plan(raw, styles)
+    except (KeyError, TypeError) as error:
+        raise UsageError(
+            f"--resume: the plan in machine.json is not of this version ({error}); start a new run with another --out"
+        ) from error
+
+
+def _load_plan(raw: Mapping[str, Any], styles: Mapping[str, Implementation]) -> Plan:
     changed = [
         name for name, print_ in raw["styles"].items() if name not in styles or fingerprint(styles[name]) != print_
     ]

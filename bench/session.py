@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import math
 import os
-import shlex
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich.console import Console
 
-from bench.case import CASE_COLUMNS
+from bench.case import CASE_COLUMNS, Case
 from bench.errors import UsageError
 from bench.estimate import case_seconds, ceiling_seconds
 from bench.floor import Ceiling, read_ceilings, with_floor
 from bench.machine import as_grid_machine, describe, probe_devices
 from bench.measurement import Measurement
-from bench.report import duration
 from bench.request import Request, check, dump_plan, load_plan, make_plan, same_plan
 from bench.runner import (
     Key,
@@ -33,7 +29,6 @@ from bench.runner import (
     measure_ceilings,
     process_launcher,
     run,
-    schedule,
 )
 from bench.speedup import CONFIDENCE, confidence_of, speedups, straddling
 from bench.table import MACHINE, MEASUREMENTS, Writer, read_machine, read_run, repair, write_machine, write_speedups
@@ -71,7 +66,7 @@ def prepare(request: Request, folder: Path, *, resume: bool = False) -> Session:
     taken_up = resume and folder.exists()
     before = read_machine(folder) if taken_up else None
     if before is not None and request == Request(style_files=request.style_files):
-        plan = load_plan(before["plan"], styles)
+        plan = load_plan(before.get("plan", {}), styles)
     else:
         plan = make_plan(request, styles, as_grid_machine(probe))
     if before is not None:
@@ -107,11 +102,11 @@ def check_folder(folder: Path, *, resume: bool) -> None:
 
 def check_same(folder: Path, before: Mapping[str, Any], plan: Plan, machine: Mapping[str, Any]) -> None:
     """Raises UsageError when a folder's run has another plan or was begun on another machine."""
-    if not same_plan(before["plan"], dump_plan(plan)):
-        theirs = before["plan"]
+    if not same_plan(before.get("plan", {}), dump_plan(plan)):
+        theirs = before.get("plan", {})
         raise UsageError(
-            f"--resume: {folder} was made with another plan (preset {theirs['preset']}, {theirs['blocks']} blocks, "
-            f"seed {theirs['seed']}); give --resume and --out alone, or choose another --out"
+            f"--resume: {folder} was made with another plan (preset {theirs.get('preset')}, {theirs.get('blocks')} "
+            f"blocks, seed {theirs.get('seed')}); give --resume and --out alone, or choose another --out"
         )
     for name in ("cpu_model", "cpus", "python", "packages"):
         if before.get(name) != machine[name]:
@@ -139,6 +134,9 @@ def measure(
             plan = with_more_blocks(plan, look, read_run(folder).measurements)
         for found in run(plan, launch, done=done_keys(folder), starting=told):
             measurement = with_floor(found, ceilings)
+            if measurement.status != found.status:  # below its floor: perhaps the ceiling was disturbed
+                ceilings = known_ceilings(session, again=found.case)
+                measurement = with_floor(found, ceilings)
             writer.append(measurement)
             yield measurement
     measured = read_run(folder)
@@ -146,11 +144,14 @@ def measure(
     write_speedups(folder, [one.row() for one in found_speedups])
 
 
-def known_ceilings(session: Session) -> tuple[Ceiling, ...]:
-    """The machine's ceilings, from machine.json or measured now and written there."""
-    machine = dict(session.machine)
-    if "ceilings" not in machine:
-        machine["ceilings"], machine["ceilings_missing"] = measure_ceilings(session.plan)
+def known_ceilings(session: Session, again: Case | None = None) -> tuple[Ceiling, ...]:
+    """The machine's ceilings, from machine.json or measured now and written there; `again` those of one case too."""
+    machine = read_machine(session.folder)
+    plan = session.plan if again is None else replace(session.plan, cases=(again,))
+    if again is not None or "ceilings" not in machine:
+        rows, failures = measure_ceilings(plan)
+        machine["ceilings"] = [*machine.get("ceilings", ()), *rows]
+        machine["ceilings_missing"] = failures
         write_machine(session.folder, machine)
     return read_ceilings(machine)
 
@@ -185,62 +186,3 @@ def done_keys(folder: Path) -> set[Key]:
         return set()
     rows = read_run(folder).measurements
     return {(int(row["block"]), tuple(row[name] for name in CASE_COLUMNS)) for row in rows.to_dict("records")}
-
-
-@dataclass(slots=True)
-class Clock:
-    """How long turns took, to say how long the rest will take."""
-
-    session: Session
-    started: float
-    expected: float = 0.0  # what the turns measured so far were thought to take
-    spent: float = 0.0
-
-    def left(self, progress: Progress, now: float) -> float:
-        """Seconds until the end: what is left as estimated, corrected by how the turns so far turned out."""
-        plan = self.session.plan
-        ahead = schedule(plan)[progress.done :]
-        rest = sum(case_seconds(slot.case, plan.rule, self.session.probe) for slot in ahead)
-        factor = self.spent / self.expected if self.expected > 0 else 1.0
-        left = rest * factor
-        return left if plan.budget_s is None else min(left, max(0.0, plan.budget_s - (now - self.started)))
-
-
-@contextmanager
-def progress_line(session: Session, console: Console) -> Iterator[Callable[[Progress], None]]:
-    """A line that says which turn runs and how long the rest takes; drawn between processes only.
-
-    A terminal sees one line rewritten, a file a line whenever a twentieth of the run is done.
-    """
-    clock = Clock(session, time.monotonic())
-    last: dict[str, Any] = {"slot": None, "at": 0.0, "shown": -1}
-
-    def told(progress: Progress) -> None:
-        now = time.monotonic()
-        if last["slot"] is not None:
-            clock.expected += case_seconds(last["slot"].case, session.plan.rule, session.probe)
-            clock.spent += now - last["at"]
-        last.update(slot=progress.slot, at=now)
-        text = (
-            f"{progress.done + 1}/{progress.total}  block {progress.slot.block + 1}/{session.plan.blocks}  "
-            f"{progress.slot.case.label}  {duration(clock.left(progress, now))} left"
-        )
-        if console.is_terminal:
-            console.file.write("\r\x1b[2K" + text[: max(20, console.width - 1)])
-            console.file.flush()
-        elif progress.done * 20 // progress.total > last["shown"]:
-            last["shown"] = progress.done * 20 // progress.total
-            console.file.write(text + "\n")
-            console.file.flush()
-
-    try:
-        yield told
-    finally:
-        if console.is_terminal:
-            console.file.write("\r\x1b[2K")
-            console.file.flush()
-
-
-def resume_command(session: Session) -> str:
-    """What continues this run."""
-    return f"fiftyx run --resume --out {shlex.quote(str(session.folder))}"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,3 +23,14 @@ def console(*, stderr: bool = False) -> Console:
 
     stream = sys.stderr if stderr else sys.stdout
     return Console(file=stream, width=None if stream.isatty() else PIPE_WIDTH, highlight=False)
+
+
+def own_name() -> str:
+    """How a person who has not activated an environment reaches this program: its name, or its path."""
+    if shutil.which("fiftyx"):
+        return "fiftyx"
+    beside = Path(sys.executable).with_name("fiftyx")
+    if not beside.exists():
+        return "python -m bench"
+    inside = beside.is_relative_to(Path.cwd())
+    return shlex.quote(str(beside.relative_to(Path.cwd()) if inside else beside))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.common import DONE, INTERRUPTED, NO, console
+from bench.commands.common import DONE, INTERRUPTED, NO, console, own_name
 from bench.errors import UsageError
 from bench.plan import PRESETS
 from bench.request import Request
@@ -74,7 +75,8 @@ def run(
 
 def _measure(session: Session, charts: bool | None) -> int:
     from bench.preview import sentence
-    from bench.session import measure, progress_line, resume_command
+    from bench.progress import progress_line
+    from bench.session import measure
 
     errors = console(stderr=True)
     errors.print(sentence(session))
@@ -83,7 +85,8 @@ def _measure(session: Session, charts: bool | None) -> int:
             for _measurement in measure(session, told=told):
                 pass
     except KeyboardInterrupt:
-        print(f"interrupted; what was measured is kept. Continue with: {resume_command(session)}", file=sys.stderr)
+        command = f"{own_name()} run --resume --out {shlex.quote(str(session.folder))}"
+        print(f"interrupted; what was measured is kept. Continue with: {command}", file=sys.stderr)
         return INTERRUPTED
     return _sum_up(session, charts)
 
@@ -100,5 +103,7 @@ def _sum_up(session: Session, charts: bool | None) -> int:
 
         for path in draw(session.folder):
             print(path)
-    print(f"\ntables: {session.folder}/   draw again: fiftyx chart {session.folder}   other questions: fiftyx list")
+    name, folder = own_name(), shlex.quote(str(session.folder))
+    print(f"\ntables: {folder}/")
+    print(f"try next: {name} verdict {folder}   {name} report {folder}   {name} run --preset tutorial   {name} list")
     return NO if run.measurements["status"].isin(["wrong", "failed", "crashed"]).any() else DONE
