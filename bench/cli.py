@@ -12,6 +12,7 @@ from bench.commands.chart import chart
 from bench.commands.common import DONE, INTERRUPTED, USAGE
 from bench.commands.list import list_all
 from bench.commands.run import run
+from bench.commands.table import table
 from bench.errors import UsageError
 from implementations import StyleError
 
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 app.command("list")(list_all)
 app.command("run")(run)
+app.command("table")(table)
 app.command("chart")(chart)
 
 

@@ -1,0 +1,29 @@
+"""The command `table`: prints the table of a run again, from its CSV alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.commands.common import DONE, console
+
+
+def table(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="run folders")],
+    baseline: Annotated[
+        list[str] | None, typer.Option(help="tutorial, tutorial-1, numpy-1, numpy-all, best-cpu")
+    ] = None,
+) -> int:
+    """Print the table of a run again, against the baselines you name."""
+    from bench.report import print_run
+    from bench.request import known
+    from bench.speedup import BASELINES, confidence_of, speedups
+    from bench.table import read_run
+
+    known("baseline", baseline or (), BASELINES)
+    for folder in folders:
+        run = read_run(folder)
+        print_run(console(), run, speedups(run.measurements, confidence_of(run.machine)), baseline or ())
+    return DONE
