@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pandas as pd
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -18,6 +19,15 @@ from bench.table import Run
 
 PREFERRED = ("tutorial", "tutorial-1", "numpy-1", "best-cpu")
 PRIMARY = "best-cpu"
+LEFT = ("style", "device", "dtype", "")
+LEGEND = (
+    "latency: one iteration and its loss read on the host, median over processes of their medians; spread: half the "
+    "range of these; throughput: an iteration within a batch; of floor: the share of the time that the machine's "
+    "fastest product would need; [low, high]: 95% interval, paired by block. On {machine}."
+)
+
+
+LEAVE_OUT = ("first call us", "throughput us", "of floor", "spread", "threads")  # in this order, where a line is short
 
 
 def print_run(console: Console, run: Run, found: Sequence[Speedup], baselines: Sequence[str] = ()) -> None:
@@ -27,10 +37,31 @@ def print_run(console: Console, run: Run, found: Sequence[Speedup], baselines: S
     for group, same in ok.groupby(list(SIZE_COLUMNS), sort=True):
         size = cast(tuple[int, int, int, int], group)
         here = [one for one in found if one.contender[5:] == size and one.scope == "iteration"]
-        console.print(size_table(size, same, here, baselines or chosen_baselines(here)))
+        console.print(fitting_table(console, size, same, here, baselines or chosen_baselines(here)))
+        console.print()
+    if len(ok):
+        console.print(LEGEND.format(machine=run.machine.get("cpu_model") or "unknown processor"))
+    else:
+        console.print("no case could be measured")
     print_leftovers(console, rows)
     if (rows["environment"] == "kept").any():
         console.print("measured with distorting variables kept (--keep-env): these times are not comparable")
+
+
+def fitting_table(
+    console: Console,
+    size: tuple[int, int, int, int],
+    same: pd.DataFrame,
+    found: Sequence[Speedup],
+    baselines: Sequence[str],
+) -> Table:
+    """The table of one size with as many columns as the console has room for; the speedups always stay."""
+    for dropped in range(len(LEAVE_OUT) + 1):
+        table = size_table(size, same, found, baselines, LEAVE_OUT[:dropped])
+        table.expand = False
+        if Measurement.get(console, console.options.update(width=10**4), table).maximum <= console.width:
+            break
+    return table
 
 
 def chosen_baselines(found: Sequence[Speedup]) -> tuple[str, ...]:
@@ -41,30 +72,33 @@ def chosen_baselines(found: Sequence[Speedup]) -> tuple[str, ...]:
 
 
 def size_table(
-    size: tuple[int, int, int, int], same: pd.DataFrame, found: Sequence[Speedup], baselines: Sequence[str]
+    size: tuple[int, int, int, int],
+    same: pd.DataFrame,
+    found: Sequence[Speedup],
+    baselines: Sequence[str],
+    leave_out: Sequence[str] = (),
 ) -> Table:
     """One row a case of one size, sorted by median latency; speedups with their intervals against `baselines`."""
     flops = Problem(*size).flops
     table = Table(
-        title=f"N x D_in x H x D_out = {'x'.join(map(str, size))}, {engineering(flops, 'FLOP')} an iteration",
-        caption=caption(same, found, baselines),
+        title=f"{'x'.join(map(str, size))} (N x D_in x H x D_out), {engineering(flops, 'FLOP')} an iteration",
+        caption=caption(found, baselines),
         title_justify="left",
         caption_justify="left",
         box=None,
         pad_edge=False,
         header_style="bold",
     )
-    for name in ("style", "device", "dtype"):
-        table.add_column(name, no_wrap=True)
-    for name in ("threads", "latency us", "spread", "throughput us", "first call us", "of floor"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for name in baselines:
-        table.add_column(f"speedup over {name}", justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
     by_case = {(one.contender, one.baseline): one for one in found}
     cases = sorted(same.groupby(list(CASE_COLUMNS), sort=False), key=lambda item: _latency(item[1]))
-    for key, rows in cases:
-        table.add_row(*case_cells(key, rows), *(ratio_cell(by_case, key, name) for name in baselines), flags(rows))
+    for index, (key, rows) in enumerate(cases):
+        ratios = {f"speedup over {name}": ratio_cell(by_case, key, name) for name in baselines}
+        cells: dict[str, str | Text] = {**case_cells(key, rows), **ratios, "": flags(rows)}
+        shown = {name: cell for name, cell in cells.items() if name not in leave_out}
+        if index == 0:
+            for name in shown:
+                table.add_column(name, justify="left" if name in LEFT else "right", no_wrap=True)
+        table.add_row(*shown.values())
     return table
 
 
@@ -72,23 +106,23 @@ def _latency(rows: pd.DataFrame) -> float:
     return float(rows["latency_median_us"].median())
 
 
-def case_cells(key: tuple[Any, ...], rows: pd.DataFrame) -> list[str]:
-    """Style to first call of one case: median over blocks of the process medians, and their half range."""
+def case_cells(key: tuple[Any, ...], rows: pd.DataFrame) -> dict[str, str]:
+    """Style to floor of one case by column: medians over blocks of the processes' values, and half their range."""
     style, device, dtype, precision, threads = key[:5]
     latency = rows["latency_median_us"]
     middle = float(latency.median())
     spread = (float(latency.max()) - float(latency.min())) / 2 / middle
-    return [
-        style,
-        device,
-        dtype if precision == "ieee" else f"{dtype} {precision}",
-        str(threads) if device == "cpu" else "",
-        microseconds(middle),
-        f"±{spread:.1%}" if len(rows) > 1 else "",
-        microseconds(float(rows["throughput_us"].median())),
-        microseconds(float(rows["first_iteration_seconds"].median()) * 1e6),
-        share(float(rows["floor_share"].median())) if rows["floor_share"].notna().any() else "",
-    ]
+    return {
+        "style": style,
+        "device": device,
+        "dtype": dtype if precision == "ieee" else f"{dtype} {precision}",
+        "threads": str(threads) if device == "cpu" else "",
+        "latency us": microseconds(middle),
+        "spread": f"±{spread:.1%}" if len(rows) > 1 else "",
+        "throughput us": microseconds(float(rows["throughput_us"].median())),
+        "first call us": microseconds(float(rows["first_iteration_seconds"].median()) * 1e6),
+        "of floor": share(float(rows["floor_share"].median())) if rows["floor_share"].notna().any() else "",
+    }
 
 
 def ratio_cell(by_case: Mapping[tuple[Any, str], Speedup], key: tuple[Any, ...], baseline: str) -> Text:
@@ -108,21 +142,15 @@ def flags(rows: pd.DataFrame) -> str:
     return f"noisy {noisy}/{len(rows)}" if noisy else ""
 
 
-def caption(same: pd.DataFrame, found: Sequence[Speedup], baselines: Sequence[str]) -> str:
-    """What the columns mean, with n and each baseline's whole name."""
-    blocks = int(same["block"].nunique())
-    lines = [
-        f"latency: one iteration and its loss read on the host, median of {blocks} processes, ± half their range; "
-        "throughput: an iteration in a batch; of floor: the machine's fastest product needs that share of the time."
-    ]
+def caption(found: Sequence[Speedup], baselines: Sequence[str]) -> str:
+    """Who each baseline is at this size, and its time."""
+    lines = []
     for name in baselines:
         one = next((speedup for speedup in found if speedup.baseline == name), None)
         if one is not None:
             style, device, dtype, _precision, threads = one.baseline_case[:5]
-            lines.append(
-                f"{name}: {BASELINES[name]}; here {style} {device} {dtype} {thread_count(int(threads))}, "
-                f"{microseconds(one.baseline_us)} us. Intervals: 95%, paired by block."
-            )
+            who = f"{style} {device} {dtype} {thread_count(int(threads))}, {microseconds(one.baseline_us)} us"
+            lines.append(f"{name}: {BASELINES[name]}; here {who}")
     return "\n".join(lines)
 
 

@@ -194,7 +194,7 @@ def named_baselines(same_size: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame
         ("numpy-all", fastest(in_numpy[in_numpy["threads"] == most])),
         ("best-cpu", fastest(single)),
     ]
-    alike = ("tutorial-1", "numpy-all") if most == 1 else ()  # with one core these say nothing new
+    alike = ("tutorial", "numpy-all") if most == 1 else ()  # only one thread was measured
     yield from ((name, rows) for name, rows in candidates if len(rows) and name not in alike)
 
 
