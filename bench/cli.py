@@ -10,6 +10,7 @@ import typer
 
 from bench.commands.chart import chart
 from bench.commands.common import DONE, INTERRUPTED, USAGE
+from bench.commands.doctor import doctor
 from bench.commands.list import list_all
 from bench.commands.run import run
 from bench.commands.table import table
@@ -28,6 +29,7 @@ app.command("list")(list_all)
 app.command("run")(run)
 app.command("table")(table)
 app.command("chart")(chart)
+app.command("doctor")(doctor)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,0 +1,60 @@
+"""The command `doctor`: is this machine fit to measure on?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.commands.common import DONE, NO, console
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bench.doctor import Finding
+
+COLOURS = {"ok": "green", "warn": "yellow", "bad": "bold red"}
+
+
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False) -> int:
+    """Is this machine fit to measure on? Exit code 1 when something is bad."""
+    from bench.doctor import BAD, judge, worst
+    from bench.doctor_gpu import judge_gpus
+    from bench.doctor_readings import read_machine_now
+
+    findings = [*judge(read_machine_now()), *judge_gpus()]
+    state = worst(findings)
+    if as_json:
+        print(json.dumps({"state": state, "findings": [finding.row() for finding in findings]}, indent=1))
+    else:
+        print_findings(console(), findings)
+        print(f"\n{sentence(findings)}")
+    return NO if state == BAD else DONE
+
+
+def print_findings(to: Console, findings: Sequence[Finding]) -> None:
+    """A line each: state, name, what was seen, and the cure under it."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for finding in findings:
+        cure = f"\ncure: {finding.cure}" if finding.cure else ""
+        table.add_row(Text(finding.state, style=COLOURS[finding.state]), finding.name, Text(finding.seen + cure))
+    to.print(table)
+
+
+def sentence(findings: Sequence[Finding]) -> str:
+    """What it comes to."""
+    bad = [finding.name for finding in findings if finding.state == "bad"]
+    warned = [finding.name for finding in findings if finding.state == "warn"]
+    if bad:
+        return f"not fit to measure on: {', '.join(bad)}"
+    if warned:
+        return f"fit to measure on, with care: {', '.join(warned)}"
+    return "fit to measure on"

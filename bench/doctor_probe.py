@@ -1,0 +1,31 @@
+"""What a worker for one thread sees of its libraries; run as a process, answers in JSON."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from typing import Any
+
+
+def probe() -> dict[str, Any]:
+    """The thread pools after a product in each library; torch's threads and whether it has MKL, if installed."""
+    import numpy as np
+    from threadpoolctl import threadpool_info
+
+    a = np.ones((64, 64), np.float32)
+    a.dot(a)
+    found: dict[str, Any] = {}
+    if importlib.util.find_spec("torch") is not None:
+        import torch
+
+        torch.ones(64, 64).mm(torch.ones(64, 64))
+        found["torch_threads"] = torch.get_num_threads()
+        found["torch_mkl"] = bool(torch.backends.mkl.is_available())  # type: ignore[no-untyped-call]
+    wanted = ("user_api", "internal_api", "version", "architecture", "num_threads")
+    found["pools"] = [{name: pool.get(name) for name in wanted} for pool in threadpool_info()]
+    return found
+
+
+if __name__ == "__main__":
+    json.dump(probe(), sys.stdout)
