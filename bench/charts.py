@@ -1,3 +1,163 @@
-"""Tables to matplotlib Figures; saves nothing."""
+"""The speedup charts: per style at one size, and against the work of an iteration."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from bench import chart_style
+from bench.chart_data import Config, config_of, in_order
+from bench.chart_style import FAINT, FIFTY_X, MARGIN_IN, ONE_X, WIDTH_IN, Words
+from bench.report import number
+from bench.speedup import Speedup
+
+ROW_IN, HEADING_IN = 0.235, 0.36
+MOST_IN_ONE_PANEL = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the ladder: a heading, a style's speedup, or the baseline itself (no speedup)."""
+
+    text: str
+    y_in: float
+    config: Config | None = None
+    speedup: Speedup | None = None
+
+    @property
+    def heading(self) -> bool:
+        """Whether it only names the group below it."""
+        return self.config is None
+
+
+def ladder_rows(found: Sequence[Speedup]) -> list[Row]:
+    """Grouped by configuration, fastest first; the baselines among them, `y_in` inches down from the top."""
+    cases = {one.contender: one for one in found}
+    keys = [*cases, *dict.fromkeys(one.baseline_case for one in found if one.baseline != "own")]
+    rows, y_in = [], 0.0
+    for config in in_order(config_of(key) for key in keys):
+        y_in += HEADING_IN
+        rows.append(Row(config.label, y_in))
+        here = [key for key in keys if config_of(key) == config]
+        for key in sorted(here, key=lambda key: -_value(cases.get(key))):
+            y_in += ROW_IN
+            rows.append(Row(str(key[0]), y_in, config, cases.get(key)))
+    return rows
+
+
+def _value(one: Speedup | None) -> float:
+    return 1.0 if one is None else one.ratio.value
+
+
+def speedup_ladder(found: Sequence[Speedup], words: Words) -> Figure:
+    """Speedup and interval of each style at one size against one baseline, a row a case.
+
+    `found` holds one scope, size and baseline, and at least one speedup.
+    """
+    rows = ladder_rows(found)
+    names = {row.text for row in rows if not row.heading}
+    left = max(chart_style.text_width_in(chart_style.elided(name)) for name in names) + 0.42
+    values_in = 1.85
+    height = rows[-1].y_in + 0.2
+    page = chart_style.page(words, height + 0.62)
+    axes = page.axes(left, 0.5, WIDTH_IN - left - values_in, height)
+    axes.set_xlim(*ratio_limits(found))
+    axes.set_ylim(height, 0)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    chart_style.log_axis(axes, "x", unit="x")
+    axes.set_xlabel("speedup (log scale); right of 1x is faster than the baseline")
+    reference_lines(axes, "x")
+    look = chart_style.look(sorted(names))
+    for row in rows:
+        _draw_row(axes, row, look)
+    axes.text(1.04, 0.16, "speedup [95% interval]", transform=_beside(axes), va="center", fontsize=8.5, color=FAINT)
+    return page.figure
+
+
+def _beside(axes: Axes) -> object:
+    from matplotlib.transforms import blended_transform_factory
+
+    return blended_transform_factory(axes.transAxes, axes.transData)
+
+
+def _draw_row(axes: Axes, row: Row, look: dict[str, tuple[str, str]]) -> None:
+    beside = {"transform": _beside(axes), "va": "center"}
+    if row.config is None:
+        left_in = axes.get_position().x0 * WIDTH_IN - MARGIN_IN
+        wide_in = axes.get_position().width * WIDTH_IN
+        axes.text(-left_in / wide_in, row.y_in, row.text, fontweight="bold", fontsize=9.5, ha="left", **beside)
+        return
+    axes.text(-0.02, row.y_in, chart_style.elided(row.text), fontsize=9.5, ha="right", **beside)
+    if row.speedup is None:
+        axes.plot([1], [row.y_in], marker="|", markersize=11, markeredgewidth=2, color=ONE_X)
+        axes.text(1.04, row.y_in, "the baseline", fontsize=9, color=FAINT, **beside)
+        return
+    colour, _shape = look[row.text]
+    ratio = row.speedup.ratio
+    if math.isfinite(ratio.low):
+        axes.plot([ratio.low, ratio.high], [row.y_in] * 2, color=colour, linewidth=2.2, solid_capstyle="butt")
+        for end in (ratio.low, ratio.high):
+            axes.plot([end], [row.y_in], marker="|", markersize=7, markeredgewidth=1.6, color=colour)
+    axes.plot([ratio.value], [row.y_in], **point(row.config, colour, "s" if row.config.accelerated else "o"))
+    noisy = " noisy" if row.speedup.noisy else ""
+    axes.text(1.04, row.y_in, ratio_words(row.speedup) + noisy, fontsize=9, **beside)
+
+
+def point(config: Config, colour: str, shape: str) -> dict[str, object]:
+    """How a marker looks: hollow on the CPU, filled on an accelerator, so that it reads in grey too."""
+    face = colour if config.accelerated else "white"
+    return {
+        "marker": shape,
+        "markersize": 6,
+        "markerfacecolor": face,
+        "markeredgecolor": colour,
+        "markeredgewidth": 1.5,
+        "linestyle": "none",
+    }
+
+
+def ratio_words(one: Speedup) -> str:
+    """`12.3x [11.9, 12.7]`; `[?]` where one block has no interval."""
+    ratio = one.ratio
+    interval = f"[{number(ratio.low)}, {number(ratio.high)}]" if math.isfinite(ratio.low) else "[?]"
+    return f"{number(ratio.value)}x {interval}"
+
+
+def ratio_limits(found: Sequence[Speedup]) -> tuple[float, float]:
+    """Limits of an axis that holds every speedup, its interval, 1x and 50x."""
+    ratios = [one.ratio for one in found]
+    values = [value for ratio in ratios for value in (ratio.value, *_interval(ratio.low, ratio.high))]
+    return min([*values, 1.0]) / 1.35, max([*values, 50.0]) * 1.35
+
+
+def _interval(low: float, high: float) -> tuple[float, ...]:
+    # two blocks can give an interval over many decades, which would squeeze everything else into a point
+    return (max(low, 1e-4), min(high, 1e6)) if math.isfinite(low) and math.isfinite(high) else ()
+
+
+def reference_lines(axes: Axes, which: str, *, name: bool = True) -> None:
+    """The 1x line (no faster than the baseline) and the 50x line (the claim), across a ratio axis."""
+    for value, colour, dashes in ((1.0, ONE_X, (0, ())), (50.0, FIFTY_X, (0, (5, 2)))):
+        draw = axes.axvline if which == "x" else axes.axhline
+        draw(value, color=colour, linewidth=1.2, linestyle=dashes, zorder=1.5)
+        if name and which == "x":
+            axes.text(value, 0.06, f" {value:g}x", color=colour, fontsize=9, fontweight="bold", va="top", ha="left")
+
+
+def handle(config: Config, style: str, label: str, look: dict[str, tuple[str, str]]) -> Line2D:
+    """A legend's entry for a style on a device: colour and shape by style, line and filling by device."""
+    colour, shape = look[style]
+    return Line2D([], [], label=label, color=colour, **{**point(config, colour, shape), "linestyle": dashes(config)})
+
+
+def dashes(config: Config) -> object:
+    """Solid on one CPU thread, dash-dotted on more, dashed on an accelerator."""
+    if config.accelerated:
+        return (0, (5, 2))
+    return "-" if config.threads == 1 else (0, (6, 2, 1, 2))

@@ -1,0 +1,129 @@
+"""What the charts take from a run's tables: the size to show, configurations in order, and the words of a footer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pandas as pd
+
+from bench.case import Size
+from bench.problem import TUTORIAL_SIZE, Problem
+from bench.report import engineering, thread_count
+from bench.speedup import SIZE_COLUMNS
+from bench.table import Run
+
+CONFIG_COLUMNS = ("device", "dtype", "precision", "threads")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Config:
+    """Where and in which arithmetic a style ran: what a chart groups by. Sorts the CPU first."""
+
+    device: str
+    threads: int
+    dtype: str
+    precision: str
+
+    @property
+    def accelerated(self) -> bool:
+        """Whether this is anything but the CPU."""
+        return self.device != "cpu"
+
+    @property
+    def label(self) -> str:
+        """`cpu, 1 thread, float32`; `cuda:0, float32 tf32`."""
+        threads = "" if self.accelerated else f", {thread_count(self.threads)}"
+        precision = "" if self.precision == "ieee" else f" {self.precision}"
+        return f"{self.device}{threads}, {self.dtype}{precision}"
+
+    def of(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The rows of this configuration."""
+        return rows[
+            (rows["device"] == self.device)
+            & (rows["threads"] == self.threads)
+            & (rows["dtype"] == self.dtype)
+            & (rows["precision"] == self.precision)
+        ]
+
+
+def config_of(key: Sequence[Any]) -> Config:
+    """The configuration in the values of CASE_COLUMNS."""
+    _style, device, dtype, precision, threads = key[:5]
+    return Config(str(device), int(threads), str(dtype), str(precision))
+
+
+def configs_in(rows: pd.DataFrame) -> list[Config]:
+    """Every configuration of these rows, the CPU with few threads first, accelerators last."""
+    found = rows[list(CONFIG_COLUMNS)].drop_duplicates().itertuples(index=False)
+    return in_order(Config(one.device, int(cast(int, one.threads)), one.dtype, one.precision) for one in found)
+
+
+def in_order(configs: Iterable[Config]) -> list[Config]:
+    """Each once, the CPU with few threads first, accelerators last."""
+    return sorted(set(configs), key=lambda one: (one.accelerated, one))
+
+
+def usable(run: Run) -> pd.DataFrame:
+    """The `ok` rows that have a latency; a style that was wrong or failed is in no chart."""
+    rows = run.measurements
+    return rows[(rows["status"] == "ok") & (rows["latency_median_us"] > 0)]
+
+
+def shown_size(ok: pd.DataFrame) -> Size:
+    """The tutorial's size where it was measured, else the size with the most cases."""
+    cases = ok[[*SIZE_COLUMNS, "style", *CONFIG_COLUMNS]].drop_duplicates()
+    counts = cases.groupby(list(SIZE_COLUMNS), sort=True).size()
+    tutorial = cast(Size, TUTORIAL_SIZE)
+    return tutorial if tutorial in counts.index else cast(Size, tuple(map(int, counts.idxmax())))  # type: ignore[arg-type]
+
+
+def at_size(rows: pd.DataFrame, size: Size) -> pd.DataFrame:
+    """The rows of one size."""
+    return rows[(rows[list(SIZE_COLUMNS)] == list(size)).all(axis=1)]
+
+
+def size_words(size: Size) -> str:
+    """`N x D_in x H x D_out = 64x1000x100x10, 26.2 MFLOP an iteration`."""
+    work = engineering(Problem(*size).flops, "FLOP")
+    return f"N x D_in x H x D_out = {'x'.join(map(str, size))}, {work} an iteration"
+
+
+def with_work(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with a column `work_flops`: the two-layer net's operations, from the sizes alone."""
+    work = [Problem(*map(int, size)).flops for size in rows[list(SIZE_COLUMNS)].itertuples(index=False)]
+    return rows.assign(work_flops=work)
+
+
+def footer(run: Run, rows: pd.DataFrame) -> str:
+    """n, what was left out, and the machine: one line each."""
+    blocks = rows.groupby(["style", *CONFIG_COLUMNS, *SIZE_COLUMNS])["block"].nunique()
+    least, most = int(blocks.min()), int(blocks.max())
+    n = f"n = {most}" if least == most else f"n = {least} to {most}"
+    unit = "block" if most == 1 else "blocks"
+    parts = [f"{n} {unit}, in each a fresh process a case", *left_out(run.measurements)]
+    if (rows["environment"] == "kept").any():
+        parts.append("distorting variables kept: not comparable")
+    return f"{'; '.join(parts)}\n{machine_words(run.machine, rows)}"
+
+
+def left_out(rows: pd.DataFrame) -> list[str]:
+    """`left out: 3 skipped, 1 wrong`, counted in cases; nothing where every case has its number."""
+    bad = rows[rows["status"] != "ok"][["status", "style", *CONFIG_COLUMNS, *SIZE_COLUMNS]].drop_duplicates()
+    counts = bad["status"].value_counts().sort_index()
+    return [f"not in the chart: {', '.join(f'{n} {status}' for status, n in counts.items())}"] if len(counts) else []
+
+
+def machine_words(machine: Mapping[str, Any], rows: pd.DataFrame) -> str:
+    """The processor, the accelerators in these rows, versions of what matters, and the run."""
+    cpus = machine.get("cpus")
+    named = rows[rows["device"] != "cpu"][["device", "device_model"]].drop_duplicates()
+    packages = machine.get("packages") or {}
+    parts = [
+        f"{machine.get('cpu_model') or 'unknown CPU'}" + (f", {cpus} CPUs" if cpus else ""),
+        *(f"{one.device} {one.device_model or 'of unknown model'}" for one in named.itertuples()),
+        " ".join(f"{name} {packages[name]}" for name in ("numpy", "torch") if packages.get(name)),
+        f"run {machine['run_id']}",
+    ]
+    return "; ".join(part for part in parts if part)
