@@ -15,6 +15,7 @@ import pandas as pd
 from bench.case import CASE_COLUMNS
 from bench.errors import UsageError
 from bench.measurement import STATUSES, Measurement
+from bench.pytest_json import benchmark_iterations, benchmark_machine, benchmark_measurements, is_benchmark_file
 
 MEASUREMENT_COLUMNS = (
     "run_id", "block", "order", "style", "framework", "oracle", "device", "device_model", "dtype", "precision",
@@ -23,7 +24,7 @@ MEASUREMENT_COLUMNS = (
     "iterations", "latency_median_us", "latency_mean_us", "latency_min_us", "latency_p95_us", "batch_iterations",
     "throughput_us", "event_us", "synchronize_floor_us", "loop_seconds", "program_seconds", "flops", "bytes_moved",
     "floor_us", "floor_share", "minor_faults_per_iteration", "involuntary_switches", "cpu_utilisation",
-    "peak_rss_bytes", "peak_device_bytes", "checked_iterations", "final_loss", "blas",
+    "peak_rss_bytes", "peak_device_bytes", "gpu_energy_mj", "gpu_energy_resolution_mj", "checked_iterations", "final_loss", "blas",
 )  # fmt: skip
 ITERATION_COLUMNS = ("run_id", "block", *CASE_COLUMNS, "phase", "iteration", "elapsed_us")
 SPEEDUP_COLUMNS = (
@@ -84,11 +85,16 @@ def measurement_row(run_id: str, measurement: Measurement, environment: str = "c
         "seed": problem.seed,
         "environment": environment,
         "status": measurement.status,
-        "reason": measurement.reason,
+        "reason": one_line(measurement.reason),
         "attempts": measurement.attempts,
         "noisy": measurement.noisy,
-        **measurement.values,
+        **{name: one_line(value) if isinstance(value, str) else value for name, value in measurement.values.items()},
     }
+
+
+def one_line(text: str) -> str:
+    """`text` without line breaks or what UTF-8 cannot hold: a row is a line, or a cut one could not be told."""
+    return " ".join(text.replace("\0", " ").split()).encode("utf-8", "replace").decode("utf-8")
 
 
 def iteration_rows(run_id: str, measurement: Measurement) -> list[dict[str, Any]]:
@@ -119,7 +125,10 @@ def write_speedups(folder: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def read_run(folder: Path) -> Run:
-    """The measurements and the machine of one run. Raises TableError."""
+    """The measurements and the machine of one run folder, or of one --benchmark-json file. Raises UsageError."""
+    if is_benchmark_file(folder):
+        measured = benchmark_measurements(folder, MEASUREMENT_COLUMNS, TEXT_COLUMNS)
+        return Run(folder, measured, benchmark_machine(folder))
     if not folder.is_dir():
         raise TableError(f"{folder}: no such run folder; make one with: fiftyx run --out {folder}")
     machine = read_machine(folder)
@@ -137,7 +146,9 @@ def read_run(folder: Path) -> Run:
 
 
 def read_iterations(folder: Path) -> pd.DataFrame:
-    """iterations.csv of a run folder. Raises TableError."""
+    """iterations.csv of a run folder, or the rounds of a --benchmark-json file. Raises UsageError."""
+    if is_benchmark_file(folder):
+        return benchmark_iterations(folder, ITERATION_COLUMNS, TEXT_COLUMNS)
     return read_table(folder / ITERATIONS, ITERATION_COLUMNS)
 
 
@@ -173,7 +184,9 @@ def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
         raise TableError(f"{path}:{line}: the last line is cut off; finish the run with: fiftyx run --resume")
     texts = dict.fromkeys(TEXT_COLUMNS, str)
     try:
-        frame = pd.read_csv(io.BytesIO(content), dtype=texts, keep_default_na=False, na_values=[""])
+        frame = pd.read_csv(
+            io.BytesIO(content), dtype=texts, keep_default_na=False, na_values=[""], float_precision="round_trip"
+        )
     except (ValueError, pd.errors.ParserError) as error:
         raise TableError(f"{path}: is not the table it should be: {' '.join(str(error).split())}") from error
     missing = [name for name in columns if name not in frame.columns]
@@ -192,11 +205,12 @@ def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 def repair(folder: Path) -> None:
     """Make the tables of a killed run whole: no cut-off line, no iterations of a process that has no measurement."""
     path = folder / MEASUREMENTS
-    if not path.exists():
-        (folder / ITERATIONS).unlink(missing_ok=True)
-        return
     for name in (MEASUREMENTS, ITERATIONS):
         _drop_cut_line(folder / name)
+    if not path.exists() or path.read_bytes().count(b"\n") < 2:  # no row, at most a header
+        for name in (MEASUREMENTS, ITERATIONS):
+            (folder / name).unlink(missing_ok=True)
+        return
     done = read_table(path, MEASUREMENT_COLUMNS)[["block", *CASE_COLUMNS]]
     if not (folder / ITERATIONS).exists():
         return

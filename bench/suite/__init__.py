@@ -1,1 +1,1 @@
-"""The loop as pytest-benchmark's benchmarks."""
+"""The pytest-benchmark suite: the same cases, clock and gate as `run`, in one process."""

@@ -1,0 +1,127 @@
+"""How pytest meets the suite: options, parameters, and what the JSON files of pytest-benchmark carry."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.errors import UsageError
+from bench.measurement import Measurement
+from bench.plan import PRESETS
+from bench.request import Request, check, dump_plan
+from bench.suite.grid import PARAMETERS, make_grid, thread_count
+from bench.suite.process import prepare_process
+from bench.suite.state import Suite
+from implementations import StyleError
+
+HERE = Path(__file__).parent
+# Any of these asks for times; without one, `pytest` checks each benchmark once.
+ASKS_FOR_TIMES = ("only", "enable", "save", "autosave", "json", "compare", "compare_fail", "histogram", "cprofile")
+UNSTABLE = ("load_average",)  # else no two files of one machine would compare without a warning
+
+
+KEY = pytest.StashKey[Suite]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("fiftyx", "which cases `pytest --benchmark-only` times")
+    group.addoption("--fiftyx-preset", choices=list(PRESETS), help="the cases of this preset (default: every style)")
+    for name, metavar, text in (
+        ("style", "STYLE", "only this style (repeatable, as all below)"),
+        ("device", "DEVICE", "cpu, cuda, cuda:1, mps, xpu"),
+        ("size", "N,D_in,H,D_out", "such as 64,1000,100,10"),
+        ("dtype", "DTYPE", "float32, float64, bfloat16"),
+        ("style-file", "FILE", "measure the styles of this file too"),
+    ):
+        group.addoption(f"--fiftyx-{name}", metavar=metavar, action="append", default=[], help=text)
+    group.addoption("--fiftyx-threads", metavar="1|all|K", default="1", help="threads of this process (default: 1)")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    option = config.option
+    if not hasattr(option, "benchmark_only"):
+        raise pytest.UsageError("bench/suite needs the plugin pytest-benchmark; install it, or leave bench/suite out")
+    if not any(getattr(option, f"benchmark_{name}") for name in ASKS_FOR_TIMES):
+        option.benchmark_disable = True
+    if option.benchmark_only and config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+        config.args = [str(HERE)]  # the other tests would load pandas and matplotlib into the process that is timed
+    request = Request(
+        preset=option.fiftyx_preset,
+        styles=tuple(option.fiftyx_style),
+        devices=tuple(option.fiftyx_device),
+        sizes=tuple(option.fiftyx_size),
+        dtypes=tuple(option.fiftyx_dtype),
+        style_files=tuple(option.fiftyx_style_file),
+    )
+    try:
+        check(replace(request, threads=(option.fiftyx_threads,)))
+        threads = thread_count(option.fiftyx_threads)
+        environment = prepare_process(threads)
+        config.stash[KEY] = Suite(request, make_grid(request, threads), environment)
+    except (UsageError, StyleError) as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "entry_name" not in metafunc.fixturenames:
+        return
+    whole = metafunc.function.__name__ == "test_tutorial_loop"
+    chosen = [entry for entry in metafunc.config.stash[KEY].grid.entries.values() if entry.loops or not whole]
+    skips = {entry.name: pytest.mark.skip(reason=entry.reason) for entry in chosen if entry.reason}
+    metafunc.parametrize(
+        PARAMETERS,
+        [pytest.param(*entry.parameters, id=entry.name, marks=skips.get(entry.name, ())) for entry in chosen],
+    )
+
+
+@pytest.fixture
+def entry_name(request: pytest.FixtureRequest) -> str:
+    return str(request.node.callspec.id)
+
+
+@pytest.fixture(scope="session")
+def suite(pytestconfig: pytest.Config) -> Suite:
+    return pytestconfig.stash[KEY]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
+    """Our columns beside theirs; without the host's name and the clock of the moment, which differ in every file."""
+    machine_info.pop("node", None)
+    for name in ("hz_actual", "hz_actual_friendly"):
+        machine_info.get("cpu", {}).pop(name, None)
+    machine = config.stash[KEY].machine
+    devices = {name: {"model": device["model"]} for name, device in machine["devices"].items()}
+    stable = {name: value for name, value in machine.items() if name not in UNSTABLE}
+    machine_info["fiftyx"] = {**stable, "devices": devices}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
+    """All that measurements.csv and machine.json hold: see bench/pytest_json.py, which reads it."""
+    from bench.table import measurement_row
+
+    suite, plan = config.stash[KEY], config.stash[KEY].grid.plan
+
+    def row(measurement: Measurement) -> Mapping[str, Any]:
+        return measurement_row(suite.run_id, measurement, suite.environment.name)
+
+    for entry in output_json["benchmarks"]:
+        if entry["fullname"] in suite.found:
+            entry["extra_info"] = {**entry["extra_info"], **row(suite.found[entry["fullname"]])}
+    skipped = [Measurement(skip.case, 0, -1, "skipped", skip.reason) for skip in plan.skips]
+    output_json["fiftyx"] = {
+        "machine": {
+            "run_id": suite.run_id,
+            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            **suite.machine,
+            "plan": dump_plan(plan, suite.request.style_files),
+        },
+        "without": [row(one) for one in [*skipped, *suite.without]],
+    }

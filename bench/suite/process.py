@@ -1,0 +1,58 @@
+"""The one process that the suite measures in: its variables and its threads, set before numpy and torch are loaded."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bench.environment import THREAD_VARIABLES, distorting, worker_environment
+
+# Read once, when a process starts: too late to take back.
+FIXED_AT_START = re.compile(r"MALLOC_|GLIBC_TUNABLES|LD_PRELOAD|PYTHONMALLOC|PYTHONDEVMODE|PYTHONTRACEMALLOC")
+READ_AT_IMPORT = ("numpy", "torch")
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Threads that every library runs, the distorting variables that were found, and those that still act."""
+
+    threads: int
+    found: Mapping[str, str]
+    kept: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        """`clean` or `kept`, as the column `environment` has it."""
+        return "kept" if self.kept else "clean"
+
+
+def prepare_process(threads: int) -> Environment:
+    """Give this process the variables that a worker of `run` starts with.
+
+    Libraries read them when they are loaded; where one is loaded already its threads are set by hand, and
+    the variables that were there count as kept.
+    """
+    ours = {name for name in THREAD_VARIABLES if os.environ.get(name, "").isdigit()}
+    found = {name: value for name, value in distorting(os.environ).items() if name not in ours}
+    loaded = [name for name in READ_AT_IMPORT if name in sys.modules]
+    kept = {name: value for name, value in found.items() if loaded or FIXED_AT_START.match(name)}
+    clean = worker_environment(os.environ, threads)
+    for name in set(os.environ) - set(clean):
+        del os.environ[name]
+    os.environ.update({name: clean[name] for name in THREAD_VARIABLES})
+    if loaded:
+        set_threads(threads)
+    return Environment(threads, found, kept)
+
+
+def set_threads(threads: int) -> None:
+    """Set the threads of the libraries that are loaded; the clock's worker checks all of them after each case."""
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(threads)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(threads)

@@ -1,0 +1,136 @@
+"""One benchmark: the equality gate, then our clock, whose samples become pytest-benchmark's rounds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from bench import clock
+from bench.device import Device, open_device
+from bench.measurement import Measurement
+from bench.noise import by_cycle
+from bench.problem import TUTORIAL_ITERATIONS
+from bench.worker import Job, WrongStyleError, describe_error, examine, rehearse
+from implementations import Train
+
+LOOP_ROUNDS = 3
+CHECK_ITERATIONS = 3
+# In a process that measured others before, these say nothing about the case: they stay empty.
+OF_A_FRESH_PROCESS = (
+    "import_seconds",
+    "setup_seconds",
+    "first_iteration_seconds",
+    "peak_rss_bytes",
+    "peak_device_bytes",
+)
+
+
+class Unfit(Exception):  # noqa: N818  a style that is no benchmark, rather than an error of the suite
+    """A case without a time: a status of the table, and the reason."""
+
+    def __init__(self, status: str, reason: str) -> None:
+        super().__init__(f"{status}: {reason}")
+        self.status, self.reason = status, reason
+
+
+def gate(job: Job) -> tuple[Train, Device]:
+    """The style's generator and its device, once it followed the oracle. Raises Unfit."""
+    case = job.case
+    try:
+        train = job.style.train
+        device = open_device(case.framework, case.device, case.precision)
+        rehearse(case, train, device)
+    except WrongStyleError as error:
+        raise Unfit("wrong", str(error)) from None
+    except Exception as error:  # a style may raise anything, and that is a reason
+        raise Unfit("oom" if "out of memory" in str(error).lower() else "failed", describe_error(error)) from error
+    return train, device
+
+
+def time_iterations(benchmark: Any, job: Job) -> Measurement:
+    """Each round one iteration, its loss read on the host, exactly as a worker of `run` times it. Raises Unfit.
+
+    Of a style whose control flow has a cycle a round is the mean over one cycle, as in `run`'s median.
+    """
+    gate(job)
+    found = examine(job)
+    if found["status"] != "ok":
+        raise Unfit(found["status"], found["reason"])
+    record(benchmark, (us / 1e6 for us in by_cycle(found["timed_us"], job.style.cycle)))
+    return Measurement(
+        case=job.case,
+        block=0,
+        order=0,
+        status="ok",
+        reason=found["reason"],
+        noisy=found["noisy"],
+        values={name: value for name, value in found["values"].items() if name not in OF_A_FRESH_PROCESS},
+        warmup_us=found["warmup_us"],
+        timed_us=found["timed_us"],
+    )
+
+
+def time_loops(benchmark: Any, job: Job) -> None:
+    """Each round the transfer and the tutorial's 500 iterations, every loss read. Raises Unfit."""
+    train, device = gate(job)
+    arrays = job.case.problem.arrays()
+    with clock.without_gc():
+        timed = [
+            clock.time_call(lambda: whole_loop(job, train, device, arrays, TUTORIAL_ITERATIONS), device)
+            for _ in range(LOOP_ROUNDS)
+        ]
+    if not all(math.isfinite(loss) for _seconds, loss in timed):
+        raise Unfit("wrong", f"the loss after {TUTORIAL_ITERATIONS} iterations is not finite")
+    record(benchmark, (seconds for seconds, _loss in timed))
+
+
+def whole_loop(job: Job, train: Train, device: Device, arrays: Any, steps: int) -> float:
+    """Transfer, then `steps` iterations with each loss read; the last loss."""
+    problem = job.case.problem
+    last = math.nan
+    for loss in train(*[device.put(array, problem.dtype) for array in arrays], problem.learning_rate, steps):
+        last = device.read(loss)
+    return last
+
+
+def check_once(benchmark: Any, job: Job) -> None:
+    """What a disabled benchmark does: the gate, and a few iterations at the case's own size. Raises Unfit."""
+    train, device = gate(job)
+    last = benchmark(whole_loop, job, train, device, job.case.problem.arrays(), CHECK_ITERATIONS)
+    if not math.isfinite(last):
+        raise Unfit("wrong", f"the loss after {CHECK_ITERATIONS} iterations is {last}")
+
+
+def record(benchmark: Any, samples_s: Iterable[float]) -> None:
+    """Hand samples to pytest-benchmark as its rounds.
+
+    Its own loop would choose the number of rounds from one cold call and spend microseconds between two
+    samples, so it only gets what our clock read. `_make_stats` is what its `pedantic` calls to report.
+    """
+    stats = benchmark._make_stats(1)
+    for sample_s in samples_s:
+        stats.update(sample_s)
+    benchmark._mode = "bench.clock"
+
+
+def run_benchmark(benchmark: Any, job: Job, group: str, *, whole: bool) -> Measurement | None:
+    """One test: timed, or only checked where pytest-benchmark is disabled; a case that is unfit fails with its reason.
+
+    The measurement of an iteration; None of a whole loop and of a mere check.
+    """
+    benchmark.group = group
+    if benchmark.disabled:
+        check_once(benchmark, job)
+    elif whole:
+        time_loops(benchmark, job)
+    else:
+        return time_iterations(benchmark, job)
+    return None
+
+
+def fail(unfit: Unfit, name: str) -> None:
+    """End the test with the reason alone: the harness's own frames would hide it."""
+    pytest.fail(f"{name}: {unfit}", pytrace=False)
