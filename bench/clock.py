@@ -77,11 +77,12 @@ class Batch:
         return self.elapsed_ns / self.iterations / 1e3
 
 
-def plan_counts(rule: Rule, iteration_ns: float) -> Counts:
-    """How many iterations to time when one takes about `iteration_ns`, from the warm-up."""
+def plan_counts(rule: Rule, iteration_ns: float, cycle: int = 1) -> Counts:
+    """How many iterations to time when one takes about `iteration_ns`; a batch holds whole cycles of a style."""
     each_s = max(iteration_ns, 1.0) / 1e9
     latency = max(rule.latency_iterations, ceil(rule.latency_s / each_s))
     batch = _cap(rule, max(rule.batch_iterations, ceil(rule.batch_s / each_s)), each_s)
+    batch += -batch % cycle
     return Counts(
         settle=max(1, min(rule.settle_iterations, int(rule.limit_s / each_s / 5))),
         latency=_cap(rule, min(latency, rule.latency_most), each_s),

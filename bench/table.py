@@ -24,7 +24,8 @@ MEASUREMENT_COLUMNS = (
     "iterations", "latency_median_us", "latency_mean_us", "latency_min_us", "latency_p95_us", "batch_iterations",
     "throughput_us", "event_us", "synchronize_floor_us", "loop_seconds", "program_seconds", "flops", "bytes_moved",
     "floor_us", "floor_share", "minor_faults_per_iteration", "involuntary_switches", "cpu_utilisation",
-    "peak_rss_bytes", "peak_device_bytes", "gpu_energy_mj", "gpu_energy_resolution_mj", "checked_iterations", "final_loss", "blas",
+    "peak_rss_bytes", "peak_device_bytes", "gpu_energy_mj", "gpu_energy_resolution_mj",
+    "checked_iterations", "final_loss", "blas",
 )  # fmt: skip
 ITERATION_COLUMNS = ("run_id", "block", *CASE_COLUMNS, "phase", "iteration", "elapsed_us")
 SPEEDUP_COLUMNS = (
@@ -184,9 +185,7 @@ def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
         raise TableError(f"{path}:{line}: the last line is cut off; finish the run with: fiftyx run --resume")
     texts = dict.fromkeys(TEXT_COLUMNS, str)
     try:
-        frame = pd.read_csv(
-            io.BytesIO(content), dtype=texts, keep_default_na=False, na_values=[""], float_precision="round_trip"
-        )
+        frame = pd.read_csv(io.BytesIO(content), dtype=texts, keep_default_na=False, na_values=[""])
     except (ValueError, pd.errors.ParserError) as error:
         raise TableError(f"{path}: is not the table it should be: {' '.join(str(error).split())}") from error
     missing = [name for name in columns if name not in frame.columns]

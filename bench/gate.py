@@ -1,0 +1,136 @@
+"""The equality gate: runs a style under the clock and beside the oracle, and says what is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bench import clock
+from bench.case import Case
+from bench.counters import Counters
+from bench.device import Device
+from bench.problem import (
+    TUTORIAL_LEARNING_RATE,
+    TUTORIAL_SIZE,
+    Problem,
+    stable_learning_rate,
+    work_flops,
+)
+from implementations import Train
+
+if TYPE_CHECKING:
+    from bench import oracle  # imported where it is used: it brings numpy, whose import is timed
+
+
+class WrongStyleError(Exception):
+    """A style that is not the training run it should be; the message is the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """The timed loop: its phases, and the losses and weights that prove what it did."""
+
+    counts: clock.Counts
+    latency: clock.Latency
+    batches: tuple[clock.Batch, ...]
+    trained: oracle.Trained
+    counters: Counters
+
+
+def run_timed(case: Case, train: Train, device: Device, arrays: Any, counts: clock.Counts) -> Timed:
+    """A second, warm loop from the same start, whose length is fixed before it begins and which runs to its end."""
+    problem = case.problem
+    loop = train(*[device.put(a, problem.dtype) for a in arrays], problem.learning_rate, counts.steps)
+    try:
+        settle = clock.time_latency(loop, device, counts.settle)
+        before = Counters.read()
+        latency = clock.time_latency(loop, device, counts.latency)
+        counters = Counters.read() - before
+        timed = [clock.time_batch(loop, device, counts.batch) for _ in range(counts.batches)]
+        weights = clock.finish(loop)
+    except StopIteration:
+        raise WrongStyleError(f"stopped before its {counts.steps} steps") from None
+    except ValueError as error:
+        raise WrongStyleError(str(error)) from None
+    last = timed[-1][1]
+    check_kind(case, device, last, "yielded a loss")
+    losses = dict(enumerate([*settle.losses, *latency.losses]))
+    losses[counts.steps - 1] = device.read(last)
+    return Timed(
+        counts, latency, tuple(batch for batch, _ in timed), as_trained(case, device, losses, weights), counters
+    )
+
+
+def rehearse(case: Case, train: Train, device: Device) -> None:
+    """Follow the oracle for 50 iterations of the tutorial's size at its learning rate. Raises WrongStyleError."""
+    from bench import oracle
+
+    rate = TUTORIAL_LEARNING_RATE if case.oracle == "sgd" else stable_learning_rate(TUTORIAL_SIZE, case.oracle)
+    problem = Problem(*TUTORIAL_SIZE, case.problem.dtype, rate, case.problem.seed)
+    arrays = problem.arrays()
+    steps = oracle.REHEARSAL_STEPS
+    loop = train(*[device.put(a, problem.dtype) for a in arrays], rate, steps)
+    losses = {}
+    try:
+        for t in range(steps):
+            loss = next(loop)
+            check_kind(case, device, loss, "yielded a loss")
+            losses[t] = device.read(loss)
+        weights = clock.finish(loop)
+    except StopIteration:
+        raise WrongStyleError(f"stopped before its {steps} steps") from None
+    except ValueError as error:
+        raise WrongStyleError(str(error)) from None
+    trained = as_trained(case, device, losses, weights)
+    expected = oracle.reference(case.oracle, arrays, rate, steps)
+    reason = oracle.disagreement(trained, expected, tolerance(case))
+    if reason:
+        raise WrongStyleError(reason)
+
+
+def check_timed(case: Case, arrays: Any, timed: Timed) -> int:
+    """Compare the timed run with the oracle as far as that is affordable; the number of iterations compared."""
+    from bench import oracle
+
+    steps = timed.counts.steps
+    checked = oracle.affordable_steps(work_flops(case.problem, case.oracle), steps)
+    expected = oracle.reference(case.oracle, arrays, case.problem.learning_rate, checked)
+    if checked == steps:
+        reason = oracle.disagreement(timed.trained, expected, tolerance(case), end=True)
+    else:
+        reason = oracle.first_losses_disagreement(timed.trained.losses, expected.losses, tolerance(case))
+    final = timed.trained.losses[steps - 1]
+    if reason or not abs(final) < float("inf"):
+        raise WrongStyleError(f"in the timed run: {reason or f'loss became {final}'}")
+    return checked
+
+
+def check_kind(case: Case, device: Device, value: Any, did: str) -> None:
+    """Raises WrongStyleError unless an array or loss has the case's dtype and is on the case's device."""
+    dtype, place = device.describe(value)
+    if dtype not in (case.problem.dtype, ""):
+        raise WrongStyleError(f"{did} of dtype {dtype}, expected {case.problem.dtype}")
+    if place != case.device:
+        raise WrongStyleError(f"{did} on {place}, expected on {case.device}")
+    if getattr(value, "requires_grad", False):
+        raise WrongStyleError(f"{did} that still requires grad: yield loss.detach()")
+
+
+def as_trained(case: Case, device: Device, losses: dict[int, float], weights: Any) -> oracle.Trained:
+    """What the style did, on the host in float64. Raises WrongStyleError for weights of another kind."""
+    from bench import oracle
+
+    if not isinstance(weights, tuple | list) or not weights:
+        raise WrongStyleError("returned no weights: end with `return w1, w2`")
+    for weight in weights:
+        if not hasattr(weight, "shape"):
+            raise WrongStyleError(f"returned a {type(weight).__name__} among its weights, expected arrays")
+        check_kind(case, device, weight, "returned weights")
+    return oracle.Trained(losses, tuple(device.fetch(weight) for weight in weights))
+
+
+def tolerance(case: Case) -> oracle.Tolerance:
+    """How far this case's dtype and precision may stray."""
+    from bench import oracle
+
+    return oracle.TOLERANCES[case.problem.dtype, case.precision]
