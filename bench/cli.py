@@ -10,6 +10,7 @@ import typer
 
 from bench.commands.chart import chart
 from bench.commands.common import DONE, INTERRUPTED, USAGE
+from bench.commands.compare import compare
 from bench.commands.doctor import doctor
 from bench.commands.list import list_all
 from bench.commands.run import run
@@ -30,6 +31,7 @@ app.command("run")(run)
 app.command("table")(table)
 app.command("chart")(chart)
 app.command("doctor")(doctor)
+app.command("compare")(compare)
 
 
 def main(arguments: list[str] | None = None) -> int:

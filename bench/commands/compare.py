@@ -1,0 +1,106 @@
+"""The command `compare`: two runs or two machines, a ratio and its interval for each case they share."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.commands.common import DONE, NO, console
+from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.comparison import Comparison
+
+
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="run folder: before, or one machine")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="run folder: after, or the other machine")],
+    scope: Annotated[str, typer.Option(help="iteration, throughput, loop or program")] = "iteration",
+    margin: Annotated[str, typer.Option(help="a case is `same` when its whole interval is within ± this")] = "2%",
+    fail_if_slower: Annotated[
+        str | None,
+        typer.Option(metavar="5%", help="exit 1 when B is slower by more, whole interval, or broken"),
+    ] = None,
+    chart: Annotated[Path | None, typer.Option(metavar="FILE", help="also draw it, .png or .svg")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
+) -> int:
+    """Compare two runs or two machines, case by case: faster, slower, same or undecided."""
+    from bench import comparison, comparison_report
+    from bench.difference import differences
+    from bench.speedup import SCOPES
+    from bench.table import read_run
+
+    if scope not in SCOPES:
+        raise UsageError(f"--scope {scope}: no such scope; there are {', '.join(SCOPES)}")
+    if chart is not None and chart.suffix not in (".png", ".svg"):
+        raise UsageError(f"--chart {chart}: give a file that ends in .png or .svg")
+    limit = None if fail_if_slower is None else percentage("--fail-if-slower", fail_if_slower)
+    width = percentage("--margin", margin)
+    runs = read_run(a), read_run(b)
+    found = comparison.compare(*runs, scope=scope, margin=width)
+    if not found.cases and not any(one.broken for one in found.apart):
+        why = "; ".join(dict.fromkeys(one.reason for one in found.apart)) or "no rows"
+        raise UsageError(f"{a} and {b} share no case that can be compared ({why}); measure the same cases in both")
+    differing = differences(*runs)
+    failed = [] if limit is None else failures(found, limit)
+    if as_json:
+        print(json.dumps(comparison_report.as_json(found, differing, limit, failed), indent=1))
+    else:
+        comparison_report.print_comparison(console(), found, differing)
+    if chart is not None:
+        save_chart(found, chart, f"A: {a.name}, B: {b.name}. {comparison_report.CAVEAT}")
+    return DONE if limit is None else gate(found, limit, failed)
+
+
+def percentage(option: str, text: str) -> float:
+    """`5%` as 0.05. Raises UsageError; the sign is asked for, since 0.05 and 5 could both be meant as either."""
+    try:
+        value = float(text.removesuffix("%")) / 100
+    except ValueError:
+        value = math.nan
+    if not text.endswith("%") or not (math.isfinite(value) and value >= 0):
+        raise UsageError(f"{option} {text}: give a percentage from 0% up, such as 5%")
+    return value
+
+
+def failures(found: Comparison, limit: float) -> list[str]:
+    """A line for every case that is slower beyond the limit, or that A measured and B broke."""
+    from bench.comparison import describe_case
+
+    slower = [
+        f"{describe_case(one.case)}: takes {1 / one.ratio.value - 1:.1%} longer, at least {1 / one.ratio.high - 1:.1%}"
+        for one in found.slower_than(limit)
+    ]
+    return slower + [f"{describe_case(one.case)}: {one.reason}" for one in found.apart if one.broken]
+
+
+def gate(found: Comparison, limit: float, failed: list[str]) -> int:
+    """Tell on stderr what failed and what stays open; the exit code."""
+    for line in failed:
+        print(f"fails: {line}", file=sys.stderr)
+    still = len(found.perhaps_slower_than(limit))
+    if still:
+        print(f"open: {still} cases may or may not be slower by more than {limit:.1%}; add blocks", file=sys.stderr)
+    gone = [one for one in found.apart if one.reason == "only in A"]
+    if gone:
+        print(f"missing: {len(gone)} cases of A are not in B and were not judged", file=sys.stderr)
+    return NO if failed else DONE
+
+
+def save_chart(found: Comparison, path: Path, footer: str) -> None:
+    """Draw the comparison into one file. Raises UsageError where it cannot be written."""
+    from bench.chart_style import PNG_DPI, applied
+    from bench.compare_chart import comparison_chart
+
+    with applied():
+        figure = comparison_chart(found, footer).figure
+        try:
+            figure.savefig(path, dpi=PNG_DPI, metadata={"Date": None} if path.suffix == ".svg" else None)
+        except OSError as error:
+            raise UsageError(f"--chart {path}: cannot be written: {error.strerror}") from error
+    print(path, file=sys.stderr)
