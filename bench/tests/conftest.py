@@ -1,0 +1,37 @@
+"""What every test shares: one BLAS thread, a probe that starts no process, signal handlers put back."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from bench.environment import THREAD_VARIABLES
+from bench.tests.fakes import PROBE
+
+# Before numpy and torch are loaded: the worker refuses more threads than a case asks for.
+os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+
+settings.register_profile(
+    "here", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("here")
+
+
+@pytest.fixture
+def probed(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """A probe of a machine with a CPU alone, which no process is started for."""
+    monkeypatch.setattr("bench.session.probe_devices", lambda: dict(PROBE))
+    monkeypatch.setattr("bench.machine.probe_devices", lambda: dict(PROBE))
+    return dict(PROBE)
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """The command line takes SIGTERM; what was there comes back afterwards."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,66 @@
+"""What a worker starts with: threads set, nothing that distorts."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench import environment
+from bench.environment import THREAD_VARIABLES, available_cpus, distorting, worker_environment
+
+PLAIN = {"PATH": "/bin", "HOME": "/nowhere", "LANG": "C", "PYTHONPATH": "x", "LD_LIBRARY_PATH": "y", "TMPDIR": "z"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_DEBUG_CPU_TYPE", "MKL_ENABLE_INSTRUCTIONS",
+        "NPY_DISABLE_CPU_FEATURES", "MALLOC_ARENA_MAX", "KMP_AFFINITY", "GOMP_CPU_AFFINITY", "OMP_NUM_THREADS",
+        "LD_PRELOAD", "CUDA_LAUNCH_BLOCKING", "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+        "PYTORCH_CUDA_ALLOC_CONF", "PYTHONMALLOC",
+    ],
+)  # fmt: skip
+def test_a_worker_starts_without_what_chooses_the_winner(name):
+    found = worker_environment({**PLAIN, name: "7"}, 2)
+    assert distorting({**PLAIN, name: "7"}) == {name: "7"}
+    assert found.get(name) in (None, "2")
+
+
+def test_what_distorts_nothing_stays():
+    assert distorting(PLAIN) == {}
+    assert worker_environment(PLAIN, 1).items() >= PLAIN.items()
+
+
+def test_kept_variables_stay_but_the_thread_count_is_the_cases():
+    kept = worker_environment({"OPENBLAS_CORETYPE": "Haswell", "OMP_NUM_THREADS": "64"}, 2, keep=True)
+    assert kept["OPENBLAS_CORETYPE"] == "Haswell"
+    assert kept["OMP_NUM_THREADS"] == "2"
+
+
+NAMES = st.sampled_from([*PLAIN, *THREAD_VARIABLES, "KMP_BLOCKTIME", "MALLOC_TOP_PAD_", "OMP_", "A"])
+
+
+@given(st.dictionaries(NAMES, st.text(max_size=5)), st.integers(1, 512))
+def test_threads_are_set_for_every_library_and_the_given_environment_is_left_alone(environ, threads):
+    before = dict(environ)
+    found = worker_environment(environ, threads)
+    assert environ == before
+    assert {found[name] for name in THREAD_VARIABLES} == {str(threads)}
+    assert set(distorting(found)) <= set(THREAD_VARIABLES)
+
+
+@pytest.mark.parametrize(("quota", "cpus"), [(None, 8), (64.0, 8), (2.5, 2), (0.5, 1)])
+def test_cores_are_what_affinity_and_quota_leave_and_at_least_one(monkeypatch, quota, cpus):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(8)), raising=False)
+    monkeypatch.setattr(environment, "cgroup_quota", lambda: quota)
+    assert available_cpus() == cpus
+
+
+def test_a_system_without_affinity_counts_its_cores(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    monkeypatch.setattr(environment, "cgroup_quota", lambda: None)
+    assert available_cpus() == 6

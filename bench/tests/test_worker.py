@@ -1,0 +1,228 @@
+"""One measurement in one process: what it finds, and every liar that it catches."""
+
+from __future__ import annotations
+
+import tracemalloc
+from dataclasses import replace
+from textwrap import indent
+
+import numpy as np
+import pytest
+
+from bench import oracle, worker
+from bench.clock import plan_counts
+from bench.device import DeviceError, open_device
+from bench.tests.fakes import BRIEF, HONEST, a_case, a_job, a_problem, fake_device, write_style
+from bench.worker import Job, examine
+from implementations import find_implementations
+
+STYLES = find_implementations()
+
+NO_WORK = """    h_relu = np.maximum(x.dot(w1), 0)
+    loss = np.square(h_relu.dot(w2) - y).sum()
+    for _t in range(steps):
+        yield loss
+    return w1, w2
+"""
+
+
+def told_apart_by(condition: str, otherwise: str) -> str:
+    """A style that is honest where `condition` holds, and otherwise does something else."""
+    return f"    if {condition}:\n{indent(HONEST, ' ' * 4)}{otherwise}"
+
+
+LIARS = {
+    "sign error in one gradient": (HONEST.replace("w2 -=", "w2 +="), "loss of iteration 1 is"),
+    "sign error in a gradient that comes late": (
+        HONEST.replace("w2 -=", "w2 -= (1 if _t < 49 else -1) *"), "weight 2 is not where"),
+    "half the gradient": (HONEST.replace("2.0 *", "1.0 *"), "loss of iteration 1 is"),
+    "skipped update": (HONEST.replace("        w1 -=", "        if _t % 10: w1 -="), "loss of iteration 1 is"),
+    "one weight is never updated": (HONEST.replace("        w1 -=", "        w1 - "), "loss of iteration 1 is"),
+    "constant loss": (HONEST.replace("yield loss", "yield x.dtype.type(1.0)"), "loss of iteration 0 is 1,"),
+    "loss is the mean": (HONEST.replace(".sum()", ".mean()"), "loss of iteration 0 is"),
+    "no work": (NO_WORK, "loss of iteration 1 is"),
+    "right losses, weights where they began": (
+        "    start = w1.copy(), w2.copy()\n" + HONEST.replace("return w1, w2", "return start"),
+        "weight 1 is not where"),
+    "right losses, weights exchanged": (HONEST.replace("return w1, w2", "return w2, w1"), "weight 1 has shape"),
+    "other dtype of the loss": (HONEST.replace("yield loss", "yield np.float32(loss)"),
+                                "yielded a loss of dtype float32, expected float64"),
+    "a loss without a dtype": (HONEST.replace("yield loss", "yield float(loss)"), "yielded a loss of dtype float,"),
+    "other dtype of everything": (
+        f"    x, y, w1, w2 = (a.astype(np.float32) for a in (x, y, w1, w2))\n{HONEST}", "of dtype float32"),
+    "other dtype of the weights": (
+        HONEST.replace("return w1, w2", "return w1.astype(np.float32), w2"), "returned weights of dtype float32"),
+    "cached loss after the rehearsal": (
+        told_apart_by("steps == 50", NO_WORK),
+        "in the timed run: loss of iteration 1"),
+    "no more work after the checked losses": (
+        HONEST.replace("        h = ", "        if _t >= 10 and steps != 50:\n            yield loss\n"
+                       "            continue\n        h = "),
+        "in the timed run: "),
+    "other work at another size": (
+        told_apart_by("x.shape[0] == 64", HONEST.replace("2.0 *", "1.9 *")), "in the timed run: loss of iteration 1"),
+    "stops early": (HONEST.replace("range(steps)", "range(min(steps, 9))"), "stopped before its"),
+    "stops early in the rehearsal": (HONEST.replace("range(steps)", "range(49 if steps == 50 else steps)"),
+                                     "stopped before its 50 steps"),
+    "goes on": (HONEST.replace("range(steps)", "range(steps + 1)"), "more losses than it was given steps"),
+    "returns nothing": (HONEST.replace("    return w1, w2\n", ""), "returned no weights"),
+    "returns one weight": (HONEST.replace("return w1, w2", "return (w1,)"), "returned 1 weights, expected 2"),
+    "returns lists": (HONEST.replace("return w1, w2", "return w1.tolist(), w2"), "returned a list among its weights"),
+    "loss is not a number": (HONEST.replace("yield loss", "yield loss * np.nan"), "loss of iteration 0 is nan"),
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def any_threads(monkeypatch):
+    """Other tests' libraries may have loaded here; a real worker checks its own."""
+    monkeypatch.setattr(worker, "threads_in_use", lambda _case: "fake BLAS")
+
+
+@pytest.mark.parametrize("lie", LIARS)
+def test_a_liar_is_wrong_and_the_reason_says_where(lie, tmp_path):
+    body, reason = LIARS[lie]
+    found = examine(a_job(write_style(tmp_path, body)))
+    assert found["status"] == "wrong", found
+    assert reason in found["reason"]
+    assert "values" not in found
+
+
+def test_the_liars_are_liars_because_of_their_lie_alone(tmp_path):
+    assert all(body != HONEST for body, _ in LIARS.values())
+    for body in (HONEST, told_apart_by("steps == 50", HONEST)):
+        found = examine(a_job(write_style(tmp_path, body, name=f"honest{len(body)}")))
+        assert found["status"] == "ok", found
+
+
+def test_a_style_that_works_on_another_device_is_wrong(tmp_path, monkeypatch):
+    class Away(np.ndarray):
+        """An array on the fake device."""
+
+    def describe(value):
+        return str(value.dtype), "fake:0" if isinstance(value, Away) else "cpu"
+
+    away = fake_device(name="fake:0", put=lambda array, dtype: array.astype(dtype).view(Away), describe=describe)
+    monkeypatch.setattr(worker, "open_device", lambda *_: away)
+    at_home = f"    x, y, w1, w2 = (np.array(a) for a in (x, y, w1, w2))\n{HONEST}"
+    found = examine(a_job(write_style(tmp_path, at_home), device="fake:0"))
+    assert (found["status"], found["reason"]) == ("wrong", "yielded a loss on cpu, expected on fake:0")
+    brought_back = at_home.replace("yield loss", "yield np.asarray(loss).view(Away)").replace(
+        "    x,", "    Away=type(x)\n    x,"
+    )
+    found = examine(a_job(write_style(tmp_path, brought_back, name="half"), device="fake:0"))
+    assert (found["status"], found["reason"]) == ("wrong", "returned weights on cpu, expected on fake:0")
+
+
+def test_a_loss_that_drags_its_graph_along_is_wrong():
+    case = a_case("torch_autograd", framework="torch")
+
+    def attached(x, y, w1, w2, learning_rate, steps):
+        w1.requires_grad_()
+        for _ in range(steps):
+            yield (x.mm(w1).clamp(min=0).mm(w2) - y).pow(2).sum()
+        return w1, w2
+
+    with pytest.raises(worker.WrongStyleError, match=r"still requires grad: yield loss.detach\(\)"):
+        worker.rehearse(case, attached, open_device("torch", "cpu"))
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "reason"),
+    [
+        ("    raise RuntimeError('CUDA out of memory. Tried\\nto allocate')\n    yield\n", "oom",
+         "RuntimeError: CUDA out of memory. Tried to allocate (bad.py:8)"),
+        ("    raise MemoryError\n    yield\n", "oom", "out of memory"),
+        ("    np.empty(10**15)\n    yield\n", "oom", "out of memory: Unable to allocate 7.11 PiB"),
+        ("    yield x.nothing\n", "failed", "AttributeError: "),
+        ("    import a_library_nobody_has\n    yield\n", "failed",
+         "ModuleNotFoundError: No module named 'a_library_nobody_has' (bad.py:8)"),
+    ],
+)  # fmt: skip
+def test_what_a_style_raises_becomes_a_status_and_one_line(body, status, reason, tmp_path):
+    found = examine(a_job(write_style(tmp_path, body, name="bad")))
+    assert found["status"] == status
+    assert found["reason"].startswith(reason)
+    assert "\n" not in found["reason"]
+
+
+def test_a_device_that_is_not_there_is_a_failure_with_its_reason(monkeypatch):
+    def refuse(*_):
+        raise DeviceError("no CUDA device")
+
+    monkeypatch.setattr(worker, "open_device", refuse)
+    found = examine(a_job(STYLES["torch_nn"], device="cuda:0"))
+    assert found["status"] == "failed"
+    assert "no CUDA device" in found["reason"]
+
+
+@pytest.mark.parametrize("name", STYLES)
+def test_every_style_is_measured_whole_on_the_cpu(name):
+    style = STYLES[name]
+    if style.missing or "cpu" not in style.devices:
+        pytest.skip(style.missing or "not on the cpu")
+    job = a_job(style)
+    found = examine(job)
+    assert found["status"] == "ok", found
+    values = found["values"]
+    counts = plan_counts(BRIEF, 1e5)
+    assert len(found["timed_us"]) == values["iterations"] == counts.latency == 8
+    assert values["checked_iterations"] == counts.steps
+    assert values["latency_min_us"] <= values["latency_median_us"] <= values["latency_p95_us"]
+    assert values["warmup_iterations"] == len(found["warmup_us"]) == 3
+    assert values["first_iteration_seconds"] * 1e6 == pytest.approx(found["first_us"])
+    assert values["event_us"] is None
+    assert values["flops"] > 0
+    case = job.case
+    expected = oracle.reference(case.oracle, case.problem.arrays(), case.problem.learning_rate, counts.steps)
+    assert values["final_loss"] == pytest.approx(expected.losses[-1], rel=1e-6)
+
+
+def test_the_reduced_values_are_those_of_the_samples():
+    found = examine(a_job(STYLES["numpy_manual"]))
+    samples, values = found["timed_us"], found["values"]
+    assert values["latency_median_us"] == pytest.approx(np.median(samples))
+    assert values["latency_mean_us"] == pytest.approx(np.mean(samples))
+    assert values["latency_min_us"] == min(samples)
+
+
+def test_a_style_that_writes_into_its_inputs_gets_fresh_ones_each_time(tmp_path):
+    body = HONEST.replace("    return w1, w2", "    x[:] = 0\n    y[:] = 0\n    return w1, w2")
+    assert examine(a_job(write_style(tmp_path, body)))["status"] == "ok"
+
+
+def test_a_run_too_dear_to_follow_is_still_checked_at_its_first_losses(tmp_path, monkeypatch):
+    monkeypatch.setattr(oracle, "AFFORDED_FLOPS", 3.5 * a_problem().flops)
+    found = examine(a_job(STYLES["numpy_manual"]))
+    assert (found["status"], found["values"]["checked_iterations"]) == ("ok", 3)
+    body = told_apart_by("x.shape[0] == 64", HONEST.replace("2.0 *", "1.9 *"))
+    assert examine(a_job(write_style(tmp_path, body)))["reason"].startswith("in the timed run: loss of iteration 1")
+
+
+def test_a_job_comes_out_of_its_json_as_it_went_in(tmp_path):
+    for style in (STYLES["torch_dynamic"], write_style(tmp_path, HONEST)):
+        job = a_job(style, rule=replace(BRIEF, limit_s=0.5))
+        assert Job.load(job.dump()) == job
+
+
+def test_numpy_in_place_allocates_nothing_and_numpy_manual_does():
+    def growth(name: str) -> int:
+        """The most bytes above its start that an iteration holds, once it is warm."""
+        problem = a_problem((64, 100, 50, 10), "float32")
+        arrays = [np.array(array, dtype=np.float32) for array in problem.arrays()]
+        loop = STYLES[name].train(*arrays, problem.learning_rate, 100)
+        for _ in range(3):
+            next(loop)
+        tracemalloc.start()
+        try:
+            next(loop)
+            before, _peak = tracemalloc.get_traced_memory()
+            tracemalloc.reset_peak()
+            for _ in range(20):
+                next(loop)
+            return tracemalloc.get_traced_memory()[1] - before
+        finally:
+            tracemalloc.stop()
+
+    smallest_array = 64 * 10 * 4
+    assert growth("numpy_in_place") < smallest_array / 2
+    assert growth("numpy_manual") > smallest_array
