@@ -56,8 +56,8 @@ def config_of(key: Sequence[Any]) -> Config:
 
 def configs_in(rows: pd.DataFrame) -> list[Config]:
     """Every configuration of these rows, the CPU with few threads first, accelerators last."""
-    found = rows[list(CONFIG_COLUMNS)].drop_duplicates().itertuples(index=False)
-    return in_order(Config(one.device, int(cast(int, one.threads)), one.dtype, one.precision) for one in found)
+    found = rows[["style", *CONFIG_COLUMNS]].drop_duplicates(list(CONFIG_COLUMNS)).itertuples(index=False)
+    return in_order(config_of(cast(Sequence[Any], one)) for one in found)
 
 
 def in_order(configs: Iterable[Config]) -> list[Config]:
@@ -75,8 +75,7 @@ def shown_size(ok: pd.DataFrame) -> Size:
     """The tutorial's size where it was measured, else the size with the most cases."""
     cases = ok[[*SIZE_COLUMNS, "style", *CONFIG_COLUMNS]].drop_duplicates()
     counts = cases.groupby(list(SIZE_COLUMNS), sort=True).size()
-    tutorial = cast(Size, TUTORIAL_SIZE)
-    return tutorial if tutorial in counts.index else cast(Size, tuple(map(int, counts.idxmax())))  # type: ignore[arg-type]
+    return TUTORIAL_SIZE if TUTORIAL_SIZE in counts.index else cast(Size, counts.idxmax())
 
 
 def at_size(rows: pd.DataFrame, size: Size) -> pd.DataFrame:
@@ -88,12 +87,6 @@ def size_words(size: Size) -> str:
     """`N x D_in x H x D_out = 64x1000x100x10, 26.2 MFLOP an iteration`."""
     work = engineering(Problem(*size).flops, "FLOP")
     return f"N x D_in x H x D_out = {'x'.join(map(str, size))}, {work} an iteration"
-
-
-def with_work(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with a column `work_flops`: the two-layer net's operations, from the sizes alone."""
-    work = [Problem(*map(int, size)).flops for size in rows[list(SIZE_COLUMNS)].itertuples(index=False)]
-    return rows.assign(work_flops=work)
 
 
 def footer(run: Run, rows: pd.DataFrame) -> str:
@@ -118,11 +111,11 @@ def left_out(rows: pd.DataFrame) -> list[str]:
 def machine_words(machine: Mapping[str, Any], rows: pd.DataFrame) -> str:
     """The processor, the accelerators in these rows, versions of what matters, and the run."""
     cpus = machine.get("cpus")
-    named = rows[rows["device"] != "cpu"][["device", "device_model"]].drop_duplicates()
+    named = rows[rows["device"] != "cpu"].drop_duplicates("device").set_index("device")["device_model"]
     packages = machine.get("packages") or {}
     parts = [
         f"{machine.get('cpu_model') or 'unknown CPU'}" + (f", {cpus} CPUs" if cpus else ""),
-        *(f"{one.device} {one.device_model or 'of unknown model'}" for one in named.itertuples()),
+        *(f"{device} {model or 'of unknown model'}" for device, model in named.items()),
         " ".join(f"{name} {packages[name]}" for name in ("numpy", "torch") if packages.get(name)),
         f"run {machine['run_id']}",
     ]

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -25,6 +26,7 @@ PNG_DPI = 200  # twice what is shown, for sharp text
 TITLE_PT, TEXT_PT, SMALL_PT = 13.0, 10.0, 8.5
 INK, FAINT, RULE = "#222222", "#5c5c5c", "#d9d9d9"
 ONE_X, FIFTY_X = "#222222", "#b8470b"
+REFERENCES = ((1.0, ONE_X, "-"), (50.0, FIFTY_X, (0, (5, 2))))
 
 # Okabe and Ito's colours without their yellow, which white paper swallows, and with a grey
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7f7f7f")
@@ -35,7 +37,7 @@ KNOWN = (
     "numpy_in_place", "torch_optim_adam", "torch_dynamic",
 )  # fmt: skip
 
-RC = {
+RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # ships with matplotlib, so every machine has it
     "font.size": TEXT_PT,
     "text.color": INK,
@@ -110,7 +112,7 @@ def page(words: Words, body_in: float) -> Page:
     high = head_in + body_in + foot_in
     figure = Figure(figsize=(WIDTH_IN, high))
     left, top = MARGIN_IN / WIDTH_IN, 1 - MARGIN_IN * 0.8 / high
-    big = {"fontsize": TITLE_PT, "fontweight": "bold", "va": "top", "linespacing": 1.15}
+    big: dict[str, Any] = {"fontsize": TITLE_PT, "fontweight": "bold", "va": "top", "linespacing": 1.15}
     figure.text(left, top, "\n".join(title), **big)
     below = top - 0.25 * len(title) / high
     figure.text(left, below, "\n".join(subtitle), fontsize=9.5, color=FAINT, va="top", linespacing=1.2)
@@ -138,6 +140,26 @@ def look(styles: Sequence[str]) -> dict[str, tuple[str, str]]:
         colour, turn = index % len(PALETTE), index // len(PALETTE)
         found[style] = (PALETTE[colour], SHAPES[(colour + 3 * turn) % len(SHAPES)])
     return {style: found[style] for style in styles}
+
+
+def point(accelerated: bool, colour: str, shape: str) -> dict[str, Any]:
+    """How a marker looks: hollow on the CPU, filled on an accelerator, so that it reads in grey too."""
+    face = colour if accelerated else "white"
+    return {
+        "marker": shape,
+        "markersize": 5.5,
+        "markerfacecolor": face,
+        "markeredgecolor": colour,
+        "markeredgewidth": 1.5,
+        "linestyle": "none",
+    }
+
+
+def dashes(accelerated: bool, threads: int) -> Any:
+    """Solid on one CPU thread, dash-dotted on more, dashed on an accelerator."""
+    if accelerated:
+        return (0, (5, 2))
+    return "-" if threads == 1 else (0, (6, 2, 1, 2))
 
 
 def printable(text: str) -> str:

@@ -1,23 +1,22 @@
-"""The speedup charts: per style at one size, and against the work of an iteration."""
+"""The ladder of speedups: each style against one baseline at one size, with its interval."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from bench import chart_style
 from bench.chart_data import Config, config_of, in_order
-from bench.chart_style import FAINT, FIFTY_X, MARGIN_IN, ONE_X, WIDTH_IN, Words
+from bench.chart_style import FAINT, MARGIN_IN, ONE_X, WIDTH_IN, Words
 from bench.report import number
 from bench.speedup import Speedup
 
-ROW_IN, HEADING_IN = 0.235, 0.36
-MOST_IN_ONE_PANEL = 7
+ROW_IN, HEADING_IN = 0.235, 0.34
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +61,9 @@ def speedup_ladder(found: Sequence[Speedup], words: Words) -> Figure:
     rows = ladder_rows(found)
     names = {row.text for row in rows if not row.heading}
     left = max(chart_style.text_width_in(chart_style.elided(name)) for name in names) + 0.42
-    values_in = 1.85
+    values_in = 1.95
     height = rows[-1].y_in + 0.2
-    page = chart_style.page(words, height + 0.62)
+    page = chart_style.page(words, height + 0.72)
     axes = page.axes(left, 0.5, WIDTH_IN - left - values_in, height)
     axes.set_xlim(*ratio_limits(found))
     axes.set_ylim(height, 0)
@@ -72,11 +71,14 @@ def speedup_ladder(found: Sequence[Speedup], words: Words) -> Figure:
     axes.spines["left"].set_visible(False)
     chart_style.log_axis(axes, "x", unit="x")
     axes.set_xlabel("speedup (log scale); right of 1x is faster than the baseline")
-    reference_lines(axes, "x")
+    reference_lines(axes)
     look = chart_style.look(sorted(names))
     for row in rows:
         _draw_row(axes, row, look)
-    axes.text(1.04, 0.16, "speedup [95% interval]", transform=_beside(axes), va="center", fontsize=8.5, color=FAINT)
+    noisy = ", * noisy" if any(one.noisy for one in found) else ""
+    axes.text(
+        1.04, rows[0].y_in, f"[95% interval]{noisy}", transform=_beside(axes), va="center", fontsize=8.5, color=FAINT
+    )
     return page.figure
 
 
@@ -87,7 +89,7 @@ def _beside(axes: Axes) -> object:
 
 
 def _draw_row(axes: Axes, row: Row, look: dict[str, tuple[str, str]]) -> None:
-    beside = {"transform": _beside(axes), "va": "center"}
+    beside: dict[str, Any] = {"transform": _beside(axes), "va": "center"}
     if row.config is None:
         left_in = axes.get_position().x0 * WIDTH_IN - MARGIN_IN
         wide_in = axes.get_position().width * WIDTH_IN
@@ -101,25 +103,16 @@ def _draw_row(axes: Axes, row: Row, look: dict[str, tuple[str, str]]) -> None:
     colour, _shape = look[row.text]
     ratio = row.speedup.ratio
     if math.isfinite(ratio.low):
-        axes.plot([ratio.low, ratio.high], [row.y_in] * 2, color=colour, linewidth=2.2, solid_capstyle="butt")
+        axes.plot([ratio.low, ratio.high], [row.y_in] * 2, color=colour, linewidth=2.6, solid_capstyle="butt")
         for end in (ratio.low, ratio.high):
-            axes.plot([end], [row.y_in], marker="|", markersize=7, markeredgewidth=1.6, color=colour)
-    axes.plot([ratio.value], [row.y_in], **point(row.config, colour, "s" if row.config.accelerated else "o"))
-    noisy = " noisy" if row.speedup.noisy else ""
+            axes.plot([end], [row.y_in], marker="|", markersize=8, markeredgewidth=1.6, color=colour)
+    axes.plot(
+        [ratio.value],
+        [row.y_in],
+        **chart_style.point(row.config.accelerated, colour, "s" if row.config.accelerated else "o"),
+    )
+    noisy = " *" if row.speedup.noisy else ""
     axes.text(1.04, row.y_in, ratio_words(row.speedup) + noisy, fontsize=9, **beside)
-
-
-def point(config: Config, colour: str, shape: str) -> dict[str, object]:
-    """How a marker looks: hollow on the CPU, filled on an accelerator, so that it reads in grey too."""
-    face = colour if config.accelerated else "white"
-    return {
-        "marker": shape,
-        "markersize": 6,
-        "markerfacecolor": face,
-        "markeredgecolor": colour,
-        "markeredgewidth": 1.5,
-        "linestyle": "none",
-    }
 
 
 def ratio_words(one: Speedup) -> str:
@@ -141,23 +134,8 @@ def _interval(low: float, high: float) -> tuple[float, ...]:
     return (max(low, 1e-4), min(high, 1e6)) if math.isfinite(low) and math.isfinite(high) else ()
 
 
-def reference_lines(axes: Axes, which: str, *, name: bool = True) -> None:
-    """The 1x line (no faster than the baseline) and the 50x line (the claim), across a ratio axis."""
-    for value, colour, dashes in ((1.0, ONE_X, (0, ())), (50.0, FIFTY_X, (0, (5, 2)))):
-        draw = axes.axvline if which == "x" else axes.axhline
-        draw(value, color=colour, linewidth=1.2, linestyle=dashes, zorder=1.5)
-        if name and which == "x":
-            axes.text(value, 0.06, f" {value:g}x", color=colour, fontsize=9, fontweight="bold", va="top", ha="left")
-
-
-def handle(config: Config, style: str, label: str, look: dict[str, tuple[str, str]]) -> Line2D:
-    """A legend's entry for a style on a device: colour and shape by style, line and filling by device."""
-    colour, shape = look[style]
-    return Line2D([], [], label=label, color=colour, **{**point(config, colour, shape), "linestyle": dashes(config)})
-
-
-def dashes(config: Config) -> object:
-    """Solid on one CPU thread, dash-dotted on more, dashed on an accelerator."""
-    if config.accelerated:
-        return (0, (5, 2))
-    return "-" if config.threads == 1 else (0, (6, 2, 1, 2))
+def reference_lines(axes: Axes) -> None:
+    """The 1x line (no faster than the baseline) and the 50x line (the claim), named above the axes."""
+    for value, colour, line in chart_style.REFERENCES:
+        axes.axvline(value, color=colour, linewidth=1.2, linestyle=line, zorder=1.5)
+        axes.text(value, -0.03, f"{value:g}x", color=colour, fontsize=9, fontweight="bold", va="bottom", ha="center")
