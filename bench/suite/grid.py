@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,13 +13,13 @@ from bench.environment import available_cpus
 from bench.machine import as_grid_machine, probe_devices
 from bench.plan import PRESETS, Leg, expand
 from bench.problem import TUTORIAL_ITERATIONS, work_flops
-from bench.request import Request, check, override
+from bench.request import DEFAULT_TIMEOUT_S, Request, check, override
 from bench.runner import Plan
 from bench.worker import Job
 from implementations import Implementation
 
 # Every style at the tutorial's size, and the tutorial's own float64: under a minute on two cores.
-LEGS = (Leg(), Leg(("numpy_manual",), ("cpu",), ("float64",)))
+AS_WRITTEN = Leg(("numpy_manual",), ("cpu",), ("float64",))
 LIMIT_S = 1.0
 LOOP_FLOPS = 150e9  # 500 iterations beyond this are no tutorial: seconds a round
 PARAMETERS = ("style", "device", "dtype", "precision", "threads", "size")
@@ -77,7 +77,7 @@ def make_grid(request: Request, threads: int) -> Grid:
     """The suite that `request` asks for in a process of `threads` threads. Raises UsageError, StyleError."""
     styles = check(request)
     preset = PRESETS[request.preset] if request.preset else None
-    legs = [override(leg, request, styles) for leg in _legs(request, threads)]
+    legs = list(_legs(request, styles, threads))
     probe = look_around(legs, styles)
     found = expand(legs, styles, as_grid_machine(probe), blocks=1, seed=request.seed or 0)
     reasons = {skip.case.key: skip.reason for skip in found.skips}
@@ -97,7 +97,7 @@ def make_grid(request: Request, threads: int) -> Grid:
         blocks=1,
         seed=request.seed or 0,
         rule=Rule(limit_s=preset.limit_s if preset else LIMIT_S),
-        timeout_s=0.0,
+        timeout_s=DEFAULT_TIMEOUT_S,
         budget_s=None,
         keep_env=False,
         styles=styles,
@@ -105,10 +105,14 @@ def make_grid(request: Request, threads: int) -> Grid:
     return Grid({entry.name: entry for entry in entries}, plan, probe)
 
 
-def _legs(request: Request, threads: int) -> tuple[Leg, ...]:
+def _legs(request: Request, styles: Mapping[str, Implementation], threads: int) -> Iterator[Leg]:
     if request.preset:
-        return PRESETS[request.preset].legs
-    return tuple(replace(leg, threads=(str(threads),)) for leg in LEGS)
+        yield from (override(leg, request, styles) for leg in PRESETS[request.preset].legs)
+        return
+    here = (str(threads),)
+    yield override(Leg(threads=here), request, styles)
+    if not request.styles or AS_WRITTEN.styles[0] in request.styles:
+        yield override(replace(AS_WRITTEN, threads=here), replace(request, styles=(), style_files=()), styles)
 
 
 def _turn(case: Case) -> tuple[Any, ...]:

@@ -10,10 +10,11 @@ import pytest
 
 from bench import clock
 from bench.device import Device, open_device
+from bench.gate import WrongStyleError, rehearse
 from bench.measurement import Measurement
 from bench.noise import by_cycle
 from bench.problem import TUTORIAL_ITERATIONS
-from bench.worker import Job, WrongStyleError, describe_error, examine, rehearse
+from bench.worker import Job, describe_error, examine
 from implementations import Train
 
 LOOP_ROUNDS = 3
