@@ -1,0 +1,85 @@
+"""`--decide`: more blocks only for what is still open, with the correction for looking again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from bench.measurement import Measurement
+from bench.request import Request, dump_plan, load_plan
+from bench.session import with_more_blocks
+from bench.speedup import confidence_of, paired_ratio, speedups, straddling
+from bench.table import MEASUREMENT_COLUMNS, measurement_row
+from bench.tests.fakes import a_case, a_plan, an_answer
+
+
+def rows(medians: dict[Any, list[float]]) -> pd.DataFrame:
+    """measurements.csv with these latencies by case and block."""
+    return pd.DataFrame(
+        [
+            measurement_row("run", Measurement(case, block, 0, "ok", values=an_answer(latency)["values"]))
+            for case, latencies in medians.items()
+            for block, latency in enumerate(latencies)
+        ],
+        columns=list(MEASUREMENT_COLUMNS),
+    )
+
+
+BASE = a_case("numpy_manual", dtype="float32")
+OPEN = a_case("numpy_in_place", device="cuda:0", dtype="float32", framework="torch")
+CLEAR = a_case("torch_tensors", device="cuda:0", dtype="float32", framework="torch")
+TIMES = {BASE: [100.0, 101, 99, 100], OPEN: [2.0, 1.8, 2.2, 2.0], CLEAR: [1.0, 1.01, 0.99, 1.0]}
+
+
+def test_only_the_open_case_and_its_baseline_get_more_blocks() -> None:
+    plan = a_plan([BASE, OPEN, CLEAR], blocks=4, decide=50.0)
+    more = with_more_blocks(plan, 20, rows(TIMES))
+    assert dict(zip((case.style for case in more.cases), more.case_blocks, strict=True)) == {
+        "numpy_manual": 20,
+        "numpy_in_place": 20,
+        "torch_tensors": 4,
+    }
+
+
+def test_blocks_after_the_look_do_not_change_what_the_look_decided() -> None:
+    plan = a_plan([BASE, OPEN, CLEAR], blocks=4, decide=50.0)
+    settled = {BASE: [*TIMES[BASE], 100.0], OPEN: [*TIMES[OPEN], 0.001], CLEAR: TIMES[CLEAR]}
+    assert with_more_blocks(plan, 20, rows(settled)) == with_more_blocks(plan, 20, rows(TIMES))
+
+
+def test_nothing_open_means_nothing_more() -> None:
+    plan = a_plan([BASE, CLEAR], blocks=4, decide=50.0)
+    assert with_more_blocks(plan, 20, rows({BASE: TIMES[BASE], CLEAR: TIMES[CLEAR]})).case_blocks == (4, 4)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "decide", "looks"),
+    [(10, None, (10,)), (10, 50.0, (10, 20, 30)), (25, 50.0, (25, 30)), (30, 50.0, (30,))],
+)
+def test_a_plan_looks_at_ten_twenty_and_thirty_blocks(
+    blocks: int, decide: float | None, looks: tuple[int, ...]
+) -> None:
+    assert a_plan([BASE], blocks=blocks, decide=decide).looks == looks
+
+
+def test_every_look_more_widens_the_interval() -> None:
+    one = paired_ratio(TIMES[BASE], TIMES[OPEN], confidence_of({"plan": {"looks": [10]}}))
+    three = paired_ratio(TIMES[BASE], TIMES[OPEN], confidence_of({"plan": {"looks": [10, 20, 30]}}))
+    assert three.low < one.low < one.value < one.high < three.high
+    assert confidence_of({"plan": {"looks": [10, 20, 30]}}) == pytest.approx(1 - 0.05 / 3)
+    assert confidence_of({}) == 0.95
+
+
+def test_nan_intervals_are_not_called_open() -> None:
+    one_block = {BASE: [100.0], CLEAR: [1.0]}
+    found = speedups(rows(one_block))
+    assert found
+    assert straddling(found, 50.0) == set()
+
+
+def test_the_threshold_survives_machine_json() -> None:
+    plan = a_plan([BASE], decide=50.0, styles={})
+    assert load_plan(dump_plan(plan), {}).decide == 50.0
+    assert Request().decide is None

@@ -1,0 +1,102 @@
+"""The floor under every time: where it comes from, and what happens below it."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.floor import Ceiling, floor_us, read_ceilings, with_floor
+from bench.measurement import Measurement
+from bench.problem import TUTORIAL_SIZE
+from bench.tests.fakes import a_case
+
+GEMM = Ceiling("gemm", "numpy", "cpu", "float64", "ieee", 1, gflops=50.0)
+
+
+def copies(*held_and_rate: tuple[int, float]) -> list[Ceiling]:
+    return [
+        Ceiling("copy", "numpy", "cpu", "float32", "ieee", 1, gbytes_per_s=rate, bytes=held)
+        for held, rate in held_and_rate
+    ]
+
+
+def measured(latency_us: float, throughput_us: float) -> Measurement:
+    case = a_case(size=TUTORIAL_SIZE)
+    values = {"latency_median_us": latency_us, "throughput_us": throughput_us}
+    return Measurement(case, 0, 0, "ok", values=values, timed_us=[latency_us])
+
+
+def test_the_floor_is_the_products_over_the_fastest_library() -> None:
+    slower = Ceiling("gemm", "torch", "cpu", "float64", "ieee", 1, gflops=20.0)
+    floor = floor_us(a_case(size=TUTORIAL_SIZE), [slower, GEMM])
+    assert floor == pytest.approx((4 * 64 * 1000 * 100 + 6 * 64 * 100 * 10) / 50e9 * 1e6)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Ceiling("gemm", "numpy", "cpu", "float32", "ieee", 1, gflops=50.0),
+        Ceiling("gemm", "numpy", "cpu", "float64", "ieee", 2, gflops=50.0),
+        Ceiling("gemm", "torch", "cuda:0", "float64", "ieee", 1, gflops=50.0),
+        Ceiling("gemm", "torch", "cpu", "float64", "tf32", 1, gflops=50.0),
+    ],
+)
+def test_a_ceiling_of_another_dtype_device_precision_or_thread_count_says_nothing(other: Ceiling) -> None:
+    assert floor_us(a_case(size=TUTORIAL_SIZE), [other]) is None
+
+
+def test_bytes_bound_what_the_products_do_not() -> None:
+    case = a_case(size=(1, 4000, 4000, 1))
+    slow_memory = copies((2**20, 1.0))
+    assert floor_us(case, [GEMM, *slow_memory]) == pytest.approx(case.problem.bytes_moved / 1e3)
+
+
+def test_a_copy_within_a_cache_is_no_ceiling_for_data_that_outgrow_it() -> None:
+    case = a_case(size=(1, 4000, 4000, 1))
+    cache_and_memory = copies((2**20, 1000.0), (2**27, 1.0))
+    assert floor_us(case, [GEMM, *cache_and_memory]) == pytest.approx(case.problem.bytes_moved / 1e3)
+
+
+def test_a_case_carries_its_floor_and_its_share_of_it() -> None:
+    floor = floor_us(measured(1, 1).case, [GEMM])
+    assert floor is not None
+    values = with_floor(measured(2 * floor, 1.9 * floor), [GEMM]).values
+    assert values["floor_us"] == floor
+    assert values["floor_share"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("latency", "throughput"), [(0.9, 1.5), (1.5, 0.9)])
+def test_a_time_below_its_floor_fails_and_loses_its_numbers(latency: float, throughput: float) -> None:
+    floor = floor_us(measured(1, 1).case, [GEMM])
+    assert floor is not None
+    found = with_floor(measured(latency * floor, throughput * floor), [GEMM])
+    assert found.status == "failed"
+    assert "less than the" in found.reason
+    assert not found.values
+    assert not found.timed_us
+
+
+def test_without_a_ceiling_nothing_is_claimed() -> None:
+    plain = measured(1.0, 1.0)
+    assert with_floor(plain, ()) is plain
+
+
+@given(st.floats(1e-3, 1e6), st.floats(1.1, 100))
+def test_a_faster_machine_has_a_lower_floor(gflops: float, factor: float) -> None:
+    case = a_case(size=TUTORIAL_SIZE)
+    slow, fast = (Ceiling("gemm", "numpy", "cpu", "float64", "ieee", 1, gflops=g) for g in (gflops, gflops * factor))
+    slow_us, fast_us = floor_us(case, [slow]), floor_us(case, [fast])
+    assert slow_us is not None
+    assert fast_us is not None
+    assert math.isclose(slow_us / fast_us, factor)
+
+
+def test_ceilings_survive_machine_json() -> None:
+    assert read_ceilings({"ceilings": [GEMM.row(), *(one.row() for one in copies((8, 2.0)))]}) == (
+        GEMM,
+        *copies((8, 2.0)),
+    )
+    assert read_ceilings({}) == ()
