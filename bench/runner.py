@@ -175,28 +175,24 @@ def start_process(module: str, question: str, threads: int, plan: Plan) -> Ended
     environment = worker_environment(os.environ, threads, keep=plan.keep_env)
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     start = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", module],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment,
-        text=True,
-        errors="replace",
-        start_new_session=True,  # Ctrl-C is for this process, which then ends the child
-    )
     try:
-        output, errors = process.communicate(question, timeout=plan.timeout_s)
+        process = subprocess.run(  # ends the child whatever stops the waiting
+            [sys.executable, "-m", module],
+            input=question,
+            capture_output=True,
+            env=environment,
+            text=True,
+            errors="replace",
+            timeout=plan.timeout_s,
+            check=False,
+            start_new_session=True,  # Ctrl-C is for this process, which then ends the child
+        )
     except subprocess.TimeoutExpired:
         return Ended("", plan.timeout_s, "timeout", f"took longer than {plan.timeout_s:g} s; see --timeout")
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
     seconds = time.perf_counter() - start
-    if process.returncode != 0 or not output.strip():
-        return Ended(output, seconds, "crashed", _crash_reason(process.returncode, errors))
-    return Ended(output, seconds)
+    if process.returncode != 0 or not process.stdout.strip():
+        return Ended(process.stdout, seconds, "crashed", _crash_reason(process.returncode, process.stderr))
+    return Ended(process.stdout, seconds)
 
 
 def ceiling_jobs(plan: Plan) -> list[dict[str, Any]]:

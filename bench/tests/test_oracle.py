@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from bench import oracle, worker
+from bench import gate, oracle
 from bench.clock import finish
 from bench.device import open_device, unsupported
 from bench.problem import DTYPES, Problem, stable_learning_rate
@@ -36,7 +36,7 @@ def available(name: str) -> Implementation:
 def test_every_style_follows_the_oracle_in_every_dtype_it_can_have(name, dtype):
     style = available(name)
     case = a_case(name, dtype=dtype, framework=style.framework, oracle=style.oracle)
-    worker.rehearse(case, style.train, open_device(style.framework, "cpu"))
+    gate.rehearse(case, style.train, open_device(style.framework, "cpu"))
 
 
 @pytest.mark.parametrize("size", [(1, 1, 1, 1), (3, 7, 2, 5), (5, 2, 9, 1)])

@@ -9,8 +9,7 @@ from textwrap import indent
 import numpy as np
 import pytest
 
-from bench import oracle, worker
-from bench.clock import plan_counts
+from bench import gate, oracle, worker
 from bench.device import DeviceError, open_device
 from bench.tests.fakes import BRIEF, HONEST, a_case, a_job, a_problem, fake_device, write_style
 from bench.worker import Job, examine
@@ -122,8 +121,8 @@ def test_a_loss_that_drags_its_graph_along_is_wrong():
             yield (x.mm(w1).clamp(min=0).mm(w2) - y).pow(2).sum()
         return w1, w2
 
-    with pytest.raises(worker.WrongStyleError, match=r"still requires grad: yield loss.detach\(\)"):
-        worker.rehearse(case, attached, open_device("torch", "cpu"))
+    with pytest.raises(gate.WrongStyleError, match=r"still requires grad: yield loss.detach\(\)"):
+        gate.rehearse(case, attached, open_device("torch", "cpu"))
 
 
 @pytest.mark.parametrize(
@@ -164,16 +163,16 @@ def test_every_style_is_measured_whole_on_the_cpu(name):
     found = examine(job)
     assert found["status"] == "ok", found
     values = found["values"]
-    counts = plan_counts(BRIEF, 1e5)
-    assert len(found["timed_us"]) == values["iterations"] == counts.latency == 8
-    assert values["checked_iterations"] == counts.steps
+    steps = BRIEF.settle_iterations + values["iterations"] + BRIEF.batches * values["batch_iterations"]
+    assert len(found["timed_us"]) == values["iterations"] == 8
+    assert values["checked_iterations"] == steps
     assert values["latency_min_us"] <= values["latency_median_us"] <= values["latency_p95_us"]
     assert values["warmup_iterations"] == len(found["warmup_us"]) == 3
     assert values["first_iteration_seconds"] * 1e6 == pytest.approx(found["first_us"])
     assert values["event_us"] is None
     assert values["flops"] > 0
     case = job.case
-    expected = oracle.reference(case.oracle, case.problem.arrays(), case.problem.learning_rate, counts.steps)
+    expected = oracle.reference(case.oracle, case.problem.arrays(), case.problem.learning_rate, steps)
     assert values["final_loss"] == pytest.approx(expected.losses[-1], rel=1e-6)
 
 

@@ -1,0 +1,216 @@
+"""The runner: every turn once in a seeded order, one process at a time, and what becomes of one that dies."""
+
+from __future__ import annotations
+
+import signal
+from collections import Counter
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench import runner
+from bench.plan import Skip
+from bench.runner import Ended, parse_answer, process_launcher, schedule, start_process
+from bench.tests.fakes import HONEST, FakeClock, a_case, a_job, a_plan, an_answer, write_style
+
+CASES = [a_case(f"style{index}") for index in range(6)]
+
+
+@given(st.integers(1, 6), st.integers(1, 8), st.integers(0, 2**31))
+def test_every_case_comes_once_a_block_and_blocks_one_after_another(cases, blocks, seed):
+    slots = schedule(a_plan(CASES[:cases], blocks=blocks, seed=seed))
+    assert [slot.order for slot in slots] == list(range(cases * blocks))
+    assert Counter(slot.key for slot in slots) == {
+        (block, case.key): 1 for block in range(blocks) for case in CASES[:cases]
+    }
+    assert all(before.block <= after.block for before, after in pairwise(slots))
+
+
+def test_the_order_is_the_seeds_and_each_block_has_its_own():
+    def order(seed):
+        return [slot.case.style for slot in schedule(a_plan(CASES, blocks=4, seed=seed))]
+
+    assert order(1) == order(1)
+    assert order(1) != order(2)
+    assert len({tuple(order(1)[start : start + 6]) for start in range(0, 24, 6)}) > 1
+
+
+def test_a_case_with_fewer_blocks_leaves_after_them():
+    slots = schedule(a_plan(CASES[:2], blocks=3, case_blocks=(3, 1)))
+    assert Counter(slot.case.style for slot in slots) == {"style0": 3, "style1": 1}
+    assert [slot.block for slot in slots if slot.case.style == "style1"] == [0]
+
+
+def launched(plan, answers=lambda job: an_answer(), **options):
+    """The measurements of a run, and the styles in the order in which they were started."""
+    started = []
+
+    def launch(job):
+        started.append(job.case.style)
+        return answers(job)
+
+    return list(runner.run(plan, launch, **options)), started
+
+
+def test_a_run_measures_every_turn_in_its_order():
+    plan = a_plan(CASES[:3])
+    found, started = launched(plan)
+    assert started == [slot.case.style for slot in schedule(plan)]
+    assert [(one.block, one.order, one.case) for one in found] == [
+        (slot.block, slot.order, slot.case) for slot in schedule(plan)
+    ]
+    assert {one.status for one in found} == {"ok"}
+    assert found[0].values["latency_median_us"] == 100.0
+    assert (found[0].first_us, list(found[0].timed_us)) == (500.0, [100.0, 100.0])
+
+
+def test_skips_come_first_with_their_reason_and_start_no_process():
+    skip = Skip(a_case("torch_nn", "cuda:0"), "no CUDA device")
+    found, started = launched(a_plan(CASES[:1], skips=(skip,)))
+    assert (found[0].case, found[0].status, found[0].reason) == (skip.case, "skipped", "no CUDA device")
+    assert started == ["style0"] * 3
+
+
+def test_what_is_done_is_not_done_again():
+    skip = Skip(a_case("torch_nn", "cuda:0"), "no CUDA device")
+    plan = a_plan(CASES[:3], skips=(skip,))
+    turns = schedule(plan)
+    done = {(0, skip.case.key), *(slot.key for slot in turns[:4])}
+    found, _started = launched(plan, done=done)
+    assert [one.order for one in found] == [slot.order for slot in turns[4:]]
+
+
+@pytest.mark.parametrize(("blocks", "spare"), [(1, 0), (3, 1), (10, 5)])
+def test_a_noisy_case_is_taken_again_at_most_half_as_often_as_it_has_blocks(blocks, spare):
+    found, started = launched(a_plan(CASES[:2], blocks=blocks), lambda job: an_answer(noisy=job.case.style == "style0"))
+    assert Counter(started) == {"style0": blocks + spare, "style1": blocks}
+    noisy = [one for one in found if one.case.style == "style0"]
+    assert all(one.noisy and one.reason for one in noisy)
+    assert sum(one.attempts for one in noisy) == blocks + spare
+    assert len(noisy) == blocks
+
+
+def test_a_case_that_quietens_is_quiet():
+    answers = iter([an_answer(noisy=True), an_answer(50.0), an_answer(), an_answer()])
+    found, _started = launched(a_plan(CASES[:1]), lambda _job: next(answers))
+    assert [(one.noisy, one.attempts) for one in found] == [(False, 2), (False, 1), (False, 1)]
+    assert found[0].values["latency_median_us"] == 50.0
+
+
+def test_a_failure_is_a_row_and_the_next_case_is_measured():
+    def answers(job):
+        return {"status": "crashed", "reason": "why"} if job.case.style == "style0" else an_answer()
+
+    found, _started = launched(a_plan(CASES[:2], blocks=1), answers)
+    assert {one.case.style: (one.status, one.reason) for one in found} == {
+        "style0": ("crashed", "why"),
+        "style1": ("ok", ""),
+    }
+
+
+@pytest.mark.parametrize(("budget_s", "blocks"), [(None, 5), (100.0, 5), (49.0, 4), (25.0, 2), (5.0, 1)])
+def test_a_budget_ends_the_run_before_a_block_it_has_no_time_for(budget_s, blocks):
+    now = FakeClock()
+
+    def answers(_job):
+        now.pass_ns(5)
+        return an_answer()
+
+    found, _started = launched(a_plan(CASES[:2], blocks=5, budget_s=budget_s), answers, now=now)
+    assert Counter(one.block for one in found) == dict.fromkeys(range(blocks), 2)
+
+
+def test_progress_says_which_turn_starts_of_how_many():
+    told = []
+    launched(a_plan(CASES[:2], blocks=2), starting=told.append)
+    assert [(progress.done, progress.total) for progress in told] == [(0, 4), (1, 4), (2, 4), (3, 4)]
+
+
+@pytest.mark.parametrize(
+    ("code", "errors", "reason"),
+    [
+        (3, "Traceback\n\nImportError: no\tlib\n", "process ended with exit code 3: ImportError: no lib"),
+        (1, "", "process ended with exit code 1: no message"),
+        (-signal.SIGKILL, "", "process killed by SIGKILL (out of memory?)"),
+        (-signal.SIGSEGV, "Fatal\n", "process killed by SIGSEGV: Fatal"),
+        (-250, "", "process killed by signal 250: no message"),
+    ],
+)
+def test_a_crash_says_how_in_one_line(code, errors, reason):
+    assert runner._crash_reason(code, errors) == reason
+
+
+def test_an_ended_process_is_its_answer_or_its_status():
+    assert parse_answer(Ended('{"status": "ok"}', 1.0)) == {"status": "ok"}
+    assert parse_answer(Ended("", 1.0, "timeout", "why")) == {"status": "timeout", "reason": "why"}
+
+
+def plan_of(style, **changes):
+    job = a_job(style)
+    return job, a_plan([job.case], styles={style.name: style}, **changes)
+
+
+def test_a_style_that_prints_is_measured_in_a_process_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "a core that does not exist")
+    body = "    import os\n    assert 'OPENBLAS_CORETYPE' not in os.environ\n    print('{\"status\": 1}', flush=True)\n"
+    style = write_style(tmp_path, body + HONEST)
+    job, plan = plan_of(style)
+    found = process_launcher(plan)(job)
+    assert found["status"] == "ok", found
+    assert len(found["timed_us"]) == 8
+
+
+def test_a_killed_process_is_a_crash_and_out_of_memory_is_its_own_status(tmp_path):
+    job, plan = plan_of(write_style(tmp_path, "    import os\n    os.kill(os.getpid(), 9)\n    yield\n"))
+    assert process_launcher(plan)(job) == {"status": "crashed", "reason": "process killed by SIGKILL (out of memory?)"}
+
+
+def test_a_process_that_never_ends_is_given_up(tmp_path):
+    style = write_style(tmp_path, "    import time\n    time.sleep(3600)\n    yield\n")
+    job, plan = plan_of(style, timeout_s=0.8)
+    found = process_launcher(plan)(job)
+    assert found == {"status": "timeout", "reason": "took longer than 0.8 s; see --timeout"}
+
+
+def ended(monkeypatch, *answers):
+    """Processes that end as said, without a process."""
+    left = list(answers)
+    modules = []
+
+    def start(module, _question, _threads, _plan):
+        modules.append(module)
+        return left.pop(0)
+
+    monkeypatch.setattr(runner, "start_process", start)
+    return modules
+
+
+def test_a_case_that_wants_its_program_gets_both_scopes(monkeypatch):
+    job = a_job(a_plan(CASES[:1]).styles["style0"], program=True)
+    modules = ended(monkeypatch, Ended('{"status": "ok", "values": {"iterations": 8}}', 1.0), Ended("0.25\n", 2.5))
+    found = process_launcher(a_plan([job.case]))(job)
+    assert found["values"] == {"iterations": 8, "loop_seconds": 0.25, "program_seconds": 2.5}
+    assert modules == ["bench.worker", "bench.program"]
+
+
+def test_a_wrong_style_is_not_run_as_a_program(monkeypatch):
+    job = a_job(a_plan(CASES[:1]).styles["style0"], program=True)
+    modules = ended(monkeypatch, Ended('{"status": "wrong", "reason": "a sign"}', 1.0))
+    assert process_launcher(a_plan([job.case]))(job)["status"] == "wrong"
+    assert modules == ["bench.worker"]
+
+
+def test_a_program_that_fails_is_the_cases_failure(monkeypatch):
+    job = a_job(a_plan(CASES[:1]).styles["style0"], program=True)
+    ended(monkeypatch, Ended('{"status": "ok", "values": {}}', 1.0), Ended("", 1.0, "crashed", "why"))
+    found = process_launcher(a_plan([job.case]))(job)
+    assert (found["status"], found["reason"]) == ("crashed", "as a whole program: why")
+
+
+def test_a_module_that_says_nothing_has_crashed(tmp_path):
+    job, plan = plan_of(write_style(tmp_path, HONEST))
+    silent = start_process("bench.errors", job.dump(), 1, replace(plan, timeout_s=60))
+    assert (silent.status, silent.reason) == ("crashed", "process ended with exit code 0: no message")
