@@ -23,11 +23,12 @@ LEFT = ("style", "device", "dtype", "")
 LEGEND = (
     "latency: one iteration and its loss read on the host, median over processes of their medians; spread: half the "
     "range of these; throughput: an iteration within a batch; of floor: the share of the time that the machine's "
-    "fastest product would need; [low, high]: 95% interval, paired by block. On {machine}."
+    "fastest product would need; vs: how many times as fast as that baseline, [low, high] its 95% interval, paired by "
+    "block. On {machine}."
 )
 
 
-LEAVE_OUT = ("first call us", "throughput us", "of floor", "spread", "threads")  # in this order, where a line is short
+LEAVE_OUT = ("first call us", "throughput us", "of floor")  # in this order, where a line is short
 
 
 def print_run(console: Console, run: Run, found: Sequence[Speedup], baselines: Sequence[str] = ()) -> None:
@@ -92,7 +93,7 @@ def size_table(
     by_case = {(one.contender, one.baseline): one for one in found}
     cases = sorted(same.groupby(list(CASE_COLUMNS), sort=False), key=lambda item: _latency(item[1]))
     for index, (key, rows) in enumerate(cases):
-        ratios = {f"speedup over {name}": ratio_cell(by_case, key, name) for name in baselines}
+        ratios = {f"vs {name}": ratio_cell(by_case, key, name) for name in baselines}
         cells: dict[str, str | Text] = {**case_cells(key, rows), **ratios, "": flags(rows)}
         shown = {name: cell for name, cell in cells.items() if name not in leave_out}
         if index == 0:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,29 +14,11 @@ from typing import Any
 import pandas as pd
 
 from bench.case import CASE_COLUMNS
+from bench.columns import ITERATION_COLUMNS, LATER_COLUMNS, MEASUREMENT_COLUMNS, SPEEDUP_COLUMNS, TEXT_COLUMNS
 from bench.errors import UsageError
 from bench.measurement import STATUSES, Measurement
 from bench.pytest_json import benchmark_iterations, benchmark_machine, benchmark_measurements, is_benchmark_file
 
-MEASUREMENT_COLUMNS = (
-    "run_id", "block", "order", "style", "framework", "oracle", "device", "device_model", "dtype", "precision",
-    "threads", "n", "d_in", "hidden", "d_out", "learning_rate", "seed", "environment", "status", "reason", "attempts",
-    "noisy", "import_seconds", "transfer_seconds", "setup_seconds", "first_iteration_seconds", "warmup_iterations",
-    "iterations", "latency_median_us", "latency_mean_us", "latency_min_us", "latency_p95_us", "batch_iterations",
-    "throughput_us", "event_us", "synchronize_floor_us", "loop_seconds", "program_seconds", "flops", "bytes_moved",
-    "floor_us", "floor_share", "minor_faults_per_iteration", "involuntary_switches", "cpu_utilisation",
-    "peak_rss_bytes", "peak_device_bytes", "gpu_energy_mj", "gpu_energy_resolution_mj",
-    "checked_iterations", "final_loss", "blas",
-)  # fmt: skip
-ITERATION_COLUMNS = ("run_id", "block", *CASE_COLUMNS, "phase", "iteration", "elapsed_us")
-SPEEDUP_COLUMNS = (
-    *CASE_COLUMNS, "baseline", "baseline_style", "baseline_device", "baseline_dtype", "baseline_precision",
-    "baseline_threads", "scope", "blocks", "baseline_us", "contender_us", "speedup", "low", "high", "noisy",
-    "environment",
-)  # fmt: skip
-TEXT_COLUMNS = ("run_id", "style", "framework", "oracle", "device", "device_model", "dtype", "precision",
-                "environment", "status", "reason", "blas", "phase", "baseline", "baseline_style", "baseline_device",
-                "baseline_dtype", "baseline_precision", "scope")  # fmt: skip
 MEASUREMENTS, ITERATIONS, SPEEDUPS, MACHINE = "measurements.csv", "iterations.csv", "speedups.csv", "machine.json"
 
 
@@ -188,6 +171,9 @@ def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
         frame = pd.read_csv(io.BytesIO(content), dtype=texts, keep_default_na=False, na_values=[""])
     except (ValueError, pd.errors.ParserError) as error:
         raise TableError(f"{path}: is not the table it should be: {' '.join(str(error).split())}") from error
+    for name in LATER_COLUMNS:
+        if name in columns and name not in frame.columns:
+            frame[name] = None if name in TEXT_COLUMNS else math.nan
     missing = [name for name in columns if name not in frame.columns]
     if missing:
         raise TableError(f"{path}: has no column {missing[0]!r}; was it written by another version?")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import sys
@@ -22,7 +23,8 @@ def console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
-    return Console(file=stream, width=None if stream.isatty() else PIPE_WIDTH, highlight=False, markup=False)
+    width = None if stream.isatty() else int(os.environ.get("COLUMNS", "") or PIPE_WIDTH)
+    return Console(file=stream, width=width, highlight=False, markup=False)
 
 
 def own_name() -> str:

@@ -7,11 +7,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from bench.columns import MEASUREMENT_COLUMNS
 from bench.measurement import Measurement
 from bench.request import Request, dump_plan, load_plan
 from bench.session import with_more_blocks
 from bench.speedup import confidence_of, paired_ratio, speedups, straddling
-from bench.table import MEASUREMENT_COLUMNS, measurement_row
+from bench.table import measurement_row
 from bench.tests.fakes import a_case, a_plan, an_answer
 
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from bench import table
 from bench.case import CASE_COLUMNS
+from bench.columns import ITERATION_COLUMNS, MEASUREMENT_COLUMNS
 from bench.measurement import STATUSES
-from bench.table import ITERATION_COLUMNS, MEASUREMENT_COLUMNS, TableError, Writer, read_iterations, read_run, repair
+from bench.table import TableError, Writer, read_iterations, read_run, repair
 from bench.tests.fakes import a_case, a_measurement
 
 RUN_ID = "0e123456"  # reads as a number if a reader lets it

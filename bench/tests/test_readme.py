@@ -1,0 +1,26 @@
+"""The README holds what its commands print."""
+
+from __future__ import annotations
+
+from bench.readme import BLOCK, ROOT, output_of, render
+
+TEXT = "before\n<!-- output: list --json -->\nold\n<!-- end -->\nafter\n"
+
+
+def test_a_block_is_replaced_and_the_rest_stays() -> None:
+    made = render(TEXT, lambda command: f"what {command} prints   \nand more\n\n")
+    assert made == (
+        "before\n<!-- output: list --json -->\n```text\n$ fiftyx list --json\nwhat list --json prints\nand more\n```\n"
+        "<!-- end -->\nafter\n"
+    )
+
+
+def test_rendering_twice_changes_nothing() -> None:
+    once = render(TEXT, str.upper)
+    assert render(once, str.upper) == once
+
+
+def test_the_readme_is_what_its_commands_print_today() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    assert BLOCK.search(text)
+    assert render(text, output_of) == text, "run scripts/readme"
