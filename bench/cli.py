@@ -13,6 +13,7 @@ from bench.commands.common import DONE, INTERRUPTED, USAGE
 from bench.commands.compare import compare
 from bench.commands.doctor import doctor
 from bench.commands.list import list_all
+from bench.commands.report import report
 from bench.commands.run import run
 from bench.commands.table import table
 from bench.errors import UsageError
@@ -32,6 +33,7 @@ app.command("table")(table)
 app.command("chart")(chart)
 app.command("doctor")(doctor)
 app.command("compare")(compare)
+app.command("report")(report)
 
 
 def main(arguments: list[str] | None = None) -> int:

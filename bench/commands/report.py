@@ -1,0 +1,32 @@
+"""The command `report`: one self-contained HTML page of a run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.commands.common import DONE
+
+
+def report(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="run folders")],
+    charts: Annotated[
+        bool | None, typer.Option("--charts/--no-charts", help="draw the charts first  [default: if there are none]")
+    ] = None,
+) -> int:
+    """Write report.html into a run's folder: verdict, tables, charts, machine, method; needs no network."""
+    from bench.page import chart_files, write
+    from bench.table import read_run
+
+    for folder in folders:
+        run = read_run(folder)
+        if charts or (charts is None and not chart_files(folder)):
+            from bench.drawing import draw
+
+            if not draw(folder):
+                print(f"{folder}: nothing to draw, the page has no charts", file=sys.stderr)
+        print(write(run))
+    return DONE
