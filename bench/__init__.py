@@ -1,1 +1,31 @@
-"""fiftyx: is it really 50x on a GPU? One training loop, measured under every style and device."""
+"""fiftyx: is it really 50x on a GPU? One training loop, measured under every style and device.
+
+From Python: `prepare` plans, `measure` runs, `judge` answers, `load` reads what was measured before. See bench/api.py.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bench.api import Measured as Measured
+    from bench.api import Planned as Planned
+    from bench.api import judge as judge
+    from bench.api import load as load
+    from bench.api import measure as measure
+    from bench.api import prepare as prepare
+
+__all__ = ["Measured", "Planned", "judge", "load", "measure", "prepare"]
+
+
+def __getattr__(name: str) -> Any:
+    # pandas loads when somebody asks for it: `python -m bench --help` and every worker import this package too
+    if name not in __all__:
+        raise AttributeError(f"module 'bench' has no attribute {name!r}")
+    from bench import api
+
+    return getattr(api, name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

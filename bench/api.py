@@ -1,0 +1,231 @@
+"""The way in from Python and notebooks: plan, measure, judge; tables are pandas, pictures are matplotlib."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import pandas as pd
+
+from bench.case import CASE_COLUMNS
+from bench.claim import Finding, at_least, find, known_baseline, known_scope
+from bench.columns import SPEEDUP_COLUMNS
+from bench.errors import UsageError
+from bench.estimate import case_seconds
+from bench.evidence import gather
+from bench.progress import Pace, progress_line
+from bench.report import PRIMARY, duration
+from bench.request import Request
+from bench.runner import Launch, Progress
+from bench.session import Session
+from bench.session import measure as measure_session
+from bench.session import prepare as prepare_session
+from bench.speedup import confidence_of, speedups
+from bench.table import Run, read_iterations, read_run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+BAR_WIDTH = 24
+Size = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What `measure` would do: its cases, how long that takes, where it would write."""
+
+    session: Session
+
+    @property
+    def folder(self) -> Path:
+        """Where the tables will be."""
+        return self.session.folder
+
+    @property
+    def seconds(self) -> float:
+        """About how long all of it will take."""
+        return self.session.seconds
+
+    @property
+    def cases(self) -> pd.DataFrame:
+        """A row a case: CASE_COLUMNS, `blocks` (processes, 0 where it cannot run here) and the `reason` of that."""
+        plan = self.session.plan
+        rows = [(*case.key, blocks, "") for case, blocks in zip(plan.cases, plan.case_blocks, strict=True)]
+        rows += [(*skip.case.key, 0, skip.reason) for skip in plan.skips]
+        return pd.DataFrame(rows, columns=[*CASE_COLUMNS, "blocks", "reason"])
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A run that was measured, now or before, as tables; times in us in columns that say so."""
+
+    run: Run
+
+    @property
+    def measurements(self) -> pd.DataFrame:
+        """A row a case and block: measurements.csv."""
+        return self.run.measurements
+
+    @property
+    def iterations(self) -> pd.DataFrame:
+        """A row a timed iteration: iterations.csv. Raises UsageError where the run kept none."""
+        return read_iterations(self.run.folder)
+
+    @property
+    def speedups(self) -> pd.DataFrame:
+        """A row a case, baseline and scope, with its interval (NaN with one block): speedups.csv."""
+        found = speedups(self.run.measurements, confidence_of(self.run.machine))
+        return pd.DataFrame([one.row() for one in found], columns=list(SPEEDUP_COLUMNS))
+
+    def figures(self) -> dict[str, Figure]:
+        """Every chart that the run holds data for, by name; what `fiftyx chart` saves."""
+        from bench import chart_style, drawing
+
+        with chart_style.applied():
+            return dict(drawing.figures(self.run))
+
+
+def prepare(
+    preset: str = "quick",
+    *,
+    styles: Sequence[str] = (),
+    devices: Sequence[str] = (),
+    sizes: Sequence[Size] = (),
+    dtypes: Sequence[str] = (),
+    threads: Sequence[int | str] = (),
+    style_files: Sequence[str | Path] = (),
+    blocks: int | None = None,
+    seed: int = 0,
+    out: str | Path | None = None,
+    resume: bool = False,
+) -> Planned:
+    """Plan a run: the options are those of `fiftyx run`, and nothing is measured or written yet.
+
+    `sizes` are (N, D_in, H, D_out); `out` is results/run-<time> by default. Raises UsageError and StyleError, both
+    ValueErrors with the cure in their message.
+    """
+    if resume and out is None:
+        raise UsageError("resume=True: say which run with out=")
+    request = Request(
+        preset=preset,
+        styles=_names("styles", styles),
+        devices=_names("devices", devices),
+        sizes=tuple(",".join(map(str, size)) for size in sizes),
+        dtypes=_names("dtypes", dtypes),
+        threads=tuple(map(str, _names("threads", threads))),
+        style_files=tuple(map(str, _names("style_files", style_files))),
+        blocks=blocks,
+        seed=seed,
+    )
+    folder = Path(out) if out is not None else Path("results") / time.strftime("run-%Y%m%d-%H%M%S")
+    return Planned(prepare_session(request, folder, resume=resume))
+
+
+def measure(planned: Planned, *, progress: bool = True, launch: Launch | None = None) -> Measured:
+    """Measure every case in every block, each in a fresh process; blocks until the last one is done.
+
+    Every row is on the disk before the next process starts: after an interrupt, prepare again with `resume=True`.
+    `launch` replaces the start of a process, for tests.
+    """
+    with shown(planned.session, progress) as told:
+        for _measurement in measure_session(planned.session, launch, told):
+            pass
+    return load(planned.folder)
+
+
+def load(path: str | Path) -> Measured:
+    """A run folder, or a file of `pytest --benchmark-json`, as tables. Raises UsageError."""
+    return Measured(read_run(Path(path)))
+
+
+def judge(
+    measured: Measured | str | Path, threshold: float = 50.0, *, baseline: str = PRIMARY, scope: str = "iteration"
+) -> pd.DataFrame:
+    """Is the best GPU style at least `threshold` times as fast as `baseline`? A row a size, in the order of its work.
+
+    `outcome` is supported, refuted, undecided or untested, `reason` says why; a single process an case, as in a file
+    of pytest-benchmark, has no interval and so is never supported. Raises UsageError.
+    """
+    run = (measured if isinstance(measured, Measured) else load(measured)).run
+    found = find(gather(run.measurements), at_least(threshold), [known_baseline(baseline)], scopes=[known_scope(scope)])
+    return pd.DataFrame([_verdict_row(one, threshold) for one in found])
+
+
+def _verdict_row(one: Finding, threshold: float) -> dict[str, Any]:
+    ratio = one.speedup.ratio if one.speedup is not None else None
+    return {
+        **dict(zip(("n", "d_in", "hidden", "d_out"), one.size, strict=True)),
+        "baseline": one.baseline,
+        "scope": one.scope,
+        "threshold": threshold,
+        "outcome": one.verdict.outcome,
+        "speedup": ratio.value if ratio else float("nan"),
+        "low": ratio.low if ratio else float("nan"),
+        "high": ratio.high if ratio else float("nan"),
+        "blocks": ratio.blocks if ratio else 0,
+        "baseline_us": one.baseline_us,
+        "contender_us": one.speedup.contender_us if one.speedup is not None else float("nan"),
+        "contender": " ".join(map(str, one.speedup.contender[:4])) if one.speedup is not None else "",
+        "reason": one.verdict.reason,
+    }
+
+
+def _names(option: str, values: Any) -> tuple[Any, ...]:
+    if isinstance(values, str | Path):  # its letters would each be a name
+        raise UsageError(f"{option}={str(values)!r}: give a list, such as [{str(values)!r}]")
+    return tuple(values)
+
+
+def shown(session: Session, progress: bool) -> AbstractContextManager[Callable[[Progress], None]]:
+    """Who is told of each turn before it starts: nobody, a notebook's bar, or the command line's own line."""
+    if not progress:
+        return silence()
+    if "ipykernel" in sys.modules:
+        return notebook_bar(session, sys.stdout)
+    from rich.console import Console
+
+    return progress_line(session, Console(file=sys.stderr, highlight=False))
+
+
+@contextmanager
+def silence() -> Iterator[Callable[[Progress], None]]:
+    """Tells nobody."""
+    yield lambda _progress: None
+
+
+@contextmanager
+def notebook_bar(session: Session, file: TextIO) -> Iterator[Callable[[Progress], None]]:
+    """A line of text that rewrites itself, once a process: no thread draws while a child measures.
+
+    Only a carriage return and spaces, which every notebook front end understands.
+    """
+    pace, width = Pace(session, time.monotonic()), 0
+    last: tuple[Progress, float] | None = None
+
+    def write(text: str, end: str = "") -> None:
+        nonlocal width
+        file.write("\r" + text.ljust(width) + end)
+        file.flush()
+        width = len(text)
+
+    def told(progress: Progress) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if last is not None:
+            pace.expected += case_seconds(last[0].slot.case, session.plan.rule, session.probe)
+            pace.spent += now - last[1]
+        last = progress, now
+        full = BAR_WIDTH * progress.done // progress.total
+        bar = "█" * full + "░" * (BAR_WIDTH - full)
+        left = duration(pace.left(progress, now))
+        write(f"{bar} {progress.done}/{progress.total}, {left} left: {progress.slot.case.label}")
+
+    try:
+        yield told
+    finally:
+        write(f"measured in {duration(time.monotonic() - pace.started)}: {session.folder}", "\n")
