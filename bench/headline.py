@@ -28,7 +28,7 @@ def headline(run: Run) -> str:
     found = [one for one in speedups(ok) if one.contender[5:] == size and one.scope == "iteration"]
     on_gpu = fastest([one for one in found if one.baseline == "best-cpu" and _primary(one)])
     if on_gpu is None:
-        return f"Untested: {_why(run)}. {_on_cpu(ok, size, found)}"
+        return f"Untested: no GPU was measured; {_on_cpu(ok, size, found)}."
     return _on_gpu(run, on_gpu, size)
 
 
@@ -64,29 +64,21 @@ def _on_gpu(run: Run, one: Speedup, size: Size) -> str:
     )
 
 
-def _why(run: Run) -> str:
-    reasons = run.machine.get("missing", {})
-    reason = reasons.get("cuda") or next(iter(reasons.values()), "")
-    return f"no GPU was measured, so {TUTORIAL_CLAIM.threshold:g}x stays open here" + (f" ({reason})" if reason else "")
-
-
 def _on_cpu(ok: pd.DataFrame, size: Size, found: Sequence[Speedup]) -> str:
     """The fastest style of the same training on the CPU; against numpy as the tutorial writes it, if that ran."""
     same = ok[(ok[list(SIZE_COLUMNS)] == list(size)).all(axis=1) & (ok["oracle"] == "sgd")]
     if same.empty:
-        return "No style that trains by plain SGD was measured."
+        return "no style that trains by plain SGD was measured"
     medians = same.groupby(list(CASE_COLUMNS), sort=True)["latency_median_us"].median()
     best = cast(tuple[str | int, ...], medians.idxmin())
     style, _device, dtype, _precision, threads = best[:5]
-    text = (
-        f"Among CPU styles {style} in {dtype} on {thread_count(int(threads))} is fastest at {_times(size)}, "
-        f"{microseconds(float(medians.min()))} us an iteration"
-    )
+    who = f"{style} {dtype}, {thread_count(int(threads))}"
+    time = f"{microseconds(float(medians.min()))} us an iteration at {_times(size)}"
     over = next((one for one in found if one.contender == best and one.baseline in ("tutorial", "tutorial-1")), None)
     if over is None or not math.isfinite(over.ratio.low):
-        return f"{text}."
+        return f"the fastest CPU style, {who}, takes {time}"
     ratio = f"{number(over.ratio.value)}x [{number(over.ratio.low)}, {number(over.ratio.high)}]"
-    return f"{text}: {ratio} numpy in float64 as the tutorial writes it."
+    return f"the fastest CPU style ({who}: {time}) is {ratio} as fast as the tutorial's numpy in float64"
 
 
 def _times(size: Size) -> str:

@@ -37,6 +37,7 @@ class Sheet:
 
 
 TEXTS = ("style", "device", "dtype", "noise", "against", "scope", "what", "why", "status")
+COMMON = ("device", "dtype", "threads", "blocks")
 
 
 def size_sheets(measurements: pd.DataFrame, found: Sequence[Speedup]) -> list[Sheet]:
@@ -58,9 +59,20 @@ def _size_sheet(size: tuple[int, int, int, int], same: pd.DataFrame, found: Sequ
     rows = []
     for key, of_case in cases:
         ratios = {f"speedup over {name}": _ratio(by_case, bases, key, name) for name in baselines}
-        rows.append({**_case_cells(key, of_case), **ratios, "noise": Cell(flags(of_case))})
+        rows.append({**_case_cells(key, of_case), **ratios, **_side_cells(of_case)})
     title = f"{'x'.join(map(str, size))}: {engineering(Problem(*size).flops, 'FLOP')} an iteration"
-    return _sheet(title, rows, tuple(caption(found, baselines).splitlines()))
+    rows, common = _without_common(rows)
+    return _sheet(title, rows, (*common, *caption(found, baselines).splitlines()))
+
+
+def _without_common(rows: Sequence[Mapping[str, Cell]]) -> tuple[list[dict[str, Cell]], list[str]]:
+    """Columns that say the same in every row become one sentence, since a phone has little room."""
+    if len(rows) < 2:
+        return [dict(row) for row in rows], []
+    same = [name for name in COMMON if rows[0][name].text and len({row[name].text for row in rows}) == 1]
+    told = ", ".join(f"{name} {rows[0][name].text}" for name in same)
+    left = [{name: cell for name, cell in row.items() if name not in same} for row in rows]
+    return left, [f"In every row: {told}."] if same else []
 
 
 def _sheet(title: str, rows: Sequence[Mapping[str, Cell]], notes: Sequence[str] = ()) -> Sheet:
@@ -81,9 +93,15 @@ def _case_cells(key: Any, rows: pd.DataFrame) -> dict[str, Cell]:
         "dtype": Cell(dtype if precision == "ieee" else f"{dtype} {precision}"),
         "threads": Cell(str(threads), sort=float(threads)) if device == "cpu" else Cell(""),
         "latency us": Cell(microseconds(middle), f"±{spread:.1%}" if len(rows) > 1 else "", middle),
+    }
+
+
+def _side_cells(rows: pd.DataFrame) -> dict[str, Cell]:
+    return {
         "throughput us": _time(rows, "throughput_us"),
         "first call us": _time(rows, "first_iteration_seconds", 1e6),
         "blocks": Cell(str(len(rows)), sort=float(len(rows))),
+        "noise": Cell(flags(rows)),
     }
 
 
