@@ -124,7 +124,7 @@ def test_a_budget_ends_the_run_before_a_block_it_has_no_time_for(budget_s, block
 
 
 def test_progress_says_which_turn_starts_of_how_many():
-    told = []
+    told: list[runner.Progress] = []
     launched(a_plan(CASES[:2], blocks=2), starting=told.append)
     assert [(progress.done, progress.total) for progress in told] == [(0, 4), (1, 4), (2, 4), (3, 4)]
 

@@ -1,0 +1,219 @@
+"""Speedups: paired by block, against named baselines, and never for a style that is wrong."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.case import CASE_COLUMNS
+from bench.columns import MEASUREMENT_COLUMNS
+from bench.speedup import BASELINES, SCOPES, paired_ratio, quiet_pairs, speedups, t_quantile
+from bench.table import measurement_row
+from bench.tests.fakes import a_case, a_measurement
+
+TIME = st.floats(1e-3, 1e6)
+PAIRS = st.lists(st.tuples(TIME, TIME), min_size=2, max_size=12)
+
+
+def ratio_of(pairs):
+    before, after = zip(*pairs, strict=True)
+    return paired_ratio(before, after)
+
+
+@given(PAIRS)
+def test_swapping_the_sides_turns_ratio_and_interval_over(pairs):
+    before, after = zip(*pairs, strict=True)
+    one, other = paired_ratio(before, after), paired_ratio(after, before)
+    assert one.value == pytest.approx(1 / other.value, rel=1e-9)
+    assert math.log(one.low) == pytest.approx(-math.log(other.high), abs=1e-6)
+    assert math.log(one.high) == pytest.approx(-math.log(other.low), abs=1e-6)
+
+
+@given(PAIRS, st.floats(1e-3, 1e3))
+def test_the_unit_of_time_changes_neither_ratio_nor_interval(pairs, unit):
+    before, after = zip(*pairs, strict=True)
+    one = paired_ratio(before, after)
+    scaled = paired_ratio([time * unit for time in before], [time * unit for time in after])
+    for name in ("value", "low", "high"):
+        assert math.log(getattr(scaled, name)) == pytest.approx(math.log(getattr(one, name)), abs=1e-6)
+
+
+@given(PAIRS, st.floats(0.01, 100))
+def test_a_contender_so_much_faster_has_so_much_more_speedup(pairs, factor):
+    before, after = zip(*pairs, strict=True)
+    one, faster = paired_ratio(before, after), paired_ratio(before, [time / factor for time in after])
+    assert math.log(faster.value / one.value) == pytest.approx(math.log(factor), abs=1e-6)
+
+
+@given(PAIRS)
+def test_the_interval_holds_the_estimate(pairs):
+    found = ratio_of(pairs)
+    assert found.low * (1 - 1e-9) <= found.value <= found.high * (1 + 1e-9)
+    assert found.blocks == len(pairs)
+
+
+@given(PAIRS, st.permutations(range(12)))
+def test_the_order_of_the_blocks_does_not_matter_but_their_pairing_does(pairs, order):
+    shuffled = [pairs[index] for index in order if index < len(pairs)]
+    one, other = ratio_of(pairs), ratio_of(shuffled)
+    assert one.value == pytest.approx(other.value, rel=1e-9)
+    assert math.log(one.high) == pytest.approx(math.log(other.high), abs=1e-6)
+
+
+def test_drift_that_both_sides_share_leaves_the_interval_narrow():
+    drifting = [100.0, 150.0, 80.0, 120.0]
+    paired = paired_ratio(drifting, [time / 2 for time in drifting])
+    assert paired.low == pytest.approx(2) == pytest.approx(paired.high)
+    torn = paired_ratio(drifting, [time / 2 for time in reversed(drifting)])
+    assert torn.high / torn.low > 1.5
+
+
+def test_the_interval_is_students_of_the_logs():
+    found = paired_ratio([2.0, 2.2, 1.9], [1.0, 1.0, 1.0])
+    logs = [math.log(value) for value in (2.0, 2.2, 1.9)]
+    mean = sum(logs) / 3
+    spread = math.sqrt(sum((log - mean) ** 2 for log in logs) / 2)
+    assert found.value == pytest.approx(math.exp(mean))
+    assert found.high == pytest.approx(math.exp(mean + 4.302653 * spread / math.sqrt(3)), rel=1e-6)
+    assert t_quantile(9) == pytest.approx(2.262157, rel=1e-6)
+
+
+@pytest.mark.parametrize("bad", [0.0, -1.0, math.nan, math.inf])
+@pytest.mark.parametrize("side", [0, 1])
+def test_a_time_that_is_none_makes_everything_nan(bad, side):
+    times = [[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]]
+    times[side][1] = bad
+    found = paired_ratio(times[0], times[1])
+    assert math.isnan(found.value)
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+
+
+def test_one_block_has_a_ratio_but_no_interval_and_none_has_nothing():
+    one, none = paired_ratio([3.0], [1.5]), paired_ratio([], [])
+    assert one.value == pytest.approx(2)
+    assert math.isnan(one.low)
+    assert math.isnan(one.high)
+    assert (none.blocks, math.isnan(none.value)) == (0, True)
+
+
+def frame(*measurements) -> pd.DataFrame:
+    rows = [measurement_row("run", one) for one in measurements]
+    return pd.DataFrame(rows, columns=list(MEASUREMENT_COLUMNS))
+
+
+def blocks(case, latencies, **changes):
+    return [a_measurement(case, block, latency, **changes) for block, latency in enumerate(latencies)]
+
+
+MANUAL = a_case("numpy_manual", dtype="float32")
+IN_PLACE = a_case("numpy_in_place", dtype="float32")
+TORCH = a_case("torch_tensors", dtype="float32", framework="torch")
+TUTORIAL = a_case("numpy_manual", dtype="float64", threads=4)
+GPU = a_case("torch_tensors", "cuda:0", dtype="float32", framework="torch")
+ADAM = a_case("torch_optim_adam", dtype="float32", framework="torch", oracle="adam")
+ADAM_GPU = a_case("torch_optim_adam", "cuda:0", dtype="float32", framework="torch", oracle="adam")
+
+
+def by_names(found):
+    return {(one.contender[0], one.contender[1], one.baseline, one.scope): one for one in found}
+
+
+def test_each_case_meets_the_named_baselines_of_its_size():
+    found = by_names(
+        speedups(frame(*blocks(TUTORIAL, [400, 440]), *blocks(IN_PLACE, [100, 110]), *blocks(GPU, [10, 11])))
+    )
+    gpu = found["torch_tensors", "cuda:0", "tutorial", "iteration"]
+    assert gpu.ratio.value == pytest.approx(40)
+    assert (gpu.baseline_case, gpu.baseline_us, gpu.contender_us) == (TUTORIAL.key, 420, 10.5)
+    assert found["torch_tensors", "cuda:0", "best-cpu", "iteration"].ratio.value == pytest.approx(10)
+    assert {name for _, _, name, _ in found} <= set(BASELINES)
+    assert {scope for _, _, _, scope in found} == {"iteration", "throughput"} < set(SCOPES)
+
+
+def test_no_case_is_its_own_baseline():
+    found = speedups(frame(*blocks(MANUAL, [100] * 3), *blocks(TORCH, [50] * 3)))
+    assert all(one.contender != one.baseline_case for one in found)
+
+
+def test_the_best_cpu_is_the_fastest_correct_float32_of_any_style():
+    wrong = blocks(a_case("liar", dtype="float32"), [1] * 3, status="wrong", reason="constant loss")
+    found = by_names(
+        speedups(frame(*blocks(MANUAL, [100] * 3), *blocks(TORCH, [50] * 3), *blocks(GPU, [5] * 3), *wrong))
+    )
+    assert found["torch_tensors", "cuda:0", "best-cpu", "iteration"].baseline_case == TORCH.key
+
+
+@pytest.mark.parametrize("status", ["wrong", "failed", "crashed", "timeout", "oom", "skipped"])
+def test_only_what_is_ok_has_a_speedup_or_is_a_baseline(status):
+    bad = blocks(TORCH, [1] * 3, status=status, reason="why")
+    found = speedups(frame(*blocks(MANUAL, [100] * 3), *blocks(IN_PLACE, [80] * 3), *bad))
+    assert found
+    assert all(TORCH.key not in (one.contender, one.baseline_case) for one in found)
+
+
+@pytest.mark.parametrize("block", [0, 1, 2])
+def test_a_style_that_was_wrong_once_never_gets_a_speedup(block):
+    rows = blocks(TORCH, [1] * 3)
+    rows[block] = a_measurement(TORCH, block, status="wrong", reason="in the timed run: loss became nan")
+    found = speedups(frame(*blocks(MANUAL, [100] * 3), *blocks(IN_PLACE, [80] * 3), *rows))
+    assert found
+    assert all(TORCH.key not in (one.contender, one.baseline_case) for one in found)
+
+
+def test_adam_meets_only_itself():
+    cases = (MANUAL, IN_PLACE, TORCH, TUTORIAL, ADAM, ADAM_GPU, GPU)
+    found = speedups(frame(*[row for case in cases for row in blocks(case, [100] * 3)]))
+    adam = [one for one in found if "adam" in str(one.contender[0]) or "adam" in str(one.baseline_case[0])]
+    assert {(one.contender, one.baseline, one.baseline_case) for one in adam} == {(ADAM_GPU.key, "own", ADAM.key)}
+
+
+def test_sizes_never_meet():
+    large = a_case("torch_tensors", size=(16, 5, 4, 3), dtype="float32", framework="torch")
+    found = speedups(frame(*blocks(MANUAL, [100] * 3), *blocks(large, [50] * 3)))
+    assert found == []
+
+
+def test_blocks_that_only_one_side_has_are_left_out():
+    found = by_names(speedups(frame(*blocks(MANUAL, [100, 100, 100]), *blocks(GPU, [10, 10]))))
+    assert found["torch_tensors", "cuda:0", "numpy-1", "iteration"].ratio.blocks == 2
+
+
+def test_a_scope_that_was_not_measured_has_no_row():
+    whole = {"latency_median_us": 1.0, "loop_seconds": 0.5, "program_seconds": 2.0}
+    found = by_names(speedups(frame(*blocks(MANUAL, [1] * 2, values=whole), *blocks(GPU, [1] * 2, values=whole))))
+    assert {scope for _, _, _, scope in found} == {"iteration", "loop", "program"}
+    loop = found["torch_tensors", "cuda:0", "numpy-1", "loop"]
+    assert loop.baseline_us == pytest.approx(0.5e6 / 500)
+
+
+NOISE = st.lists(st.booleans(), min_size=1, max_size=12)
+
+
+@given(NOISE, st.data())
+def test_noisy_pairs_are_left_out_while_enough_quiet_ones_remain(noisy_b, data):
+    noisy_c = data.draw(st.lists(st.booleans(), min_size=len(noisy_b), max_size=len(noisy_b)))
+    pairs = pd.DataFrame({"noisy_b": noisy_b, "noisy_c": noisy_c})
+    chosen, noisy = quiet_pairs(pairs)
+    quiet = [not (b or c) for b, c in zip(noisy_b, noisy_c, strict=True)]
+    if noisy:
+        assert len(chosen) == len(pairs)
+        assert sum(quiet) < max(3, len(pairs) / 2)
+        assert not all(quiet)
+    else:
+        assert chosen.index.tolist() == [index for index, one in enumerate(quiet) if one]
+        assert all(quiet) or len(chosen) >= max(3, len(pairs) / 2)
+
+
+def test_a_noisy_speedup_says_so_and_a_row_has_every_column():
+    rows = blocks(GPU, [10] * 4, noisy=True)
+    (one, *_) = speedups(frame(*blocks(MANUAL, [100] * 4), *rows))
+    assert one.noisy
+    row = one.row()
+    assert tuple(row[name] for name in CASE_COLUMNS) == one.contender
+    assert row["speedup"] == one.ratio.value
+    assert row["baseline_threads"] == 1
