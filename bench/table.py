@@ -18,6 +18,7 @@ from bench.columns import ITERATION_COLUMNS, LATER_COLUMNS, MEASUREMENT_COLUMNS,
 from bench.errors import UsageError
 from bench.measurement import STATUSES, Measurement
 from bench.pytest_json import benchmark_iterations, benchmark_machine, benchmark_measurements, is_benchmark_file
+from bench.rows import check_rows
 
 MEASUREMENTS, ITERATIONS, SPEEDUPS, MACHINE = "measurements.csv", "iterations.csv", "speedups.csv", "machine.json"
 
@@ -117,6 +118,7 @@ def read_run(folder: Path) -> Run:
         raise TableError(f"{folder}: no such run folder; make one with: fiftyx run --out {folder}")
     machine = read_machine(folder)
     measurements = read_table(folder / MEASUREMENTS, MEASUREMENT_COLUMNS)
+    check_rows(folder / MEASUREMENTS, measurements, machine)
     ids = sorted(measurements["run_id"].unique())
     if len(ids) > 1 or (ids and machine.get("run_id") not in ids):
         raise TableError(

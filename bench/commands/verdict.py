@@ -1,0 +1,114 @@
+"""The command `verdict`: is the 50x claim true on the machine of a run, and in the source that it cites."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.commands.common import DONE, NO, OPEN, console
+from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.judgement import Judgement, Question
+    from bench.table import Run
+
+
+def verdict(
+    folders: Annotated[
+        list[Path] | None, typer.Argument(metavar="DIR...", help="run folders, or --benchmark-json files")
+    ] = None,
+    at_least: Annotated[float | None, typer.Option(help="the speedup that the claim takes  [default: 50]")] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="show this baseline alone  [default: judge by best-cpu, show all]")
+    ] = None,
+    contender: Annotated[
+        str | None, typer.Option(help="best-gpu, best-gpu-tf32 or a style  [default: best-gpu]")
+    ] = None,
+    scope: Annotated[
+        str | None, typer.Option(help="iteration, throughput, loop or program  [default: iteration]")
+    ] = None,
+    published: Annotated[bool, typer.Option("--published", help="audit the source that the claim cites")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
+) -> int:
+    """Is the claim true here? Exit code 0 supported, 1 refuted, 3 undecided or untested, 2 bad input."""
+    from bench.claim import at_least as claim_of
+
+    if published:
+        if folders:
+            raise UsageError(f"--published audits the claim's own source: leave out {folders[0]}")
+        return _published(claim_of(at_least).threshold, as_json=as_json)
+    if not folders:
+        raise UsageError("verdict: name a run folder, or ask for --published; make a run with: fiftyx run --out DIR")
+    return _verdicts(folders, _question(at_least, baseline, contender, scope), as_json=as_json)
+
+
+def _question(at_least: float | None, baseline: str | None, contender: str | None, scope: str | None) -> Question:
+    from bench.claim import at_least as claim_of
+    from bench.claim import known_baseline, known_scope
+    from bench.evidence import BEST_GPU, PRIMARY
+    from bench.judgement import Question
+
+    return Question(
+        claim=claim_of(at_least),
+        baseline=known_baseline(baseline or PRIMARY),
+        contender=contender or BEST_GPU,
+        scope=known_scope(scope or "iteration"),
+        only=baseline is not None,
+    )
+
+
+def _verdicts(folders: Sequence[Path], question: Question, *, as_json: bool) -> int:
+    from bench.judgement import as_values
+    from bench.table import read_run
+    from bench.verdict_text import machine_values, print_judgement
+
+    runs = [read_run(folder) for folder in folders]
+    judgements = [_judge(run, question) for run in runs]
+    if as_json:
+        found = [
+            {"run": run.name, **machine_values(run.machine), **as_values(judgement)}
+            for run, judgement in zip(runs, judgements, strict=True)
+        ]
+        print(json.dumps({"verdicts": found}, indent=1, allow_nan=False))
+    else:
+        to = console()
+        for index, (run, judgement) in enumerate(zip(runs, judgements, strict=True)):
+            if index:
+                to.print()
+            print_judgement(to, judgement, run.name, run.machine)
+    return exit_code(judgements)
+
+
+def _judge(run: Run, question: Question) -> Judgement:
+    from bench.judgement import judge_run
+
+    try:
+        return judge_run(run.measurements, run.machine, question)
+    except UsageError as error:
+        raise UsageError(f"{run.folder}: {error}") from error
+
+
+def exit_code(judgements: Sequence[Judgement]) -> int:
+    """Of several runs the most sobering: refuted, then undecided or untested, then supported."""
+    from bench.claim import REFUTED, SUPPORTED
+
+    outcomes = {one.verdict.outcome for one in judgements}
+    if REFUTED in outcomes:
+        return NO
+    return DONE if outcomes == {SUPPORTED} else OPEN
+
+
+def _published(threshold: float, *, as_json: bool) -> int:
+    from bench.published import audit, read_figures
+    from bench.published_text import audit_values, print_audit
+
+    found = audit(read_figures())
+    if as_json:
+        print(json.dumps(audit_values(found, threshold), indent=1, allow_nan=False))
+    else:
+        print_audit(console(), found, threshold)
+    return DONE
