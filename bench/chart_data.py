@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import pandas as pd
 
-from bench.case import Size
+from bench.case import CASE_COLUMNS, Size
 from bench.problem import TUTORIAL_SIZE, Problem
 from bench.report import engineering, thread_count
-from bench.speedup import SIZE_COLUMNS
-from bench.table import Run
+from bench.speedup import SIZE_COLUMNS, fastest
+from bench.table import Run, read_iterations
 
 CONFIG_COLUMNS = ("device", "dtype", "precision", "threads")
 
@@ -30,6 +31,11 @@ class Config:
     def accelerated(self) -> bool:
         """Whether this is anything but the CPU."""
         return self.device != "cpu"
+
+    @property
+    def plain(self) -> bool:
+        """Whether this is ordinary float32."""
+        return (self.dtype, self.precision) == ("float32", "ieee")
 
     @property
     def label(self) -> str:
@@ -89,13 +95,15 @@ def size_words(size: Size) -> str:
     return f"N x D_in x H x D_out = {'x'.join(map(str, size))}, {work} an iteration"
 
 
-def footer(run: Run, rows: pd.DataFrame) -> str:
-    """n, what was left out, and the machine: one line each."""
+def footer(run: Run, rows: pd.DataFrame, *, n: bool = True) -> str:
+    """n and what was left out (unless `n` is false: one process), and the machine."""
+    if not n:
+        return f"one process of the run\n{machine_words(run.machine, rows)}"
     blocks = rows.groupby(["style", *CONFIG_COLUMNS, *SIZE_COLUMNS])["block"].nunique()
     least, most = int(blocks.min()), int(blocks.max())
-    n = f"n = {most}" if least == most else f"n = {least} to {most}"
+    count = f"n = {most}" if least == most else f"n = {least} to {most}"
     unit = "block" if most == 1 else "blocks"
-    parts = [f"{n} {unit}, in each a fresh process a case", *left_out(run.measurements)]
+    parts = [f"{count} {unit}, in each a fresh process a case", *left_out(run.measurements)]
     if (rows["environment"] == "kept").any():
         parts.append("distorting variables kept: not comparable")
     return f"{'; '.join(parts)}\n{machine_words(run.machine, rows)}"
@@ -105,7 +113,11 @@ def left_out(rows: pd.DataFrame) -> list[str]:
     """`left out: 3 skipped, 1 wrong`, counted in cases; nothing where every case has its number."""
     bad = rows[rows["status"] != "ok"][["status", "style", *CONFIG_COLUMNS, *SIZE_COLUMNS]].drop_duplicates()
     counts = bad["status"].value_counts().sort_index()
-    return [f"not in the chart: {', '.join(f'{n} {status}' for status, n in counts.items())}"] if len(counts) else []
+    return (
+        [f"not in the chart: {', '.join(f'{number} {status}' for status, number in counts.items())}"]
+        if len(counts)
+        else []
+    )
 
 
 def machine_words(machine: Mapping[str, Any], rows: pd.DataFrame) -> str:
@@ -120,3 +132,21 @@ def machine_words(machine: Mapping[str, Any], rows: pd.DataFrame) -> str:
         f"run {machine['run_id']}",
     ]
     return "; ".join(part for part in parts if part)
+
+
+def process_shown(rows: pd.DataFrame) -> pd.Series:
+    """The measurement of the process whose trace is shown; `rows` are `ok` and of one size.
+
+    An accelerator before the CPU, SGD before other trainings, then the fastest case; of its blocks the middle one.
+    """
+    first = rows[rows["device"] != "cpu"] if (rows["device"] != "cpu").any() else rows
+    first = first[first["oracle"] == "sgd"] if (first["oracle"] == "sgd").any() else first
+    case = fastest(first).sort_values(["latency_median_us", "block"])
+    return case.iloc[len(case) // 2]
+
+
+def iterations_of(folder: Path, measurement: pd.Series) -> pd.DataFrame:
+    """The rows of iterations.csv of one process. Raises TableError."""
+    table = read_iterations(folder)
+    keys = ["block", *CASE_COLUMNS]
+    return table[(table[keys] == measurement[keys].tolist()).all(axis=1)]

@@ -15,7 +15,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, get_font
 from matplotlib.font_manager import findfont as find_font
-from matplotlib.lines import Line2D
 from matplotlib.textpath import TextPath
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -30,7 +29,7 @@ REFERENCES = ((1.0, ONE_X, "-"), (50.0, FIFTY_X, (0, (5, 2))))
 
 # Okabe and Ito's colours without their yellow, which white paper swallows, and with a grey
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7f7f7f")
-SHAPES = ("o", "s", "^", "D", "v", "P", "X", "p")
+SHAPES = ("o", "s", "^", "D", "v", "<", ">", "p")
 # the same style keeps its colour and shape from chart to chart and from run to run
 KNOWN = (
     "torch_tensors", "torch_autograd", "torch_function", "torch_nn", "torch_optim_sgd", "torch_module", "numpy_manual",
@@ -107,8 +106,8 @@ def page(words: Words, body_in: float) -> Page:
     """A white page with its title, subtitle and footer, and room of `body_in` inches between them."""
     title, subtitle = _wrap(words.title, 68), _wrap(words.subtitle, 108)
     footer = _wrap(words.footer, 126)
-    head_in = MARGIN_IN + 0.25 * len(title) + 0.185 * len(subtitle) + 0.12
-    foot_in = MARGIN_IN * 0.7 + 0.155 * len(footer)
+    head_in = MARGIN_IN + 0.25 * len(title) + 0.185 * len(subtitle) + 0.04
+    foot_in = MARGIN_IN * 0.8 + 0.155 * len(footer)
     high = head_in + body_in + foot_in
     figure = Figure(figsize=(WIDTH_IN, high))
     left, top = MARGIN_IN / WIDTH_IN, 1 - MARGIN_IN * 0.8 / high
@@ -155,11 +154,25 @@ def point(accelerated: bool, colour: str, shape: str) -> dict[str, Any]:
     }
 
 
-def dashes(accelerated: bool, threads: int) -> Any:
-    """Solid on one CPU thread, dash-dotted on more, dashed on an accelerator."""
+def dashes(accelerated: bool, threads: int, *, plain: bool = True) -> Any:
+    """Solid on one CPU thread, dash-dotted on more, dashed on an accelerator; dotted where not plain float32."""
+    if not plain:
+        return (0, (1.2, 1.4))
     if accelerated:
         return (0, (5, 2))
     return "-" if threads == 1 else (0, (6, 2, 1, 2))
+
+
+def ring() -> dict[str, Any]:
+    """How a crossing is marked: a ring that hides nothing."""
+    return {
+        "marker": "o",
+        "markersize": 11,
+        "markerfacecolor": "none",
+        "markeredgecolor": INK,
+        "markeredgewidth": 1.3,
+        "linestyle": "none",
+    }
 
 
 def printable(text: str) -> str:
@@ -183,7 +196,7 @@ def elided(text: str, most: int = 34) -> str:
 
 
 def log_axis(axes: Axes, which: str, *, unit: str) -> None:
-    """A logarithmic axis whose ticks are written out: 0.5x, 20x; 1 MFLOP."""
+    """A logarithmic axis whose ticks are written out: 0.5x, 20x; 3 ms."""
     axis = axes.xaxis if which == "x" else axes.yaxis
     (axes.set_xscale if which == "x" else axes.set_yscale)("log")
     low, high = sorted(axis.get_view_interval())
@@ -196,45 +209,18 @@ def log_axis(axes: Axes, which: str, *, unit: str) -> None:
 
 
 def quantity(value: float, unit: str) -> str:
-    """A tick's text: `50x`, `0.2x`, `20 us`, `3 ms`, `300 MFLOP`, `1,000`."""
+    """A tick's text: `50x`, `0.2x`, `20 us`, `3 ms`, `300M` of FLOP, `1,000`."""
     if unit == "x":
         return f"{value:,.10g}x"
     if unit == "us":
         return _scaled(value, (("s", 1e6), ("ms", 1e3), ("us", 1.0), ("ns", 1e-3)))
     if unit == "s":
         return _scaled(value, (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)))
-    if unit == "FLOP":
-        return _scaled(value, (("TFLOP", 1e12), ("GFLOP", 1e9), ("MFLOP", 1e6), ("kFLOP", 1e3), ("FLOP", 1.0)))
+    if unit == "FLOP":  # half a page is too narrow for the unit at every tick: the axis names it
+        return _scaled(value, (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0))).replace(" ", "")
     return f"{value:,.10g}"
 
 
 def _scaled(value: float, steps: Sequence[tuple[str, float]]) -> str:
     unit, factor = next((step for step in steps if value >= step[1] * 0.9999), steps[-1])
     return f"{value / factor:,.4g} {unit}"
-
-
-def legend_below(page_: Page, handles: Sequence[Line2D], top_in: float) -> None:
-    """A legend in columns whose upper edge is `top_in` inches above the body's lower edge."""
-    columns = legend_columns([str(handle.get_label()) for handle in handles])
-    high = page_.figure.get_size_inches()[1]
-    page_.figure.legend(
-        handles=list(handles),
-        loc="upper left",
-        bbox_to_anchor=(MARGIN_IN / WIDTH_IN, (page_.bottom + top_in) / high),
-        ncols=columns,
-        borderaxespad=0,
-        borderpad=0,
-        handlelength=2.6,
-        columnspacing=1.6,
-    )
-
-
-def legend_columns(labels: Sequence[str]) -> int:
-    """As many columns as the page holds with the widest of these labels."""
-    widest = max((text_width_in(label) for label in labels), default=1.0) + 0.75
-    return max(1, min(len(labels) or 1, int((WIDTH_IN - 2 * MARGIN_IN) / widest)))
-
-
-def legend_height_in(labels: Sequence[str]) -> float:
-    """Inches that `legend_below` takes for these labels."""
-    return 0.21 * math.ceil(len(labels) / legend_columns(labels)) + 0.1 if labels else 0.0

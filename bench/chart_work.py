@@ -13,10 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench import chart_style
+from bench import chart_legend, chart_style
 from bench.case import Size
 from bench.chart_data import Config, config_of, configs_in, in_order
-from bench.chart_style import FAINT, INK, REFERENCES, WIDTH_IN, Page, Words
+from bench.chart_style import FAINT, REFERENCES, WIDTH_IN, Page, Words
 from bench.problem import Problem
 from bench.speedup import Speedup
 
@@ -43,12 +43,15 @@ class Line:
 
 
 def speedup_lines(found: Iterable[Speedup]) -> list[Line]:
-    """A line a style and configuration, through its sizes in order of their work."""
+    """A line a style and configuration, through its sizes in order of their work; the baseline itself is at 1."""
     by_series: dict[tuple[str, Config], list[tuple[float, float, float, float]]] = {}
     for one in found:
         work = float(Problem(*cast(Size, one.contender[5:])).flops)
         series = by_series.setdefault((str(one.contender[0]), config_of(one.contender)), [])
         series.append((work, one.ratio.value, one.ratio.low, one.ratio.high))
+        itself = by_series.setdefault((str(one.baseline_case[0]), config_of(one.baseline_case)), [])
+        if (work, 1.0, 1.0, 1.0) not in itself:
+            itself.append((work, 1.0, 1.0, 1.0))
     return _lines(by_series)
 
 
@@ -66,6 +69,8 @@ def time_lines(ok: pd.DataFrame) -> list[Line]:
 
 def _lines(by_series: dict[tuple[str, Config], list[tuple[float, float, float, float]]]) -> list[Line]:
     lines = [Line(*key, *zip(*sorted(points), strict=True)) for key, points in by_series.items()]
+    # a case measured at one size only is in the ladder, and here would only hide the lines behind its marker
+    lines = [line for line in lines if len(line.work) > 1] or lines
     return sorted(lines, key=lambda line: (line.config.accelerated, line.config, line.style))
 
 
@@ -88,7 +93,7 @@ def speedup_against_work(found: Sequence[Speedup], words: Words) -> Figure:
     lines = speedup_lines(found)
     look = chart_style.look(sorted({line.style for line in lines}))
     crossed = any(crossings(line.work, line.middle, level) for line in lines for level in (1.0, 50.0))
-    ring = Line2D([], [], label="crosses 1x or 50x (between sizes: interpolated)", **_ring())
+    ring = Line2D([], [], label="crosses 1x or 50x (between sizes: interpolated)", **chart_style.ring())
     extra = [ring] if crossed else []
 
     def draw(axes: Axes, here: Sequence[Line]) -> None:
@@ -105,17 +110,10 @@ def speedup_against_work(found: Sequence[Speedup], words: Words) -> Figure:
     return _panels(words, lines, draw, ("speedup", "x"), extra, limits=(1.0, 50.0))
 
 
-def _ring() -> dict[str, Any]:
-    return {
-        "marker": "o", "markersize": 11, "markerfacecolor": "none", "markeredgecolor": INK, "markeredgewidth": 1.3,
-        "linestyle": "none",
-    }  # fmt: skip
-
-
 def _draw_crossings(axes: Axes, line: Line) -> None:
     for level in (1.0, 50.0):
         for work in crossings(line.work, line.middle, level):
-            axes.plot([work], [level], zorder=4, **_ring())
+            axes.plot([work], [level], zorder=4, **chart_style.ring())
             axes.plot([work, work], [axes.get_ylim()[0], level], color=FAINT, linewidth=0.9, linestyle=":", zorder=1.4)
 
 
@@ -129,7 +127,7 @@ def _draw_line(axes: Axes, line: Line, look: Look) -> None:
 
 def _marks(line: Line, colour: str, shape: str) -> dict[str, Any]:
     marks = chart_style.point(line.config.accelerated, colour, shape)
-    dashes = chart_style.dashes(line.config.accelerated, line.config.threads)
+    dashes = chart_style.dashes(line.config.accelerated, line.config.threads, plain=line.config.plain)
     return {**marks, "color": colour, "linewidth": 1.6, "linestyle": dashes}
 
 
@@ -180,8 +178,8 @@ def _panels(
         configs = in_order(line.config for line in lines)
         groups = [(config, [line for line in lines if line.config == config]) for config in configs]
     titled = groups[0][0] is not None
-    handles = [*_handles(lines, titled=titled), *extra]
-    legend_in = chart_style.legend_height_in([str(handle.get_label()) for handle in handles])
+    handles = _handles(lines, titled=titled)
+    legend_in = chart_legend.legend_height_in(handles) + chart_legend.legend_height_in(extra)
     columns = min(2, len(groups))
     panel_in = 3.3 if columns == 1 else 2.35
     rows = math.ceil(len(groups) / columns)
@@ -201,8 +199,9 @@ def _panels(
         if column == 0:
             axes.set_ylabel(quantity[0])
         if index + columns >= len(groups):
-            axes.set_xlabel("work of an iteration")
-    chart_style.legend_below(page, handles, legend_in)
+            axes.set_xlabel("work of an iteration (FLOP)")
+    chart_legend.legend_below(page, handles, legend_in)
+    chart_legend.legend_below(page, extra, chart_legend.legend_height_in(extra))
     return page.figure
 
 

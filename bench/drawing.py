@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import chart_data
+from bench.case import CASE_COLUMNS
 from bench.report import PRIMARY, chosen_baselines, thread_count
 from bench.speedup import BASELINES, Speedup, speedups
-from bench.table import Run, read_run
+from bench.table import ITERATIONS, Run, read_run, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-CHARTS = "charts"
+CHARTS, LOSSES = "charts", "losses.csv"
 Named = tuple[str, "Figure"]
 
 
@@ -53,6 +54,8 @@ def figures(run: Run) -> Iterator[Named]:
     found = [one for one in speedups(ok) if one.scope == "iteration"]
     yield from ladders(run, ok, found)
     yield from against_work(run, ok, found)
+    yield from at_one_size(run, ok)
+    yield from of_losses(run)
 
 
 def ladders(run: Run, ok: pd.DataFrame, found: Sequence[Speedup]) -> Iterator[Named]:
@@ -103,3 +106,80 @@ def against_work(run: Run, ok: pd.DataFrame, found: Sequence[Speedup]) -> Iterat
     about = "log-log; a point is the median of its blocks, bands and bars reach from the fastest block to the slowest"
     words = Words("How long an iteration takes as its work grows", about, foot)
     yield "time-against-work", chart_work.time_against_work(ladder, words)
+
+
+def at_one_size(run: Run, ok: pd.DataFrame) -> Iterator[Named]:
+    """Inside one process, what each layer costs, and break-even, all at the size of the ladder."""
+    size = chart_data.shown_size(ok)
+    rows = chart_data.at_size(ok, size)
+    about = chart_data.size_words(size)
+    if (run.folder / ITERATIONS).exists():
+        yield from of_one_process(run, rows, about)
+    ladder = rows[rows["oracle"] == "sgd"]
+    if len(ladder):
+        yield from of_layers(run, ladder, about)
+        yield from of_totals(run, ladder, about)
+
+
+def of_one_process(run: Run, rows: pd.DataFrame, about: str) -> Iterator[Named]:
+    """The trace and the distribution of one process."""
+    from bench import chart_process
+    from bench.chart_style import Words
+
+    row = chart_data.process_shown(rows)
+    samples = chart_data.iterations_of(run.folder, row)
+    if not (samples["phase"] == "timed").any():
+        return
+    config = chart_data.config_of([row[name] for name in CASE_COLUMNS])
+    words = Words(
+        "Inside one process: first call, warm-up, steady state",
+        f"{row['style']}, {config.label}, block {row['block']}; log scale\n{about}",
+        chart_data.footer(run, rows[(rows["style"] == row["style"]) & (rows["block"] == row["block"])], n=False),
+    )
+    yield "trace", chart_process.trace(chart_process.trace_of(samples, row), words)
+
+
+def of_layers(run: Run, ladder: pd.DataFrame, about: str) -> Iterator[Named]:
+    """What each layer of abstraction adds, on every configuration where two layers were measured."""
+    from bench import chart_cost
+    from bench.chart_style import Words
+
+    groups = [(config, chart_cost.rungs(config.of(ladder))) for config in chart_data.configs_in(ladder)]
+    groups = [(config, found) for config, found in groups if found]
+    if not groups:
+        return
+    names = {one.name for _config, found in groups for one in found}
+    told = "means over blocks; coloured: what a layer adds to the one above it or saves; black: 95% interval of that"
+    foot = chart_data.footer(run, ladder[ladder["style"].isin(names)])
+    yield "layers", chart_cost.layers(groups, Words("What each layer of abstraction costs", f"{told}\n{about}", foot))
+
+
+def of_totals(run: Run, ladder: pd.DataFrame, about: str) -> Iterator[Named]:
+    """Time from a cold start against iterations."""
+    from bench import chart_total
+    from bench.chart_style import Words
+
+    starts = chart_total.starts(ladder)
+    if not starts:
+        return
+    told = "lines: import, transfer and first iteration as timed, then the median iteration, over and over"
+    foot = chart_data.footer(run, ladder)
+    words = Words("When does the start pay off? Total time from cold", f"{told}\n{about}", foot)
+    yield "break-even", chart_total.break_even(starts, words)
+
+
+def of_losses(run: Run) -> Iterator[Named]:
+    """The losses of all styles, where the folder has a losses.csv (style, iteration, loss)."""
+    from bench import chart_total
+    from bench.chart_style import Words
+
+    if not (run.folder / LOSSES).exists():
+        return
+    frame = read_table(run.folder / LOSSES, ("style", "iteration", "loss"))
+    words = Words(
+        "One training loop: the losses of all styles on top of each other",
+        "each line is thinner than the one below it; where all agree, all of them show as one striped line",
+        chart_data.machine_words(run.machine, run.measurements),
+    )
+    if len(frame):
+        yield "losses", chart_total.losses(frame, words)

@@ -1,0 +1,151 @@
+"""What things cost: each layer of abstraction in time, and a headline speedup taken apart into its factors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench import chart_style
+from bench.chart_data import Config
+from bench.chart_style import FAINT, FIFTY_X, INK, MARGIN_IN, PALETTE, WIDTH_IN, Words
+from bench.report import microseconds, number
+from bench.speedup import t_quantile
+
+RUNGS = (
+    ("torch_tensors", "manual backward"),
+    ("torch_autograd", "autograd"),
+    ("torch_function", "own Function"),
+    ("torch_nn", "nn.Sequential"),
+    ("torch_optim_sgd", "torch.optim"),
+    ("torch_module", "own nn.Module"),
+)
+ROW_IN, GROUP_IN = 0.3, 0.42
+SLOWER, FASTER, BEFORE = PALETTE[1], PALETTE[2], "#c4c9ce"
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """A layer: its time, and what it adds to the layer before (us; mean of differences by block, 95% interval)."""
+
+    name: str
+    us: float
+    added_us: float
+    low_us: float
+    high_us: float
+
+
+def rungs(rows: pd.DataFrame) -> list[Rung]:
+    """The layers that were measured, in order; `rows` are of one configuration and size.
+
+    `us` is the mean over the blocks that all layers share, so that the differences add up to the last layer;
+    the first adds nothing, and one block gives no interval (NaN). Empty with fewer than two layers.
+    """
+    names = [name for name, _ in RUNGS if (rows["style"] == name).any()]
+    times = rows.pivot_table(index="block", columns="style", values="latency_median_us").reindex(columns=names).dropna()
+    if len(names) < 2 or times.empty:
+        return []
+    found = [Rung(names[0], float(times[names[0]].mean()), math.nan, math.nan, math.nan)]
+    for before, name in pairwise(names):
+        added = times[name] - times[before]
+        mean, blocks = float(added.mean()), len(added)
+        half = t_quantile(blocks - 1) * float(added.std()) / math.sqrt(blocks) if blocks > 1 else math.nan
+        found.append(Rung(name, float(times[name].mean()), mean, mean - half, mean + half))
+    return found
+
+
+def layers(groups: Sequence[tuple[Config, Sequence[Rung]]], words: Words) -> Figure:
+    """A bar a layer: grey what the layer before took, coloured what this one adds or saves, with its interval."""
+    height = sum(GROUP_IN + ROW_IN * len(found) for _config, found in groups) + 0.1
+    page = chart_style.page(words, height + 0.62)
+    left, values_in = 2.55, 1.9
+    axes = page.axes(left, 0.52, WIDTH_IN - left - values_in, height)
+    ends = [end for _c, found in groups for one in found for end in (one.us, one.us - one.added_us + one.high_us)]
+    axes.set_xlim(0, max(end for end in ends if math.isfinite(end)) * 1.06)
+    axes.set_ylim(height, 0)
+    axes.set_yticks([])
+    axes.grid(True, axis="x")
+    axes.locator_params(axis="x", nbins=5)
+    axes.xaxis.set_major_formatter(lambda value, _at: f"{value:,.0f}")
+    axes.set_xlabel("time of an iteration (us)")
+    y_in = 0.0
+    for config, found in groups:
+        y_in += GROUP_IN - 0.12
+        _beside(axes, -left + MARGIN_IN, y_in, config.label, weight="bold")
+        _beside(axes, axes_width(axes) + 0.12, y_in, "us; adds us [95% interval]", colour=FAINT, size=8.5)
+        y_in += 0.02
+        for before, one in pairwise([None, *found]):
+            y_in += ROW_IN
+            _draw_rung(axes, y_in, before, one, left)
+        y_in += 0.1
+    return page.figure
+
+
+def axes_width(axes: Axes) -> float:
+    """The plotting area's width in inches."""
+    return float(axes.get_position().width) * WIDTH_IN
+
+
+def _beside(
+    axes: Axes, x_in: float, y_in: float, text: str, *, weight: str = "normal", colour: str = INK, size: float = 9.5
+) -> None:
+    axes.annotate(
+        text, (0, y_in), xycoords=("axes fraction", "data"), xytext=(x_in * 72, 0), textcoords="offset points",
+        va="center", fontsize=size, fontweight=weight, color=colour, annotation_clip=False,
+    )  # fmt: skip
+
+
+def _draw_rung(axes: Axes, y_in: float, before: Rung | None, one: Rung | None, left: float) -> None:
+    if one is None:
+        return
+    told = dict(RUNGS)[one.name]
+    _beside(axes, -left + MARGIN_IN + 0.12, y_in, f"{one.name}", size=9.5)
+    _beside(axes, -0.98, y_in, told, colour=FAINT, size=8)
+    base = before.us if before else one.us
+    axes.barh(y_in, min(base, one.us), height=0.2, color=BEFORE)
+    words = f"{microseconds(one.us)}"
+    if before is not None:
+        added = one.us - base
+        axes.barh(y_in, abs(added), left=min(base, one.us), height=0.2, color=SLOWER if added > 0 else FASTER)
+        if math.isfinite(one.low_us):
+            axes.plot([base + one.low_us, base + one.high_us], [y_in] * 2, color=INK, linewidth=1.4)
+        interval = f"[{one.low_us:+,.3g}, {one.high_us:+,.3g}]" if math.isfinite(one.low_us) else "[?]"
+        words += f"; {one.added_us:+,.3g} {interval}"
+    _beside(axes, axes_width(axes) + 0.12, y_in, words, size=9)
+
+
+def waterfall(factors: Sequence[tuple[str, float]], words: Words) -> Figure:
+    """A headline speedup as a product: each bar starts where the one before ended, the last is the product.
+
+    `factors` are (label, factor) with positive finite factors, at least one; a factor below 1 goes back.
+    """
+    reached = [1.0]
+    for _label, factor in factors:
+        reached.append(reached[-1] * factor)
+    bars = [*zip([label for label, _ in factors], pairwise(reached), strict=True), ("all together", (1.0, reached[-1]))]
+    left = min(3.4, max(chart_style.text_width_in(chart_style.elided(label, 44)) for label, _ in bars) + 0.45)
+    height = ROW_IN * 1.2 * len(bars) + 0.1
+    page = chart_style.page(words, height + 0.85)
+    axes = page.axes(left, 0.52, WIDTH_IN - left - 0.85, height)
+    axes.set_xlim(min([*reached, 1.0]) / 1.3, max([*reached, 50.0]) * 1.4)
+    axes.set_ylim(len(bars) - 0.4, -0.6)
+    chart_style.log_axis(axes, "x", unit="x")
+    axes.set_yticks(range(len(bars)), [chart_style.elided(label, 44) for label, _ in bars])
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlabel("speedup so far (log scale)")
+    axes.axvline(1, color=INK, linewidth=1.2)
+    axes.axvline(50, color=FIFTY_X, linewidth=1.2, linestyle=(0, (5, 2)))
+    axes.text(50, -0.65, "50x", color=FIFTY_X, fontsize=9, fontweight="bold", ha="center", va="bottom")
+    for at, (_label, (start, end)) in enumerate(bars):
+        last = at == len(bars) - 1
+        colour = PALETTE[0] if last else FASTER if end >= start else SLOWER
+        axes.barh(at, end - start, left=start, height=0.55, color=colour)
+        axes.text(max(start, end) * 1.04, at, f"{number(end / start)}x", va="center", fontsize=9, fontweight="bold")
+        if not last:
+            axes.plot([end, end], [at, at + 1], color=FAINT, linewidth=0.8, linestyle=":")
+    return page.figure

@@ -1,0 +1,178 @@
+"""Whole trainings: the time from a cold start against iterations, and the losses of all styles together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from bench import chart_legend, chart_style
+from bench.chart_data import Config, configs_in
+from bench.chart_style import FAINT, INK, WIDTH_IN, Words
+from bench.problem import TUTORIAL_ITERATIONS
+from bench.speedup import fastest
+
+MOST_ITERATIONS = 10**6
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A case from a cold start, medians over its blocks: seconds before the first iteration, then us each.
+
+    `program_s` is the measured time of a whole program of 500 iterations, NaN where it was not measured.
+    """
+
+    style: str
+    config: Config
+    before_s: float
+    first_s: float
+    latency_us: float
+    program_s: float
+
+    def seconds(self, iterations: float) -> float:
+        """Importing, moving the data, the cold first iteration and the warm ones after it."""
+        return self.before_s + self.first_s + (iterations - 1) * self.latency_us / 1e6
+
+    @property
+    def label(self) -> str:
+        """`torch_tensors cuda:0, float32`."""
+        return f"{chart_style.elided(self.style, 28)} {self.config.label}"
+
+
+def starts(rows: pd.DataFrame) -> list[Start]:
+    """Who is compared: the fastest float32 case of each framework on each device, and the tutorial's own float64.
+
+    `rows` are `ok`, of one size, of styles that train by plain SGD. A case whose start was not timed is left out.
+    """
+    timed = rows.dropna(subset=["import_seconds", "transfer_seconds", "first_iteration_seconds"])
+    plain = timed[(timed["dtype"] == "float32") & (timed["precision"] == "ieee")]
+    groups = [fastest(same) for _key, same in plain.groupby(["device", "framework"], sort=True)]
+    groups.append(fastest(timed[(timed["style"] == "numpy_manual") & (timed["dtype"] == "float64")]))
+    return [_start(same) for same in groups if len(same)]
+
+
+def _start(rows: pd.DataFrame) -> Start:
+    def middle(column: str) -> float:
+        return float(rows[column].median())
+
+    return Start(
+        str(rows["style"].iloc[0]),
+        configs_in(rows)[0],
+        middle("import_seconds") + middle("transfer_seconds"),
+        middle("first_iteration_seconds"),
+        middle("latency_median_us"),
+        middle("program_seconds"),
+    )
+
+
+def overtakes(one: Start, other: Start) -> float:
+    """After how many iterations both have taken as long; NaN when that is never, or not within the chart."""
+    slope = (one.latency_us - other.latency_us) / 1e6
+    if slope == 0:
+        return math.nan
+    iterations = 1 + (other.before_s + other.first_s - one.before_s - one.first_s) / slope
+    return iterations if 1 < iterations <= MOST_ITERATIONS else math.nan
+
+
+def break_even(starts: Sequence[Start], words: Words) -> Figure:
+    """Total seconds against iterations, log-log, a line a case; rings where an accelerator overtakes a CPU.
+
+    Without an accelerator the rings are where one case overtakes another. At least one case.
+    """
+    look = chart_style.look(sorted({one.style for one in starts}))
+    handles = [Line2D([], [], label=one.label, **_marks(one, look)) for one in starts]
+    crossed = crossing_points(starts)
+    extra = []
+    if crossed:
+        extra.append(Line2D([], [], label="break-even", **chart_style.ring()))
+    if any(math.isfinite(one.program_s) for one in starts):
+        label = f"measured: a whole program of {TUTORIAL_ITERATIONS} iterations"
+        extra.append(Line2D([], [], label=label, marker="*", markersize=11, color=INK, linestyle="none"))
+    legend_in = chart_legend.legend_height_in(handles) + chart_legend.legend_height_in(extra)
+    page = chart_style.page(words, 4.0 + legend_in)
+    axes = page.axes(0.95, 0.55 + legend_in, WIDTH_IN - 1.3, 3.3)
+    at = np.unique(np.round(np.geomspace(1, MOST_ITERATIONS, 200)))
+    everything = [one.seconds(float(k)) for one in starts for k in (1, MOST_ITERATIONS)]
+    axes.set(xlim=(0.9, MOST_ITERATIONS), ylim=(min(everything) / 1.5, max(everything) * 1.2))
+    chart_style.log_axis(axes, "x", unit="")
+    chart_style.log_axis(axes, "y", unit="s")
+    for one in starts:
+        marks = {**_marks(one, look), "marker": "none"}
+        axes.plot(at, [one.seconds(float(k)) for k in at], **marks)
+        axes.plot([TUTORIAL_ITERATIONS], [one.program_s], marker="*", markersize=11, color=look[one.style][0])
+    for iterations, seconds in crossed:
+        axes.plot([iterations], [seconds], zorder=4, **chart_style.ring())
+        bottom = axes.get_ylim()[0]
+        axes.plot([iterations] * 2, [bottom, seconds], color=FAINT, linewidth=0.9, linestyle=":", zorder=1.4)
+    _mark_tutorial(axes)
+    axes.set(xlabel="iterations (log scale)", ylabel="time from a cold start")
+    chart_legend.legend_below(page, handles, legend_in)
+    chart_legend.legend_below(page, extra, chart_legend.legend_height_in(extra))
+    return page.figure
+
+
+def _mark_tutorial(axes: Axes) -> None:
+    axes.axvline(TUTORIAL_ITERATIONS, color=FAINT, linewidth=1.0, linestyle=(0, (1, 2)), zorder=1.3)
+    axes.annotate(
+        f"the tutorial's {TUTORIAL_ITERATIONS}", (TUTORIAL_ITERATIONS, 1), xycoords=("data", "axes fraction"),
+        xytext=(4, -2), textcoords="offset points", fontsize=8.5, color=FAINT, va="top",
+    )  # fmt: skip
+
+
+def _marks(one: Start, look: dict[str, tuple[str, str]]) -> dict[str, Any]:
+    colour, _shape = look[one.style]
+    config = one.config
+    return {
+        "color": colour,
+        "linewidth": 1.8,
+        "linestyle": chart_style.dashes(config.accelerated, config.threads, plain=config.plain),
+    }
+
+
+def crossing_points(starts: Sequence[Start]) -> list[tuple[float, float]]:
+    """(iterations, seconds) where a case overtakes another: accelerators against CPUs, if both are there."""
+    mixed = len({one.config.accelerated for one in starts}) > 1
+    found = []
+    for one, other in combinations(starts, 2):
+        if mixed and one.config.accelerated == other.config.accelerated:
+            continue
+        iterations = overtakes(one, other)
+        if math.isfinite(iterations):
+            found.append((iterations, one.seconds(iterations)))
+    return found
+
+
+def losses(frame: pd.DataFrame, words: Words) -> Figure:
+    """Loss against iteration on a log scale, a line a style on top of each other: the same line is the proof.
+
+    `frame` has a row a style and iteration: style, iteration, loss. Lines get thinner in turn, so that one
+    that lies below another still shows at its sides.
+    """
+    styles = list(dict.fromkeys(frame["style"]))
+    look = chart_style.look(sorted(styles))
+    widths = dict(zip(styles, np.linspace(9.0, 1.2, len(styles)), strict=True))
+    handles = [
+        Line2D([], [], label=chart_style.elided(style), color=look[style][0], linewidth=min(widths[style], 6.0))
+        for style in styles
+    ]
+    legend_in = chart_legend.legend_height_in(handles)
+    page = chart_style.page(words, 3.9 + legend_in)
+    axes = page.axes(0.95, 0.55 + legend_in, WIDTH_IN - 1.3, 3.2)
+    good = frame[frame["loss"] > 0]
+    axes.set_xlim(0, float(frame["iteration"].max()))
+    axes.set_ylim(float(good["loss"].min()) / 1.5, float(good["loss"].max()) * 1.5)
+    chart_style.log_axis(axes, "y", unit="")
+    for style in styles:
+        rows = good[good["style"] == style].sort_values("iteration")
+        axes.plot(rows["iteration"], rows["loss"], color=look[style][0], linewidth=widths[style])
+    axes.set(xlabel="iteration", ylabel="loss, sum of squares (log scale)")
+    chart_legend.legend_below(page, handles, legend_in)
+    return page.figure
