@@ -16,6 +16,7 @@ from bench.commands.list import list_all
 from bench.commands.report import report
 from bench.commands.run import run
 from bench.commands.table import table
+from bench.commands.verdict import verdict
 from bench.errors import UsageError
 from implementations import StyleError
 
@@ -34,6 +35,7 @@ app.command("chart")(chart)
 app.command("doctor")(doctor)
 app.command("compare")(compare)
 app.command("report")(report)
+app.command("verdict")(verdict)
 
 
 def main(arguments: list[str] | None = None) -> int:
