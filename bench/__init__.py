@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 __all__ = ["Measured", "Planned", "judge", "load", "measure", "prepare"]
 
 
-def __getattr__(name: str) -> Any:
-    # pandas loads when somebody asks for it: `python -m bench --help` and every worker import this package too
-    if name not in __all__:
-        raise AttributeError(f"module 'bench' has no attribute {name!r}")
-    from bench import api
+if not TYPE_CHECKING:  # or every misspelt name would pass for one of these
 
-    return getattr(api, name)
+    def __getattr__(name: str) -> Any:
+        # pandas loads when somebody asks for it: `python -m bench --help` and every worker import this package too
+        if name not in __all__:
+            raise AttributeError(f"module 'bench' has no attribute {name!r}")
+        from bench import api
+
+        return getattr(api, name)
 
 
 def __dir__() -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, MutableMapping
 from dataclasses import dataclass
 
 from bench.environment import THREAD_VARIABLES, distorting, worker_environment
@@ -29,20 +29,22 @@ class Environment:
         return "kept" if self.kept else "clean"
 
 
-def prepare_process(threads: int) -> Environment:
+def prepare_process(
+    threads: int, environ: MutableMapping[str, str] = os.environ, modules: Container[str] = sys.modules
+) -> Environment:
     """Give this process the variables that a worker of `run` starts with.
 
     Libraries read them when they are loaded; where one is loaded already its threads are set by hand, and
     the variables that were there count as kept.
     """
-    ours = {name for name in THREAD_VARIABLES if os.environ.get(name, "").isdigit()}
-    found = {name: value for name, value in distorting(os.environ).items() if name not in ours}
-    loaded = [name for name in READ_AT_IMPORT if name in sys.modules]
+    ours = {name for name in THREAD_VARIABLES if environ.get(name, "").isdigit()}
+    found = {name: value for name, value in distorting(environ).items() if name not in ours}
+    loaded = [name for name in READ_AT_IMPORT if name in modules]
     kept = {name: value for name, value in found.items() if loaded or FIXED_AT_START.match(name)}
-    clean = worker_environment(os.environ, threads)
-    for name in set(os.environ) - set(clean):
-        del os.environ[name]
-    os.environ.update({name: clean[name] for name in THREAD_VARIABLES})
+    clean = worker_environment(environ, threads)
+    for name in set(environ) - set(clean):
+        del environ[name]
+    environ.update({name: clean[name] for name in THREAD_VARIABLES})
     if loaded:
         set_threads(threads)
     return Environment(threads, found, kept)

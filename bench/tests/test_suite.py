@@ -1,0 +1,259 @@
+"""`pytest --benchmark-only`: the cases of `run`, its clock's samples as rounds, its gate, its tables in the JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bench.case import CASE_COLUMNS, Case
+from bench.columns import MEASUREMENT_COLUMNS
+from bench.environment import THREAD_VARIABLES
+from bench.errors import UsageError
+from bench.problem import Problem
+from bench.pytest_json import benchmark_iterations
+from bench.request import Request
+from bench.runner import ROOT
+from bench.speedup import speedups
+from bench.suite import grid as suite_grid
+from bench.suite.agreement import compare
+from bench.suite.grid import Entry, make_grid
+from bench.suite.process import prepare_process
+from bench.suite.timing import record
+from bench.table import read_iterations, read_run
+
+STYLES = '''
+import time
+
+import numpy as np
+
+from implementations import implementation
+
+calls = []
+
+
+@implementation(framework="numpy", devices=("cpu",))
+def dropped_in(x, y, w1, w2, learning_rate, steps):
+    """A correct style whose first call takes its time, as a compilation does."""
+    if not calls:
+        time.sleep(0.3)
+    calls.append(1)
+    for _ in range(steps):
+        h = x.dot(w1)
+        h_relu = np.maximum(h, 0)
+        y_pred = h_relu.dot(w2)
+        loss = np.square(y_pred - y).sum()
+        grad_y = 2.0 * (y_pred - y)
+        grad_w2 = h_relu.T.dot(grad_y)
+        grad_h = grad_y.dot(w2.T)
+        grad_h[h < 0] = 0
+        w1 -= learning_rate * x.T.dot(grad_h)
+        w2 -= learning_rate * grad_w2
+        yield loss
+    return w1, w2
+
+
+@implementation(framework="numpy", devices=("cpu",))
+def liar(x, y, w1, w2, learning_rate, steps):
+    """Does no work."""
+    for _ in range(steps):
+        yield np.square(y).sum()
+    return w1, w2
+'''
+
+
+def run_pytest(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    styles = folder / "styles.py"
+    styles.write_text(STYLES, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--fiftyx-style-file={styles}"]
+    command += ["--fiftyx-device=cpu", "--fiftyx-size=8,16,8,4", *options]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def timed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """What a timed session printed, and its JSON file."""
+    folder = tmp_path_factory.mktemp("timed")
+    file = folder / "x.json"
+    names = ("numpy_manual", "dropped_in", "liar")
+    chosen = [f"--fiftyx-style={name}" for name in names]
+    ended = run_pytest(folder, "--benchmark-only", f"--benchmark-json={file}", "--fiftyx-dtype=float32", *chosen)
+    return ended.stdout + ended.stderr, file
+
+
+def stats(file: Path, name: str) -> dict[str, Any]:
+    raw = json.loads(file.read_text(encoding="utf-8"))
+    return next(one for one in raw["benchmarks"] if one["name"] == name)
+
+
+def test_a_style_from_a_file_appears_under_a_name_that_reads_well(timed):
+    found = stats(timed[1], "test_iteration[dropped_in-cpu-float32-8x16x8x4]")
+    assert found["group"] == "iteration 8x16x8x4"
+    assert found["params"]["style"] == "dropped_in"
+
+
+def test_a_slow_first_call_does_not_change_the_number_of_rounds(timed):
+    slow, plain = (
+        stats(timed[1], f"test_iteration[{name}-cpu-float32-8x16x8x4]")["stats"]
+        for name in ("dropped_in", "numpy_manual")
+    )
+    assert slow["rounds"] == plain["rounds"] == 500
+
+
+def test_a_wrong_style_fails_with_the_reason_and_gets_no_time(timed):
+    printed, file = timed
+    assert "2 failed, 4 passed" in printed
+    assert "liar-cpu-float32-8x16x8x4: wrong: loss of iteration 0 is" in printed
+    assert all("liar" not in one["name"] for one in json.loads(file.read_text("utf-8"))["benchmarks"])
+
+
+def test_the_rounds_are_the_samples_of_our_own_clock(timed):
+    found = stats(timed[1], "test_iteration[numpy_manual-cpu-float32-8x16x8x4]")
+    assert found["stats"]["median"] * 1e6 == pytest.approx(found["extra_info"]["latency_median_us"], rel=1e-9)
+
+
+def test_the_whole_loop_is_a_group_of_its_own(timed):
+    found = stats(timed[1], "test_tutorial_loop[numpy_manual-cpu-float32-8x16x8x4]")
+    assert found["group"] == "500 iterations 8x16x8x4"
+    assert found["stats"]["rounds"] == 3
+
+
+def test_a_json_file_is_read_as_a_run_of_one_block(timed):
+    run = read_run(timed[1])
+    rows = run.measurements.set_index("style")
+    assert list(run.measurements.columns) == list(MEASUREMENT_COLUMNS)
+    assert rows["status"].to_dict() == {"numpy_manual": "ok", "dropped_in": "ok", "liar": "wrong"}
+    assert set(rows["block"]) == {0}
+    assert set(rows["run_id"]) == {run.machine["run_id"]}
+    assert run.machine["plan"]["blocks"] == 1
+    assert run.machine["cpu_model"] is not None
+    assert len(read_iterations(timed[1])) == 1000
+
+
+def test_one_process_gives_a_speedup_without_an_interval(timed):
+    found = [one for one in speedups(read_run(timed[1]).measurements) if one.scope == "iteration"]
+    assert found
+    assert all(one.ratio.value > 0 and math.isnan(one.ratio.low) and math.isnan(one.ratio.high) for one in found)
+
+
+def test_what_a_shared_process_cannot_tell_stays_empty(timed):
+    rows = read_run(timed[1]).measurements
+    assert rows[["first_iteration_seconds", "import_seconds", "peak_rss_bytes"]].isna().all().all()
+
+
+def test_no_host_name_gets_into_the_file(timed):
+    assert "node" not in json.loads(timed[1].read_text("utf-8"))["machine_info"]
+
+
+def test_without_a_request_for_times_each_benchmark_is_checked_once(tmp_path: Path):
+    ended = run_pytest(tmp_path, "bench/suite", "--fiftyx-style=dropped_in", "--fiftyx-style=liar", "-q")
+    assert "2 failed, 2 passed" in ended.stdout
+    assert "Rounds" not in ended.stdout
+
+
+def test_a_wrong_option_is_one_line_with_the_cure(tmp_path: Path):
+    ended = run_pytest(tmp_path, "bench/suite", "--fiftyx-style=dropped")
+    assert ended.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "no style 'dropped'; did you mean 'dropped_in'?" in ended.stderr
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch, probed: dict[str, Any]) -> None:
+    monkeypatch.setattr(suite_grid, "probe_devices", lambda: probed)
+
+
+def test_every_style_is_there_and_a_missing_device_is_a_skip_with_its_reason(seen):
+    entries = make_grid(Request(), 1).entries
+    assert entries["torch_autograd-cpu-float32-64x1000x100x10"].reason is None
+    assert "no CUDA device" in str(entries["torch_autograd-cuda-float32-64x1000x100x10"].reason)
+    assert "numpy_manual-cpu-float64-64x1000x100x10" in entries
+
+
+def test_numpy_comes_before_anything_that_loads_torch(seen):
+    frameworks = [entry.case.framework for entry in make_grid(Request(), 1).entries.values()]
+    assert frameworks == sorted(frameworks)
+
+
+def test_a_case_of_other_threads_is_skipped_with_the_option_that_runs_it(seen, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("bench.machine.available_cpus", lambda: 4)
+    entries = make_grid(Request(preset="tutorial"), 1).entries
+    assert entries["torch_nn-cpu-float32-64x1000x100x10"].reason is None
+    reason = "this process runs 1 thread, the case 4; give --fiftyx-threads 4"
+    assert entries["torch_nn-cpu-float32-64x1000x100x10-4threads"].reason == reason
+
+
+@pytest.mark.parametrize("preset", ["tutorial", "sweep", "claim", "gpu"])
+def test_no_two_cases_of_a_preset_share_a_name(seen, preset: str):
+    grid = make_grid(Request(preset=preset), 1)
+    cases = [*grid.plan.cases, *(skip.case for skip in grid.plan.skips)]
+    assert {case.key for case in cases} <= {entry.case.key for entry in grid.entries.values()}
+
+
+def test_a_name_shows_precision_threads_and_a_second_device_only_where_unusual():
+    case = Case("s", "cuda:0", Problem(1, 2, 3, 4))
+    assert Entry(case, None).name == "s-cuda-float32-1x2x3x4"
+    case = replace(case, device="cuda:1", precision="tf32", threads=2)
+    assert Entry(case, None).name == "s-cuda1-float32-tf32-1x2x3x4-2threads"
+
+
+def test_the_process_drops_what_distorts_and_says_what_it_could_not_take_back():
+    environ = {"OPENBLAS_CORETYPE": "Haswell", "MALLOC_ARENA_MAX": "1", "OMP_NUM_THREADS": "7", "HOME": "/"}
+    found = prepare_process(1, environ, modules=())
+    assert found.found == {"OPENBLAS_CORETYPE": "Haswell", "MALLOC_ARENA_MAX": "1"}
+    assert found.kept == {"MALLOC_ARENA_MAX": "1"}
+    assert found.name == "kept"
+    assert environ == {"HOME": "/"} | dict.fromkeys(THREAD_VARIABLES, "1")
+
+
+def test_a_variable_that_numpy_has_read_already_counts_as_kept():
+    found = prepare_process(1, {"OPENBLAS_CORETYPE": "Haswell"}, modules=("numpy",))
+    assert found.kept == {"OPENBLAS_CORETYPE": "Haswell"}
+
+
+def test_samples_reach_the_statistics_unchanged():
+    kept: list[float] = []
+    fake = SimpleNamespace(_make_stats=lambda _iterations: SimpleNamespace(update=kept.append))
+    record(fake, [0.25, 0.5])
+    assert kept == [0.25, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("", "is not JSON"),
+        ("[]", "is no file of pytest-benchmark"),
+        ('{"benchmarks": []}', "are not those of bench/suite"),
+    ],
+)
+def test_another_json_file_is_refused_with_the_cure(tmp_path: Path, content: str, complaint: str):
+    path = tmp_path / "x.json"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(UsageError, match=complaint) as caught:
+        read_run(path)
+    assert "pytest --benchmark-only" in str(caught.value)
+
+
+def test_a_file_saved_without_its_rounds_says_how_to_keep_them(tmp_path: Path, timed):
+    raw = json.loads(timed[1].read_text("utf-8"))
+    for one in raw["benchmarks"]:
+        del one["stats"]["data"]
+    path = tmp_path / "saved.json"
+    path.write_text(json.dumps(raw), encoding="utf-8")
+    assert len(read_run(path).measurements) == 3
+    with pytest.raises(UsageError, match="--benchmark-save-data"):
+        benchmark_iterations(path, ("run_id", "block", *CASE_COLUMNS), ())
+
+
+def test_agreement_names_the_largest_difference_and_a_case_that_only_one_way_measured():
+    one: tuple[str | int, ...] = ("a", "cpu")
+    lines, worst = compare({one: [100.0, 90.0, 400.0]}, {one: [104.0]})
+    assert worst == pytest.approx(0.04)
+    assert lines[1].endswith("+4.0%")
+    assert compare({one: [1.0]}, {})[1] == math.inf
