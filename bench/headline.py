@@ -4,38 +4,55 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import cast
 
 import pandas as pd
 
 from bench.case import CASE_COLUMNS
-from bench.claim import TUTORIAL_CLAIM, fastest, judge
+from bench.claim import TUTORIAL_CLAIM, UNTESTED, Verdict, fastest
+from bench.device import device_kind
+from bench.judgement import Question, judge_run
 from bench.problem import TUTORIAL_SIZE
 from bench.report import microseconds, number, thread_count
-from bench.speedup import SIZE_COLUMNS, Speedup, speedups
+from bench.speedup import SIZE_COLUMNS, Speedup, speedups, trusted
 from bench.table import Run
+from bench.verdict_text import OFTEN_WORDS
 
-OUTCOMES = ("supported", "refuted", "undecided", "untested")
 Size = tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A run's answer: `supported`, `refuted`, `undecided` or `untested`, and the sentence that says so."""
+
+    outcome: str
+    sentence: str
+
+
 def headline(run: Run) -> str:
-    """The verdict of one run in one sentence, led by its outcome; against the best CPU, an iteration, ieee float32."""
-    ok = run.measurements[run.measurements["status"] == "ok"]
+    """The verdict of one run in one sentence: is it often 50x, the best GPU style against the best CPU's."""
+    return answer(run).sentence
+
+
+def answer(run: Run) -> Answer:
+    """What `verdict` answers of the same run, and what an iteration takes at one telling size."""
+    ok = trusted(run.measurements)
     if ok.empty:
-        return "Untested: no case of this run could be measured."
+        return Answer(UNTESTED, "Untested: no case of this run could be measured.")
     size = shown_size(ok)
-    found = [one for one in speedups(ok) if one.contender[5:] == size and one.scope == "iteration"]
+    found = [one for one in speedups(run.measurements) if one.contender[5:] == size and one.scope == "iteration"]
+    verdict = judge_run(run.measurements, run.machine, Question(TUTORIAL_CLAIM)).verdict
     on_gpu = fastest([one for one in found if one.baseline == "best-cpu" and _primary(one)])
     if on_gpu is None:
-        return f"Untested: no GPU was measured; {_on_cpu(ok, size, found)}."
-    return _on_gpu(run, on_gpu, size)
+        accelerated = any(device_kind(device) != "cpu" for device in ok["device"].unique())
+        why = "the GPU met no CPU baseline" if accelerated else "no GPU was measured"
+        return Answer(verdict.outcome, f"{_lead(verdict)}: {why}; {_on_cpu(ok, size, found)}.")
+    return Answer(verdict.outcome, f"{_lead(verdict)}: {_on_gpu(run, on_gpu, size)}.")
 
 
-def outcome_of(sentence: str) -> str:
-    """The outcome that leads a headline, empty where none does."""
-    first = sentence.split(":", 1)[0].strip().lower()
-    return first if first in OUTCOMES else ""
+def _lead(verdict: Verdict) -> str:
+    return OFTEN_WORDS[verdict.outcome].format(x=f"{TUTORIAL_CLAIM.threshold:g}x")
 
 
 def shown_size(ok: pd.DataFrame) -> Size:
@@ -46,21 +63,19 @@ def shown_size(ok: pd.DataFrame) -> Size:
 
 def _primary(one: Speedup) -> bool:
     _style, device, dtype, precision, *_rest = one.contender
-    return device != "cpu" and dtype == "float32" and precision == "ieee"
+    return device_kind(str(device)) != "cpu" and dtype == "float32" and precision == "ieee"
 
 
 def _on_gpu(run: Run, one: Speedup, size: Size) -> str:
-    limit, ratio = TUTORIAL_CLAIM.threshold, one.ratio
-    verdict = judge(ratio, limit, "its processes were noisy" if one.noisy else "")
+    ratio = one.ratio
     style, device, *_rest = one.contender
     base_style, _cpu, base_dtype, _precision, threads = one.baseline_case[:5]
     model = run.machine.get("devices", {}).get(device, {}).get("model", device)
     interval = f" [{number(ratio.low)}, {number(ratio.high)}]" if math.isfinite(ratio.low) else ""
     return (
-        f"{verdict.outcome.capitalize()}: at {_times(size)} the GPU ({model}, {style}) is {number(ratio.value)}x"
-        f"{interval} as fast as the best CPU style ({base_style} {base_dtype}, {thread_count(int(threads))}): "
-        f"{microseconds(one.contender_us)} against {microseconds(one.baseline_us)} us an iteration; "
-        f"the claim says {limit:g}x."
+        f"at {_times(size)} the fastest GPU style ({style}, {model}: {microseconds(one.contender_us)} us an iteration) "
+        f"is {number(ratio.value)}x{interval} as fast as the fastest CPU style ({base_style} {base_dtype}, "
+        f"{thread_count(int(threads))}: {microseconds(one.baseline_us)} us){', with noise' if one.noisy else ''}"
     )
 
 

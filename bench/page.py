@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UsageError
-from bench.headline import headline, outcome_of
+from bench.headline import answer
 from bench.inline_svg import inline_svg
 from bench.page_tables import leftover_sheet, size_sheets, speedup_sheet
 from bench.speedup import speedups
@@ -56,12 +56,12 @@ def render(run: Run) -> str:
         lstrip_blocks=True,
     )
     found = speedups(run.measurements)
-    verdict = headline(run)
+    verdict = answer(run)
     return environment.get_template("page.html.j2").render(
         run=run,
         title=f"{run.name}: is it really 50x on a GPU?",
-        verdict=verdict,
-        outcome=outcome_of(verdict),
+        verdict=verdict.sentence,
+        outcome=verdict.outcome,
         charts=[(chart, Markup(chart.svg)) for chart in read_charts(run.folder)],  # inline_svg made it safe
         sizes=size_sheets(run.measurements, found),
         speedups=speedup_sheet(found),

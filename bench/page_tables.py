@@ -12,7 +12,7 @@ import pandas as pd
 from bench.case import CASE_COLUMNS
 from bench.problem import Problem
 from bench.report import caption, chosen_baselines, engineering, flags, microseconds, number, thread_count
-from bench.speedup import SIZE_COLUMNS, Speedup
+from bench.speedup import SIZE_COLUMNS, Speedup, trusted
 
 Key = tuple[Any, ...]
 
@@ -42,7 +42,7 @@ COMMON = ("device", "dtype", "threads", "blocks")
 
 def size_sheets(measurements: pd.DataFrame, found: Sequence[Speedup]) -> list[Sheet]:
     """A sheet for each size, small to large, its cases fastest first."""
-    ok = measurements[measurements["status"] == "ok"]
+    ok = trusted(measurements)
     sheets = []
     for group, same in ok.groupby(list(SIZE_COLUMNS), sort=True):
         size = cast(tuple[int, int, int, int], group)

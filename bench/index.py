@@ -1,0 +1,67 @@
+"""The list of the committed runs, results/README.md: each with its machine, its verdict and its main chart."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import sys
+from pathlib import Path
+from urllib.parse import quote
+
+from bench.headline import headline
+from bench.page import brief_facts, chart_files
+from bench.table import MACHINE, TableError, read_run
+
+PRIVATE = "run-*"  # what .gitignore keeps out of the repository
+INDEX = "README.md"
+HEAD = """\
+# Committed runs
+
+Made by `scripts/index` from the tables beside it; a test fails when it is stale. A folder is a run: `measurements.csv`
+(a row a case and block), `iterations.csv` (a row a timed iteration), `speedups.csv`, `machine.json`, `charts/`.
+`fiftyx report DIR` makes a page of one, `fiftyx compare A B` holds two against each other.
+"""
+
+
+def run_folders(results: Path) -> list[Path]:
+    """Every committed run, by name; a folder without a machine.json is no run."""
+    return sorted(
+        path.parent for path in results.glob(f"*/{MACHINE}") if not fnmatch.fnmatch(path.parent.name, PRIVATE)
+    )
+
+
+def render(results: Path) -> str:
+    """The whole index as Markdown. Raises TableError."""
+    sections = [_section(folder) for folder in run_folders(results)]
+    return "\n".join([HEAD, *(sections or ["There are none yet: `fiftyx run --out results/NAME` makes one.\n"])])
+
+
+def _section(folder: Path) -> str:
+    run = read_run(folder)
+    link = quote(folder.name)
+    parts = [f"## [{plain(folder.name)}]({link}/)", plain(headline(run)), plain("; ".join(brief_facts(run)))]
+    drawn = chart_files(folder, ".png") or chart_files(folder)
+    if drawn:
+        parts.append(f"![The main chart of {plain(folder.name)}]({link}/charts/{quote(drawn[0].name)})")
+    return "\n\n".join(parts) + "\n"
+
+
+def plain(text: str) -> str:
+    """`text` with every character that Markdown or HTML reads as more than itself escaped, on one line."""
+    return re.sub(r"([\\`*_\[\]<>&#|!~])", r"\\\1", " ".join(text.split()))
+
+
+def main(arguments: list[str]) -> int:
+    """Write the index of the folder named by the only argument; the exit code."""
+    results = Path(arguments[0] if arguments else "results")
+    try:
+        text = render(results)
+    except TableError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    (results / INDEX).write_text(text, encoding="utf-8", newline="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
