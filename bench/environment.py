@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
 
 # Variables that choose kernels, allocators or thread placement, and so the winner.
 DISTORTING = re.compile(
@@ -36,6 +39,7 @@ def worker_environment(environ: Mapping[str, str], threads: int, *, keep: bool =
     cleaned = {name: value for name, value in environ.items() if name not in removed}
     cleaned.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
     cleaned["PYTHONHASHSEED"] = "0"
+    cleaned["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), environ.get("PYTHONPATH"))))
     return cleaned
 
 

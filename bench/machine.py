@@ -25,9 +25,7 @@ ASSUMED_FREE = 0.8  # of the memory that is free now; the rest is for everybody 
 def probe_devices() -> dict[str, Any]:
     """What `bench.probe` sees in a fresh process, so that this one never imports torch. Raises UsageError."""
     start = perf_counter()
-    root = str(Path(__file__).resolve().parent.parent)
     environment = worker_environment(os.environ, 1)
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     command = [sys.executable, "-m", "bench.probe"]
     ended = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if ended.returncode != 0:

@@ -12,7 +12,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from bench.case import Case
@@ -23,8 +22,6 @@ from bench.measurement import Measurement
 from bench.plan import Skip
 from bench.worker import Job
 from implementations import Implementation
-
-ROOT = Path(__file__).resolve().parent.parent
 
 MORE_BLOCKS = (20, 30)
 
@@ -173,7 +170,6 @@ class Ended:
 def start_process(module: str, question: str, threads: int, plan: Plan) -> Ended:
     """Run `python -m module` with `question` on stdin in a cleaned environment and sleep until it ends."""
     environment = worker_environment(os.environ, threads, keep=plan.keep_env)
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     start = time.perf_counter()
     try:
         process = subprocess.run(  # ends the child whatever stops the waiting

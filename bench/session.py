@@ -63,7 +63,7 @@ def prepare(request: Request, folder: Path, *, resume: bool = False) -> Session:
     check_folder(folder, resume=resume)
     probe = probe_devices()
     machine = describe(probe, keep_env=request.keep_env)
-    taken_up = resume and folder.exists()
+    taken_up = resume and (folder / MACHINE).exists()
     before = read_machine(folder) if taken_up else None
     if before is not None and request == Request(style_files=request.style_files):
         plan = load_plan(before.get("plan", {}), styles)
@@ -89,9 +89,10 @@ def check_folder(folder: Path, *, resume: bool) -> None:
     """Raises UsageError unless a run can be written to `folder`; writes nothing."""
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--out {folder}: is a file; give a folder that does not exist yet")
-    if folder.is_dir() and not resume and any(folder.iterdir()):
+    held = [path for path in folder.iterdir() if path.suffix != ".part"] if folder.is_dir() else []
+    if held and not resume:
         raise UsageError(f"--out {folder}: exists already; choose another, or finish that run with --resume")
-    if resume and folder.is_dir() and not (folder / MACHINE).exists() and any(folder.iterdir()):
+    if held and resume and not (folder / MACHINE).exists():
         raise UsageError(f"--out {folder}: holds no run to resume; choose another")
     parent = next(path for path in [folder, *folder.absolute().parents] if path.exists())
     if not parent.is_dir():

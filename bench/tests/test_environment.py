@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from bench import environment
 from bench.environment import THREAD_VARIABLES, available_cpus, distorting, worker_environment
 
-PLAIN = {"PATH": "/bin", "HOME": "/nowhere", "LANG": "C", "PYTHONPATH": "x", "LD_LIBRARY_PATH": "y", "TMPDIR": "z"}
+PLAIN = {"PATH": "/bin", "HOME": "/nowhere", "LANG": "C", "LD_LIBRARY_PATH": "y", "TMPDIR": "z"}
 
 
 @pytest.mark.parametrize(
@@ -64,3 +65,9 @@ def test_a_system_without_affinity_counts_its_cores(monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 6)
     monkeypatch.setattr(environment, "cgroup_quota", lambda: None)
     assert available_cpus() == 6
+
+
+def test_a_worker_finds_this_program_before_what_was_on_the_path():
+    found = worker_environment({"PYTHONPATH": "x"}, 1)["PYTHONPATH"].split(os.pathsep)
+    assert (Path(found[0]) / "bench" / "worker.py").exists()
+    assert found[1:] == ["x"]
