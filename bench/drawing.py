@@ -23,16 +23,19 @@ Named = tuple[str, "Figure"]
 def draw(folder: Path) -> list[Path]:
     """Draw every chart that the tables of `folder` hold data for into `folder/charts/`; the files written.
 
+    A --benchmark-json file x.json gets its charts into `x/charts/` beside it.
+
     PNG and SVG of each; the same tables give the same bytes. Empty when no case has a number. Raises TableError.
     """
     from bench import chart_style
 
     run = read_run(folder)
+    place = (folder if folder.is_dir() else folder.with_suffix("")) / CHARTS
     written: list[Path] = []
     with chart_style.applied():
         for name, figure in figures(run):
-            (folder / CHARTS).mkdir(exist_ok=True)
-            written += chart_style.save(figure, folder / CHARTS / name)
+            place.mkdir(parents=True, exist_ok=True)
+            written += chart_style.save(figure, place / name)
     return written
 
 
