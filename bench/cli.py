@@ -16,6 +16,7 @@ from bench.commands.list import list_all
 from bench.commands.report import report
 from bench.commands.run import run
 from bench.commands.table import table
+from bench.commands.validate import validate
 from bench.commands.verdict import verdict
 from bench.errors import UsageError
 from implementations import StyleError
@@ -36,6 +37,7 @@ app.command("doctor")(doctor)
 app.command("compare")(compare)
 app.command("report")(report)
 app.command("verdict")(verdict)
+app.command("validate")(validate)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -71,7 +71,7 @@ def _declaration(path: Path, node: ast.FunctionDef, call: ast.Call, imports: tup
         raise StyleError(f"{where}: no oracle '{given['oracle']}'; there are {', '.join(ORACLES)}")
     if type(given.setdefault("cycle", 1)) is not int or given["cycle"] < 1:
         raise StyleError(f"{where}: cycle must be a whole number from 1 up")
-    if not any(isinstance(inner, ast.Yield) for inner in ast.walk(node)):
+    if not any(isinstance(inner, ast.Yield | ast.YieldFrom) for inner in ast.walk(node)):
         raise StyleError(f"{where}: is not a generator; it must `yield loss` once an iteration")
     summary = (ast.get_docstring(node) or "").split("\n")[0]
     return Implementation(

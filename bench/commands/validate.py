@@ -1,0 +1,153 @@
+"""The command `validate`: the harness measured by itself."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.commands.common import DONE, INTERRUPTED, NO, console
+from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bench.validation_accept import Check
+    from bench.validation_session import Design, Told
+
+COLOURS = {"yes": "green", "no": "bold red", "untested": "yellow"}
+EVERY_S = 30.0  # between lines of progress in a file
+
+
+def validate(
+    out: Annotated[Path | None, typer.Option(help="folder to write  [default: results/validate-<time>]")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="a look in about 3 minutes: fewer copies and plants")] = False,
+    minutes: Annotated[float | None, typer.Option(help="how long to measure  [default: 15, with --quick 3]")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="finish what --out holds, or with --minutes add to it")
+    ] = False,
+    pool: Annotated[Path | None, typer.Option(help="measure nothing, analyse the pool in this folder again")] = None,
+    seed: Annotated[int | None, typer.Option(help="of the data, the order and the draws  [default: 0]")] = None,
+) -> int:
+    """Test the harness on itself: A/A coverage, planted slowdowns, its own overhead, other tools beside it.
+
+    Exit code 1 when anything that must be reached was missed or could not be tested.
+    """
+    if minutes is not None and not 0 < minutes < float("inf"):
+        raise UsageError(f"--minutes {minutes:g}: give minutes above 0, such as 15")
+    if seed is not None and seed < 0:
+        raise UsageError(f"--seed {seed}: give a whole number from 0 up")
+    if pool is not None:
+        if quick or resume or minutes is not None or seed is not None:
+            raise UsageError("--pool measures nothing: it goes with --out alone")
+        return _sum_up(pool, out or pool)
+    if resume and (out is None or quick or seed is not None):
+        raise UsageError("--resume: say which with --out DIR, and nothing else but --minutes")
+    folder = out or Path("results") / time.strftime("validate-%Y%m%d-%H%M%S")
+    try:
+        _measure(folder, quick=quick, minutes=minutes, seed=seed or 0, resume=resume)
+    except KeyboardInterrupt:
+        again = f"fiftyx validate --resume --out {shlex.quote(str(folder))}"
+        print(f"interrupted; what was measured is kept. Continue with: {again}", file=sys.stderr)
+        return INTERRUPTED
+    return _sum_up(folder, folder)
+
+
+def _measure(folder: Path, *, quick: bool, minutes: float | None, seed: int, resume: bool) -> None:
+    from bench.session import check_folder
+    from bench.validation_session import begin, draft, measure, take_up
+
+    start = time.monotonic()
+    check_folder(folder, resume=resume)
+    errors = console(stderr=True)
+    if resume and folder.is_dir() and any(folder.iterdir()):
+        design = take_up(folder)
+        if minutes is not None:
+            design = more(design, minutes)
+        budget_s = None if minutes is None else minutes * 60
+    else:
+        first = draft(quick=quick, minutes=minutes, seed=seed)
+        errors.print(f"validating into {folder}/: about {first.minutes:g} min; leave the machine alone")
+        design = begin(folder, first)
+        budget_s = first.minutes * 60 - (time.monotonic() - start)
+    with progress(errors) as told:
+        measure(folder, design, budget_s, told)
+
+
+def more(design: Design, minutes: float) -> Design:
+    """The same design with more blocks than fit into `minutes`, so that the time decides."""
+    from dataclasses import replace
+
+    return replace(design, blocks=design.blocks + ceil(minutes * 60 / len(design.labels)))
+
+
+@contextmanager
+def progress(to: Console) -> Iterator[Told]:
+    """A terminal sees one line rewritten, a file a line every half minute; written between processes only."""
+    last = {"at": -EVERY_S}
+
+    def told(text: str) -> None:
+        now = time.monotonic()
+        if to.is_terminal:
+            to.file.write("\r\x1b[2K" + text[: max(20, to.width - 1)])
+        elif now - last["at"] >= EVERY_S:
+            last["at"] = now
+            to.file.write(text + "\n")
+        to.file.flush()
+
+    try:
+        yield told
+    finally:
+        if to.is_terminal:
+            to.file.write("\r\x1b[2K")
+            to.file.flush()
+
+
+def _sum_up(source: Path, folder: Path) -> int:
+    from bench.table import read_machine
+    from bench.validation_chart import validation_figure
+    from bench.validation_session import analyse
+    from bench.validation_table import ACCEPTANCE, EXPERIMENT_COLUMNS, EXPERIMENTS, read_rows
+
+    outcome = analyse(source, folder)
+    figure = validation_figure(read_rows(folder / EXPERIMENTS, EXPERIMENT_COLUMNS), read_machine(source))
+    for ending in ("png", "svg"):
+        figure.savefig(folder / f"validation.{ending}", dpi=150)
+    print_checks(console(), outcome.checks)
+    missed = [check for check in outcome.checks if check.met is not True]
+    print(
+        f"\n{sentence(outcome.checks)}\ntables: {folder / ACCEPTANCE}, {folder / EXPERIMENTS}   chart: validation.png"
+    )
+    return NO if missed else DONE
+
+
+def print_checks(to: Console, checks: Sequence[Check]) -> None:
+    """The acceptance table, a line each, misses as plain as the rest."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("experiment", "must reach", "got", "met", "n", "note"):
+        table.add_column(name, justify="right" if name == "n" else "left")
+    for check in checks:
+        row = check.row()
+        met = Text(row["met"], style=COLOURS[row["met"]])
+        table.add_row(check.experiment, check.must_reach, check.got, met, f"{check.n:,}", check.note)
+    to.print(table)
+
+
+def sentence(checks: Sequence[Check]) -> str:
+    """What it comes to."""
+    missed = [check.experiment for check in checks if check.met is False]
+    untested = sum(check.met is None for check in checks)
+    parts = [f"{sum(check.met is True for check in checks)} of {len(checks)} met"]
+    parts += [f"missed: {', '.join(missed)}"] if missed else []
+    parts += [f"{untested} untested"] if untested else []
+    return "; ".join(parts)

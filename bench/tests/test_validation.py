@@ -1,0 +1,339 @@
+import json
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.case import Case
+from bench.cli import main
+from bench.commands.validate import more, sentence
+from bench.errors import UsageError
+from bench.measurement import Measurement
+from bench.problem import Problem
+from bench.runner import Progress, Slot
+from bench.table import TableError
+from bench.validation import (
+    IDENTICAL,
+    Pool,
+    bootstrapped,
+    draws,
+    experiment,
+    identical,
+    planted,
+    sequential,
+    share,
+    unpaired_ratio,
+)
+from bench.validation import copy_pairs as every_two
+from bench.validation_accept import (
+    COVERAGE,
+    SlowFirst,
+    judge,
+    judge_agreement,
+    judge_bias,
+    judge_coverage,
+    judge_slow_first,
+    run_experiments,
+)
+from bench.validation_plant import SLOW_FIRST, make_case, with_slow_first, with_spin, write_styles
+from bench.validation_session import announcer, draft, make_plan, ours, read_design
+from bench.validation_table import (
+    ITERATIONS,
+    POOL,
+    TOOL_COLUMNS,
+    TOOLS,
+    append_measurement,
+    read_pool,
+    read_samples,
+    repair,
+    write_rows,
+)
+from bench.validation_tools import CLOCK, PEDANTIC, PYPERF, TIMEIT, TORCH, UNTIMED, Tool, ToolError, start
+
+NO_SLOW = SlowFirst((), (), (), (), ())
+GOOD_TOOLS = {
+    name: Tool(name, value, "", 9)
+    for name, value in ((CLOCK, 0.07), (UNTIMED, 0.1), (PEDANTIC, 2.0), (TIMEIT, 1.001), (TORCH, 0.999), (PYPERF, 1.01))
+}
+
+
+def make_pool(blocks=60, copies=6, sd=0.01, drift=0.0, plants=(), heavy=False, outliers=0.0, seed=1):
+    """Medians around 265 us with known truth: process noise, a random walk over turns, plants of so many us."""
+    random = np.random.default_rng(seed)
+    labels = (*(f"A{i + 1}" for i in range(copies)), *(name for name, _ in plants))
+    shape = (blocks, len(labels))
+    turns = np.array([block * len(labels) + random.permutation(len(labels)) for block in range(blocks)])
+    noise = random.standard_t(3, shape) / 3**0.5 if heavy else random.standard_normal(shape)
+    walk = drift * np.cumsum(random.standard_normal(blocks))
+    medians = 265 * np.exp(walk[:, None] + sd * noise)
+    for name, cost_us in plants:
+        medians[:, labels.index(name)] += cost_us
+    noisy = random.random(shape) < outliers
+    medians[noisy] *= 1.3
+    return Pool(labels, copies, medians, noisy, turns)
+
+
+@pytest.mark.parametrize("changes", [{}, {"drift": 0.05}, {"heavy": True}, {"outliers": 0.03}])
+def test_paired_intervals_cover_the_truth_as_often_as_they_say(changes):
+    pool = make_pool(blocks=300, **changes)
+    found = identical(pool, 400, seed=3)
+    assert len(found) >= 400
+    assert COVERAGE[0] - 0.01 <= share([one.holds for one in found]) <= COVERAGE[1] + 0.01
+
+
+def test_sequential_runs_fail_under_drift_and_hold_without():
+    assert share([one.holds for one in sequential(make_pool(drift=0.03))]) < 0.6
+    assert share([one.holds for one in sequential(make_pool(blocks=300))]) > 0.9
+
+
+@pytest.mark.parametrize(("process_sd", "low", "high"), [(0.01, 0.0, 0.3), (0.0, 0.9, 1.0)])
+def test_a_bootstrap_over_iterations_fails_because_of_the_spread_between_processes(process_sd, low, high):
+    random = np.random.default_rng(0)
+    samples = {
+        (block, copy): 265 * np.exp(process_sd * random.standard_normal() + 0.01 * random.standard_normal(200))
+        for block in range(20)
+        for copy in ("A1", "A2", "A3")
+    }
+    found = bootstrapped(samples, seed=0)
+    assert len(found) == 60
+    assert low <= share([one.holds for one in found]) <= high
+
+
+def test_calculated_slowdowns_are_found_and_none_is_found_where_there_is_none():
+    pool = make_pool(blocks=100, sd=0.005)
+    assert share([one.found_slower for one in identical(pool, 200, 0, 0.05)]) == 1
+    assert share([one.found_slower for one in identical(pool, 200, 0)]) < 0.06
+
+
+def test_a_real_plant_is_found_with_its_true_size():
+    pool = make_pool(sd=0.003, plants=(("spin-2", 5.3),))
+    check = judge_bias(pool, 2, planted(pool, "spin-2", 5.3, 200, 0))
+    assert check.met
+    assert check.got.endswith("points")
+
+
+def test_a_harness_that_sees_half_of_a_plant_is_reported():
+    pool = make_pool(sd=0.003, plants=(("spin-2", 2.65),))
+    assert judge_bias(pool, 2, planted(pool, "spin-2", 5.3, 200, 0)).met is False
+
+
+def test_noisy_pairs_are_left_out_as_a_run_leaves_them_out():
+    pool = make_pool(blocks=10, copies=2)
+    (draw,) = draws(pool, every_two(pool), 1, 0)
+    flagged = replace(pool, noisy=np.arange(20).reshape(10, 2) < 4)
+    assert experiment(pool, draw, IDENTICAL, 1.0).ratio.blocks == 10
+    assert experiment(flagged, draw, IDENTICAL, 1.0).ratio.blocks == 8
+
+
+@given(st.integers(10, 45), st.integers(1, 300), st.integers(0, 5))
+def test_groups_of_a_round_share_no_block_and_every_pair_meets_in_each(blocks, least, seed):
+    pool = make_pool(blocks=blocks, copies=3)
+    drawn = list(draws(pool, every_two(pool), least, seed))
+    assert least <= len(drawn) < least + 3 * (blocks // 10)
+    first = drawn[: 3 * (blocks // 10)]
+    groups = {draw.number: draw.blocks for draw in first}
+    together = [block for group in groups.values() for block in group]
+    assert len(together) == len(set(together)) == 10 * (blocks // 10)
+    assert {(draw.baseline, draw.contender) for draw in first} == {("A1", "A2"), ("A1", "A3"), ("A2", "A3")}
+
+
+def test_the_unpaired_interval_is_welchs():
+    from scipy.stats import ttest_ind
+
+    random = np.random.default_rng(2)
+    one, other = random.normal(1, 0.1, 10), random.normal(1.05, 0.1, 10)
+    expected = ttest_ind(one, other, equal_var=False).confidence_interval(0.95)
+    ratio = unpaired_ratio(one, other)
+    # degrees of freedom are rounded down, so ours is a little wider
+    assert np.log(ratio.low) == pytest.approx(expected.low, rel=0.02)
+    assert np.log(ratio.low) <= expected.low
+    assert np.log(ratio.high) >= expected.high
+
+
+def test_every_line_of_the_acceptance_table_is_judged():
+    pool = make_pool(blocks=300, sd=0.005, plants=(("spin-2", 5.3),))
+    tools = {**GOOD_TOOLS, "spin-2": Tool("spin-2", 5.3, "us")}
+    slow = SlowFirst([265.0] * 10, [265.1] * 10, [500] * 10, [500] * 10, [2.0] * 10)
+    checks = judge(pool, run_experiments(pool, {}, tools, 200, 0), tools, slow)
+    by_name = {check.experiment: check.met for check in checks}
+    unmet = {name for name, met in by_name.items() if met is not True}
+    # no iterations were given, and this pool is too quiet for sequential runs to fail
+    assert unmet == {"negative control: bootstrap over iterations", "negative control: all of A, then all of B"}
+    assert by_name["negative control: bootstrap over iterations"] is None
+    assert "1 untested" in sentence(checks)
+
+
+def test_a_pool_of_too_few_blocks_is_untested_not_met():
+    pool = make_pool(blocks=9)
+    checks = judge(pool, run_experiments(pool, {}, {}, 200, 0), {}, NO_SLOW)
+    assert all(check.met is not True for check in checks)
+    assert checks[0].row()["met"] == "untested"
+    assert "9 whole blocks" in checks[0].note
+
+
+def test_coverage_of_too_few_experiments_is_not_met():
+    found = identical(make_pool(blocks=300), 400, seed=3)
+    assert judge_coverage(found, "").met
+    assert judge_coverage(found[:199], "").met is False
+
+
+def test_a_tool_that_is_not_installed_is_untested_with_the_reason():
+    check = judge_agreement(PYPERF, Tool(PYPERF, None, "ratio", note="pyperf is not installed"), 0.02)
+    assert check.met is None
+    assert check.note == "pyperf is not installed"
+    assert judge_agreement(TIMEIT, Tool(TIMEIT, 1.006, "ratio", 9), 0.005).met is False
+
+
+@pytest.mark.parametrize(
+    "change", [{"slow_iterations": [5, 5]}, {"slow_us": [300.0, 301.0]}, {"first_s": [0.3, 2.0]}, {"slow_us": []}]
+)
+def test_a_first_call_that_changes_something_or_was_not_slow_is_not_met(change):
+    slow = SlowFirst([265.0, 266.0], [265.1, 266.1], [500] * 4, [500, 500], [2.0, 2.1])
+    assert judge_slow_first(slow).met
+    assert judge_slow_first(replace(slow, **change)).met is not True
+
+
+def three():
+    yield 3.0
+    yield 2.0
+    return "weights"
+
+
+def drained(loop):
+    losses = []
+    while True:
+        try:
+            losses.append(next(loop))
+        except StopIteration as end:
+            return losses, end.value
+
+
+def test_a_spin_lasts_as_long_as_it_says_and_leaves_the_loop_as_it_is(monkeypatch):
+    time_ns = [0]
+
+    def tick():
+        time_ns[0] += 100
+        return time_ns[0]
+
+    monkeypatch.setattr("bench.validation_plant.perf_counter_ns", tick)
+    assert drained(with_spin(three(), 5000)) == ([3.0, 2.0], "weights")
+    assert 10_000 <= time_ns[0] <= 10_400
+
+
+def test_a_slow_first_call_sleeps_once_in_a_process(monkeypatch):
+    slept: list[float] = []
+    monkeypatch.setattr("bench.validation_plant.time.sleep", slept.append)
+    monkeypatch.setattr("bench.validation_plant._slept", [])
+    assert [drained(with_slow_first(three())) for _ in range(2)] == [([3.0, 2.0], "weights")] * 2
+    assert slept == [2.0]
+
+
+def test_plants_are_styles_that_the_finder_accepts(tmp_path):
+    styles = write_styles(tmp_path, {"spin-5": 13000})
+    assert set(styles) == {SLOW_FIRST, "spin-5"}
+    assert "13000" in styles["spin-5"].summary
+    x = np.ones((2, 3), np.float32)
+    loop = styles["spin-5"].train(x, x[:, :1].copy(), np.ones((3, 2), np.float32), np.ones((2, 1), np.float32), 0.0, 1)
+    assert drained(loop)[0] == [2 * 25]
+
+
+def test_the_slow_first_call_is_in_the_first_blocks_only(tmp_path):
+    design = replace(draft(quick=False, minutes=None, seed=0), blocks=40)
+    plan = make_plan(design, tmp_path, 60.0)
+    blocks = {case.style: count for case, count in zip(plan.cases, plan.case_blocks, strict=True)}
+    assert blocks["A1"] == 40
+    assert blocks[SLOW_FIRST] == 10
+    assert set(plan.styles) == set(blocks)
+    assert more(design, 11.0).blocks == 100
+
+
+def test_a_worker_that_fails_ends_the_validation_with_the_reason():
+    with pytest.raises(UsageError, match="no numpy"):
+        ours(lambda job: {"status": "failed", "reason": "no numpy"}, draft(quick=True, minutes=None, seed=0), "x")
+
+
+def test_a_tool_that_ends_badly_is_an_error_with_its_last_line():
+    with pytest.raises(ToolError, match="exit code 1: ValueError: boom"):
+        start(["-c", "raise ValueError('boom')"])
+
+
+def measured(label, block, order, median=265.0):
+    case = Case(style=label, device="cpu", problem=Problem())
+    values = {"latency_median_us": median, "first_iteration_seconds": 2.5, "iterations": 500}
+    return Measurement(case, block, order, "ok", values=values, timed_us=[median, median + 1])
+
+
+def test_a_killed_pool_is_made_whole(tmp_path):
+    for order, label in enumerate(("A1", "A2", "spin-2")):
+        append_measurement(tmp_path, measured(label, 0, order, 265 + order))
+    append_measurement(tmp_path, measured("A1", 1, 3))
+    with open(tmp_path / ITERATIONS, "a") as file:
+        file.write("1,A2,0,265.0\n1,A2,1,26")
+    with open(tmp_path / POOL, "a") as file:
+        file.write("1,4,A2,ok,,1,Fal")
+    repair(tmp_path)
+    pool = read_pool(tmp_path, ("A1", "A2", "spin-2"), 2)
+    assert pool.medians_us.tolist() == [[265, 266, 267]]
+    assert sorted(read_samples(tmp_path)) == [(0, "A1"), (0, "A2"), (1, "A1")]
+    assert read_samples(tmp_path)[0, "A1"].tolist() == [265, 266]
+
+
+def test_the_time_left_is_the_nearer_of_pace_and_budget():
+    said: list[str] = []
+    times = iter([0.0, 0.0, 60.0])
+    starting = announcer(said.append, 180.0, now=lambda: next(times))
+    slot = Slot(0, 0, make_case("A1", (1, 1, 1, 1), 0))
+    starting(Progress(5, 100, slot))
+    starting(Progress(15, 100, slot))
+    assert "3.0 min left" in said[0]
+    assert "2.0 min left" in said[1]
+
+
+def write_folder(folder, blocks=30):
+    design = replace(draft(quick=True, minutes=None, seed=0), spins_ns={"spin-2": 5300}, blocks=blocks)
+    folder.mkdir()
+    (folder / "machine.json").write_text(json.dumps({"run_id": "r", "validation": asdict(design)}))
+    pool = make_pool(blocks=blocks, copies=4, sd=0.004, plants=(("spin-2", 5.3),))
+    for block in range(blocks):
+        for label, median, turn in zip(pool.labels, pool.medians_us[block], pool.turns[block], strict=True):
+            append_measurement(folder, measured(label, block, int(turn), float(median)))
+    append_measurement(folder, measured(SLOW_FIRST, 0, 999))
+    tools = {**GOOD_TOOLS, "spin-2": Tool("spin-2", 5.3, "us")}
+    write_rows(folder / TOOLS, TOOL_COLUMNS, [tool.row() for tool in tools.values()])
+    return design
+
+
+def test_a_pool_is_analysed_again_without_measuring(tmp_path, capsys):
+    design = write_folder(tmp_path / "v")
+    assert read_design(tmp_path / "v") == design
+    code = main(["validate", "--pool", str(tmp_path / "v"), "--out", str(tmp_path / "again")])
+    out = capsys.readouterr().out
+    assert code == 1  # sequential runs of a pool without drift do not fail, and that is told
+    assert "missed: " in out
+    made = {path.name for path in (tmp_path / "again").iterdir()}
+    assert made == {"experiments.csv", "acceptance.csv", "validation.png", "validation.svg"}
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--minutes", "0"], "above 0"),
+        (["--seed", "-1"], "from 0 up"),
+        (["--pool", "x", "--quick"], "--out alone"),
+        (["--resume"], "--out DIR"),
+        (["--pool", "nowhere"], "cannot be read"),
+    ],
+)
+def test_bad_usage_is_one_line_and_exit_code_2(options, says, capsys):
+    assert main(["validate", *options]) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1
+
+
+def test_a_folder_that_is_no_validation_is_refused(tmp_path):
+    (tmp_path / "machine.json").write_text('{"run_id": "r"}')
+    with pytest.raises(TableError, match="not of fiftyx validate"):
+        read_design(tmp_path)

@@ -1,0 +1,125 @@
+"""What the clock costs, and the same loop timed by others in the same process; run as a process, answers in JSON."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+import timeit
+from collections.abc import Callable, Generator
+from statistics import median
+from time import perf_counter_ns
+from typing import Any
+
+from bench import clock
+from bench.counters import die_with_parent
+from bench.device import Device, open_device
+from bench.problem import Problem, stable_learning_rate
+from bench.validation_plant import STYLE, with_spin
+from implementations import find_implementations
+
+NOOP_SAMPLES = 20_000
+REPEATS = 15
+SPIN_BATCH = 2_000
+WARMUP_ITERATIONS = 1_000
+BATCH = 50
+SETTLE = 5  # iterations before each batch, so that no clock is charged for the one before it
+
+
+def noop() -> Generator[float, None, None]:
+    """A loop that does nothing: whatever is timed is the clock."""
+    while True:
+        yield 0.0
+
+
+def make_loop(size: tuple[int, int, int, int]) -> tuple[Any, Device]:
+    """A warm, endless loop of the validated style, and its device."""
+    problem = Problem(*size, "float32", stable_learning_rate(size))
+    device = open_device("numpy", "cpu")
+    inputs = [device.put(array, problem.dtype) for array in problem.arrays()]
+    loop = find_implementations()[STYLE].train(*inputs, problem.learning_rate, 10**9)
+    for _ in range(WARMUP_ITERATIONS):
+        next(loop)
+    return loop, device
+
+
+def clock_cost(samples: int = NOOP_SAMPLES, repeats: int = REPEATS) -> dict[str, float]:
+    """us of a no-op sample (both readings and the loss read), and of what lies untimed between samples."""
+    device = open_device("numpy", "cpu")
+    loop = noop()
+    clock.time_latency(loop, device, samples)
+    timed, untimed = [], []
+    for _ in range(repeats):
+        start = perf_counter_ns()
+        found = clock.time_latency(loop, device, samples)
+        wall = perf_counter_ns() - start
+        timed.append(median(found.elapsed_ns) / 1e3)
+        untimed.append((wall - sum(found.elapsed_ns)) / samples / 1e3)
+    return {"timed_us": median(timed), "untimed_us": median(untimed), "n": samples * repeats}
+
+
+def spin_costs(spins_ns: dict[str, int]) -> dict[str, float]:
+    """us that each spin really adds to an iteration, measured around a loop that does nothing."""
+    device = open_device("numpy", "cpu")
+
+    def each_us(loop: Any) -> float:
+        clock.time_batch(loop, device, SPIN_BATCH)
+        return median(clock.time_batch(loop, device, SPIN_BATCH)[0].mean_us for _ in range(REPEATS))
+
+    bare = each_us(noop())
+    return {label: each_us(with_spin(noop(), spin_ns)) - bare for label, spin_ns in spins_ns.items()}
+
+
+def agreement(size: tuple[int, int, int, int], rounds: int) -> dict[str, float]:
+    """Time of one iteration by each foreign timer over ours, medians over rounds in which all took turns."""
+    loop, device = make_loop(size)
+    theirs = foreign_timers(loop)
+    ratios: dict[str, list[float]] = {name: [] for name in theirs}
+    order = ["ours", *theirs]
+    for number in range(rounds):
+        seen: dict[str, float] = {}
+        for name in order[number % len(order) :] + order[: number % len(order)]:
+            for _ in range(SETTLE):
+                next(loop)
+            if name == "ours":
+                seen[name] = clock.time_batch(loop, device, BATCH)[0].mean_us
+            else:
+                seen[name] = theirs[name]() * 1e6
+        for name, values in ratios.items():
+            values.append(seen[name] / seen["ours"])
+    return {name: median(values) for name, values in ratios.items()}
+
+
+def foreign_timers(loop: Any) -> dict[str, Callable[[], float]]:
+    """Seconds an iteration in a batch, as timeit and, where there is torch, torch.utils.benchmark take them."""
+    by_timeit = timeit.Timer("next(loop)", globals={"loop": loop})
+    timers: dict[str, Callable[[], float]] = {"timeit": lambda: by_timeit.timeit(BATCH) / BATCH}
+    if importlib.util.find_spec("torch") is not None:
+        from torch.utils.benchmark import Timer
+
+        by_torch = Timer("next(loop)", globals={"loop": loop}, num_threads=1)
+        timers["torch"] = lambda: float(by_torch.timeit(BATCH).median)
+    return timers
+
+
+def main() -> None:
+    """A request as JSON on stdin, the answer as JSON on stdout."""
+    die_with_parent()
+    answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    asked = json.loads(sys.stdin.read())
+    with clock.without_gc():
+        found: dict[str, Any] = {}
+        if "clock" in asked:
+            found["clock"] = clock_cost()
+        if "spins_ns" in asked:
+            found["spins_us"] = spin_costs(asked["spins_ns"])
+        if "rounds" in asked:
+            found["agreement"] = agreement(tuple(asked["size"]), asked["rounds"])
+    answer.write(json.dumps(found))
+    answer.close()
+
+
+if __name__ == "__main__":
+    main()

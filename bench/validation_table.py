@@ -1,0 +1,146 @@
+"""The tables of `validate`: the pool and its iterations as they come, tools, experiments and acceptance at the end."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.measurement import Measurement
+from bench.table import TableError
+from bench.validation import Experiment, Floats, Pool
+
+POOL, ITERATIONS, TOOLS = "pool.csv", "pool_iterations.csv", "tools.csv"
+EXPERIMENTS, ACCEPTANCE = "experiments.csv", "acceptance.csv"
+POOL_COLUMNS = (
+    "block", "order", "label", "status", "reason", "attempts", "noisy", "first_iteration_seconds", "iterations",
+    "latency_median_us", "latency_min_us", "throughput_us",
+)  # fmt: skip
+ITERATION_COLUMNS = ("block", "label", "iteration", "elapsed_us")
+TOOL_COLUMNS = ("quantity", "value", "unit", "n", "note")
+EXPERIMENT_COLUMNS = (
+    "kind", "group", "baseline", "contender", "blocks", "truth", "speedup", "low", "high", "holds", "found_slower",
+)  # fmt: skip
+ACCEPTANCE_COLUMNS = ("experiment", "must_reach", "got", "met", "n", "note")
+COPY = "A"
+KEPT_COPIES = 4  # whose iterations are kept: they are the bulk of the bytes
+
+
+def copy_label(index: int) -> str:
+    """A1, A2, ..."""
+    return f"{COPY}{index + 1}"
+
+
+def append_measurement(folder: Path, measurement: Measurement) -> None:
+    """One process; on the disk when this returns, its iterations first: the pool's row says that they are there."""
+    label = measurement.case.style
+    if label in map(copy_label, range(KEPT_COPIES)):
+        rows = [
+            {"block": measurement.block, "label": label, "iteration": index, "elapsed_us": f"{elapsed:.3f}"}
+            for index, elapsed in enumerate(measurement.timed_us)
+        ]
+        append_rows(folder / ITERATIONS, ITERATION_COLUMNS, rows)
+    values = {name: measurement.values.get(name) for name in POOL_COLUMNS}
+    told = {name: getattr(measurement, name) for name in ("block", "order", "status", "reason", "attempts", "noisy")}
+    append_rows(folder / POOL, POOL_COLUMNS, [{**values, **told, "label": label}])
+
+
+def append_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Add rows, with a header where the file is new, and wait for the disk."""
+    text = _text(columns, rows, header=not path.exists())
+    with open(path, "a", encoding="utf-8", newline="") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """A whole table, or not at all."""
+    beside = path.with_name(path.name + ".part")
+    beside.write_text(_text(columns, rows, header=True), encoding="utf-8", newline="")
+    beside.replace(path)
+
+
+def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """The rows of a table as text; a last line that was cut off is left out. Raises TableError."""
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TableError(f"{path}: cannot be read: {error}; make it with: fiftyx validate --out DIR") from error
+    reader = csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1], newline=""))
+    missing = [name for name in columns if name not in (reader.fieldnames or ())]
+    if missing:
+        raise TableError(f"{path}: has no column {missing[0]!r}; is this a folder of fiftyx validate?")
+    return list(reader)
+
+
+def repair(folder: Path) -> None:
+    """Make the pool of a killed run whole: no line cut off, no iterations of a process that has no row."""
+    if not (folder / POOL).exists():
+        (folder / ITERATIONS).unlink(missing_ok=True)
+        return
+    pool = read_rows(folder / POOL, POOL_COLUMNS)
+    write_rows(folder / POOL, POOL_COLUMNS, pool)
+    if (folder / ITERATIONS).exists():
+        known = {(row["block"], row["label"]) for row in pool}
+        rows = read_rows(folder / ITERATIONS, ITERATION_COLUMNS)
+        write_rows(folder / ITERATIONS, ITERATION_COLUMNS, [r for r in rows if (r["block"], r["label"]) in known])
+
+
+def read_pool(folder: Path, labels: Sequence[str], copies: int) -> Pool:
+    """The blocks in which every one of `labels` was measured. Raises TableError."""
+    path = folder / POOL
+    rows = read_rows(path, POOL_COLUMNS)
+    ok = {(int(row["block"]), row["label"]): row for row in rows if row["status"] == "ok"}
+    blocks = sorted({block for block, _ in ok})
+    whole = [block for block in blocks if all((block, label) in ok for label in labels)]
+    grid = [[ok[block, label] for label in labels] for block in whole]
+    shape = (len(whole), len(labels))
+    try:
+        medians = np.array([[float(row["latency_median_us"]) for row in line] for line in grid], float).reshape(shape)
+        turns = np.array([[int(row["order"]) for row in line] for line in grid], np.int64).reshape(shape)
+    except ValueError as error:
+        raise TableError(f"{path}: holds something that is not a number: {error}") from error
+    noisy = np.array([[row["noisy"] == "True" for row in line] for line in grid], bool).reshape(shape)
+    return Pool(tuple(labels), copies, medians, noisy, turns)
+
+
+def read_samples(folder: Path) -> dict[tuple[int, str], Floats]:
+    """The kept timed iterations in us by (block, copy), in order."""
+    found: dict[tuple[int, str], list[float]] = {}
+    if (folder / ITERATIONS).exists():
+        for row in read_rows(folder / ITERATIONS, ITERATION_COLUMNS):
+            found.setdefault((int(row["block"]), row["label"]), []).append(float(row["elapsed_us"]))
+    return {key: np.array(values) for key, values in found.items()}
+
+
+def experiment_row(one: Experiment) -> dict[str, Any]:
+    """One row of experiments.csv; `blocks` are those that counted, after noisy pairs were left out."""
+    ratio = one.ratio
+    return {
+        "kind": one.kind,
+        "group": one.draw.number,
+        "baseline": one.draw.baseline,
+        "contender": one.draw.contender,
+        "blocks": ratio.blocks,
+        "truth": f"{one.truth:.6f}",
+        "speedup": f"{ratio.value:.6f}",
+        "low": f"{ratio.low:.6f}",
+        "high": f"{ratio.high:.6f}",
+        "holds": one.holds,
+        "found_slower": one.found_slower,
+    }
+
+
+def _text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], *, header: bool) -> str:
+    out = io.StringIO(newline="")
+    writer = csv.DictWriter(out, columns, extrasaction="ignore", lineterminator="\n")
+    if header:
+        writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
