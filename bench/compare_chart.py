@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from bench.chart_style import FAINT, INK, MARGIN_IN, PALETTE, WIDTH_IN, Page, Words, elided, log_axis, page
-from bench.chart_style import legend_below as add_legend
 from bench.chart_style import text_width_in as width_in
 from bench.comparison import Compared, Comparison, describe_case, summary
 
@@ -50,7 +49,14 @@ def comparison_chart(found: Comparison, footer: str) -> Page:
         for name, count in found.counts.items()
         if count
     ]
-    add_legend(made, handles, 0.3)
+    made.figure.legend(
+        handles=handles,
+        loc="lower left",
+        bbox_to_anchor=(MARGIN_IN / WIDTH_IN, (made.bottom + 0.1) / made.figure.get_size_inches()[1]),
+        ncols=len(handles),
+        borderaxespad=0,
+        borderpad=0,
+    )
     return made
 
 

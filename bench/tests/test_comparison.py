@@ -1,0 +1,273 @@
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.case import Case
+from bench.cli import main
+from bench.comparison import Compared, compare, describe_case, judge, summary
+from bench.difference import differences
+from bench.speedup import Ratio
+from bench.tests.fakes import a_measurement
+from bench.tests.runs import MACHINE, NUMPY, TORCH, around, write_run
+from bench.welch import welch_ratio
+
+positive = st.lists(st.floats(1e-3, 1e9), min_size=2, max_size=12)
+
+
+def one(found: object) -> Compared:
+    (only,) = found.cases  # type: ignore[attr-defined]
+    assert isinstance(only, Compared)
+    return only
+
+
+def test_a_run_against_itself_is_the_same_in_every_case_however_noisy(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", {NUMPY: [100, 150, 90], TORCH: around(50)})
+    found = compare(run, run)
+    assert found.identical
+    assert found.counts == {"faster": 0, "slower": 0, "same": 2, "undecided": 0}
+    assert {case.ratio for case in found.cases} == {Ratio(1.0, 1.0, 1.0, 3), Ratio(1.0, 1.0, 1.0, 4)}
+
+
+def test_quiet_runs_of_equal_code_are_the_same(tmp_path: Path) -> None:
+    a = write_run(tmp_path / "a", {NUMPY: around(100)})
+    b = write_run(tmp_path / "b", {NUMPY: around(100, (1.001, 0.999, 1.002, 1.0))}, run_id="run2")
+    assert one(compare(a, b)).outcome == "same"
+    assert not compare(a, b).identical
+
+
+@pytest.mark.parametrize(("factor", "outcome"), [(1.05, "slower"), (1 / 1.05, "faster")])
+def test_a_planted_five_percent_is_found(tmp_path: Path, factor: float, outcome: str) -> None:
+    a = write_run(tmp_path / "a", {NUMPY: around(100), TORCH: around(50)})
+    b = write_run(tmp_path / "b", {NUMPY: around(100 * factor), TORCH: around(50)}, run_id="run2")
+    found = compare(a, b)
+    assert [case.outcome for case in found.cases] == [outcome, "same"]
+    assert found.cases[0].ratio.value == pytest.approx(1 / factor)
+
+
+def test_a_changed_copy_of_a_run_is_not_taken_for_the_run_itself(tmp_path: Path) -> None:
+    a = write_run(tmp_path / "a", {NUMPY: around(100)})
+    b = write_run(tmp_path / "b", {NUMPY: around(105)})  # the same run id
+    assert not compare(a, b).identical
+    assert one(compare(a, b)).outcome == "slower"
+
+
+def test_noise_wider_than_the_margin_is_undecided_and_says_so(tmp_path: Path) -> None:
+    a = write_run(tmp_path / "a", {NUMPY: [90, 100, 115]})
+    b = write_run(tmp_path / "b", {NUMPY: [95, 100, 118]}, run_id="run2")
+    case = one(compare(a, b))
+    assert case.outcome == "undecided"
+    assert "reaches beyond ±2.0%" in case.reason
+
+
+def test_one_process_decides_nothing(tmp_path: Path) -> None:
+    a = write_run(tmp_path / "a", {NUMPY: [100]})
+    b = write_run(tmp_path / "b", {NUMPY: [300]}, run_id="run2")
+    case = one(compare(a, b))
+    assert case.outcome == "undecided"
+    assert math.isnan(case.ratio.low)
+    assert case.ratio.value == pytest.approx(1 / 3)
+    assert compare(a, b).slower_than(0.05) == []
+    assert compare(a, b).perhaps_slower_than(0.05) == [case]
+
+
+@pytest.mark.parametrize(
+    ("column", "other"),
+    [
+        ("learning_rate", replace(NUMPY, problem=replace(NUMPY.problem, learning_rate=1e-9))),
+        ("seed", replace(NUMPY, problem=replace(NUMPY.problem, seed=7))),
+        ("oracle", replace(NUMPY, oracle="adam")),
+    ],
+)
+def test_cases_that_differ_in_more_than_the_run_get_no_ratio(tmp_path: Path, column: str, other: Case) -> None:
+    a = write_run(tmp_path / "a", {NUMPY: around(100)})
+    plan = {**MACHINE["plan"], "seed": other.problem.seed}
+    b = write_run(tmp_path / "b", {other: around(100)}, run_id="run2", plan=plan)
+    found = compare(a, b)
+    assert found.cases == ()
+    assert column in found.apart[0].reason
+
+
+def test_a_run_with_kept_variables_gets_no_ratio_with_a_clean_one(tmp_path: Path) -> None:
+    a = write_run(tmp_path / "a", {NUMPY: around(100)})
+    b = write_run(tmp_path / "b", {NUMPY: around(100)}, run_id="run2", environment="kept")
+    assert "environment is clean and kept" in compare(a, b).apart[0].reason
+
+
+def test_another_thread_count_is_another_case(tmp_path: Path) -> None:
+    a = write_run(tmp_path / "a", {NUMPY: around(100)})
+    b = write_run(tmp_path / "b", {replace(NUMPY, threads=2): around(60)}, run_id="run2")
+    assert [each.reason for each in compare(a, b).apart] == ["only in A", "only in B"]
+
+
+def test_a_style_wrong_in_one_block_gets_no_ratio_and_counts_as_broken(tmp_path: Path) -> None:
+    a = write_run(tmp_path / "a", {NUMPY: around(100)})
+    wrong = a_measurement(NUMPY, 9, status="wrong", reason="loss differs", values={})
+    b = write_run(tmp_path / "b", {NUMPY: around(50)}, run_id="run2", others=[wrong])
+    found = compare(a, b)
+    assert found.cases == ()
+    assert found.apart[0].reason == "B: wrong: loss differs"
+    assert found.apart[0].broken
+
+
+def test_cases_skipped_on_both_sides_are_not_worth_a_line(tmp_path: Path) -> None:
+    skipped = [a_measurement(TORCH, 0, status="skipped", reason="no torch", values={})]
+    a = write_run(tmp_path / "a", {NUMPY: around(100)}, others=skipped)
+    b = write_run(tmp_path / "b", {NUMPY: around(100)}, run_id="run2", others=skipped)
+    assert compare(a, b).apart == ()
+
+
+def test_a_sure_difference_within_the_margin_is_the_same() -> None:
+    assert judge(Ratio(1.01, 1.005, 1.015, 9), 0.02)[0] == "same"
+    assert judge(Ratio(1.01, 1.005, 1.015, 9), 0.0)[0] == "faster"
+    assert judge(Ratio(0.97, 0.96, 0.99, 9), 0.02)[0] == "slower"
+    assert judge(Ratio(1.0, 0.97, 1.01, 9), 0.02)[0] == "undecided"
+
+
+def test_welch_agrees_with_scipy() -> None:
+    from scipy.stats import ttest_ind
+
+    a, b = [100.0, 103.0, 99.0, 101.0, 100.5], [92.0, 95.0, 91.0]
+    interval = ttest_ind(np.log(a), np.log(b), equal_var=False).confidence_interval(0.95)
+    ratio = welch_ratio(a, b)
+    assert (ratio.low, ratio.high) == pytest.approx((math.exp(interval.low), math.exp(interval.high)))
+
+
+def test_its_interval_covers_the_truth_in_95_of_100_unequal_samples() -> None:
+    rng = np.random.default_rng(0)
+    hits, trials = 0, 600
+    for _ in range(trials):
+        ratio = welch_ratio(np.exp(rng.normal(0.1, 0.01, 10)).tolist(), np.exp(rng.normal(0.0, 0.04, 5)).tolist())
+        hits += ratio.low <= math.exp(0.1) <= ratio.high
+    assert 0.92 <= hits / trials <= 0.98
+
+
+@given(positive, positive)
+def test_exchanging_the_sides_inverts_the_ratio(a: list[float], b: list[float]) -> None:
+    there, back = welch_ratio(a, b), welch_ratio(b, a)
+    assert math.log(there.value) == pytest.approx(-math.log(back.value), abs=1e-9)
+    assert there.low <= there.value <= there.high
+
+
+@given(positive, st.floats(0.01, 100))
+def test_a_constant_factor_is_the_ratio(a: list[float], factor: float) -> None:
+    assert welch_ratio([factor * time for time in a], a).value == pytest.approx(factor)
+
+
+@pytest.mark.parametrize("bad", [0.0, -1.0, math.nan, math.inf])
+def test_a_time_that_is_no_time_gives_no_ratio(bad: float) -> None:
+    assert math.isnan(welch_ratio([100.0, bad], [100.0, 101.0]).value)
+
+
+def test_what_differs_is_named_and_what_changes_in_every_run_is_not(tmp_path: Path) -> None:
+    a = write_run(tmp_path / "a", {NUMPY: around(100)})
+    b = write_run(
+        tmp_path / "b", {NUMPY: around(100)}, run_id="run2", created="2027-01-01T00:00:00Z", cpu_model="another",
+        packages={"numpy": "2.5.0", "torch": "2.13.0"},
+    )  # fmt: skip
+    found = [(each.kind, each.name, each.a, each.b) for each in differences(a, b)]
+    assert found == [("machine", "cpu_model", "a processor", "another"), ("versions", "numpy", "2.4.6", "2.5.0")]
+
+
+def test_a_changed_style_is_a_difference_and_an_absent_one_is_not(tmp_path: Path) -> None:
+    plans = [{**MACHINE["plan"], "styles": styles} for styles in ({"x": "1", "y": "2"}, {"x": "3"})]
+    a, b = (write_run(tmp_path / str(i), {NUMPY: around(100)}, plan=plan) for i, plan in enumerate(plans))
+    assert [(each.kind, each.name) for each in differences(a, b)] == [("styles", "x")]
+
+
+def pair(folder: Path, factor: float, **changes: object) -> tuple[str, str]:
+    write_run(folder / "a", {NUMPY: around(100), TORCH: around(50)})
+    write_run(folder / "b", {NUMPY: around(100 * factor), TORCH: around(50)}, run_id="run2", **changes)  # type: ignore[arg-type]
+    return str(folder / "a"), str(folder / "b")
+
+
+@pytest.mark.parametrize(
+    ("factor", "limit", "code"), [(1.08, "5%", 1), (1.04, "5%", 0), (1.0, "0%", 0), (0.9, "5%", 0)]
+)
+@pytest.mark.usefixtures("handlers")
+def test_the_gate_fails_only_when_a_case_is_slower_by_more(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], factor: float, limit: str, code: int
+) -> None:
+    assert main(["compare", *pair(tmp_path, factor), "--fail-if-slower", limit]) == code
+    assert ("fails: numpy_manual" in capsys.readouterr().err) == bool(code)
+
+
+@pytest.mark.usefixtures("handlers")
+def test_the_gate_fails_for_a_case_that_broke(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_run(tmp_path / "a", {NUMPY: around(100)})
+    crash = a_measurement(NUMPY, 0, status="crashed", reason="signal 11", values={})
+    write_run(tmp_path / "b", {}, run_id="run2", others=[crash])
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--fail-if-slower", "5%"]) == 1
+    assert "signal 11" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("handlers")
+def test_json_holds_every_case_and_stays_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    a, b = pair(tmp_path, 1.08)
+    main(["compare", a, b, "--json", "--fail-if-slower", "5%"])
+    told = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert told["counts"]["slower"] == 1
+    assert len(told["failed"]) == 1
+    assert told["cases"][0]["high"] < 1 / 1.05
+
+
+@pytest.mark.usefixtures("handlers")
+def test_the_table_says_that_one_run_was_compared_with_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, _b = pair(tmp_path, 1.0)
+    assert main(["compare", a, a, "--fail-if-slower", "0%"]) == 0
+    told = capsys.readouterr().out
+    assert "one and the same run" in told
+    assert "B is the same in 2 of 2 cases" in told
+
+
+@pytest.mark.usefixtures("handlers")
+def test_several_kinds_of_difference_forbid_a_cause(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["compare", *pair(tmp_path, 1.3, cpu_model="another", python="3.12.1")])
+    assert "no proof of any one" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--scope", "day"], "no such scope"),
+        (["--fail-if-slower", "0.05"], "give a percentage"),
+        (["--fail-if-slower", "nan%"], "give a percentage"),
+        (["--margin", "-1%"], "give a percentage"),
+        (["--chart", "x.pdf"], ".png or .svg"),
+        (["--scope", "program"], "share no case"),
+    ],
+)
+@pytest.mark.usefixtures("handlers")
+def test_what_was_asked_wrongly_ends_with_2_and_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], told: str
+) -> None:
+    assert main(["compare", *pair(tmp_path, 1.0), *options]) == 2
+    complaint = capsys.readouterr().err
+    assert told in complaint
+    assert complaint.count("\n") == 1
+
+
+@pytest.mark.usefixtures("handlers")
+def test_the_chart_is_the_same_bytes_each_time(tmp_path: Path) -> None:
+    a, b = pair(tmp_path, 1.08)
+    charts = [tmp_path / "1.svg", tmp_path / "2.svg"]
+    for chart in charts:
+        assert main(["compare", a, b, "--chart", str(chart)]) == 0
+    assert charts[0].read_bytes() == charts[1].read_bytes()
+    assert b"<svg" in charts[0].read_bytes()
+
+
+def test_the_summary_counts(tmp_path: Path) -> None:
+    a = write_run(tmp_path / "a", {NUMPY: around(100), TORCH: around(50)})
+    b = write_run(tmp_path / "b", {NUMPY: around(80), TORCH: around(50)}, run_id="run2")
+    assert summary(compare(a, b)) == "B is faster in 1 of 2 cases, the same in 1"
+    assert describe_case(NUMPY.key) == NUMPY.label
