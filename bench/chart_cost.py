@@ -63,7 +63,7 @@ def layers(groups: Sequence[tuple[Config, Sequence[Rung]]], words: Words) -> Fig
     """A bar a layer: grey what the layer before took, coloured what this one adds or saves, with its interval."""
     height = sum(GROUP_IN + ROW_IN * len(found) for _config, found in groups) + 0.1
     page = chart_style.page(words, height + 0.62)
-    left, values_in = 2.55, 1.9
+    left, values_in = 2.6, 2.05
     axes = page.axes(left, 0.52, WIDTH_IN - left - values_in, height)
     ends = [end for _c, found in groups for one in found for end in (one.us, one.us - one.added_us + one.high_us)]
     axes.set_xlim(0, max(end for end in ends if math.isfinite(end)) * 1.06)
@@ -105,7 +105,7 @@ def _draw_rung(axes: Axes, y_in: float, before: Rung | None, one: Rung | None, l
         return
     told = dict(RUNGS)[one.name]
     _beside(axes, -left + MARGIN_IN + 0.12, y_in, f"{one.name}", size=9.5)
-    _beside(axes, -0.98, y_in, told, colour=FAINT, size=8)
+    _beside(axes, -1.04, y_in, told, colour=FAINT, size=8)
     base = before.us if before else one.us
     axes.barh(y_in, min(base, one.us), height=0.2, color=BEFORE)
     words = f"{microseconds(one.us)}"

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from bench import chart_legend, chart_style
 from bench.chart_style import FAINT, INK, PALETTE, WIDTH_IN, Words
+from bench.report import microseconds
 
 MOST_POINTS = 1500
 BINS = 60
+PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.8}
 FIRST, WARMUP, TIMED = PALETTE[1], PALETTE[4], PALETTE[0]
 Array = NDArray[np.float64]
 
@@ -49,20 +51,17 @@ def trace_of(iterations: pd.DataFrame, measurement: pd.Series) -> Trace:
 
 
 def trace(one: Trace, words: Words) -> Figure:
-    """us against the recorded iteration, log scale, and beside it a histogram of the timed ones on the same axis."""
+    """us against the recorded iteration, log scale, and beside it a histogram of the timed ones up to their 99%."""
     page = chart_style.page(words, 3.75)
-    left, between, beside = 0.95, 0.12, 1.75
+    left, between, beside = 0.95, 0.75, 2.3
     wide = WIDTH_IN - left - between - beside - 0.3
     axes = page.axes(left, 0.5, wide, 2.95)
-    spread = page.axes(left + wide + between, 0.5, beside, 2.95)
     samples = np.concatenate([one.warmup_us, one.timed_us, [] if one.first_us is None else [one.first_us]])
-    low, high = float(samples.min()) / 1.25, float(samples.max()) * 1.5
-    for panel in (axes, spread):
-        panel.set_ylim(low, high)
-        chart_style.log_axis(panel, "y", unit="us")
+    axes.set_ylim(float(samples.min()) / 1.25, float(samples.max()) * 1.5)
+    chart_style.log_axis(axes, "y", unit="us")
     _draw_phases(axes, one)
-    _draw_distribution(spread, one)
-    axes.set(xlabel="iteration, as recorded", ylabel="time of one iteration")
+    axes.set(xlabel="iteration, as recorded", ylabel="time of one iteration (log scale)")
+    _draw_distribution(page.axes(left + wide + between, 0.5, beside, 2.95), one)
     return page.figure
 
 
@@ -75,6 +74,7 @@ def _draw_phases(axes: Axes, one: Trace) -> None:
     axes.plot(*thinned(one.warmup_us, 1), color=WARMUP, **dots)
     axes.plot(*thinned(one.timed_us, start), color=TIMED, **dots)
     axes.set_xlim(-0.02 * end, end)
+    axes.locator_params(axis="x", nbins=5)
     axes.xaxis.set_major_formatter(lambda value, _at: f"{value:,.0f}" if value >= 0 else "")
     axes.axvline(start, color=FAINT, linewidth=0.8, linestyle=":")
     kept, all_ = len(one.warmup_us), one.warmup_iterations
@@ -98,16 +98,23 @@ def thinned(us: Array, start: int) -> tuple[Array, Array]:
 
 
 def _draw_distribution(axes: Axes, one: Trace) -> None:
-    axes.tick_params(axis="y", labelleft=False, length=0, which="both")
-    low, high = float(one.timed_us.min()), float(one.timed_us.max())
-    edges = np.geomspace(low / 1.0001, high * 1.0001, min(BINS, max(6, len(one.timed_us) // 8)) + 1)
-    axes.hist(one.timed_us, bins=edges.tolist(), orientation="horizontal", color=TIMED, alpha=0.75)
-    for value, name, up in ((one.median_us, "median", False), (one.p95_us, "95th percentile", True)):
-        axes.axhline(value, color=INK, linewidth=1.0, linestyle="-" if not up else "--")
+    low = float(one.timed_us.min())
+    left = low / 1.01
+    shown = max(float(np.quantile(one.timed_us, 0.99)), one.p95_us * 1.02, low * 1.02)
+    inside = one.timed_us[one.timed_us <= shown]
+    axes.hist(inside, bins=min(BINS, max(6, len(inside) // 8)), color=TIMED, alpha=0.75)
+    high = axes.get_ylim()[1]
+    axes.set(ylim=(0, high * 1.25), xlabel="time of one iteration (us)", ylabel="timed iterations")
+    axes.grid(True, axis="y")
+    axes.locator_params(axis="both", nbins=5)
+    axes.set_xlim(left, right := max(shown, one.p95_us) * 1.01)
+    for value, name, line, at in ((one.median_us, "median", "-", 0.99), (one.p95_us, "95%", "--", 0.92)):
+        axes.axvline(value, color=INK, linewidth=1.1, linestyle=line)
+        late = value > (left + right) / 2
         axes.annotate(
-            f"{name} {chart_style.quantity(float(f'{value:.3g}'), 'us')}", (1, value),
-            xycoords=("axes fraction", "data"), xytext=(0, 3 if up else -3), textcoords="offset points",
-            ha="right", va="bottom" if up else "top", fontsize=8.5,
+            f"{name} {microseconds(value)}", (value, at), xycoords=("data", "axes fraction"), fontsize=8.5, bbox=PAPER,
+            xytext=(-4 if late else 4, 0), textcoords="offset points", va="top", ha="right" if late else "left",
         )  # fmt: skip
-    axes.set_xlabel("timed iterations")
-    axes.locator_params(axis="x", nbins=3)
+    beyond = len(one.timed_us) - len(inside)
+    if beyond:
+        axes.set_title(f"{beyond:,} slower ones off the chart", fontsize=8.5, fontweight="normal", color=FAINT)

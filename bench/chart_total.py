@@ -48,15 +48,19 @@ class Start:
 
 
 def starts(rows: pd.DataFrame) -> list[Start]:
-    """Who is compared: the fastest float32 case of each framework on each device, and the tutorial's own float64.
+    """Who is compared: the fastest float32 case of each framework on each device, the tutorial's own float64.
 
-    `rows` are `ok`, of one size, of styles that train by plain SGD. A case whose start was not timed is left out.
+    Also the fastest case of each device whose whole program was measured. `rows` are `ok`, of one size, of styles
+    that train by plain SGD. A case whose start was not timed is left out.
     """
     timed = rows.dropna(subset=["import_seconds", "transfer_seconds", "first_iteration_seconds"])
     plain = timed[(timed["dtype"] == "float32") & (timed["precision"] == "ieee")]
     groups = [fastest(same) for _key, same in plain.groupby(["device", "framework"], sort=True)]
     groups.append(fastest(timed[(timed["style"] == "numpy_manual") & (timed["dtype"] == "float64")]))
-    return [_start(same) for same in groups if len(same)]
+    programs = timed[timed["program_seconds"].notna()]
+    groups += [fastest(same) for _key, same in programs.groupby("device", sort=True)]
+    found = [_start(same) for same in groups if len(same)]
+    return list({(one.style, one.config): one for one in found}.values())
 
 
 def _start(rows: pd.DataFrame) -> Start:
@@ -98,15 +102,14 @@ def break_even(starts: Sequence[Start], words: Words) -> Figure:
         extra.append(Line2D([], [], label=label, marker="*", markersize=11, color=INK, linestyle="none"))
     legend_in = chart_legend.legend_height_in(handles) + chart_legend.legend_height_in(extra)
     page = chart_style.page(words, 4.0 + legend_in)
-    axes = page.axes(0.95, 0.55 + legend_in, WIDTH_IN - 1.3, 3.3)
+    axes = page.axes(0.95, 0.55 + legend_in, WIDTH_IN - 1.5, 3.3)
     at = np.unique(np.round(np.geomspace(1, MOST_ITERATIONS, 200)))
     everything = [one.seconds(float(k)) for one in starts for k in (1, MOST_ITERATIONS)]
     axes.set(xlim=(0.9, MOST_ITERATIONS), ylim=(min(everything) / 1.5, max(everything) * 1.2))
     chart_style.log_axis(axes, "x", unit="")
     chart_style.log_axis(axes, "y", unit="s")
     for one in starts:
-        marks = {**_marks(one, look), "marker": "none"}
-        axes.plot(at, [one.seconds(float(k)) for k in at], **marks)
+        axes.plot(at, [one.seconds(float(k)) for k in at], markevery=(12, 24), **_marks(one, look))
         axes.plot([TUTORIAL_ITERATIONS], [one.program_s], marker="*", markersize=11, color=look[one.style][0])
     for iterations, seconds in crossed:
         axes.plot([iterations], [seconds], zorder=4, **chart_style.ring())
@@ -128,13 +131,11 @@ def _mark_tutorial(axes: Axes) -> None:
 
 
 def _marks(one: Start, look: dict[str, tuple[str, str]]) -> dict[str, Any]:
-    colour, _shape = look[one.style]
+    colour, shape = look[one.style]
     config = one.config
-    return {
-        "color": colour,
-        "linewidth": 1.8,
-        "linestyle": chart_style.dashes(config.accelerated, config.threads, plain=config.plain),
-    }
+    dashes = chart_style.dashes(config.accelerated, config.threads, plain=config.plain)
+    marks = chart_style.point(config.accelerated, colour, shape)
+    return {**marks, "color": colour, "linewidth": 1.6, "linestyle": dashes}
 
 
 def crossing_points(starts: Sequence[Start]) -> list[tuple[float, float]]:

@@ -61,6 +61,7 @@ def speedup_ladder(found: Sequence[Speedup], words: Words) -> Figure:
     rows = ladder_rows(found)
     names = {row.text for row in rows if not row.heading}
     left = max(chart_style.text_width_in(chart_style.elided(name)) for name in names) + 0.42
+    left = max(left, *(chart_style.text_width_in(row.text) * 1.12 + MARGIN_IN + 0.1 for row in rows if row.heading))
     values_in = 1.95
     height = rows[-1].y_in + 0.2
     page = chart_style.page(words, height + 0.72)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CHARTS, LOSSES = "charts", "losses.csv"
+NAMES = ("speedup-", "time-against-work", "trace", "layers", "break-even", "losses")
 Named = tuple[str, "Figure"]
 
 
@@ -79,7 +80,7 @@ def ladders(run: Run, ok: pd.DataFrame, found: Sequence[Speedup]) -> Iterator[Na
     apart = set(rows.loc[rows["oracle"] != "sgd", "style"])
     others = [one for one in here if one.baseline == "own" and one.contender[0] in apart]
     if others:
-        title = "Adam and the dynamic net: speedup of each over itself on one CPU thread"
+        title = "Adam and the dynamic net: each over itself on one CPU thread"
         about = (
             f"baseline own: {BASELINES['own']}; they train another way than the ladder\n{chart_data.size_words(size)}"
         )
