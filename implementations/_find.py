@@ -52,7 +52,8 @@ def _parse(path: Path) -> ast.Module:
     try:
         return ast.parse(path.read_bytes(), filename=str(path))
     except SyntaxError as error:
-        raise StyleError(f"{path}:{error.lineno}: does not parse: {error.msg}") from error
+        where = f"{path}:{error.lineno}" if error.lineno else str(path)
+        raise StyleError(f"{where}: does not parse: {error.msg}") from error
     except ValueError as error:
         raise StyleError(f"{path}: does not parse: {error}") from error
     except OSError as error:

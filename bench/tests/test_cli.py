@@ -1,0 +1,242 @@
+"""The command line: what is asked wrongly is one line with the cure, exit code 2, and nothing written."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.cli import main
+from bench.errors import UsageError
+from bench.request import Request, check, dump_plan, load_plan, make_plan, parse_size, same_plan
+from bench.session import prepare
+from bench.table import write_machine
+from bench.tests.fakes import CPU_ONLY, HONEST, WITH_CUDA, write_style
+from implementations import find_implementations
+
+STYLES = find_implementations()
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch, probed, handlers):
+    """An empty folder, in which a command must leave nothing."""
+    monkeypatch.chdir(tmp_path)
+
+
+def refused(capsys, tmp_path, *arguments: str) -> str:
+    """The one line that `fiftyx` answers with; checks that it is one, on stderr, with exit code 2."""
+    before = {path: path.read_bytes() if path.is_file() else None for path in tmp_path.rglob("*")}
+    assert main(list(arguments)) == 2
+    out, errors = capsys.readouterr()
+    assert out == ""
+    assert errors.startswith("fiftyx: ")
+    assert errors.count("\n") == 1
+    assert errors.endswith("\n")
+    assert {path: path.read_bytes() if path.is_file() else None for path in tmp_path.rglob("*")} == before
+    return str(errors)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ("--style torch_optm_sgd", "no style 'torch_optm_sgd'; did you mean 'torch_optim_sgd'? See: fiftyx list"),
+        ("--style zzz", "no style 'zzz'; there are numpy_in_place, numpy_manual, "),
+        ("--style numpy_manual --style nupy_manual", "did you mean 'numpy_manual'?"),
+        ("--preset tutrial", "no preset 'tutrial'; did you mean 'tutorial'? See: fiftyx list"),
+        ("--device cud", "no device 'cud'; did you mean 'cuda'?"),
+        ("--device gpu", "no device 'gpu'"),
+        ("--device cpu:0", "--device cpu:0: give cpu"),
+        ("--device cuda:x", "--device cuda:x: give cuda or cuda:0"),
+        ("--dtype float23", "no dtype 'float23'; did you mean 'float32'?"),
+        ("--dtype int8", "no dtype 'int8'"),
+        ("--precision tf23", "no precision 'tf23'; did you mean 'tf32'?"),
+        ("--size 64,1000,100", "--size 64,1000,100: give four whole numbers N,D_in,H,D_out, such as 64,1000,100,10"),
+        ("--size 64,1000,100,ten", "give four whole numbers"),
+        ("--size 64,1000,100,1.5", "give four whole numbers"),
+        ("--size 64,1000,100,-10", "give four whole numbers"),
+        ("--size=", "give four whole numbers"),
+        ("--size 0,1,1,1", "--size 0,1,1,1: each of N,D_in,H,D_out must be at least 1"),
+        ("--threads 0", "--threads 0: give a number from 1 up, or all"),
+        ("--threads -1", "--threads -1: give a number from 1 up, or all"),
+        ("--threads many", "--threads many: give a number from 1 up, or all"),
+        ("--threads ²", "give a number from 1 up, or all"),
+        ("--blocks 0", "--blocks 0: give at least 1"),
+        ("--blocks few", "Invalid value for '--blocks': "),
+        ("--timeout 0", "--timeout 0: give seconds above 0"),
+        ("--timeout nan", "--timeout nan: give seconds above 0"),
+        ("--seed -1", "--seed -1: give a whole number from 0 up"),
+        ("--resume", "--resume: say which run with --out DIR"),
+        ("--style-file missing.py", "missing.py: cannot be read: No such file or directory"),
+        ("--no-such-option", "No such option: --no-such-option"),
+        ("--style numpy_manual --dtype bfloat16", "nothing can be measured here: numpy has no bfloat16"),
+        ("--style torch_nn --device cuda", "nothing can be measured here: no CUDA device (torch "),
+        ("--style numpy_manual --device cuda", "nothing can be measured here: the options leave no case"),
+        ("--style numpy_manual --size 100000000,1000000,10,1", "nothing can be measured here: needs about "),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused_with_the_cure(capsys, tmp_path, arguments, complaint):
+    assert complaint in refused(capsys, tmp_path, "run", *arguments.split())
+
+
+def test_an_unknown_command_is_refused(capsys, tmp_path):
+    assert "No such command 'rnu'" in refused(capsys, tmp_path, "rnu")
+
+
+DECLARED = "@implementation(framework='numpy', devices=('cpu',)"
+TRAIN = "\ndef train():\n    yield\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("def broken(:\n", "style.py:1: does not parse: "),
+        ("x = 1\n\0", "style.py: does not parse: "),
+        ("", "style.py: holds no style; decorate a generator function with @implementation(...)"),
+        ("def train():\n    yield\n", "style.py: holds no style"),
+        (f"{DECLARED})\ndef train():\n    return 1\n", "style.py:2: style 'train': is not a generator"),
+        (f"@implementation(framework='numpy'){TRAIN}", 'needs framework="..." and devices=("cpu", ...)'),
+        (f"@implementation(framework=f(), devices=('cpu',)){TRAIN}", "framework= must be written out, not computed"),
+        (
+            f"{DECLARED}, colour=1){TRAIN}",
+            "@implementation takes framework=, devices=, oracle=, cycle= and nothing else",
+        ),
+        (f"{DECLARED}, oracle='x'){TRAIN}", "no oracle 'x'; there are sgd, adam, dynamic"),
+        (f"{DECLARED}, cycle=0){TRAIN}", "cycle must be a whole number from 1 up"),
+        (f"{DECLARED}){TRAIN.replace('train', 'numpy_manual')}", "style 'numpy_manual' is already defined in"),
+    ],
+)
+@pytest.mark.parametrize("command", ["run", "list"])
+def test_a_style_file_that_is_none_is_refused_with_its_place(capsys, tmp_path, command, text, complaint):
+    (tmp_path / "style.py").write_text(text)
+    assert complaint in refused(capsys, tmp_path, command, "--style-file", "style.py")
+
+
+def test_a_style_file_that_is_a_folder_is_refused(capsys, tmp_path):
+    assert "cannot be read: Is a directory" in refused(capsys, tmp_path, "run", "--style-file", str(tmp_path))
+
+
+def test_the_same_style_file_twice_reuses_a_name(capsys, tmp_path):
+    write_style(tmp_path, HONEST, name="mine")
+    twice = ("--style-file", "mine.py", "--style-file", "mine.py")
+    assert "style 'mine' is already defined in" in refused(capsys, tmp_path, "run", *twice)
+
+
+def test_a_folder_that_holds_something_is_not_written_to(capsys, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "thesis.txt").write_text("dear")
+    assert "--out run: exists already; choose another" in refused(capsys, tmp_path, "run", "--out", "run")
+    assert "--out run: holds no run to resume" in refused(capsys, tmp_path, "run", "--resume", "--out", "run")
+
+
+def test_a_file_is_no_folder_and_nothing_lies_under_one(capsys, tmp_path):
+    (tmp_path / "file").write_text("dear")
+    assert "--out file: is a file; give a folder" in refused(capsys, tmp_path, "run", "--out", "file")
+    assert "cannot be written: " in refused(capsys, tmp_path, "run", "--out", "file/run")
+    assert "cannot be written: " in refused(capsys, tmp_path, "run", "--out", "file/deep/run")
+
+
+ONE = ("--style", "numpy_manual", "--size", "8,5,4,3")
+
+
+def test_another_plan_is_not_resumed(capsys, tmp_path):
+    found = prepare(Request(styles=("numpy_manual",), sizes=("8,5,4,3",)), tmp_path / "run")
+    (tmp_path / "run").mkdir()
+    write_machine(tmp_path / "run", found.machine)
+    resume = ("run", "--resume", "--out", "run")
+    assert main([*resume, "--dry-run"]) == 0
+    assert main([*resume, *ONE, "--dry-run"]) == 0
+    capsys.readouterr()
+    assert "run was made with another plan (preset quick, 3 blocks, seed 0)" in refused(
+        capsys, tmp_path, *resume, *ONE, "--blocks", "4"
+    )
+    (tmp_path / "run" / "machine.json").write_text("{}")
+    assert "machine.json: has no run_id" in refused(capsys, tmp_path, *resume)
+    (tmp_path / "run" / "machine.json").write_text('{"run_id": "x"}')
+    assert "is not of this version" in refused(capsys, tmp_path, *resume)
+
+
+def test_a_dry_run_prints_the_plan_and_its_skips_and_writes_nothing(capsys, tmp_path):
+    assert main(["run", *ONE, "--style", "torch_nn", "--dry-run"]) == 0
+    out, _errors = capsys.readouterr()
+    assert "numpy_manual" in out
+    assert "8x5x4x3" in out
+    assert "skipped: torch_nn cuda:0" in out
+    assert "processes" in out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_list_says_what_is_unavailable_and_why(capsys, tmp_path):
+    assert main(["list", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [style["name"] for style in listed["styles"]] == list(STYLES)
+    assert all(style["summary"] for style in listed["styles"])
+    reasons = {device["name"]: device["unavailable"] for device in listed["devices"]}
+    assert reasons["cpu"] is None
+    assert reasons["cuda"].startswith("no CUDA device (torch ")
+    assert {preset["name"] for preset in listed["presets"]} == {"quick", "tutorial", "sweep", "claim", "gpu"}
+    assert main(["list"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in STYLES)
+
+
+SIDES = st.tuples(*[st.integers(1, 10**6)] * 4)
+
+
+@given(SIDES, st.sampled_from([",", "x", ", "]))
+def test_a_size_is_read_as_it_is_written(size, between):
+    assert parse_size(between.join(map(str, size))) == size
+
+
+@given(st.text(max_size=20))
+def test_any_text_is_a_size_of_four_numbers_or_refused(text):
+    try:
+        size = parse_size(text)
+    except UsageError as error:
+        refusal = str(error)
+    else:
+        assert len(size) == 4
+        assert min(size) >= 1
+        return
+    assert refusal.startswith(f"--size {text}: ")
+
+
+REQUESTS = st.builds(
+    Request,
+    preset=st.none() | st.sampled_from(["quick", "tutorial", "sweep", "claim", "gpu"]),
+    styles=st.lists(st.sampled_from(sorted(STYLES)), max_size=3, unique=True).map(tuple),
+    devices=st.lists(st.sampled_from(["cpu", "cuda", "cuda:1", "mps"]), max_size=2).map(tuple),
+    sizes=st.lists(st.sampled_from(["8,5,4,3", "64x1000x100x10"]), max_size=2).map(tuple),
+    dtypes=st.lists(st.sampled_from(["float32", "float64", "bfloat16"]), max_size=2).map(tuple),
+    threads=st.lists(st.sampled_from(["1", "3", "all"]), max_size=2).map(tuple),
+    blocks=st.none() | st.integers(1, 30),
+    seed=st.none() | st.integers(0, 2**31),
+)
+
+
+@given(REQUESTS, st.sampled_from([CPU_ONLY, WITH_CUDA]))
+def test_a_plan_comes_out_of_its_json_as_it_went_in(request_, machine):
+    plan = make_plan(request_, check(request_), machine)
+    raw = json.loads(json.dumps(dump_plan(plan)))
+    assert load_plan(raw, STYLES) == plan
+    assert same_plan(raw, dump_plan(plan))
+    assert not same_plan(raw, dump_plan(replace(plan, seed=plan.seed + 1)))
+    assert same_plan(raw, dump_plan(replace(plan, timeout_s=1.0)))
+
+
+@given(REQUESTS)
+def test_what_is_asked_for_is_what_is_planned(request_):
+    plan = make_plan(request_, STYLES, WITH_CUDA)
+    cases = [*plan.cases, *(skip.case for skip in plan.skips)]
+    if request_.styles:
+        assert {case.style for case in cases} <= set(request_.styles)
+    if request_.sizes:
+        assert {case.problem.size for case in cases} <= {parse_size(size) for size in request_.sizes}
+    if request_.dtypes:
+        assert {case.problem.dtype for case in cases} <= set(request_.dtypes)
+    if request_.blocks:
+        assert plan.blocks == request_.blocks
+        assert set(plan.case_blocks) <= {request_.blocks}
+    assert {case.problem.seed for case in cases} <= {request_.seed or 0}

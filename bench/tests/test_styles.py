@@ -1,0 +1,124 @@
+"""Styles: one file each, found without being imported, and nothing else to edit."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench.commands.list import listing
+from bench.plan import PRESETS, Leg, expand
+from bench.request import Request, make_plan
+from bench.tests.fakes import CPU_ONLY, HONEST, PROBE, a_job, write_style
+from bench.worker import Job
+from implementations import Implementation, StyleError, find_implementations, implementation
+from implementations._find import HERE
+
+STYLES = find_implementations()
+
+
+def test_the_tutorials_styles_are_there():
+    assert set(STYLES) >= {
+        "numpy_manual", "torch_tensors", "torch_autograd", "torch_function", "torch_nn", "torch_optim_sgd",
+        "torch_optim_adam", "torch_module", "torch_dynamic", "numpy_in_place",
+    }  # fmt: skip
+
+
+def test_a_file_is_a_style_and_its_name(tmp_path):
+    for style in STYLES.values():
+        assert style.source.stem == style.name
+        assert style.summary
+        assert style.framework
+        assert style.devices
+
+
+@pytest.fixture
+def another(tmp_path, monkeypatch) -> dict[str, Implementation]:
+    """The styles of a copy of the folder into which somebody has put one more file."""
+    folder = tmp_path / "implementations"
+    folder.mkdir()
+    for path in HERE.glob("*.py"):
+        shutil.copy(path, folder)
+    write_style(folder, HONEST, name="brand_new")
+    monkeypatch.setattr("implementations._find.HERE", folder)
+    return find_implementations()
+
+
+def test_a_new_file_is_a_new_style_everywhere_and_nothing_else_is_edited(another):
+    assert set(another) - set(STYLES) == {"brand_new"}
+    names = [style["name"] for style in listing(another, PROBE)["styles"]]
+    assert "brand_new" in names
+    grid = expand([Leg(devices=("cpu",))], another, CPU_ONLY, blocks=1, seed=0)
+    assert "brand_new" in {case.style for case in grid.cases}
+    plan = make_plan(Request(preset="tutorial"), another, CPU_ONLY)
+    assert "brand_new" in plan.styles
+
+
+def test_no_file_of_the_harness_knows_a_style_but_the_presets_and_baselines():
+    """A style's name in another file would be a second place to edit."""
+    bench = Path(__file__).resolve().parents[1]
+    knowing = {
+        path.stem
+        for path in bench.glob("*.py")
+        if any(f'"{name}"' in path.read_text(encoding="utf-8") for name in STYLES)
+    }
+    assert {"worker", "gate", "runner", "clock", "oracle", "device", "case", "table", "session"} & knowing == set()
+
+
+def test_a_style_file_from_outside_joins_every_preset(tmp_path):
+    style = write_style(tmp_path, HONEST, name="mine")
+    styles = find_implementations([style.source])
+    for preset in PRESETS:
+        plan = make_plan(Request(preset=preset, style_files=(str(style.source),)), styles, CPU_ONLY)
+        assert "mine" in plan.styles
+
+
+def test_finding_styles_runs_none_of_them(tmp_path):
+    path = tmp_path / "loud.py"
+    path.write_text(
+        "import a_library_nobody_has\nraise SystemExit('was run')\n\n\n"
+        "@implementation(framework='numpy', devices=('cpu',))\ndef loud(*arguments):\n    yield\n"
+    )
+    style = find_implementations([path])["loud"]
+    assert style.missing == "a_library_nobody_has is not installed"
+    assert listing({"loud": style}, PROBE)["styles"][0]["unavailable"] == style.missing
+
+
+def test_a_style_that_breaks_while_it_is_imported_leaves_nothing_behind(tmp_path):
+    style = write_style(tmp_path, HONEST, name="late")
+    style.source.write_text("1 / 0\n" + style.source.read_text())
+    before = set(sys.modules)
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            _ = style.train
+    assert set(sys.modules) == before
+
+
+def test_two_files_of_one_name_are_two_styles(tmp_path):
+    found = []
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        found.append(write_style(tmp_path / folder, f"    {folder} = 1\n{HONEST}", name="same"))
+    assert found[0].train is not found[1].train
+
+
+def test_the_decorator_leaves_the_function_alone_and_refuses_what_never_yields():
+    def train(x, y, w1, w2, learning_rate, steps):
+        yield 1.0
+
+    declare = implementation(framework="numpy", devices=("cpu",))
+    assert declare(train) is train
+    with pytest.raises(StyleError, match="'hello' is not a generator: it must `yield loss`"):
+        declare(hello)
+
+
+def hello():
+    return 1
+
+
+def test_a_style_travels_to_its_process_as_text():
+    for style in STYLES.values():
+        assert Job.load(a_job(style).dump()).style == replace(style)
