@@ -74,6 +74,7 @@ def scaled(*scales: float) -> tuple[Size, ...]:
 
 
 SWEEP_SIZES = scaled(0.25, 0.5, 1, 2, 4, 8)
+GPU_SIZES = scaled(0.5, 2, 4, 8, 12)
 NUMPY = ("numpy_manual", "numpy_in_place")
 AS_WRITTEN = Leg(("numpy_manual",), ("cpu",), ("float64",), ("1", "all"))
 
@@ -107,7 +108,7 @@ PRESETS: Mapping[str, Preset] = {
             "the telling styles from 0.4 MFLOP to 13 GFLOP an iteration",
             5,
             (
-                Leg((*NUMPY, "torch_tensors", "torch_autograd"), sizes=SWEEP_SIZES),
+                Leg(("numpy_in_place", "torch_tensors", "torch_autograd"), sizes=SWEEP_SIZES),
                 Leg(("numpy_in_place", "torch_tensors"), ("cpu",), threads=("all",), sizes=SWEEP_SIZES),
                 replace(AS_WRITTEN, sizes=SWEEP_SIZES),
             ),
@@ -130,18 +131,19 @@ PRESETS: Mapping[str, Preset] = {
             "the 50x question on a machine with one GPU, in at most 9 minutes",
             5,
             (
-                Leg(),
-                Leg(NUMPY, ("cpu",), threads=("all",)),
-                Leg(threads=("all",), devices=("cpu",), blocks=3),
-                AS_WRITTEN,
-                Leg(("numpy_manual",), ("cpu",), ("float64",), program=True),
+                # the headline: what the tutorial writes, the best CPU, every style on the GPU
+                replace(AS_WRITTEN, program=True),
+                Leg(NUMPY, ("cpu",), threads=("1", "all")),
+                Leg(("torch_tensors", "torch_autograd"), ("cpu",)),
+                Leg(devices=("cuda",)),
                 Leg(("torch_autograd",), ("cuda",), program=True),
-                Leg(
-                    ("numpy_in_place",), ("cpu",), threads=("1", "all"), sizes=scaled(0.25, 0.5, 2, 4, 8, 12), blocks=3
-                ),
-                Leg(("numpy_manual",), ("cpu",), ("float64",), sizes=scaled(0.25, 0.5, 2, 4, 8), blocks=3),
-                Leg(("torch_tensors",), ("cuda",), sizes=scaled(0.25, 0.5, 2, 4, 8, 12), blocks=3),
-                Leg(("torch_tensors",), ("cuda",), sizes=scaled(1, 4, 12), precisions=("tf32",), blocks=3),
+                # from which size on
+                Leg(("numpy_in_place",), ("cpu",), threads=("1", "all"), sizes=GPU_SIZES, blocks=3),
+                Leg(("numpy_manual",), ("cpu",), ("float64",), sizes=GPU_SIZES[:-1], blocks=3),
+                Leg(("torch_tensors",), ("cuda",), sizes=GPU_SIZES, blocks=3),
+                Leg(("torch_tensors",), ("cuda",), sizes=scaled(4, 12), precisions=("tf32",), blocks=3),
+                # what each style costs on the CPU
+                Leg(devices=("cpu",), threads=("1", "all"), blocks=3),
             ),
             limit_s=2.0,
             budget_s=520.0,

@@ -93,27 +93,33 @@ def run(
     done: Collection[Key] = (),
     starting: Callable[[Progress], None] = lambda _progress: None,
     now: Callable[[], float] = time.monotonic,
+    began: float | None = None,
 ) -> Iterator[Measurement]:
     """Measure every turn that is not `done`, one process after another; yields each as it is found.
 
     Cases that cannot run here come first, as `skipped`. A noisy measurement is taken again at once, at most
-    half as many times for a case as it has blocks. Stops before a block that `plan.budget_s` has no time for.
+    half as many times for a case as it has blocks. Stops before a block that `plan.budget_s`, counted from
+    `began` on, has no time for, judged by the longest that each of its cases took so far.
     """
     for skip in plan.skips:
         if (0, skip.case.key) not in done:
             yield Measurement(skip.case, 0, -1, "skipped", skip.reason)
     turns = schedule(plan)
-    start, block_start, longest = now(), now(), 0.0
+    start = now() if began is None else began
+    longest: dict[tuple[str | int, ...], float] = {}
     spare = Counter({case.key: count // 2 for case, count in zip(plan.cases, plan.case_blocks, strict=True)})
     for index, slot in enumerate(turns):
-        if index and slot.block != turns[index - 1].block:
-            longest, block_start = max(longest, now() - block_start), now()
-            if plan.budget_s is not None and now() - start + longest > plan.budget_s:
+        if plan.budget_s is not None and index and slot.block != turns[index - 1].block:
+            ahead = sum(longest.get(turn.case.key, 0.0) for turn in turns[index:] if turn.block == slot.block)
+            if now() - start + ahead > plan.budget_s:
                 return
         if slot.key in done:
             continue
         starting(Progress(index, len(turns), slot))
-        yield take_turn(plan, slot, launch, spare)
+        turn_began = now()
+        measurement = take_turn(plan, slot, launch, spare)
+        longest[slot.case.key] = max(longest.get(slot.case.key, 0.0), now() - turn_began)
+        yield measurement
 
 
 def take_turn(plan: Plan, slot: Slot, launch: Launch, spare: Counter[tuple[str | int, ...]]) -> Measurement:

@@ -127,13 +127,14 @@ def measure(
         repair(folder)
     else:
         write_machine(folder, session.machine)
+    began = time.monotonic()
     ceilings = known_ceilings(session) if launch is None else ()
     launch = launch or process_launcher(plan)
     writer = Writer(folder, session.run_id, "kept" if plan.keep_env else "clean")
     for look in plan.looks:
         if look > plan.blocks:
             plan = with_more_blocks(plan, look, read_run(folder).measurements)
-        for found in run(plan, launch, done=done_keys(folder), starting=told):
+        for found in run(plan, launch, done=done_keys(folder), starting=told, began=began):
             measurement = with_floor(found, ceilings)
             if measurement.status != found.status:  # below its floor: perhaps the ceiling was disturbed
                 ceilings = known_ceilings(session, again=found.case)
