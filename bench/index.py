@@ -33,7 +33,20 @@ def run_folders(results: Path) -> list[Path]:
 def render(results: Path) -> str:
     """The whole index as Markdown. Raises TableError."""
     sections = [_section(folder) for folder in run_folders(results)]
-    return "\n".join([HEAD, *(sections or ["There are none yet: `fiftyx run --out results/NAME` makes one.\n"])])
+    runs = sections or ["There are none yet: `fiftyx run --out results/NAME` makes one.\n"]
+    return "\n".join([HEAD, *runs, *_beside(results)])
+
+
+def _beside(results: Path) -> list[str]:
+    """Links to the folders that are no runs and say themselves what they are."""
+    others = sorted(path.parent for path in results.glob(f"*/{INDEX}") if not (path.parent / MACHINE).exists())
+    links = [f"- [{plain(folder.name)}]({quote(folder.name)}/): {_title(folder / INDEX)}" for folder in others]
+    return ["## Measured by others\n", "\n".join(links) + "\n"] if links else []
+
+
+def _title(path: Path) -> str:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return plain(lines[0].lstrip("# ")) if lines else "no title"
 
 
 def _section(folder: Path) -> str:

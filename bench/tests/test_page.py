@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+
+from bench.cli import main
+from bench.errors import UsageError
+from bench.headline import answer, headline
+from bench.inline_svg import inline_svg
+from bench.page import read_charts, render, write
+from bench.tests.chromium import Browser, browser, find_chromium
+from bench.tests.fakes import REASON, a_case, a_measurement
+from bench.tests.runs import MACHINE, NUMPY, TORCH, around, write_run
+
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 9 9" {}>{}</svg>'
+HOSTILE = '</script><script>alert(1)</script><img src=x onerror="alert(2)">'
+DRAWING = """<defs><clipPath id="p1"><rect width="9" height="9"/></clipPath><path id="m" d="M0 0"/></defs>
+<g clip-path="url(#p1)"><use xlink:href="#m"/></g>"""
+FLOAT32: dict[str, Any] = {"dtype": "float32", "size": (64, 1000, 100, 10)}
+CASES = {
+    a_case("numpy_manual", **{**FLOAT32, "dtype": "float64"}): around(700),
+    a_case("numpy_in_place", **FLOAT32): around(170),
+    a_case("torch_tensors", framework="torch", **FLOAT32): around(340),
+}
+GPU: dict[str, Any] = {
+    "devices": {"cpu": {"model": "a processor"}, "cuda:0": {"model": "a GPU"}},
+    "missing": {},
+}
+
+
+def charted(folder: Path, *texts: str) -> None:
+    (folder / "charts").mkdir()
+    for index, text in enumerate(texts):
+        (folder / "charts" / f"chart-{index}.svg").write_text(text, encoding="utf-8")
+
+
+def test_all_text_of_a_run_is_escaped(tmp_path: Path) -> None:
+    bad = a_measurement(TORCH, 0, status="failed", reason=HOSTILE, values={})
+    run = write_run(
+        tmp_path / "a", {replace(NUMPY, style=HOSTILE): around(100)}, others=[bad], cpu_model=HOSTILE,
+        missing={"x": HOSTILE}, distorting_variables={HOSTILE: HOSTILE}, packages={HOSTILE: HOSTILE}, system=HOSTILE,
+        plan={**MACHINE["plan"], "style_files": [HOSTILE], "preset": HOSTILE, "rule": {"warmup_s": HOSTILE}},
+        devices={"cpu": {"model": ""}, HOSTILE: {"model": HOSTILE, HOSTILE: HOSTILE}},
+    )  # fmt: skip
+    page = render(run)
+    assert HOSTILE not in page
+    assert "<img" not in page
+    assert page.count("<script>") == 1
+    assert page.count("&lt;script&gt;alert(1)") > 10
+
+
+def test_an_svg_brings_neither_scripts_nor_requests_into_the_page() -> None:
+    inside = (
+        f"<script>alert(1)</script><foreignObject>x</foreignObject><style>@import 'http://x'</style>{DRAWING}"
+        '<image xlink:href="http://x/y.png"/><image href="data:image/png;base64,AA=="/><use href="other.svg#a"/>'
+        '<rect style="fill:url(http://x)" onclick="alert(1)" fill="URL(\'//x\')"/><a xlink:href="javascript:1">k</a>'
+    )
+    made = inline_svg(SVG.format('onload="alert(1)" width="9pt"', inside), "c0-", 'a "label"')
+    for word in (
+        "script",
+        "foreign",
+        "style",
+        "http",
+        "onclick",
+        "onload",
+        "alert",
+        "other.svg",
+        "//x",
+        "<a",
+        'width="9pt',
+    ):
+        assert word not in made, word
+    assert "data:image/png;base64,AA==" in made
+    assert 'aria-label="a &quot;label&quot;"' in made
+
+
+def test_every_chart_has_ids_of_its_own_and_its_references_follow(tmp_path: Path) -> None:
+    charted(tmp_path, SVG.format("", DRAWING), SVG.format("", DRAWING))
+    page = "".join(chart.svg for chart in read_charts(tmp_path))
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids)) == 4
+    assert set(re.findall(r'url\(#([^)]+)\)|href="#([^"]+)"', page)) == {
+        ("c0-p1", ""), ("", "c0-m"), ("c1-p1", ""), ("", "c1-m"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["", "no svg", "<html/>", '<svg xmlns="http://www.w3.org/2000/svg"/>'])
+def test_a_file_that_is_no_svg_is_named(tmp_path: Path, text: str) -> None:
+    charted(tmp_path, text)
+    with pytest.raises(UsageError, match="chart 0: is no SVG"):
+        read_charts(tmp_path)
+
+
+def test_the_page_links_files_that_are_there_and_nothing_else(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", CASES)
+    charted(run.folder, SVG.format("", DRAWING))
+    page = write(run).read_text(encoding="utf-8")
+    links = [link for link in re.findall(r'(?:href|src|action)="([^"]+)"', page) if not link.startswith("data:")]
+    assert len(links) >= 10
+    for link in links:
+        if link.startswith("#"):
+            assert f'id="{link[1:]}"' in page, link
+        else:
+            assert (run.folder / unquote(link)).is_file(), link
+
+
+def test_a_run_without_a_single_number_still_makes_a_page(tmp_path: Path) -> None:
+    skipped = a_measurement(TORCH, 0, status="skipped", reason=REASON, values={})
+    run = write_run(tmp_path / "a", {}, others=[skipped])
+    assert "No case has a number." in render(run)
+    assert headline(run) == "Untested: no case of this run could be measured."
+
+
+def test_the_headline_without_a_gpu_is_untested_and_names_the_fastest(tmp_path: Path) -> None:
+    found = answer(write_run(tmp_path / "a", CASES))
+    assert found.outcome == "untested"
+    assert "numpy_in_place float32, 1 thread: 170 us" in found.sentence
+    assert found.sentence.count(". ") == 0
+
+
+def test_the_headline_with_a_gpu_gives_its_ratio_to_the_fastest_cpu_style(tmp_path: Path) -> None:
+    gpu = a_case("torch_tensors", "cuda:0", framework="torch", **FLOAT32)
+    found = answer(write_run(tmp_path / "a", {**CASES, gpu: around(100)}, **GPU))
+    assert found.outcome != "untested"
+    assert "1.70x [1.70, 1.70] as fast as the fastest CPU style (numpy_in_place float32" in found.sentence
+
+
+def test_a_style_that_was_wrong_once_has_no_time_on_the_page(tmp_path: Path) -> None:
+    wrong = a_measurement(TORCH, 9, status="wrong", reason="its loss strays", values={})
+    run = write_run(tmp_path / "a", {NUMPY: around(100), TORCH: around(7)}, others=[wrong])
+    page = render(run)
+    assert "its loss strays" in page
+    assert not re.search(r"<td[^>]*>7\.0", page)
+
+
+@pytest.mark.usefixtures("handlers")
+def test_the_command_draws_what_is_missing_and_prints_the_path(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = write_run(tmp_path / "a", CASES)
+    assert main(["report", str(run.folder)]) == 0
+    assert capsys.readouterr().out.strip() == str(run.folder / "report.html")
+    page = (run.folder / "report.html").read_text(encoding="utf-8")
+    assert page.count("<svg") == len(list((run.folder / "charts").glob("*.svg"))) > 0
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    references = {one or other for one, other in re.findall(r'url\(#([^)]+)\)|href="#(c\d+-[^"]+)"', page)}
+    assert references
+    assert references <= set(ids)
+
+
+def test_a_folder_that_is_no_run_ends_with_2(tmp_path: Path) -> None:
+    assert main(["report", str(tmp_path)]) == 2
+
+
+# in a real browser
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    program = find_chromium()
+    if program is None:
+        pytest.skip("no chromium on the PATH; apt-get install chromium brings one")
+    with browser(program, tmp_path_factory.mktemp("profile")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    case = a_case("torch_optim_adam", framework="torch", oracle="adam", **FLOAT32)
+    lost = a_measurement(TORCH, 0, status="failed", reason=HOSTILE, values={})
+    run = write_run(tmp_path_factory.mktemp("runs") / "a run & more", {**CASES, case: around(99)}, others=[lost])
+    assert main(["report", str(run.folder)]) == 0
+    return run.folder / "report.html"
+
+
+@pytest.fixture(autouse=True)
+def forgotten(request: pytest.FixtureRequest) -> None:
+    if "tab" in request.fixturenames:
+        opened: Browser = request.getfixturevalue("tab")
+        opened.requests.clear()
+        opened.complaints.clear()
+
+
+SIZES = [(1280, 800), (390, 844)]
+VERDICT = "document.getElementById('verdict')"
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_the_page_opens_quietly_with_its_verdict_above_the_fold(
+    tab: Browser, page: Path, tmp_path: Path, width: int, height: int, scheme: str
+) -> None:
+    tab.open(page.as_uri(), width, height, scheme)
+    left, top, right, bottom = tab.run(f"(r => [r.left, r.top, r.right, r.bottom])({VERDICT}.getBoundingClientRect())")
+    assert 0 <= left < right <= width
+    assert 0 <= top < bottom <= height
+    assert "Untested" in tab.run(f"document.elementFromPoint({left + 20}, {top + 12}).textContent")
+    assert tab.run("document.documentElement.scrollWidth") <= width
+    assert tab.run("matchMedia('(prefers-color-scheme: dark)').matches") == (scheme == "dark")
+    assert len(tab.screenshot(tmp_path / "shot.png")) > 5000
+    assert tab.requests == [page.as_uri()]
+    assert tab.complaints == []
+
+
+@pytest.mark.browser
+def test_paper_and_ink_are_far_apart_in_both_schemes(tab: Browser, page: Path) -> None:
+    lightness = {}
+    for scheme in ("light", "dark"):
+        tab.open(page.as_uri(), 1280, 800, scheme)
+        for name in ("color", "backgroundColor"):
+            colour = tab.run(f"getComputedStyle(document.body).{name}")
+            lightness[scheme, name] = sum(map(int, re.findall(r"\d+", colour)[:3])) / 765
+    assert lightness["light", "backgroundColor"] - lightness["light", "color"] > 0.7
+    assert lightness["dark", "color"] - lightness["dark", "backgroundColor"] > 0.7
+
+
+COLUMN = """(() => { const table = document.querySelectorAll('table.sortable')[%d];
+  const at = [...table.tHead.rows[0].cells].findIndex(head => head.textContent.startsWith('%s'));
+  %s
+  return [...table.tBodies[0].rows].map(row => row.cells[at].textContent.trim()); })()"""
+CLICK = "table.tHead.rows[0].cells[at].querySelector('button').click();"
+
+
+def cells(tab: Browser, name: str, clicks: int, table: int = 0) -> list[str]:
+    return list(tab.run(COLUMN % (table, name, CLICK * clicks)))
+
+
+@pytest.mark.browser
+def test_a_click_sorts_by_number_up_and_then_down_with_the_unknown_last(tab: Browser, page: Path) -> None:
+    tab.open(page.as_uri(), 1280, 800)
+    tables = tab.run("[...document.querySelectorAll('table.sortable')].map(table => table.tHead.textContent)")
+    at = next(index for index, text in enumerate(tables) if "latency" in text)
+    times = [float(cell.split()[0].replace(",", "")) for cell in cells(tab, "latency", 0, at)]
+    assert times == sorted(times)
+    down = [float(cell.split()[0].replace(",", "")) for cell in cells(tab, "latency", 2, at)]
+    assert down == sorted(times, reverse=True)
+    assert len(times) == 4
+    for clicks in (1, 1):
+        ratios = cells(tab, "speedup over best", clicks, at)
+        assert ratios[-1] == ""  # Adam has no speedup over another training, whichever way it is sorted
+        assert ratios.count("") == 1
+
+
+@pytest.mark.browser
+def test_a_click_sorts_by_name_and_tells_it_to_a_screen_reader(tab: Browser, page: Path) -> None:
+    tab.open(page.as_uri(), 390, 844)
+    for clicks, backwards in ((1, False), (1, True)):
+        names = cells(tab, "style", clicks)
+        assert names == sorted(names, reverse=backwards)
+    assert tab.run("document.querySelector('th[aria-sort]').getAttribute('aria-sort')") == "descending"
+    assert tab.complaints == []
+
+
+@pytest.mark.browser
+def test_it_prints(tab: Browser, page: Path) -> None:
+    tab.open(page.as_uri(), 1280, 800)
+    tab.send("Emulation.setEmulatedMedia", media="print")
+    assert tab.run("getComputedStyle(document.querySelector('nav')).display") == "none"
+    tab.send("Emulation.setEmulatedMedia", media="")
+    assert tab.send("Page.printToPDF")["data"].startswith("JVBERi")  # %PDF
+
+
+@pytest.mark.browser
+def test_the_test_itself_sees_requests_errors_and_exceptions(tab: Browser, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.html"
+    bad.write_text("<img src='other.png'><script>console.error('told'); nowhere()</script>", encoding="utf-8")
+    tab.open(bad.as_uri(), 1280, 800)
+    assert tab.requests[1:] == [(tmp_path / "other.png").as_uri()]
+    assert any("told" in text for text in tab.complaints)
+    assert any("nowhere" in text for text in tab.complaints)
