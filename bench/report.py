@@ -165,9 +165,11 @@ def print_leftovers(console: Console, rows: pd.DataFrame) -> None:
 
 
 def number(value: float) -> str:
-    """A ratio with three figures: 0.0421, 1.23, 12.3, 123."""
+    """A ratio with three figures: 0.0421, 1.23, 12.3, 123; beyond what anybody compares only its side."""
     if not math.isfinite(value) or value == 0:
         return str(value)
+    if not 1e-3 <= abs(value) < 1e5:
+        return "<0.001" if abs(value) < 1 else ">99,999"
     digits = max(0, 2 - math.floor(math.log10(abs(value))))
     return f"{value:.{digits}f}"
 
