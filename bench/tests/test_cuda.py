@@ -1,0 +1,178 @@
+"""What only a GPU can show: styles that follow the oracle there, a clock that waits, precision that is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench import clock, gate, worker
+from bench.clock import Rule
+from bench.device import Device, open_device, torch_missing, unsupported
+from bench.problem import DTYPES, TUTORIAL_SIZE, Problem, stable_learning_rate
+from bench.tests.fakes import TINY, a_case, a_job, write_style
+from bench.worker import examine
+from implementations import Implementation, find_implementations
+
+pytestmark = [
+    pytest.mark.cuda,
+    # torch says so once when a backward pass's thread makes the first product of a process
+    pytest.mark.filterwarnings("ignore:Attempting to run cuBLAS"),
+]
+
+STYLES: Mapping[str, Implementation] = {
+    name: style for name, style in find_implementations().items() if "cuda" in style.devices
+}
+QUICK = Rule(accelerator_warmup_s=0.1, latency_s=0.05, limit_s=2.0)
+WIDE = (64, 1000, 1000, 10)
+MIB = 2**20
+
+
+@pytest.fixture(autouse=True)
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Skips with the reason where there is no GPU; puts back the switch of precision."""
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    reason = torch_missing("cuda")
+    if reason is not None:
+        pytest.skip(f"cuda: {reason}")
+    monkeypatch.setattr(worker, "threads_in_use", lambda _case: "")
+    before = torch.backends.cuda.matmul.fp32_precision
+    yield
+    torch.backends.cuda.matmul.fp32_precision = before
+
+
+def on_gpu(style: Implementation, **changes: Any) -> worker.Job:
+    return a_job(style, rule=QUICK, device="cuda:0", **changes)
+
+
+def style_of(name: str) -> Implementation:
+    style = STYLES[name]
+    if style.missing:
+        pytest.skip(style.missing)
+    return style
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", STYLES)
+def test_every_style_follows_the_oracle_on_the_gpu(name, dtype):
+    style = style_of(name)
+    reason = unsupported(style.framework, "cuda", dtype, "ieee")
+    if reason:
+        pytest.skip(reason)
+    case = a_case(name, "cuda:0", dtype=dtype, framework=style.framework, oracle=style.oracle)
+    gate.rehearse(case, style.train, open_device(style.framework, "cuda:0"))
+
+
+def test_tf32_follows_the_oracle_within_its_own_tolerance():
+    style = style_of("torch_tensors")
+    case = a_case(style.name, "cuda:0", dtype="float32", framework="torch", precision="tf32")
+    gate.rehearse(case, style.train, open_device("torch", "cuda:0", "tf32"))
+
+
+@pytest.mark.parametrize("name", STYLES)
+def test_a_measurement_on_the_gpu_is_whole_and_its_times_agree(name):
+    """Event time lies inside the host's time of the same batch; the transfer and the floor were timed."""
+    found = examine(on_gpu(style_of(name), size=TUTORIAL_SIZE, dtype="float32"))
+    assert found["status"] == "ok", found
+    values = found["values"]
+    assert values["device_model"]
+    assert values["peak_device_bytes"] > Problem().weights * 4
+    assert values["transfer_seconds"] > 0
+    assert values["synchronize_floor_us"] > 0
+    if values["event_us"] is not None:
+        assert 0 < values["event_us"] <= values["throughput_us"] * 1.001
+    assert values["throughput_us"] <= values["latency_median_us"] * 1.2
+    assert values["checked_iterations"] > 0
+
+
+def test_latency_is_throughput_and_the_wait_where_the_gpu_is_the_slower_side():
+    """At a size where the GPU works longer than Python does, an iteration alone adds the waits and the read."""
+    job = on_gpu(style_of("torch_tensors"), size=(1024, 4096, 2048, 16), dtype="float32")
+    found = examine(replace(job, rule=replace(QUICK, accelerator_warmup_s=1.0)))
+    assert found["status"] == "ok", found
+    values = found["values"]
+    latency = values["latency_median_us"]
+    assert latency - values["throughput_us"] == pytest.approx(values["synchronize_floor_us"], abs=0.2 * latency)
+
+
+def inputs(device: Device, size: tuple[int, int, int, int], dtype: str = "float32") -> list[Any]:
+    return [device.put(array, dtype) for array in Problem(*size).arrays()]
+
+
+def test_a_clock_that_does_not_wait_would_be_wrong():
+    """The same loop with and without the wait; the product is large enough that the host is far ahead."""
+    device = open_device("torch", "cuda:0")
+    size = (4096, 4096, 4096, 16)
+    loop = style_of("torch_autograd").train(*inputs(device, size), stable_learning_rate(size), 200)
+    clock.time_batch(loop, device, 20)
+    right, _ = clock.time_batch(loop, device, 20)
+    wrong, _ = clock.time_batch(loop, replace(device, synchronize=None, stopwatch=None), 20)
+    assert device.synchronize is not None
+    device.synchronize()
+    loop.close()
+    assert wrong.elapsed_ns < 0.5 * right.elapsed_ns
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_arrays_and_losses_are_where_and_what_the_case_says(dtype):
+    device = open_device("torch", "cuda:0")
+    arrays = inputs(device, TINY, dtype)
+    assert {device.describe(array) for array in arrays} == {(dtype, "cuda:0")}
+    assert all(array.is_contiguous() for array in arrays)
+    loop = style_of("torch_autograd").train(*arrays, 1e-6, 3)
+    assert device.describe(next(loop)) == (dtype, "cuda:0")
+
+
+def test_a_style_that_computes_on_the_host_is_wrong(tmp_path):
+    body = (
+        "    import torch\n    x, y, w1, w2 = (a.cpu() for a in (x, y, w1, w2))\n"
+        "    for _t in range(steps):\n        h = x.mm(w1)\n        error = h.clamp(min=0).mm(w2) - y\n"
+        "        grad = 2.0 * error\n        grad_h = grad.mm(w2.t())\n        grad_h[h < 0] = 0\n"
+        "        w2 -= learning_rate * h.clamp(min=0).t().mm(grad)\n        w1 -= learning_rate * x.t().mm(grad_h)\n"
+        "        yield error.pow(2).sum()\n    return w1, w2\n"
+    )
+    found = examine(on_gpu(write_style(tmp_path, body, name="homely", framework="torch", devices=("cpu", "cuda"))))
+    assert (found["status"], found["reason"]) == ("wrong", "yielded a loss on cpu, expected on cuda:0")
+
+
+def test_the_transfer_is_timed_to_its_end():
+    device = open_device("torch", "cuda:0")
+    array = np.ones((64 * MIB // 8,))
+    device.put(array, "float64")
+    seconds, there = clock.time_call(lambda: device.put(array, "float64"), device)
+    assert device.describe(there) == ("float64", "cuda:0")
+    assert seconds > array.nbytes / 1e12  # no bus moves a terabyte a second
+
+
+def test_out_of_memory_is_a_row_and_the_next_case_works(tmp_path):
+    body = (
+        "    import torch\n    free, _total = torch.cuda.mem_get_info()\n"
+        "    torch.empty(2 * free, dtype=torch.uint8, device=x.device)\n    yield x.sum()\n"
+    )
+    greedy = write_style(tmp_path, body, name="greedy", framework="torch", devices=("cuda",))
+    found = examine(on_gpu(greedy))
+    assert found["status"] == "oom", found
+    assert "out of memory" in found["reason"]
+    assert "\n" not in found["reason"]
+    assert examine(on_gpu(style_of("torch_tensors")))["status"] == "ok"
+
+
+@pytest.mark.parametrize(("precision", "least", "most"), [("ieee", 0.0, 1e-5), ("tf32", 5e-5, 5e-3)])
+def test_a_product_has_the_precision_that_the_case_names(precision, least, most):
+    """Error of one float32 product against float64, over its norm: 24 bits of mantissa against tf32's 11."""
+    device = open_device("torch", "cuda:0", precision)
+    if precision == "tf32" and not has_tf32():
+        pytest.skip("this GPU is older than TF32 (compute capability 8.0)")
+    x, _y, w1, _w2 = Problem(*WIDE).arrays()
+    product = device.fetch(device.put(x, "float32").mm(device.put(w1, "float32")))
+    error = float(np.linalg.norm(product - x @ w1) / np.linalg.norm(x @ w1))
+    assert least <= error < most
+
+
+def has_tf32() -> bool:
+    import torch
+
+    return torch.cuda.get_device_capability()[0] >= 8
