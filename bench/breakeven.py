@@ -51,7 +51,7 @@ def break_even(evidence: Evidence, speedup: Speedup) -> BreakEven | None:
     start_c + n * latency_c = start_b + n * latency_b.
     """
     before, after = (_starts(evidence.rows, case) for case in (speedup.baseline_case, speedup.contender))
-    pairs = before.join(after, how="inner", lsuffix="_b", rsuffix="_c")
+    pairs = before.merge(after, on="block", suffixes=("_b", "_c"))
     if pairs.empty:
         return None
     saved = (pairs["latency_median_us_b"] - pairs["latency_median_us_c"]).tolist()
@@ -92,4 +92,4 @@ def _start_seconds(pairs: pd.DataFrame, side: str) -> pd.Series:
 
 def _starts(rows: pd.DataFrame, case: Case) -> pd.DataFrame:
     keys = pd.MultiIndex.from_frame(rows[list(CASE_COLUMNS)])
-    return rows[keys == case].set_index("block")[list(START_COLUMNS)].dropna()
+    return rows[keys == case][["block", *START_COLUMNS]].dropna()

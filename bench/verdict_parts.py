@@ -25,6 +25,8 @@ def crossover_table(judgement: Judgement) -> Table | None:
     targets = list(dict.fromkeys(one.target for one in judgement.crossovers))
     baseline, scope = judgement.question.baseline, judgement.question.scope
     table = plain_table(f"the smallest size that reaches a speedup over {baseline} by {scope}, in FLOP an iteration")
+    table.caption = "Intervals hold the spread of the ratios; interpolating between sizes can add 5%."
+    table.caption_justify = "left"
     table.add_column("contender", no_wrap=True)
     for target in targets:
         table.add_column(f"{target:g}x", no_wrap=True)

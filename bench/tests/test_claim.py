@@ -1,0 +1,220 @@
+"""Tests of bench.claim and bench.evidence: what may support a claim, and what never does."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.claim import REFUTED, SUPPORTED, UNDECIDED, UNTESTED, Finding, Verdict, at_least, find_one, judge, often
+from bench.errors import UsageError
+from bench.evidence import BEST_GPU, PRIMARY, gather, known_contender
+from bench.plan import SWEEP_SIZES
+from bench.problem import TUTORIAL_SIZE
+from bench.speedup import Ratio, paired_ratio
+from bench.tests.planted import SIDES, planted
+
+CLAIM = at_least(None)
+LARGEST = SWEEP_SIZES[-1]
+GPU = ("torch_tensors", "cuda:0", "float32", 1)
+AUTOGRAD = ("torch_autograd", "cuda:0", "float32", 1)
+times = st.lists(st.floats(1e-2, 1e8), min_size=2, max_size=8)
+pairs = times.flatmap(
+    lambda one: st.tuples(st.just(one), st.lists(st.floats(1e-2, 1e8), min_size=len(one), max_size=len(one)))
+)
+anything = st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=1, max_size=6)
+
+
+def two_sizes() -> pd.DataFrame:
+    return planted(sizes=[TUTORIAL_SIZE, LARGEST])
+
+
+def one_size() -> pd.DataFrame:
+    return planted(sizes=[LARGEST])
+
+
+def of_side(table: pd.DataFrame, side: tuple[str, str, str, int], size: tuple[int, ...] = LARGEST) -> pd.Series:
+    style, device, dtype, threads = side
+    same = (table["style"] == style) & (table["device"] == device) & (table["dtype"] == dtype)
+    return same & (table["threads"] == threads) & (table["n"] == size[0])
+
+
+def verdict(table: pd.DataFrame, size: tuple[int, int, int, int] = LARGEST, baseline: str = PRIMARY) -> Verdict:
+    return find_one(gather(table), CLAIM, size, baseline, BEST_GPU, "iteration").verdict
+
+
+@given(pairs)
+def test_swapping_baseline_and_contender_inverts_ratio_and_interval(pair):
+    one, other = pair
+    there, back = paired_ratio(one, other), paired_ratio(other, one)
+    assert there.value * back.value == pytest.approx(1)
+    assert there.blocks == back.blocks
+    if there.low > 0 and there.high < math.inf:
+        assert (there.low, there.high) == pytest.approx((1 / back.high, 1 / back.low))
+
+
+@given(pairs, st.floats(1e-3, 1e3))
+def test_scaling_both_sides_leaves_ratio_and_interval(pair, factor):
+    one, other = pair
+    before = paired_ratio(one, other)
+    after = paired_ratio([factor * us for us in one], [factor * us for us in other])
+    assert math.log(after.value) == pytest.approx(math.log(before.value), abs=1e-9)
+    if before.low > 0 and before.high < math.inf:
+        assert (math.log(after.low), math.log(after.high)) == pytest.approx(
+            (math.log(before.low), math.log(before.high)), abs=1e-6
+        )
+
+
+@given(anything, anything, st.sampled_from([0.5, 1.0, 50.0]), st.sampled_from([math.nan, 0.0, -1.0, math.inf]))
+def test_a_time_that_is_no_time_never_supports(one, other, threshold, bad):
+    blocks = min(len(one), len(other))
+    with np.errstate(all="ignore"):
+        ratio = paired_ratio([bad, *one[:blocks]], [*other[:blocks], 1.0])
+    assert judge(ratio, threshold).outcome == UNDECIDED
+
+
+@given(st.floats(1e-2, 1e8), st.floats(1e-2, 1e8), st.floats(1e-3, 1e3))
+def test_one_block_never_supports(before, after, threshold):
+    assert judge(paired_ratio([before], [after]), threshold) == Verdict(UNDECIDED, "one block has no interval")
+
+
+@given(st.floats(1e-2, 1e8), st.floats(1e-2, 1e8), st.integers(2, 12), st.floats(1e-3, 1e3))
+def test_times_that_are_all_equal_never_support(before, after, blocks, threshold):
+    assert judge(paired_ratio([before] * blocks, [after] * blocks), threshold).outcome != SUPPORTED
+
+
+@given(times, st.floats(1e-3, 1.0))
+def test_equal_times_on_both_sides_never_support(series, threshold):
+    assert judge(paired_ratio(series, series), threshold).outcome != SUPPORTED
+
+
+@given(st.floats(), st.floats(), st.floats(), st.integers(0, 10), st.floats(1e-3, 1e3))
+def test_supported_means_that_the_whole_interval_is_there(value, low, high, blocks, threshold):
+    outcome = judge(Ratio(value, low, high, blocks), threshold).outcome
+    assert outcome in (SUPPORTED, REFUTED, UNDECIDED)
+    if outcome == SUPPORTED:
+        assert threshold <= low <= value <= high < math.inf
+    if outcome == REFUTED:
+        assert high < threshold
+
+
+def test_the_bounds_decide_and_the_threshold_itself_supports():
+    assert judge(Ratio(60, 50, 70, 5), 50).outcome == SUPPORTED
+    assert judge(Ratio(49, 48, 49.9, 5), 50).outcome == REFUTED
+    assert judge(Ratio(50, 49, 51, 5), 50) == Verdict(UNDECIDED, "the interval holds 50x")
+    assert judge(Ratio(60, 55, 65, 5), 50, "noisy") == Verdict(UNDECIDED, "noisy")
+    assert judge(Ratio(10, 9, 11, 5), 50, "noisy").outcome == REFUTED
+
+
+def test_a_planted_fast_gpu_is_supported_where_it_is_fast_and_refuted_where_not():
+    table = two_sizes()
+    assert verdict(table).outcome == SUPPORTED
+    assert verdict(table, TUTORIAL_SIZE).outcome == REFUTED
+
+
+def test_without_a_gpu_a_size_is_untested_and_says_why():
+    table = planted([side for side in SIDES if side[1] == "cpu"], [LARGEST])
+    assert verdict(table) == Verdict(UNTESTED, "no best-gpu was measured")
+    table = one_size()
+    gpu = table["device"] == "cuda:0"
+    table.loc[gpu, ["status", "reason"]] = ["skipped", "no CUDA device"]
+    assert verdict(table).outcome == UNTESTED
+    assert "torch_tensors cuda:0 float32 skipped in 5 of 5 blocks: no CUDA device" in verdict(table).reason
+
+
+def test_a_case_that_was_wrong_in_one_block_has_no_part_in_any_finding():
+    table = one_size()
+    bad = of_side(table, GPU) & (table["block"] == 0)
+    table.loc[bad, ["status", "reason"]] = ["wrong", "the weights differ"]
+    found = find_one(gather(table), CLAIM, LARGEST, PRIMARY, BEST_GPU, "iteration")
+    assert found.speedup is not None
+    assert found.speedup.contender[0] == "torch_autograd"
+    table = table[~of_side(table, AUTOGRAD)]
+    assert verdict(table).outcome == UNTESTED
+    assert "wrong in 1 of 5 blocks: the weights differ" in verdict(table).reason
+
+
+def test_a_wrong_cpu_case_is_no_baseline():
+    table = one_size()
+    table.loc[of_side(table, ("numpy_in_place", "cpu", "float32", 1)), "status"] = "wrong"
+    found = find_one(gather(table), CLAIM, LARGEST, PRIMARY, BEST_GPU, "iteration")
+    assert found.baseline_case is not None
+    assert found.baseline_case[0] == "torch_tensors"
+
+
+@pytest.mark.parametrize("side", [GPU, ("numpy_in_place", "cpu", "float32", 1)])
+def test_a_noisy_case_never_supports(side):
+    table = one_size()
+    table.loc[of_side(table, side), "noisy"] = True
+    assert verdict(table) == Verdict(UNDECIDED, "noisy: too few blocks passed the noise gates")
+
+
+@pytest.mark.parametrize("status", ["crashed", "timeout", "oom", "failed"])
+def test_a_contender_that_broke_in_one_block_never_supports(status):
+    table = one_size()
+    table.loc[of_side(table, GPU) & (table["block"] == 1), ["status", "reason"]] = [status, "it broke"]
+    assert verdict(table) == Verdict(UNDECIDED, f"torch_tensors cuda:0 float32 {status} in 1 of 5 blocks: it broke")
+
+
+def test_a_missing_cpu_case_that_may_be_the_faster_baseline_leaves_it_undecided():
+    table = one_size()
+    table.loc[of_side(table, ("numpy_in_place", "cpu", "float32", 1)), ["status", "reason"]] = ["crashed", "signal 11"]
+    found = verdict(table)
+    assert found.outcome == UNDECIDED
+    assert "numpy_in_place cpu float32 1 thread crashed" in found.reason
+    assert "may be the faster baseline" in found.reason
+
+
+def test_adam_is_no_contender():
+    table = one_size()
+    table.loc[table["device"] == "cuda:0", "oracle"] = "adam"
+    assert verdict(table, baseline="own").outcome == UNTESTED
+    assert gather(table).contenders == ()
+
+
+def test_a_baseline_or_scope_that_was_not_measured_is_named():
+    table = one_size()
+    assert verdict(table, baseline="tutorial").reason == "the baseline tutorial was not measured at this size"
+    table["program_seconds"] = math.nan
+    found = find_one(gather(table), CLAIM, LARGEST, PRIMARY, BEST_GPU, "program")
+    assert found.verdict.reason == "numpy_in_place cpu float32 1 thread was not measured in the scope program"
+
+
+def finding(size: tuple[int, int, int, int], outcome: str) -> Finding:
+    return Finding(size, PRIMARY, "iteration", None, None, math.nan, Verdict(outcome))
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "often_true"),
+    [
+        ([SUPPORTED] * 3 + [REFUTED] * 3, SUPPORTED),
+        ([SUPPORTED] * 2 + [REFUTED] * 4, REFUTED),
+        ([SUPPORTED] * 2 + [REFUTED] * 3 + [UNDECIDED], UNDECIDED),
+        ([UNDECIDED] * 2 + [REFUTED] * 4, REFUTED),
+        ([REFUTED], UNDECIDED),
+        ([UNTESTED] * 6, UNTESTED),
+        ([], UNTESTED),
+    ],
+)
+def test_often_means_half_of_a_fixed_grid_and_unmeasured_sizes_decide_nothing(outcomes, often_true):
+    found = [finding(size, outcome) for size, outcome in zip(SWEEP_SIZES, outcomes, strict=False)]
+    assert often(found).outcome == often_true
+
+
+def test_sizes_outside_the_grid_do_not_count():
+    assert often([finding((1, 2, 3, size), SUPPORTED) for size in range(1, 20)]).outcome == UNTESTED
+
+
+@pytest.mark.parametrize("threshold", [0.0, -1.0, math.nan, math.inf])
+def test_a_threshold_that_is_none_is_refused(threshold):
+    with pytest.raises(UsageError, match="--at-least"):
+        at_least(threshold)
+
+
+def test_an_unknown_contender_is_refused_with_those_that_there_are():
+    with pytest.raises(UsageError, match="torch_autograd cuda:0 float32"):
+        known_contender(planted(sizes=[TUTORIAL_SIZE]), "torch_optm")
