@@ -2,84 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bench import chart_style
+from bench.chart_style import FAINT, INK, PALETTE, Words
 from bench.validation import BOOTSTRAP, IDENTICAL, SEQUENTIAL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Row = dict[str, str]
+Row = Mapping[str, str]
 SHOWN = 100
-GOOD, MISSED, NEEDED = "#1b6ca8", "#c8553d", "#555555"
+BODY_IN = 4.7
+GOOD, MISSED, REAL = PALETTE[0], PALETTE[1], PALETTE[2]
 NEEDS = {5: 0.99, 2: 0.95, 1: 0.50}
+KINDS = {IDENTICAL: "paired\nby block", SEQUENTIAL: "all of A,\nthen all of B", BOOTSTRAP: "bootstrap over\niterations"}
 
 
-def validation_figure(experiments: Sequence[Row], machine: dict[str, Any]) -> Figure:
+def validation_figure(experiments: Sequence[Row], machine: Mapping[str, Any]) -> Figure:
     """Three panels from the rows of experiments.csv: A/A intervals, coverage with its controls, slowdowns found."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(12, 4.4), layout="constrained")
-    left, middle, right = figure.subplots(1, 3, width_ratios=(1.5, 1, 1))
-    _intervals(left, [row for row in experiments if row["kind"] == IDENTICAL])
-    _coverage(middle, experiments)
-    _power(right, experiments)
-    where = f"{machine.get('cpu_model') or 'unknown processor'}, {str(machine.get('created', ''))[:10]}"
-    figure.suptitle(f"The harness measured by itself: 10 processes a side. {where}", x=0.01, ha="left", fontsize=11)
-    return figure
+    subtitle = (
+        "Identical cases must come out equal 93-97 times of 100, wrong ways to make an interval must be seen to fail, "
+        "and planted slowdowns must be found."
+    )
+    when = str(machine.get("created", ""))[:10]
+    footer = (
+        f"{machine.get('cpu_model') or 'unknown processor'}, {when}. An experiment: 10 processes a side, paired by "
+        f"block, 95% interval. All are drawn from one pool of measurements, so they overlap. From experiments.csv."
+    )
+    page = chart_style.page(Words("The harness measured by itself", subtitle, footer), BODY_IN)
+    _intervals(page.axes(0.35, 0.6, 3.5, 3.75), [row for row in experiments if row["kind"] == IDENTICAL])
+    _coverage(page.axes(4.55, 2.95, 3.2, 1.4), experiments)
+    _power(page.axes(4.55, 0.6, 3.2, 1.4), experiments)
+    return page.figure
 
 
 def _intervals(axes: Axes, rows: Sequence[Row]) -> None:
     # every so many-th, so that all groups of blocks are shown
-    chosen = rows[:: max(1, len(rows) // SHOWN)][:SHOWN]
+    chosen = [rows[index * len(rows) // SHOWN] for index in range(SHOWN)] if len(rows) > SHOWN else rows
     for place, row in enumerate(sorted(chosen, key=lambda row: float(row["speedup"]))):
         low, high, middle = (100 * (float(row[name]) - 1) for name in ("low", "high", "speedup"))
         colour = GOOD if row["holds"] == "True" else MISSED
         axes.plot([low, high], [place, place], color=colour, linewidth=1)
         axes.plot(middle, place, ".", color=colour, markersize=3)
-    axes.axvline(0, color=NEEDED, linewidth=0.8)
-    axes.set(yticks=[], xlabel="difference of two identical cases, % with 95% interval")
-    axes.set_title(f"{len(chosen)} of {len(rows)} A/A experiments (red: misses 0)", fontsize=10, loc="left")
+    axes.axvline(0, color=INK, linewidth=0.8)
+    axes.set(yticks=[], xlabel="difference, % with its 95% interval")
+    axes.set_title(f"Two identical cases, {len(chosen)} of {len(rows)} experiments\norange: an interval without 0")
+    if not rows:
+        _nothing(axes)
 
 
 def _coverage(axes: Axes, rows: Sequence[Row]) -> None:
-    names = {
-        IDENTICAL: "paired by block",
-        SEQUENTIAL: "all of A,\nthen all of B",
-        BOOTSTRAP: "bootstrap over\niterations",
-    }
-    for place, kind in enumerate(names):
-        _bar(
-            axes, place, [row["holds"] == "True" for row in rows if row["kind"] == kind], GOOD if not place else MISSED
-        )
-    axes.axhspan(93, 97, color=NEEDED, alpha=0.25, linewidth=0)
-    axes.axhline(80, color=NEEDED, linewidth=0.8, linestyle=":")
-    axes.set(ylim=(0, 108), ylabel="% of intervals that hold the truth")
-    axes.set_xticks(range(len(names)), list(names.values()), fontsize=8)
-    axes.set_title("coverage (band: 93-97%, dots: controls' limit)", fontsize=10, loc="left")
+    for place, kind in enumerate(KINDS):
+        colour = GOOD if kind == IDENTICAL else MISSED
+        _bar(axes, place, [row["holds"] == "True" for row in rows if row["kind"] == kind], colour)
+    axes.axhspan(93, 97, xmax=1 / 3, color=INK, alpha=0.3, linewidth=0)
+    axes.plot([0.5, 2.5], [80, 80], color=INK, linewidth=1.2)
+    axes.set(ylim=(0, 119), xlim=(-0.5, 2.5), yticks=[0, 50, 100])
+    axes.set_xticks(range(len(KINDS)), list(KINDS.values()))
+    axes.set_title("Intervals that hold the truth, %\nband: must be in; line: must stay below")
 
 
 def _power(axes: Axes, rows: Sequence[Row]) -> None:
     for place, (percent, need) in enumerate(NEEDS.items()):
-        for shift, kind, colour in ((-0.2, f"calculated {percent}%", GOOD), (0.2, f"spin-{percent}", "#7aa95c")):
-            _bar(
-                axes,
-                place + shift,
-                [row["found_slower"] == "True" for row in rows if row["kind"] == kind],
-                colour,
-                0.38,
-            )
-        axes.plot([place - 0.4, place + 0.4], [100 * need] * 2, color=NEEDED, linewidth=1.5)
-    axes.set(ylim=(0, 108), ylabel="% found", xlabel="planted slowdown (blue: calculated, green: real spin)")
+        for shift, kind, colour in ((-0.2, f"calculated {percent}%", GOOD), (0.2, f"spin-{percent}", REAL)):
+            _bar(axes, place + shift, [row["found_slower"] == "True" for row in rows if row["kind"] == kind], colour)
+        axes.plot([place - 0.42, place + 0.42], [100 * need] * 2, color=INK, linewidth=1.2)
+    axes.set(
+        ylim=(0, 119), xlim=(-0.5, 2.5), yticks=[0, 50, 100], xlabel="slower by; blue: calculated, green: real spin"
+    )
     axes.set_xticks(range(len(NEEDS)), [f"{percent}%" for percent in NEEDS])
-    axes.set_title("slowdowns found (line: must reach)", fontsize=10, loc="left")
+    axes.set_title("Planted slowdowns found, %\nline: must reach")
 
 
-def _bar(axes: Axes, place: float, found: Sequence[bool], colour: str, width: float = 0.6) -> None:
+def _bar(axes: Axes, place: float, found: Sequence[bool], colour: str) -> None:
     if not found:
+        axes.annotate("untested", (place, 3), ha="center", va="bottom", fontsize=8, color=FAINT, rotation=90)
         return
     height = 100 * sum(found) / len(found)
-    axes.bar(place, height, width, color=colour)
-    axes.annotate(f"{height:.0f}", (place, height), ha="center", va="bottom", fontsize=8)
+    axes.bar(place, height, 0.38, color=colour)
+    axes.annotate(f"{height:.0f}", (place, height), ha="center", va="bottom", fontsize=8.5)
+
+
+def _nothing(axes: Axes) -> None:
+    axes.set_xticks([])
+    axes.text(0.5, 0.5, "the pool is too small", ha="center", va="center", color=FAINT, transform=axes.transAxes)

@@ -94,7 +94,7 @@ def begin(folder: Path, first: Design, now: Callable[[], float] = time.monotonic
     """Measure what an iteration takes, size spins and blocks by it, and write machine.json. Raises UsageError."""
     machine = describe(probe_devices())
     with tempfile.TemporaryDirectory(prefix="fiftyx-") as styles:
-        launch = process_launcher(make_plan(first, Path(styles), None))
+        launch = process_launcher(make_plan(first, Path(styles)))
         start = now()
         base_us = min(ours(launch, first, "latency_median_us") for _ in range(CALIBRATIONS))
         each_s = (now() - start) / CALIBRATIONS
@@ -142,18 +142,21 @@ def measure(folder: Path, design: Design, budget_s: float | None, told: Told) ->
     with tempfile.TemporaryDirectory(prefix="fiftyx-") as styles:
         if not (folder / TOOLS).exists():
             told("the clock, and the same loop by other tools")
-            write_tools(folder, design, process_launcher(make_plan(design, Path(styles), None)))
-        left = None if budget_s is None else max(1.0, budget_s - (time.monotonic() - start))
-        plan = make_plan(design, Path(styles), left)
-        starting = announcer(told, left)
-        for measurement in run(plan, process_launcher(plan), done=done_keys(folder, design), starting=starting):
+            write_tools(folder, design, process_launcher(make_plan(design, Path(styles))))
+        plan = make_plan(design, Path(styles))
+        launch, starting = process_launcher(plan), announcer(told, start, budget_s)
+        for measurement in run(plan, launch, done=done_keys(folder, design), starting=starting):
             append_measurement(folder, measurement)
+            # not the plan's own budget: that stops before a block that might not fit, and after one block that was
+            # measured again and again it would leave most of the time unused; a part of a block does no harm here
+            if budget_s is not None and time.monotonic() - start > budget_s:
+                break
 
 
 def announcer(
-    told: Told, budget_s: float | None, now: Callable[[], float] = time.monotonic
+    told: Told, start: float, budget_s: float | None, now: Callable[[], float] = time.monotonic
 ) -> Callable[[Progress], None]:
-    """Says which turn starts and about how long the rest takes, by the pace of the turns taken since it was made."""
+    """Says which turn starts and about how long the rest takes: by the pace so far, or until the budget is spent."""
     began = now()
     first: list[int] = []
 
@@ -161,7 +164,7 @@ def announcer(
         first.append(progress.done)
         spent, taken = now() - began, progress.done - first[0]
         ends = [spent / taken * (progress.total - progress.done)] if taken else []
-        ends += [budget_s - spent] if budget_s is not None else []
+        ends += [start + budget_s - now()] if budget_s is not None else []
         left = f", about {max(0.0, min(ends)) / 60:.1f} min left" if ends else ""
         told(f"{progress.done + 1}/{progress.total}, block {progress.slot.block + 1}: {progress.slot.case.style}{left}")
 
@@ -181,7 +184,7 @@ def write_tools(folder: Path, design: Design, launch: Launch) -> None:
     write_rows(folder / TOOLS, TOOL_COLUMNS, [tool.row() for tool in tools])
 
 
-def make_plan(design: Design, styles: Path, budget_s: float | None) -> Plan:
+def make_plan(design: Design, styles: Path) -> Plan:
     """A plan for the runner: every label a case in every block, the slow first call in the first blocks only."""
     plain = find_implementations()[STYLE]
     implementations = dict.fromkeys(design.labels, plain) | write_styles(styles, dict(design.spins_ns))
@@ -195,7 +198,7 @@ def make_plan(design: Design, styles: Path, budget_s: float | None) -> Plan:
         seed=design.seed,
         rule=Rule(),
         timeout_s=DEFAULT_TIMEOUT_S,
-        budget_s=budget_s,
+        budget_s=None,
         keep_env=False,
         styles=implementations,
     )

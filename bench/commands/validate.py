@@ -111,15 +111,16 @@ def progress(to: Console) -> Iterator[Told]:
 
 
 def _sum_up(source: Path, folder: Path) -> int:
+    from bench import chart_style
     from bench.table import read_machine
     from bench.validation_chart import validation_figure
     from bench.validation_session import analyse
     from bench.validation_table import ACCEPTANCE, EXPERIMENT_COLUMNS, EXPERIMENTS, read_rows
 
     outcome = analyse(source, folder)
-    figure = validation_figure(read_rows(folder / EXPERIMENTS, EXPERIMENT_COLUMNS), read_machine(source))
-    for ending in ("png", "svg"):
-        figure.savefig(folder / f"validation.{ending}", dpi=150)
+    with chart_style.applied():
+        figure = validation_figure(read_rows(folder / EXPERIMENTS, EXPERIMENT_COLUMNS), read_machine(source))
+        chart_style.save(figure, folder / "validation")
     print_checks(console(), outcome.checks)
     missed = [check for check in outcome.checks if check.met is not True]
     print(

@@ -187,10 +187,11 @@ def test_a_tool_that_is_not_installed_is_untested_with_the_reason():
 
 
 @pytest.mark.parametrize(
-    "change", [{"slow_iterations": [5, 5]}, {"slow_us": [300.0, 301.0]}, {"first_s": [0.3, 2.0]}, {"slow_us": []}]
+    "change",
+    [{"slow_iterations": [5] * 3}, {"slow_us": [300.0, 301.0, 302.0]}, {"first_s": [0.3, 2.0, 2.0]}, {"slow_us": []}],
 )
 def test_a_first_call_that_changes_something_or_was_not_slow_is_not_met(change):
-    slow = SlowFirst([265.0, 266.0], [265.1, 266.1], [500] * 4, [500, 500], [2.0, 2.1])
+    slow = SlowFirst([265.0, 266.0, 267.0], [265.1, 266.1, 267.0], [500] * 6, [500] * 3, [2.0, 2.1, 2.0])
     assert judge_slow_first(slow).met
     assert judge_slow_first(replace(slow, **change)).met is not True
 
@@ -241,7 +242,7 @@ def test_plants_are_styles_that_the_finder_accepts(tmp_path):
 
 def test_the_slow_first_call_is_in_the_first_blocks_only(tmp_path):
     design = replace(draft(quick=False, minutes=None, seed=0), blocks=40)
-    plan = make_plan(design, tmp_path, 60.0)
+    plan = make_plan(design, tmp_path)
     blocks = {case.style: count for case, count in zip(plan.cases, plan.case_blocks, strict=True)}
     assert blocks["A1"] == 40
     assert blocks[SLOW_FIRST] == 10
@@ -282,8 +283,8 @@ def test_a_killed_pool_is_made_whole(tmp_path):
 
 def test_the_time_left_is_the_nearer_of_pace_and_budget():
     said: list[str] = []
-    times = iter([0.0, 0.0, 60.0])
-    starting = announcer(said.append, 180.0, now=lambda: next(times))
+    times = iter([0.0, 0.0, 0.0, 60.0, 60.0])
+    starting = announcer(said.append, 0.0, 180.0, now=lambda: next(times))
     slot = Slot(0, 0, make_case("A1", (1, 1, 1, 1), 0))
     starting(Progress(5, 100, slot))
     starting(Progress(15, 100, slot))
