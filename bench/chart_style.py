@@ -218,7 +218,7 @@ def quantity(value: float, unit: str) -> str:
         return _scaled(value, (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)))
     if unit == "FLOP":  # half a page is too narrow for the unit at every tick: the axis names it
         return _scaled(value, (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0))).replace(" ", "")
-    return f"{value:,.10g}"
+    return f"{value:,.10g}" if 1e-4 < value < 1e6 else f"{value:.0e}".replace("e+0", "e").replace("e-0", "e-")
 
 
 def _scaled(value: float, steps: Sequence[tuple[str, float]]) -> str:

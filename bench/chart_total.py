@@ -27,7 +27,8 @@ MOST_ITERATIONS = 10**6
 class Start:
     """A case from a cold start, medians over its blocks: seconds before the first iteration, then us each.
 
-    `program_s` is the measured time of a whole program of 500 iterations, NaN where it was not measured.
+    `blocks` holds the start (s) and the latency (us) of each block. `program_s` is the measured time of a whole
+    program of 500 iterations, NaN where it was not measured.
     """
 
     style: str
@@ -36,10 +37,16 @@ class Start:
     first_s: float
     latency_us: float
     program_s: float
+    blocks: tuple[tuple[float, float], ...] = ()
 
     def seconds(self, iterations: float) -> float:
         """Importing, moving the data, the cold first iteration and the warm ones after it."""
         return self.before_s + self.first_s + (iterations - 1) * self.latency_us / 1e6
+
+    def spread(self, iterations: float) -> tuple[float, float]:
+        """The least and the most seconds of any block."""
+        totals = [start_s + (iterations - 1) * us / 1e6 for start_s, us in self.blocks] or [self.seconds(iterations)]
+        return min(totals), max(totals)
 
     @property
     def label(self) -> str:
@@ -67,6 +74,7 @@ def _start(rows: pd.DataFrame) -> Start:
     def middle(column: str) -> float:
         return float(rows[column].median())
 
+    start_s = rows["import_seconds"] + rows["transfer_seconds"] + rows["first_iteration_seconds"]
     return Start(
         str(rows["style"].iloc[0]),
         configs_in(rows)[0],
@@ -74,6 +82,7 @@ def _start(rows: pd.DataFrame) -> Start:
         middle("first_iteration_seconds"),
         middle("latency_median_us"),
         middle("program_seconds"),
+        tuple(zip(start_s.tolist(), rows["latency_median_us"].tolist(), strict=True)),
     )
 
 
@@ -109,6 +118,8 @@ def break_even(starts: Sequence[Start], words: Words) -> Figure:
     chart_style.log_axis(axes, "x", unit="")
     chart_style.log_axis(axes, "y", unit="s")
     for one in starts:
+        low, high = zip(*(one.spread(float(k)) for k in at), strict=True)
+        axes.fill_between(at, low, high, color=look[one.style][0], alpha=0.18, linewidth=0)
         axes.plot(at, [one.seconds(float(k)) for k in at], markevery=(12, 24), **_marks(one, look))
         axes.plot([TUTORIAL_ITERATIONS], [one.program_s], marker="*", markersize=11, color=look[one.style][0])
     for iterations, seconds in crossed:
@@ -159,9 +170,9 @@ def losses(frame: pd.DataFrame, words: Words) -> Figure:
     """
     styles = list(dict.fromkeys(frame["style"]))
     look = chart_style.look(sorted(styles))
-    widths = dict(zip(styles, np.linspace(9.0, 1.2, len(styles)), strict=True))
+    widths = dict(zip(styles, np.linspace(14.0, 1.5, len(styles)), strict=True))
     handles = [
-        Line2D([], [], label=chart_style.elided(style), color=look[style][0], linewidth=min(widths[style], 6.0))
+        Line2D([], [], label=chart_style.elided(style), color=look[style][0], linewidth=min(widths[style], 7.0))
         for style in styles
     ]
     legend_in = chart_legend.legend_height_in(handles)

@@ -137,7 +137,7 @@ def of_one_process(run: Run, rows: pd.DataFrame, about: str) -> Iterator[Named]:
     config = chart_data.config_of([row[name] for name in CASE_COLUMNS])
     words = Words(
         "Inside one process: first call, warm-up, steady state",
-        f"{row['style']}, {config.label}, block {row['block']}; log scale\n{about}",
+        f"{row['style']}, {config.label}, block {row['block']}\n{about}",
         chart_data.footer(run, rows[(rows["style"] == row["style"]) & (rows["block"] == row["block"])], n=False),
     )
     yield "trace", chart_process.trace(chart_process.trace_of(samples, row), words)
@@ -166,7 +166,7 @@ def of_totals(run: Run, ladder: pd.DataFrame, about: str) -> Iterator[Named]:
     starts = chart_total.starts(ladder)
     if not starts:
         return
-    told = "lines: import, transfer and first iteration as timed, then the median iteration, over and over"
+    told = "import, transfer and first iteration as timed, then the median iteration over and over; bands: all blocks"
     foot = chart_data.footer(run, ladder)
     words = Words("When does the start pay off? Total time from cold", f"{told}\n{about}", foot)
     yield "break-even", chart_total.break_even(starts, words)
