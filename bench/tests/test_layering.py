@@ -181,3 +181,12 @@ def test_help_and_list_import_nothing_heavy():
         assert code == 0
         assert length > 100
         assert not set(HEAVY) & set(loaded), arguments
+
+
+def test_python_m_bench_help_imports_nothing_heavy():
+    command = [sys.executable, "-X", "importtime", "-m", "bench", "--help"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded = {line.rpartition("|")[2].strip() for line in ended.stderr.splitlines() if line.startswith("import time:")}
+    assert "bench.cli" in loaded
+    assert not {*HEAVY, "numpy", "rich"} & loaded
+    assert "Usage: fiftyx" in ended.stdout

@@ -1,0 +1,101 @@
+"""Devices: what they are called, what they cannot do, and arrays that the style owns."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from bench import counters
+from bench.device import DeviceError, canonical_name, cpu_model, device_kind, open_device, torch_missing, unsupported
+from bench.problem import DTYPES
+from bench.tests.fakes import a_case
+
+
+@pytest.mark.parametrize(
+    ("name", "canonical", "kind"),
+    [
+        ("cpu", "cpu", "cpu"),
+        ("cuda", "cuda:0", "cuda"),
+        ("cuda:1", "cuda:1", "cuda"),
+        ("mps:0", "mps", "mps"),
+        ("xpu:0", "xpu", "xpu"),
+    ],
+)
+def test_a_device_has_one_name(name, canonical, kind):
+    assert canonical_name(name) == canonical == canonical_name(canonical)
+    assert device_kind(name) == kind
+
+
+@pytest.mark.parametrize("framework", ["numpy", "torch"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_put_makes_an_array_that_the_style_owns(framework, dtype):
+    if unsupported(framework, "cpu", dtype, "ieee"):
+        pytest.skip(f"{framework} has no {dtype}")
+    device = open_device(framework, "cpu")
+    original = np.arange(6.0).reshape(2, 3)
+    there = device.put(original.T, dtype)
+    assert device.describe(there) == (dtype, "cpu")
+    there[0, 0] = 99.0
+    assert original[0, 0] == 0.0
+    back = device.fetch(there)
+    assert back.dtype == np.float64
+    assert back.shape == (3, 2)
+    assert back[0, 0] == 99.0
+    assert device.read(there.sum()) == 99.0 + 15.0
+
+
+@pytest.mark.parametrize("framework", ["numpy", "torch", "a framework nobody knows"])
+def test_the_cpu_is_never_waited_for_and_has_a_model(framework):
+    device = open_device(framework, "cpu")
+    assert (device.name, device.synchronize, device.stopwatch) == ("cpu", None, None)
+    assert device.model == cpu_model()
+
+
+def test_a_framework_nobody_knows_gets_numpy_arrays_and_may_yield_plain_floats():
+    device = open_device("mine", "cpu")
+    assert isinstance(device.put(np.ones(2), "float32"), np.ndarray)
+    assert device.describe(1.5) == ("", "cpu")
+    assert open_device("numpy", "cpu").describe(1.5) == ("float", "cpu")
+
+
+@pytest.mark.parametrize(
+    ("framework", "name", "reason"),
+    [
+        ("numpy", "cuda:0", "numpy runs on the cpu only, not on cuda:0"),
+        ("mine", "mps", "mine runs on the cpu only, not on mps"),
+        ("torch", "tpu", "no device 'tpu'; there are cpu, cuda, mps, xpu"),
+    ],
+)
+def test_a_device_that_cannot_be_reached_says_why(framework, name, reason):
+    with pytest.raises(DeviceError, match=reason):
+        open_device(framework, name)
+
+
+def test_without_a_gpu_torch_says_what_is_missing():
+    reason = torch_missing("cuda")
+    if reason is None:
+        pytest.skip("there is a GPU")
+    assert reason.startswith("no CUDA device (torch ")
+    with pytest.raises(DeviceError, match="no CUDA device"):
+        open_device("torch", "cuda")
+
+
+def pools(monkeypatch, *threads: int) -> None:
+    found = [{"num_threads": count, "internal_api": "openblas", "version": "0.3"} for count in threads]
+    monkeypatch.setitem(sys.modules, "threadpoolctl", SimpleNamespace(threadpool_info=lambda: found))
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(get_num_threads=lambda: 2))
+
+
+def test_a_library_that_runs_other_threads_than_the_case_is_caught(monkeypatch):
+    pools(monkeypatch, 2, 2)
+    assert counters.threads_in_use(a_case(threads=2)) == "openblas 0.3"
+    pools(monkeypatch, 2, 4)
+    with pytest.raises(RuntimeError, match="openblas runs 4 threads, asked for 2"):
+        counters.threads_in_use(a_case(threads=2))
+    pools(monkeypatch)
+    with pytest.raises(RuntimeError, match="torch runs 2 threads, asked for 1"):
+        counters.threads_in_use(a_case(threads=1))
+    assert counters.threads_in_use(a_case("torch_nn", "cuda:0", threads=1)) == ""
