@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,24 @@ from typing import Any
 import pandas as pd
 
 from bench.case import CASE_COLUMNS
-from bench.columns import ITERATION_COLUMNS, LATER_COLUMNS, MEASUREMENT_COLUMNS, SPEEDUP_COLUMNS, TEXT_COLUMNS
+from bench.columns import (
+    ITERATION_COLUMNS,
+    LATER_COLUMNS,
+    LOSS_COLUMNS,
+    MEASUREMENT_COLUMNS,
+    SPEEDUP_COLUMNS,
+    TEXT_COLUMNS,
+)
 from bench.errors import UsageError
+from bench.files import append_text, drop_cut_line, replace_text
 from bench.measurement import STATUSES, Measurement
+from bench.problem import TUTORIAL_SIZE
 from bench.pytest_json import benchmark_iterations, benchmark_machine, benchmark_measurements, is_benchmark_file
 from bench.rows import check_rows
 
-MEASUREMENTS, ITERATIONS, SPEEDUPS, MACHINE = "measurements.csv", "iterations.csv", "speedups.csv", "machine.json"
+SIZE_COLUMNS = CASE_COLUMNS[5:]
+MEASUREMENTS, ITERATIONS, SPEEDUPS = "measurements.csv", "iterations.csv", "speedups.csv"
+LOSSES, MACHINE = "losses.csv", "machine.json"
 
 
 class TableError(UsageError):
@@ -51,6 +61,7 @@ class Writer:
 
     def append(self, measurement: Measurement) -> None:
         """Iterations first, then the measurement: a measurement's row says that all of its others are there."""
+        _append(self.folder / LOSSES, LOSS_COLUMNS, loss_rows(self.run_id, measurement))
         _append(self.folder / ITERATIONS, ITERATION_COLUMNS, iteration_rows(self.run_id, measurement), "%.3f")
         row = measurement_row(self.run_id, measurement, self.environment)
         _append(self.folder / MEASUREMENTS, MEASUREMENT_COLUMNS, [row])
@@ -98,15 +109,24 @@ def iteration_rows(run_id: str, measurement: Measurement) -> list[dict[str, Any]
     ]
 
 
+def loss_rows(run_id: str, measurement: Measurement) -> list[dict[str, Any]]:
+    """The rows of losses.csv: the rehearsal, once for each style, device, dtype, precision and thread count."""
+    case = measurement.case
+    if measurement.block != 0 or case.problem.size != TUTORIAL_SIZE:
+        return []
+    same = {"run_id": run_id, "oracle": case.oracle, **dict(zip(CASE_COLUMNS[:5], case.key[:5], strict=True))}
+    return [{**same, "iteration": index, "loss": loss} for index, loss in enumerate(measurement.losses)]
+
+
 def write_machine(folder: Path, machine: Mapping[str, Any]) -> None:
     """machine.json, whole or not at all."""
-    _replace(folder / MACHINE, json.dumps(machine, indent=1) + "\n")
+    replace_text(folder / MACHINE, json.dumps(machine, indent=1) + "\n")
 
 
 def write_speedups(folder: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """speedups.csv, whole or not at all."""
     frame = pd.DataFrame(list(rows), columns=list(SPEEDUP_COLUMNS))
-    _replace(folder / SPEEDUPS, frame.to_csv(index=False, lineterminator="\n"))
+    replace_text(folder / SPEEDUPS, frame.to_csv(index=False, lineterminator="\n"))
 
 
 def read_run(folder: Path) -> Run:
@@ -181,7 +201,7 @@ def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
         raise TableError(f"{path}: has no column {missing[0]!r}; was it written by another version?")
     numbers = [name for name in columns if name not in TEXT_COLUMNS and name != "noisy"]
     for name in numbers:
-        if not pd.api.types.is_numeric_dtype(frame[name]):
+        if len(frame) and not pd.api.types.is_numeric_dtype(frame[name]):
             raise TableError(f"{path}: column {name!r} holds something that is not a number")
     for name in ("reason", "blas", "device_model"):
         if name in frame:
@@ -190,54 +210,34 @@ def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def repair(folder: Path) -> None:
-    """Make the tables of a killed run whole: no cut-off line, no iterations of a process that has no measurement."""
+    """Make the tables of a killed run whole: no cut-off line, no row of a process that has no measurement."""
+    names = (MEASUREMENTS, ITERATIONS, LOSSES)
+    for name in names:
+        drop_cut_line(folder / name)
     path = folder / MEASUREMENTS
-    for name in (MEASUREMENTS, ITERATIONS):
-        _drop_cut_line(folder / name)
     if not path.exists() or path.read_bytes().count(b"\n") < 2:  # no row, at most a header
-        for name in (MEASUREMENTS, ITERATIONS):
+        for name in names:
             (folder / name).unlink(missing_ok=True)
         return
-    done = read_table(path, MEASUREMENT_COLUMNS)[["block", *CASE_COLUMNS]]
-    if not (folder / ITERATIONS).exists():
+    done = read_table(path, MEASUREMENT_COLUMNS)
+    rehearsed = done[(done["block"] == 0) & (done[list(SIZE_COLUMNS)] == TUTORIAL_SIZE).all(axis=1)]
+    _keep_only(folder / ITERATIONS, ITERATION_COLUMNS, done[["block", *CASE_COLUMNS]], "%.3f")
+    _keep_only(folder / LOSSES, LOSS_COLUMNS, rehearsed[list(CASE_COLUMNS[:5])])
+
+
+def _keep_only(path: Path, columns: Sequence[str], known: pd.DataFrame, float_format: str | None = None) -> None:
+    if not path.exists():
         return
-    iterations = read_iterations(folder)
-    keys = ["block", *CASE_COLUMNS]
-    known = pd.MultiIndex.from_frame(done)
-    keep = pd.MultiIndex.from_frame(iterations[keys]).isin(known)
+    rows = read_table(path, columns)
+    keep = pd.MultiIndex.from_frame(rows[list(known.columns)]).isin(pd.MultiIndex.from_frame(known))
     if not keep.all():
-        kept = iterations[keep].to_csv(index=False, lineterminator="\n", float_format="%.3f")
-        _replace(folder / ITERATIONS, kept)
-
-
-def _drop_cut_line(path: Path) -> None:
-    content = path.read_bytes() if path.exists() else b"\n"
-    if not content.endswith(b"\n"):
-        whole = content[: content.rfind(b"\n") + 1]
-        if whole:
-            _replace(path, whole.decode("utf-8"))
-        else:
-            path.unlink()
+        replace_text(path, rows[keep].to_csv(index=False, lineterminator="\n", float_format=float_format))
 
 
 def _append(
     path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]], float_format: str | None = None
 ) -> None:
-    if not rows:
-        return
-    frame = pd.DataFrame(list(rows), columns=list(columns))
-    header = not path.exists()
-    text = frame.to_csv(index=False, header=header, lineterminator="\n", float_format=float_format)
-    with open(path, "a", encoding="utf-8", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _replace(path: Path, text: str) -> None:
-    beside = path.with_name(path.name + ".part")
-    with open(beside, "w", encoding="utf-8", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    if rows:
+        frame = pd.DataFrame(list(rows), columns=list(columns))
+        header = not path.exists()
+        append_text(path, frame.to_csv(index=False, header=header, lineterminator="\n", float_format=float_format))

@@ -63,8 +63,8 @@ def sentence(judgement: Judgement) -> str:
     at = next((one for one in judgement.main if one.size == TUTORIAL_SIZE), None)
     if at is not None and at.speedup is not None:
         words.append(
-            f"At the tutorial's size {ratio_words(at.speedup.ratio)}: {microseconds(at.speedup.contender_us)} us on "
-            f"{case_name(at.speedup.contender)}, {microseconds(at.baseline_us)} us on "
+            f"At the tutorial's size {ratio_words(at.speedup.ratio)}: {microseconds(at.speedup.contender_us)} us an "
+            f"iteration on {case_name(at.speedup.contender)}, {microseconds(at.baseline_us)} us on "
             f"{case_name(at.speedup.baseline_case)}."
         )
     elif judgement.main:
