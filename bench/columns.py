@@ -18,6 +18,7 @@ MEASUREMENT_COLUMNS = (
 LATER_COLUMNS = ("floor_us", "floor_share", "gpu_energy_mj", "gpu_energy_resolution_mj", "peak_rss_bytes",
                  "peak_device_bytes", "loop_seconds", "program_seconds", "checked_iterations", "blas")  # fmt: skip
 ITERATION_COLUMNS = ("run_id", "block", *CASE_COLUMNS, "phase", "iteration", "elapsed_us")
+LOSS_COLUMNS = ("run_id", "style", "oracle", "device", "dtype", "precision", "threads", "iteration", "loss")
 SPEEDUP_COLUMNS = (
     *CASE_COLUMNS, "baseline", "baseline_style", "baseline_device", "baseline_dtype", "baseline_precision",
     "baseline_threads", "scope", "blocks", "baseline_us", "contender_us", "speedup", "low", "high", "noisy",

@@ -61,8 +61,11 @@ def run_timed(case: Case, train: Train, device: Device, arrays: Any, counts: clo
     )
 
 
-def rehearse(case: Case, train: Train, device: Device) -> None:
-    """Follow the oracle for 50 iterations of the tutorial's size at its learning rate. Raises WrongStyleError."""
+def rehearse(case: Case, train: Train, device: Device) -> list[float]:
+    """Follow the oracle for 50 iterations of the tutorial's size at its learning rate: the losses.
+
+    Raises WrongStyleError.
+    """
     from bench import oracle
 
     rate = TUTORIAL_LEARNING_RATE if case.oracle == "sgd" else stable_learning_rate(TUTORIAL_SIZE, case.oracle)
@@ -86,6 +89,7 @@ def rehearse(case: Case, train: Train, device: Device) -> None:
     reason = oracle.disagreement(trained, expected, tolerance(case))
     if reason:
         raise WrongStyleError(reason)
+    return [losses[t] for t in range(steps)]
 
 
 def check_timed(case: Case, arrays: Any, timed: Timed) -> int:

@@ -18,7 +18,8 @@ class Measurement:
     """A case in a block: its status, the reason where it is not `ok`, reduced values, raw samples in us.
 
     `values` are columns of measurements.csv by name. `warmup_us` holds the first iterations of the warm-up
-    after the cold call `first_us`, `timed_us` every iteration of the latency phase.
+    after the cold call `first_us`, `timed_us` every iteration of the latency phase, `losses`
+    the losses of the rehearsal at the tutorial's size.
     """
 
     case: Case
@@ -32,3 +33,4 @@ class Measurement:
     first_us: float | None = None
     warmup_us: Sequence[float] = ()
     timed_us: Sequence[float] = ()
+    losses: Sequence[float] = ()

@@ -144,6 +144,7 @@ def take_turn(plan: Plan, slot: Slot, launch: Launch, spare: Counter[tuple[str |
         first_us=found.get("first_us"),
         warmup_us=found.get("warmup_us", ()),
         timed_us=found.get("timed_us", ()),
+        losses=found.get("losses", ()),
     )
 
 

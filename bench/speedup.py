@@ -28,7 +28,7 @@ BASELINES = {
     "best-cpu": "the fastest correct float32 of any style and thread count on the CPU",
     "own": "the same style and dtype on one CPU thread",
 }
-SIZE_COLUMNS = ("n", "d_in", "hidden", "d_out")
+SIZE_COLUMNS = CASE_COLUMNS[5:]  # n, d_in, hidden, d_out
 CONFIDENCE = 0.95
 
 

@@ -220,7 +220,7 @@ def repair(folder: Path) -> None:
             (folder / name).unlink(missing_ok=True)
         return
     done = read_table(path, MEASUREMENT_COLUMNS)
-    rehearsed = done[(done["block"] == 0) & (done[list(SIZE_COLUMNS)] == TUTORIAL_SIZE).all(axis=1)]
+    rehearsed = done[(done["block"] == 0) & (done[list(SIZE_COLUMNS)] == list(TUTORIAL_SIZE)).all(axis=1)]
     _keep_only(folder / ITERATIONS, ITERATION_COLUMNS, done[["block", *CASE_COLUMNS]], "%.3f")
     _keep_only(folder / LOSSES, LOSS_COLUMNS, rehearsed[list(CASE_COLUMNS[:5])])
 

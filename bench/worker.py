@@ -89,7 +89,7 @@ def measure(job: Job) -> dict[str, Any]:
         timed = run_timed(case, train, device, arrays, counts)
         floor_us = clock.synchronize_floor_us(device)
     blas = threads_in_use(case)
-    rehearse(case, train, device)
+    losses = rehearse(case, train, device)
     checked = check_timed(case, arrays, timed)
     values: dict[str, Value] = {
         "device_model": device.model,
@@ -111,6 +111,7 @@ def measure(job: Job) -> dict[str, Any]:
         "values": values,
         "first_us": elapsed_us[0],
         "warmup_us": elapsed_us[1 : 1 + KEPT_WARMUP],
+        "losses": losses,
         "timed_us": [ns / 1e3 for ns in timed.latency.elapsed_ns],
     }
 
