@@ -1,8 +1,10 @@
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
+from bench.cli import main
 from bench.commands.doctor import sentence
 from bench.doctor import BAD, OK, WARN, Finding, Readings, judge, judge_blas, worst
 from bench.doctor_gpu import judge_gpus
@@ -166,3 +168,16 @@ def test_a_driver_with_the_older_name_of_throttling_is_understood():
     nvml = fake_nvml(nvmlDeviceGetCurrentClocksThrottleReasons=lambda _gpu: 0x20)
     del nvml.nvmlDeviceGetCurrentClocksEventReasons
     assert judge_gpus(nvml)[1].state == BAD
+
+
+@pytest.mark.parametrize(("change", "state", "code"), [({}, "ok", 0), ({"governor": "powersave"}, "warn", 0),
+                                                       ({"quota": 0.5}, "bad", 1)])  # fmt: skip
+def test_the_command_ends_with_1_only_when_something_is_bad(change, state, code, monkeypatch, capsys):
+    monkeypatch.setattr("bench.doctor_readings.read_machine_now", lambda: replace(QUIET, **change))
+    monkeypatch.setattr("bench.doctor_gpu.judge_gpus", lambda: judge_gpus(fake_nvml(nvmlInit=refuse)))
+    assert main(["doctor", "--json"]) == code
+    told = json.loads(capsys.readouterr().out)
+    assert told["state"] == state
+    assert {"name", "state", "seen", "cure"} == set(told["findings"][0])
+    assert main(["doctor"]) == code
+    assert ("cure:" in capsys.readouterr().out) == (state != "ok")

@@ -38,14 +38,16 @@ from bench.validation_accept import (
     run_experiments,
 )
 from bench.validation_plant import SLOW_FIRST, make_case, with_slow_first, with_spin, write_styles
-from bench.validation_session import announcer, draft, make_plan, ours, read_design
+from bench.validation_session import announcer, done_keys, draft, make_plan, measure, ours, read_design
 from bench.validation_table import (
     ITERATIONS,
     POOL,
+    POOL_COLUMNS,
     TOOL_COLUMNS,
     TOOLS,
     append_measurement,
     read_pool,
+    read_rows,
     read_samples,
     repair,
     write_rows,
@@ -338,3 +340,33 @@ def test_a_folder_that_is_no_validation_is_refused(tmp_path):
     (tmp_path / "machine.json").write_text('{"run_id": "r"}')
     with pytest.raises(TableError, match="not of fiftyx validate"):
         read_design(tmp_path)
+
+
+def test_a_pool_that_was_cut_off_is_finished_without_a_turn_twice(tmp_path, monkeypatch):
+    launched: list[str] = []
+
+    def launch(job):
+        if len(launched) == 4:
+            launched.append("cut off")
+            raise KeyboardInterrupt
+        launched.append(job.case.style)
+        return {"status": "ok", "values": {"latency_median_us": 265.0}, "timed_us": [265.0, 266.0]}
+
+    monkeypatch.setattr("bench.validation_session.process_launcher", lambda plan: launch)
+    (tmp_path / TOOLS).write_text("measured before\n")
+    design = replace(draft(quick=True, minutes=None, seed=0), blocks=2, slow_blocks=1)
+    with pytest.raises(KeyboardInterrupt):
+        measure(tmp_path, design, None, lambda text: None)
+    measure(tmp_path, design, None, lambda text: None)
+    assert len(done_keys(tmp_path, design)) == 11
+    assert len(read_rows(tmp_path / POOL, POOL_COLUMNS)) == 11
+    assert sorted(set(launched) - {"cut off"}) == ["A1", "A2", "A3", "A4", SLOW_FIRST, "spin-2"]
+    assert len(launched) == 12
+
+
+def test_measuring_ends_after_the_turn_in_which_the_time_is_up(tmp_path, monkeypatch):
+    monkeypatch.setattr("bench.validation_session.process_launcher", lambda plan: lambda job: {"status": "ok"})
+    (tmp_path / TOOLS).write_text("measured before\n")
+    design = replace(draft(quick=True, minutes=None, seed=0), blocks=5)
+    measure(tmp_path, design, -1.0, lambda text: None)
+    assert len(done_keys(tmp_path, design)) == 1
