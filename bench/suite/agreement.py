@@ -14,8 +14,9 @@ from statistics import median
 from time import time
 
 from bench.case import CASE_COLUMNS
+from bench.environment import ROOT
 from bench.request import Request
-from bench.runner import ROOT, process_launcher, run
+from bench.runner import process_launcher, run
 from bench.suite.grid import make_grid
 from bench.table import read_run
 

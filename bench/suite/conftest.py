@@ -14,7 +14,7 @@ from bench.errors import UsageError
 from bench.measurement import Measurement
 from bench.plan import PRESETS
 from bench.request import Request, check, dump_plan
-from bench.suite.grid import PARAMETERS, make_grid, thread_count
+from bench.suite.grid import PARAMETERS, thread_count
 from bench.suite.process import prepare_process
 from bench.suite.state import Suite
 from implementations import StyleError
@@ -61,18 +61,20 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     try:
         check(replace(request, threads=(option.fiftyx_threads,)))
-        threads = thread_count(option.fiftyx_threads)
-        environment = prepare_process(threads)
-        config.stash[KEY] = Suite(request, make_grid(request, threads), environment)
     except (UsageError, StyleError) as error:
         raise pytest.UsageError(str(error)) from None
+    config.stash[KEY] = Suite(request, prepare_process(thread_count(option.fiftyx_threads)))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "entry_name" not in metafunc.fixturenames:
         return
     whole = metafunc.function.__name__ == "test_tutorial_loop"
-    chosen = [entry for entry in metafunc.config.stash[KEY].grid.entries.values() if entry.loops or not whole]
+    try:
+        grid = metafunc.config.stash[KEY].grid
+    except UsageError as error:  # no probe could be started
+        raise pytest.UsageError(str(error)) from None
+    chosen = [entry for entry in grid.entries.values() if entry.loops or not whole]
     skips = {entry.name: pytest.mark.skip(reason=entry.reason) for entry in chosen if entry.reason}
     metafunc.parametrize(
         PARAMETERS,

@@ -11,7 +11,7 @@ from bench.clock import Rule
 from bench.device import cpu_model, device_kind
 from bench.environment import available_cpus
 from bench.machine import as_grid_machine, probe_devices
-from bench.plan import PRESETS, Leg, expand
+from bench.plan import PRESETS, Leg, Skip, expand
 from bench.problem import TUTORIAL_ITERATIONS, work_flops
 from bench.request import DEFAULT_TIMEOUT_S, Request, check, override
 from bench.runner import Plan
@@ -93,7 +93,7 @@ def make_grid(request: Request, threads: int) -> Grid:
         preset=request.preset or "suite",
         cases=tuple(entry.case for entry in entries if entry.reason is None),
         case_blocks=(1,) * sum(entry.reason is None for entry in entries),
-        skips=found.skips,
+        skips=tuple(Skip(entry.case, entry.reason) for entry in entries if entry.reason is not None),
         blocks=1,
         seed=request.seed or 0,
         rule=Rule(limit_s=preset.limit_s if preset else LIMIT_S),

@@ -9,7 +9,7 @@ from typing import Any
 from bench.machine import describe
 from bench.measurement import Measurement
 from bench.request import Request
-from bench.suite.grid import Grid
+from bench.suite.grid import Grid, make_grid
 from bench.suite.process import Environment
 
 
@@ -18,11 +18,18 @@ class Suite:
     """The grid that was asked for, the process it runs in, and its measurements so far."""
 
     request: Request
-    grid: Grid
     environment: Environment
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
     found: dict[str, Measurement] = field(default_factory=dict)  # by the benchmark's full name
     without: list[Measurement] = field(default_factory=list)  # cases that have no benchmark to hang on
+    made: Grid | None = None
+
+    @property
+    def grid(self) -> Grid:
+        """The cases, looked for once and only when somebody asks: `pytest --help` need not wait for a probe."""
+        if self.made is None:
+            self.made = make_grid(self.request, self.environment.threads)
+        return self.made
 
     def keep(self, benchmark: Any, name: str, measurement: Measurement | None) -> None:
         """Remember what a benchmark found, for the JSON file."""

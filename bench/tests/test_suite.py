@@ -15,12 +15,11 @@ import pytest
 
 from bench.case import CASE_COLUMNS, Case
 from bench.columns import MEASUREMENT_COLUMNS
-from bench.environment import THREAD_VARIABLES
+from bench.environment import ROOT, THREAD_VARIABLES
 from bench.errors import UsageError
 from bench.problem import Problem
 from bench.pytest_json import benchmark_iterations
 from bench.request import Request
-from bench.runner import ROOT
 from bench.speedup import speedups
 from bench.suite import grid as suite_grid
 from bench.suite.agreement import compare
@@ -193,7 +192,7 @@ def test_a_case_of_other_threads_is_skipped_with_the_option_that_runs_it(seen, m
 def test_no_two_cases_of_a_preset_share_a_name(seen, preset: str):
     grid = make_grid(Request(preset=preset), 1)
     cases = [*grid.plan.cases, *(skip.case for skip in grid.plan.skips)]
-    assert {case.key for case in cases} <= {entry.case.key for entry in grid.entries.values()}
+    assert len(grid.entries) == len(cases) == len({case.key for case in cases})
 
 
 def test_a_name_shows_precision_threads_and_a_second_device_only_where_unusual():
