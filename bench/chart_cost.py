@@ -15,7 +15,7 @@ from bench import chart_style
 from bench.chart_data import Config
 from bench.chart_style import FAINT, FIFTY_X, INK, MARGIN_IN, PALETTE, WIDTH_IN, Words
 from bench.report import microseconds, number
-from bench.speedup import t_quantile
+from bench.speedup import CONFIDENCE, t_quantile
 
 RUNGS = (
     ("torch_tensors", "manual backward"),
@@ -31,7 +31,7 @@ SLOWER, FASTER, BEFORE = PALETTE[1], PALETTE[2], "#c4c9ce"
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """A layer: its time, and what it adds to the layer before (us; mean of differences by block, 95% interval)."""
+    """A layer: its time, and what it adds to the layer before (us; mean of differences by block, and its interval)."""
 
     name: str
     us: float
@@ -40,7 +40,7 @@ class Rung:
     high_us: float
 
 
-def rungs(rows: pd.DataFrame) -> list[Rung]:
+def rungs(rows: pd.DataFrame, confidence: float = CONFIDENCE) -> list[Rung]:
     """The layers that were measured, in order; `rows` are of one configuration and size.
 
     `us` is the mean over the blocks that all layers share, so that the differences add up to the last layer;
@@ -54,12 +54,12 @@ def rungs(rows: pd.DataFrame) -> list[Rung]:
     for before, name in pairwise(names):
         added = times[name] - times[before]
         mean, blocks = float(added.mean()), len(added)
-        half = t_quantile(blocks - 1) * float(added.std()) / math.sqrt(blocks) if blocks > 1 else math.nan
+        half = t_quantile(blocks - 1, confidence) * float(added.std()) / math.sqrt(blocks) if blocks > 1 else math.nan
         found.append(Rung(name, float(times[name].mean()), mean, mean - half, mean + half))
     return found
 
 
-def layers(groups: Sequence[tuple[Config, Sequence[Rung]]], words: Words) -> Figure:
+def layers(groups: Sequence[tuple[Config, Sequence[Rung]]], words: Words, interval: str = "95% interval") -> Figure:
     """A bar a layer: grey what the layer before took, coloured what this one adds or saves, with its interval."""
     height = sum(GROUP_IN + ROW_IN * len(found) for _config, found in groups) + 0.1
     page = chart_style.page(words, height + 0.62)
@@ -77,7 +77,7 @@ def layers(groups: Sequence[tuple[Config, Sequence[Rung]]], words: Words) -> Fig
     for config, found in groups:
         y_in += GROUP_IN - 0.12
         _beside(axes, -left + MARGIN_IN, y_in, config.label, weight="bold")
-        _beside(axes, axes_width(axes) + 0.12, y_in, "us; adds us [95% interval]", colour=FAINT, size=8.5)
+        _beside(axes, axes_width(axes) + 0.12, y_in, f"us; adds us [{interval}]", colour=FAINT, size=8.5)
         y_in += 0.02
         for before, one in pairwise([None, *found]):
             y_in += ROW_IN
@@ -119,19 +119,21 @@ def _draw_rung(axes: Axes, y_in: float, before: Rung | None, one: Rung | None, l
     _beside(axes, axes_width(axes) + 0.12, y_in, words, size=9)
 
 
-def waterfall(factors: Sequence[tuple[str, float]], words: Words) -> Figure:
+def waterfall(factors: Sequence[tuple[str, float]], words: Words, bounds: Sequence[tuple[float, float]] = ()) -> Figure:
     """A headline speedup as a product: each bar starts where the one before ended, the last is the product.
 
-    `factors` are (label, factor) with positive finite factors, at least one; a factor below 1 goes back.
+    `factors` are (label, factor) with positive finite factors, at least one; a factor below 1 goes back. `bounds` are
+    the interval of each factor and, last, of the product.
     """
     reached = [1.0]
     for _label, factor in factors:
         reached.append(reached[-1] * factor)
     bars = [*zip([label for label, _ in factors], pairwise(reached), strict=True), ("all together", (1.0, reached[-1]))]
+    told = [factor_words(end / start, *bounds[at : at + 1]) for at, (_label, (start, end)) in enumerate(bars)]
     left = min(3.4, max(chart_style.text_width_in(chart_style.elided(label, 44)) for label, _ in bars) + 0.45)
     height = ROW_IN * 1.2 * len(bars) + 0.1
     page = chart_style.page(words, height + 0.85)
-    axes = page.axes(left, 0.52, WIDTH_IN - left - 0.85, height)
+    axes = page.axes(left, 0.52, WIDTH_IN - left - 0.42 - max(map(chart_style.text_width_in, told)), height)
     axes.set_xlim(min([*reached, 1.0]) / 1.3, max([*reached, 50.0]) * 1.4)
     axes.set_ylim(len(bars) - 0.4, -0.6)
     chart_style.log_axis(axes, "x", unit="x")
@@ -145,7 +147,13 @@ def waterfall(factors: Sequence[tuple[str, float]], words: Words) -> Figure:
         last = at == len(bars) - 1
         colour = PALETTE[0] if last else FASTER if end >= start else SLOWER
         axes.barh(at, end - start, left=start, height=0.55, color=colour)
-        axes.text(max(start, end) * 1.04, at, f"{number(end / start)}x", va="center", fontsize=9, fontweight="bold")
+        _beside(axes, axes_width(axes) + 0.15, at, told[at], size=9)
         if not last:
             axes.plot([end, end], [at, at + 1], color=FAINT, linewidth=0.8, linestyle=":")
     return page.figure
+
+
+def factor_words(factor: float, bounds: tuple[float, float] = (math.nan, math.nan)) -> str:
+    """`2.50x [2.41, 2.59]`, or `2.50x` where the interval is unknown."""
+    low, high = bounds
+    return f"{number(factor)}x" + (f" [{number(low)}, {number(high)}]" if math.isfinite(low) else "")

@@ -12,7 +12,7 @@ import pandas as pd
 from bench.case import CASE_COLUMNS, Size
 from bench.problem import TUTORIAL_SIZE, Problem
 from bench.report import engineering, thread_count
-from bench.speedup import SIZE_COLUMNS, fastest
+from bench.speedup import SIZE_COLUMNS, fastest, trusted
 from bench.table import Run, read_iterations
 
 CONFIG_COLUMNS = ("device", "dtype", "precision", "threads")
@@ -72,9 +72,14 @@ def in_order(configs: Iterable[Config]) -> list[Config]:
 
 
 def usable(run: Run) -> pd.DataFrame:
-    """The `ok` rows that have a latency; a style that was wrong or failed is in no chart."""
-    rows = run.measurements
-    return rows[(rows["status"] == "ok") & (rows["latency_median_us"] > 0)]
+    """The `ok` rows that have a latency; a case that was wrong in any block is in no chart."""
+    rows = trusted(run.measurements)
+    return rows[rows["latency_median_us"] > 0]
+
+
+def interval_words(confidence: float) -> str:
+    """`95% interval`; a run that looked several times says `98.3% interval`."""
+    return f"{100 * confidence:.3g}% interval"
 
 
 def shown_size(ok: pd.DataFrame) -> Size:

@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench import chart_style
-from bench.chart_data import Config, config_of, in_order
+from bench.chart_data import Config, config_of, in_order, interval_words
 from bench.chart_style import FAINT, MARGIN_IN, ONE_X, WIDTH_IN, Words
 from bench.report import number
-from bench.speedup import Speedup
+from bench.speedup import CONFIDENCE, Speedup
 
 ROW_IN, HEADING_IN = 0.235, 0.34
 
@@ -53,10 +53,10 @@ def _value(one: Speedup | None) -> float:
     return 1.0 if one is None else one.ratio.value
 
 
-def speedup_ladder(found: Sequence[Speedup], words: Words) -> Figure:
+def speedup_ladder(found: Sequence[Speedup], words: Words, confidence: float = CONFIDENCE) -> Figure:
     """Speedup and interval of each style at one size against one baseline, a row a case.
 
-    `found` holds one scope, size and baseline, and at least one speedup.
+    `found` holds one scope, size and baseline, and at least one speedup; `confidence` is that of its intervals.
     """
     rows = ladder_rows(found)
     names = {row.text for row in rows if not row.heading}
@@ -78,7 +78,13 @@ def speedup_ladder(found: Sequence[Speedup], words: Words) -> Figure:
         _draw_row(axes, row, look)
     noisy = ", * noisy" if any(one.noisy for one in found) else ""
     axes.text(
-        1.04, rows[0].y_in, f"[95% interval]{noisy}", transform=_beside(axes), va="center", fontsize=8.5, color=FAINT
+        1.04,
+        rows[0].y_in,
+        f"[{interval_words(confidence)}]{noisy}",
+        transform=_beside(axes),
+        va="center",
+        fontsize=8.5,
+        color=FAINT,
     )
     return page.figure
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import chart_data
-from bench.case import CASE_COLUMNS
+from bench.case import CASE_COLUMNS, Size
+from bench.decomposition import decompose
+from bench.evidence import case_name, gather
 from bench.report import PRIMARY, chosen_baselines, thread_count
-from bench.speedup import BASELINES, Speedup, speedups
+from bench.speedup import BASELINES, Speedup, confidence_of, speedups
 from bench.table import ITERATIONS, Run, read_run, read_table
 
 if TYPE_CHECKING:
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CHARTS, LOSSES = "charts", "losses.csv"
-NAMES = ("speedup-", "time-against-work", "trace", "layers", "break-even", "losses")
+NAMES = ("speedup-", "time-against-work", "trace", "layers", "break-even", "decomposition", "losses")
 Named = tuple[str, "Figure"]
 
 
@@ -55,7 +58,8 @@ def figures(run: Run) -> Iterator[Named]:
     ok = chart_data.usable(run)
     if ok.empty:
         return
-    found = [one for one in speedups(ok) if one.scope == "iteration"]
+    confidence = confidence_of(run.machine)
+    found = [one for one in speedups(run.measurements, confidence) if one.scope == "iteration"]
     yield from ladders(run, ok, found)
     yield from against_work(run, ok, found)
     yield from at_one_size(run, ok)
@@ -76,7 +80,7 @@ def ladders(run: Run, ok: pd.DataFrame, found: Sequence[Speedup]) -> Iterator[Na
         title = f"Speedup of each style over {style}, {device} {dtype}, {thread_count(int(threads))}"
         about = f"baseline {name}: {BASELINES[name]}\n{chart_data.size_words(size)}"
         foot = chart_data.footer(run, rows[rows["oracle"] == "sgd"])
-        yield f"speedup-{name}", charts.speedup_ladder(chosen, Words(title, about, foot))
+        yield f"speedup-{name}", charts.speedup_ladder(chosen, Words(title, about, foot), confidence_of(run.machine))
     apart = set(rows.loc[rows["oracle"] != "sgd", "style"])
     others = [one for one in here if one.baseline == "own" and one.contender[0] in apart]
     if others:
@@ -85,7 +89,7 @@ def ladders(run: Run, ok: pd.DataFrame, found: Sequence[Speedup]) -> Iterator[Na
             f"baseline own: {BASELINES['own']}; they train another way than the ladder\n{chart_data.size_words(size)}"
         )
         foot = chart_data.footer(run, rows[rows["style"].isin(apart)])
-        yield "speedup-apart", charts.speedup_ladder(others, Words(title, about, foot))
+        yield "speedup-apart", charts.speedup_ladder(others, Words(title, about, foot), confidence_of(run.machine))
 
 
 def against_work(run: Run, ok: pd.DataFrame, found: Sequence[Speedup]) -> Iterator[Named]:
@@ -102,8 +106,8 @@ def against_work(run: Run, ok: pd.DataFrame, found: Sequence[Speedup]) -> Iterat
         if len({one.contender[5:] for one in chosen}) > 1:
             title = f"From which size on is it faster? Speedup over {name}"
             about = (
-                f"baseline {name}, at each size anew: {BASELINES[name]}\nlog-log; bands and bars: 95% intervals paired "
-                "by block"
+                f"baseline {name}, at each size anew: {BASELINES[name]}\nlog-log; bands and bars: "
+                f"{chart_data.interval_words(confidence_of(run.machine))}s paired by block"
             )
             words = Words(title, about, foot)
             yield f"speedup-against-work-{name}", chart_work.speedup_against_work(chosen, words)
@@ -123,6 +127,7 @@ def at_one_size(run: Run, ok: pd.DataFrame) -> Iterator[Named]:
     if len(ladder):
         yield from of_layers(run, ladder, about)
         yield from of_totals(run, ladder, about)
+        yield from of_factors(run, size, ladder, about)
 
 
 def of_one_process(run: Run, rows: pd.DataFrame, about: str) -> Iterator[Named]:
@@ -148,14 +153,21 @@ def of_layers(run: Run, ladder: pd.DataFrame, about: str) -> Iterator[Named]:
     from bench import chart_cost
     from bench.chart_style import Words
 
-    groups = [(config, chart_cost.rungs(config.of(ladder))) for config in chart_data.configs_in(ladder)]
+    groups = [
+        (config, chart_cost.rungs(config.of(ladder), confidence_of(run.machine)))
+        for config in chart_data.configs_in(ladder)
+    ]
     groups = [(config, found) for config, found in groups if found]
     if not groups:
         return
     names = {one.name for _config, found in groups for one in found}
-    told = "means over blocks; coloured: what a layer adds to the one above it or saves; black: 95% interval of that"
+    interval = chart_data.interval_words(confidence)
+    told = f"means over blocks; coloured: what a layer adds to the one above it, or saves; black: its {interval}"
     foot = chart_data.footer(run, ladder[ladder["style"].isin(names)])
-    yield "layers", chart_cost.layers(groups, Words("What each layer of abstraction costs", f"{told}\n{about}", foot))
+    yield (
+        "layers",
+        chart_cost.layers(groups, Words("What each layer of abstraction costs", f"{told}\n{about}", foot), interval),
+    )
 
 
 def of_totals(run: Run, ladder: pd.DataFrame, about: str) -> Iterator[Named]:
@@ -170,6 +182,24 @@ def of_totals(run: Run, ladder: pd.DataFrame, about: str) -> Iterator[Named]:
     foot = chart_data.footer(run, ladder)
     words = Words("When does the start pay off? Total time from cold", f"{told}\n{about}", foot)
     yield "break-even", chart_total.break_even(starts, words)
+
+
+def of_factors(run: Run, size: Size, ladder: pd.DataFrame, about: str) -> Iterator[Named]:
+    """The tutorial's headline as a product of factors, where its numpy and something faster were measured."""
+    from bench import chart_cost
+    from bench.chart_style import Words
+
+    found = decompose(gather(run.measurements), size)
+    if found is None or not any(math.isfinite(factor) for _label, factor in found.waterfall()):
+        return
+    title = f"What makes the speedup over {found.start[0]} {found.start[2]} as the tutorial writes it"
+    merged = f"; not measured apart: {', '.join(found.unmeasured)}" if found.unmeasured else ""
+    told = f"from {case_name(found.start)} to {case_name(found.end)}{merged}"
+    noisy = "; noisy" if found.noisy else ""
+    foot = chart_data.footer(run, ladder).replace("\n", f"{noisy}; each factor with its 95% interval\n", 1)
+    ratios = [*(one.ratio for one in found.factors), found.headline]
+    bounds = [(ratio.low, ratio.high) for ratio in ratios]
+    yield "decomposition", chart_cost.waterfall(found.waterfall(), Words(title, f"{told}\n{about}", foot), bounds)
 
 
 def of_losses(run: Run) -> Iterator[Named]:

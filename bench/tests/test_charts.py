@@ -151,7 +151,8 @@ def test_speedup_against_work_keeps_few_lines_together_and_many_apart(styles):
 
 def measured(**changes):
     common = {
-        "block": 0, "style": "torch_tensors", "framework": "torch", "device": "cpu", "dtype": "float32", "precision": "ieee", "threads": 1,
+        "block": 0, "style": "torch_tensors", "framework": "torch",
+        "device": "cpu", "dtype": "float32", "precision": "ieee", "threads": 1,
         "flops": 1e6, "floor_us": np.nan, "latency_median_us": 100.0, "import_seconds": 1.0, "transfer_seconds": 0.5,
         "first_iteration_seconds": 0.25, "program_seconds": np.nan, "n": 64, "d_in": 1000, "hidden": 100, "d_out": 10,
     }  # fmt: skip
@@ -262,7 +263,7 @@ def test_losses_of_all_styles_are_drawn_thinner_in_turn():
     frame = pd.DataFrame({"style": ["a"] * 3 + ["b"] * 3, "iteration": [0, 1, 2] * 2, "loss": [9.0, 3.0, 1.0] * 2})
     with chart_style.applied():
         lines = chart_total.losses(frame, WORDS).axes[0].get_lines()
-    assert [list(line.get_ydata()) for line in lines] == [[9.0, 3.0, 1.0]] * 2
+    assert [np.asarray(line.get_ydata()).tolist() for line in lines] == [[9.0, 3.0, 1.0]] * 2
     assert lines[0].get_linewidth() > lines[1].get_linewidth()
 
 
