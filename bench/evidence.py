@@ -12,10 +12,11 @@ import pandas as pd
 from bench.case import CASE_COLUMNS
 from bench.errors import UsageError
 from bench.problem import TUTORIAL_ITERATIONS, Problem
-from bench.speedup import BASELINES, SCOPES, SIZE_COLUMNS, Speedup, named_baselines, speedups
+from bench.speedup import BASELINES, CONFIDENCE, SCOPES, SIZE_COLUMNS, Speedup, named_baselines, speedups, trusted
 
 Size = tuple[int, int, int, int]
 Case = tuple[str | int, ...]  # the values of CASE_COLUMNS
+NEEDED = (*CASE_COLUMNS, "block", "framework", "oracle", "status", "noisy", "environment", *SCOPES.values())
 BEST_GPU, BEST_GPU_TF32 = "best-gpu", "best-gpu-tf32"
 PRIMARY = "best-cpu"
 BROKEN = ("failed", "oom", "timeout", "crashed")
@@ -40,7 +41,7 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The `ok` rows of cases that were never wrong, their speedups, and every case's trouble.
+    """The `ok` rows of cases that were never wrong, the speedups of accelerators, and every case's trouble.
 
     `sgd` are the cases that train by plain SGD, the only ones that the claim is about.
     """
@@ -110,15 +111,14 @@ class Evidence:
         return f"no pair of {contender} and {baseline} was measured in the scope {scope}"
 
 
-def gather(measurements: pd.DataFrame) -> Evidence:
-    """The evidence in a table of measurements, one row a case and block.
+def gather(measurements: pd.DataFrame, confidence: float = CONFIDENCE) -> Evidence:
+    """The evidence in a table of measurements, one row a case and block; intervals of `confidence`.
 
     A case that was `wrong` in one block testifies to nothing, in no block.
     """
     trouble = troubles(measurements)
-    wrong = {case for case, one in trouble.items() if one.status == "wrong"}
     keys = pd.MultiIndex.from_frame(measurements[list(CASE_COLUMNS)])
-    sound = measurements[(measurements["status"] == "ok") & ~keys.isin(list(wrong))]
+    sound = trusted(measurements)
     sizes = sorted(
         {cast(Size, tuple(map(int, key))) for key in measurements[list(SIZE_COLUMNS)].itertuples(index=False)},
         key=lambda size: Problem(*size).flops,
@@ -128,7 +128,7 @@ def gather(measurements: pd.DataFrame) -> Evidence:
     }
     return Evidence(
         rows=sound,
-        speedups=tuple(speedups(sound)),
+        speedups=tuple(speedups(sound[list(NEEDED)], confidence, is_accelerator)),
         sizes=tuple(sizes),
         sgd=frozenset(keys[measurements["oracle"] == "sgd"]),
         measured=frozenset(pd.MultiIndex.from_frame(sound[list(CASE_COLUMNS)])),

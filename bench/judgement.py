@@ -18,6 +18,7 @@ from bench.errors import UsageError
 from bench.evidence import BEST_GPU, PRIMARY, Case, Evidence, case_name, gather, known_contender
 from bench.peaks import Peaks, peaks
 from bench.problem import Problem
+from bench.speedup import confidence_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Judgement:
     decomposition: Decomposition | None
     peaks: Peaks | None
     missing: tuple[str, ...]
+    confidence: float  # of every interval of a speedup
 
     def about(self, baseline: str, scope: str) -> list[Finding]:
         """The findings against one baseline in one scope, by size."""
@@ -60,7 +62,8 @@ def judge_run(measurements: pd.DataFrame, machine: Mapping[str, Any], question: 
     if measurements.empty:
         raise UsageError("the run holds no measurement; start it again")
     known_contender(measurements, question.contender)
-    evidence = gather(measurements)
+    confidence = confidence_of(machine)
+    evidence = gather(measurements, confidence)
     baselines = (
         (question.baseline,) if question.only else tuple(dict.fromkeys((question.baseline, *evidence.baselines)))
     )
@@ -78,6 +81,7 @@ def judge_run(measurements: pd.DataFrame, machine: Mapping[str, Any], question: 
         decomposition=decompose(evidence),
         peaks=peaks(machine),
         missing=tuple(f"{name} {words}" for name, words in _troubles(evidence)),
+        confidence=confidence,
     )
 
 
@@ -115,6 +119,7 @@ def as_values(judgement: Judgement) -> dict[str, Any]:
         "contender": question.contender,
         "scope": question.scope,
         "verdict": asdict(judgement.verdict),
+        "confidence": judgement.confidence,
         "findings": [_finding_values(one) for one in judgement.findings],
         "crossovers": [asdict(one) for one in judgement.crossovers],
         "break_even": [asdict(one) for one in judgement.break_evens],

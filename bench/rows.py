@@ -21,7 +21,7 @@ def check_rows(path: Path, measurements: pd.DataFrame, machine: Mapping[str, Any
         if empty.any():
             line = int(empty.to_numpy().argmax()) + 2
             raise UsageError(f"{path}:{line}: column {name!r} is empty; restore the line or start the run again")
-    twice = measurements.duplicated(["block", *CASE_COLUMNS])
+    twice = measurements.duplicated(["run_id", "block", *CASE_COLUMNS])
     if twice.any():
         line = int(twice.to_numpy().argmax()) + 2
         raise UsageError(f"{path}:{line}: the same case and block came before; remove one of the rows")

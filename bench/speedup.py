@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -126,8 +126,12 @@ def t_quantile(freedom: int, confidence: float = CONFIDENCE) -> float:
     return float(stdtrit(freedom, 0.5 + confidence / 2))
 
 
-def speedups(measurements: pd.DataFrame, confidence: float = CONFIDENCE) -> list[Speedup]:
-    """Every case against every baseline of its size, in every scope that was measured.
+def speedups(
+    measurements: pd.DataFrame,
+    confidence: float = CONFIDENCE,
+    of: Callable[[tuple[str | int, ...]], bool] = lambda _case: True,
+) -> list[Speedup]:
+    """Every case (that `of` picks) against every baseline of its size, in every scope that was measured.
 
     Only `ok` rows count, and none of a case that was wrong in any block. The named baselines train by plain
     SGD and so meet only styles that do; Adam and the dynamic net train another way and meet only themselves
@@ -138,6 +142,8 @@ def speedups(measurements: pd.DataFrame, confidence: float = CONFIDENCE) -> list
         named = list(named_baselines(same))
         for case, contender in same.groupby(list(CASE_COLUMNS), sort=False):
             key = cast(tuple[str | int, ...], case)
+            if not of(key):
+                continue
             baselines = named if contender["oracle"].iloc[0] == "sgd" else []
             for name, baseline in [*baselines, *own_baseline(same, contender)]:
                 found += _against(name, baseline, key, contender, confidence)

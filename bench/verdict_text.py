@@ -13,7 +13,7 @@ from bench.evidence import case_name
 from bench.judgement import Judgement
 from bench.problem import TUTORIAL_SIZE
 from bench.report import engineering, microseconds
-from bench.speedup import BASELINES, SCOPES
+from bench.speedup import BASELINES, CONFIDENCE, SCOPES
 from bench.verdict_parts import (
     break_even_table,
     crossover_table,
@@ -131,7 +131,10 @@ def _finding_cells(one: Finding) -> list[str]:
 def baseline_lines(judgement: Judgement) -> list[str]:
     """Each baseline's whole name, and how the intervals are made."""
     shown = dict.fromkeys(one.baseline for one in judgement.findings)
-    return [f"{name}: {BASELINES[name]}." for name in shown] + ["Intervals: 95%, over processes, paired by block."]
+    percent = f"{judgement.confidence:.1%}".replace(".0%", "%")
+    how = f"Intervals: {percent}, over processes, paired by block"
+    why = "" if judgement.confidence == CONFIDENCE else " (95% over all of the run's looks at the threshold)"
+    return [*(f"{name}: {BASELINES[name]}." for name in shown), f"{how}{why}."]
 
 
 def scopes_table(judgement: Judgement) -> Table | None:

@@ -148,7 +148,7 @@ def edit(folder, change) -> None:
         (lambda text: text[:-9], "cut off"),
         (lambda text: text.replace("latency_median_us", "latency"), "no column 'latency_median_us'"),
         (lambda text: text + text.splitlines(keepends=True)[-1], "came before"),
-        (lambda text: text + text.splitlines(keepends=True)[-1].replace("planted0", "another0"), "2"),
+        (lambda text: text + text.splitlines(keepends=True)[-1].replace("planted0", "another0"), "rows of 2 runs"),
         (lambda text: text.replace("A GPU", "B GPU", 1), "rows of two machines: cuda:0 is 'B GPU' and 'A GPU'"),
         (lambda text: text.replace("A GPU", "B GPU"), "rows of two machines"),
         (lambda text: text.replace(",clean,ok", ",kept,ok", 1), "rows of two plans: environment"),
@@ -202,6 +202,18 @@ def test_the_peaks_are_the_best_products_and_the_copies_of_the_largest_buffers()
     assert peaks({"ceilings": MACHINE["ceilings"][:1]}) is None
     with pytest.raises(UsageError, match="ceilings"):
         peaks({"ceilings": [{"kind": "gemm"}]})
+
+
+def test_a_run_that_looked_several_times_has_wider_intervals_and_says_so(tmp_path, capsys):
+    table = planted(FEW, [TUTORIAL_SIZE], 4)
+    once = judge_run(table, MACHINE, Question(at_least(None))).main[0].speedup
+    looked = {**MACHINE, "plan": {**MACHINE["plan"], "looks": [10, 20, 30]}}
+    thrice = judge_run(table, looked, Question(at_least(None))).main[0].speedup
+    assert once is not None
+    assert thrice is not None
+    assert thrice.ratio.low < once.ratio.low < once.ratio.high < thrice.ratio.high
+    main(["verdict", str(write_run(tmp_path / "looked", table, looked))])
+    assert "Intervals: 98.3%, over processes, paired by block (95% over all" in capsys.readouterr().out
 
 
 def test_every_planted_side_takes_part():
