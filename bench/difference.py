@@ -38,24 +38,24 @@ def differences(a: Run, b: Run) -> list[Difference]:
 
 
 def _facts(run: Run) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    machine, plan = run.machine, run.machine.get("plan", {})
+    machine, plan = run.machine, run.machine.get("plan") or {}
     yield "machine", {name: machine.get(name) for name in MACHINE_FIELDS}
     yield (
         "machine",
         {
             f"{device} {name}": value
-            for device, found in machine.get("devices", {}).items()
+            for device, found in (machine.get("devices") or {}).items()
             for name, value in found.items()
             if name != "free_bytes" and device != "cpu"  # the processor is there already
         },
     )
-    yield "versions", {"python": machine.get("python"), **machine.get("packages", {})}
+    yield "versions", {"python": machine.get("python"), **(machine.get("packages") or {})}
     yield "versions", _libraries(run)
-    yield "styles", {name: f"source {mark}" for name, mark in plan.get("styles", {}).items()}
+    yield "styles", {name: f"source {mark}" for name, mark in (plan.get("styles") or {}).items()}
     yield "method", {name: plan.get(name) for name in METHOD_FIELDS}
-    yield "method", {f"rule {name}": value for name, value in plan.get("rule", {}).items()}
+    yield "method", {f"rule {name}": value for name, value in (plan.get("rule") or {}).items()}
     kept = machine.get("environment") == "kept"
-    variables = machine.get("distorting_variables", {}) if kept else {}
+    variables = (machine.get("distorting_variables") or {}) if kept else {}
     yield "method", {f"variable {name}": value for name, value in variables.items()}
 
 

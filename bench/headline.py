@@ -41,14 +41,15 @@ def answer(run: Run) -> Answer:
     if ok.empty:
         return Answer(UNTESTED, "Untested: no case of this run could be measured.")
     size = shown_size(ok)
-    found = [one for one in speedups(run.measurements) if one.contender[5:] == size and one.scope == "iteration"]
+    everywhere = [one for one in speedups(run.measurements) if one.scope == "iteration"]
+    found = [one for one in everywhere if one.contender[5:] == size]
     verdict = judge_run(run.measurements, run.machine, Question(TUTORIAL_CLAIM)).verdict
     on_gpu = fastest([one for one in found if one.baseline == "best-cpu" and _primary(one)])
     if on_gpu is None:
         accelerated = any(device_kind(device) != "cpu" for device in ok["device"].unique())
         why = "the GPU met no CPU baseline" if accelerated else "no GPU was measured"
         return Answer(verdict.outcome, f"{_lead(verdict)}: {why}; {_on_cpu(ok, size, found)}.")
-    return Answer(verdict.outcome, f"{_lead(verdict)}: {_on_gpu(run, on_gpu, size)}.")
+    return Answer(verdict.outcome, f"{_lead(verdict)}: {_on_gpu(run, on_gpu, size)}{_highest(everywhere, on_gpu)}.")
 
 
 def _lead(verdict: Verdict) -> str:
@@ -67,16 +68,29 @@ def _primary(one: Speedup) -> bool:
 
 
 def _on_gpu(run: Run, one: Speedup, size: Size) -> str:
-    ratio = one.ratio
     style, device, *_rest = one.contender
     base_style, _cpu, base_dtype, _precision, threads = one.baseline_case[:5]
-    model = run.machine.get("devices", {}).get(device, {}).get("model", device)
-    interval = f" [{number(ratio.low)}, {number(ratio.high)}]" if math.isfinite(ratio.low) else ""
+    model = (run.machine.get("devices") or {}).get(device, {}).get("model", device)
     return (
         f"at {_times(size)} the fastest GPU style ({style}, {model}: {microseconds(one.contender_us)} us an iteration) "
-        f"is {number(ratio.value)}x{interval} as fast as the fastest CPU style ({base_style} {base_dtype}, "
+        f"is {number(one.ratio.value)}x{_interval(one)} as fast as the fastest CPU style ({base_style} {base_dtype}, "
         f"{thread_count(int(threads))}: {microseconds(one.baseline_us)} us){', with noise' if one.noisy else ''}"
     )
+
+
+def _highest(everywhere: Sequence[Speedup], shown: Speedup) -> str:
+    """Where a GPU style's speedup over the best CPU is greatest, unless that is the one shown or one is unknown."""
+    known = [one for one in everywhere if one.baseline == "best-cpu" and _primary(one) and one.ratio.low > 0]
+    best = max(known, key=lambda one: one.ratio.value, default=shown)
+    if best.contender[5:] == shown.contender[5:] or not best.ratio.value > shown.ratio.value:
+        return ""
+    size = tuple(int(side) for side in best.contender[5:])
+    return f"; the highest is {number(best.ratio.value)}x{_interval(best)} at {_times(size)}"
+
+
+def _interval(one: Speedup) -> str:
+    ratio = one.ratio
+    return f" [{number(ratio.low)}, {number(ratio.high)}]" if math.isfinite(ratio.low) else ""
 
 
 def _on_cpu(ok: pd.DataFrame, size: Size, found: Sequence[Speedup]) -> str:

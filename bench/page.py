@@ -68,7 +68,7 @@ def render(run: Run) -> str:
         leftovers=leftover_sheet(run.measurements),
         machine=machine_facts(run.machine),
         brief=brief_facts(run),
-        rule=run.machine.get("plan", {}).get("rule", {}),
+        rule=(run.machine.get("plan") or {}).get("rule") or {},
         noisy=noise_sentence(run),
         command=command(run),
         kept=bool((run.measurements["environment"] == "kept").any()),
@@ -113,15 +113,16 @@ def chart_title(path: Path) -> str:
 
 def brief_facts(run: Run) -> list[str]:
     """What stands under the verdict: processor, accelerators, versions, preset, date."""
-    machine, plan = run.machine, run.machine.get("plan", {})
+    machine, plan = run.machine, run.machine.get("plan") or {}
     cores = machine.get("cpus")
-    versions = machine.get("packages", {})
+    told = "" if cores is None else f", {cores} core{'' if cores == 1 else 's'}"
+    versions = machine.get("packages") or {}
     facts = [
-        f"{machine.get('cpu_model') or 'unknown processor'}, {cores} core{'' if cores == 1 else 's'}",
-        *(str(found.get("model", name)) for name, found in machine.get("devices", {}).items() if name != "cpu"),
+        f"{machine.get('cpu_model') or 'unknown processor'}{told}",
+        *(str(found.get("model", name)) for name, found in (machine.get("devices") or {}).items() if name != "cpu"),
         *(f"{name} {versions[name]}" for name in ("numpy", "torch") if name in versions),
-        f"preset {plan['preset']}, {plan['blocks']} blocks" if "preset" in plan else "",
-        str(machine.get("created", ""))[:10],
+        f"preset {plan['preset']}, {plan['blocks']} blocks" if {"preset", "blocks"} <= set(plan) else "",
+        str(machine.get("created") or "")[:10],
     ]
     return [fact for fact in facts if fact]
 
@@ -129,7 +130,7 @@ def brief_facts(run: Run) -> list[str]:
 def machine_facts(machine: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What machine.json says in words; what is unknown is left out."""
     load = machine.get("load_average")
-    variables = machine.get("distorting_variables", {})
+    variables = machine.get("distorting_variables") or {}
     verb = "kept" if machine.get("environment") == "kept" else "removed"
     facts: list[tuple[str, Any]] = [
         ("processor", machine.get("cpu_model")),
@@ -141,9 +142,9 @@ def machine_facts(machine: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("load before", " ".join(f"{value:.2f}" for value in load) if load else None),
         ("system", " ".join(filter(None, (machine.get("system"), machine.get("release"))))),
         ("Python", machine.get("python")),
-        *machine.get("packages", {}).items(),
-        *((name, _device(found)) for name, found in machine.get("devices", {}).items() if name != "cpu"),
-        *((f"no {kind}", reason) for kind, reason in machine.get("missing", {}).items()),
+        *(machine.get("packages") or {}).items(),
+        *((name, _device(found)) for name, found in (machine.get("devices") or {}).items() if name != "cpu"),
+        *((f"no {kind}", reason) for kind, reason in (machine.get("missing") or {}).items()),
         (f"variables {verb}", ", ".join(f"{name}={value}" for name, value in variables.items())),
         ("run", machine.get("run_id")),
         ("measured", machine.get("created")),
@@ -171,7 +172,7 @@ def noise_sentence(run: Run) -> str:
 
 def command(run: Run) -> str:
     """What measures such a run again; dimensions that the preset would not choose are in machine.json."""
-    plan = run.machine.get("plan", {})
+    plan = run.machine.get("plan") or {}
     parts = ["fiftyx", "run", "--preset", str(plan.get("preset", "quick"))]
     for option in ("blocks", "seed"):
         if plan.get(option) is not None:

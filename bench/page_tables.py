@@ -11,7 +11,7 @@ import pandas as pd
 
 from bench.case import CASE_COLUMNS
 from bench.problem import Problem
-from bench.report import caption, chosen_baselines, engineering, flags, microseconds, number, thread_count
+from bench.report import caption, chosen_baselines, engineering, flags, microseconds, number, share, thread_count
 from bench.speedup import SIZE_COLUMNS, Speedup, trusted
 
 Key = tuple[Any, ...]
@@ -100,6 +100,7 @@ def _side_cells(rows: pd.DataFrame) -> dict[str, Cell]:
     return {
         "throughput us": _time(rows, "throughput_us"),
         "first call us": _time(rows, "first_iteration_seconds", 1e6),
+        "of floor": _share(rows),
         "blocks": Cell(str(len(rows)), sort=float(len(rows))),
         "noise": Cell(flags(rows)),
     }
@@ -108,6 +109,11 @@ def _side_cells(rows: pd.DataFrame) -> dict[str, Cell]:
 def _time(rows: pd.DataFrame, column: str, unit: float = 1.0) -> Cell:
     value = _middle(rows, column) * unit
     return Cell(microseconds(value), sort=value) if math.isfinite(value) else Cell("")
+
+
+def _share(rows: pd.DataFrame) -> Cell:
+    value = _middle(rows, "floor_share")
+    return Cell(share(value), sort=value) if math.isfinite(value) else Cell("")
 
 
 def _middle(rows: pd.DataFrame, column: str) -> float:

@@ -131,6 +131,21 @@ def test_the_headline_with_a_gpu_gives_its_ratio_to_the_fastest_cpu_style(tmp_pa
     assert "1.70x [1.70, 1.70] as fast as the fastest CPU style (numpy_in_place float32" in found.sentence
 
 
+def test_the_headline_names_the_size_where_the_gpu_gains_most(tmp_path: Path) -> None:
+    large: dict[str, Any] = {"dtype": "float32", "size": (512, 8000, 800, 80)}
+    cpu, gpu = a_case("numpy_in_place", **large), a_case("torch_tensors", "cuda:0", framework="torch", **large)
+    small = a_case("torch_tensors", "cuda:0", framework="torch", **FLOAT32)
+    run = write_run(tmp_path / "a", {**CASES, small: around(100), cpu: around(9270), gpu: around(900)}, **GPU)
+    assert headline(run).endswith("; the highest is 10.3x [10.3, 10.3] at 512x8000x800x80.")
+
+
+def test_a_machine_that_says_little_still_makes_a_page(tmp_path: Path) -> None:
+    nothing: dict[str, Any] = dict.fromkeys(set(MACHINE) - {"environment"})
+    page = render(write_run(tmp_path / "a", {NUMPY: around(100)}, **nothing))
+    assert "unknown processor" in page
+    assert "None" not in page
+
+
 def test_a_style_that_was_wrong_once_has_no_time_on_the_page(tmp_path: Path) -> None:
     wrong = a_measurement(TORCH, 9, status="wrong", reason="its loss strays", values={})
     run = write_run(tmp_path / "a", {NUMPY: around(100), TORCH: around(7)}, others=[wrong])
