@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import geometric_mean
 
 from bench.clock import Rule
 from bench.errors import UsageError
@@ -114,8 +115,9 @@ def take_up(folder: Path) -> Design:
     for name in SAME:
         if before.get(name) != here[name]:
             raise UsageError(f"--resume: {folder} was begun elsewhere ({name} differs); choose another --out")
+    design = read_design(folder)
     repair(folder)
-    return read_design(folder)
+    return design
 
 
 def read_design(folder: Path) -> Design:
@@ -147,8 +149,7 @@ def measure(folder: Path, design: Design, budget_s: float | None, told: Told) ->
         launch, starting = process_launcher(plan), announcer(told, start, budget_s)
         for measurement in run(plan, launch, done=done_keys(folder, design), starting=starting):
             append_measurement(folder, measurement)
-            # not the plan's own budget: that stops before a block that might not fit, and after one block that was
-            # measured again and again it would leave most of the time unused; a part of a block does no harm here
+            # the plan's own budget would stop before a block that might not fit; here a part of one does no harm
             if budget_s is not None and time.monotonic() - start > budget_s:
                 break
 
@@ -215,10 +216,16 @@ def done_keys(folder: Path, design: Design) -> set[Key]:
 def analyse(source: Path, folder: Path, least: int = DRAWN) -> Outcome:
     """Experiments on the pool in `source`, their tables into `folder`. Raises TableError."""
     design = read_design(source)
-    pool = read_pool(source, design.labels, design.copies)
-    tools = {row["quantity"]: Tool.from_row(row) for row in read_rows(source / TOOLS, TOOL_COLUMNS)}
-    experiments = run_experiments(pool, read_samples(source), tools, least, design.seed)
-    checks = judge(pool, experiments, tools, read_slow_first(source))
+    try:
+        pool, samples = read_pool(source, design.labels, design.copies), read_samples(source)
+        tools = {row["quantity"]: Tool.from_row(row) for row in read_rows(source / TOOLS, TOOL_COLUMNS)}
+        slow = read_slow_first(source)
+    except TableError:
+        raise
+    except ValueError as error:
+        raise TableError(f"{source}: a table holds something that is not a number: {error}") from error
+    experiments = run_experiments(pool, samples, tools, least, design.seed)
+    checks = judge(pool, experiments, tools, slow)
     folder.mkdir(parents=True, exist_ok=True)
     write_rows(folder / EXPERIMENTS, EXPERIMENT_COLUMNS, map(experiment_row, experiments))
     write_rows(folder / ACCEPTANCE, ACCEPTANCE_COLUMNS, [check.row() for check in checks])
@@ -227,8 +234,6 @@ def analyse(source: Path, folder: Path, least: int = DRAWN) -> Outcome:
 
 def read_slow_first(folder: Path) -> SlowFirst:
     """The blocks that hold a slow first call, with the geometric means of their copies."""
-    import numpy as np
-
     rows = [row for row in read_rows(folder / POOL, POOL_COLUMNS) if row["status"] == "ok"]
     slow = {row["block"]: row for row in rows if row["label"] == SLOW_FIRST}
     copies: dict[str, list[dict[str, str]]] = {}
@@ -236,9 +241,8 @@ def read_slow_first(folder: Path) -> SlowFirst:
         if row["label"].startswith("A") and row["block"] in slow:
             copies.setdefault(row["block"], []).append(row)
     blocks = [block for block in slow if block in copies]
-    logs = [np.log([float(row["latency_median_us"]) for row in copies[block]]).mean() for block in blocks]
     return SlowFirst(
-        copies_us=[float(np.exp(log)) for log in logs],
+        copies_us=[geometric_mean(float(row["latency_median_us"]) for row in copies[block]) for block in blocks],
         slow_us=[float(slow[block]["latency_median_us"]) for block in blocks],
         copies_iterations=[int(row["iterations"]) for block in blocks for row in copies[block]],
         slow_iterations=[int(slow[block]["iterations"]) for block in blocks],

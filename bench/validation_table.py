@@ -93,19 +93,15 @@ def repair(folder: Path) -> None:
 
 
 def read_pool(folder: Path, labels: Sequence[str], copies: int) -> Pool:
-    """The blocks in which every one of `labels` was measured. Raises TableError."""
-    path = folder / POOL
-    rows = read_rows(path, POOL_COLUMNS)
+    """The blocks in which every one of `labels` was measured. Raises TableError; ValueError for what is no number."""
+    rows = read_rows(folder / POOL, POOL_COLUMNS)
     ok = {(int(row["block"]), row["label"]): row for row in rows if row["status"] == "ok"}
     blocks = sorted({block for block, _ in ok})
     whole = [block for block in blocks if all((block, label) in ok for label in labels)]
     grid = [[ok[block, label] for label in labels] for block in whole]
     shape = (len(whole), len(labels))
-    try:
-        medians = np.array([[float(row["latency_median_us"]) for row in line] for line in grid], float).reshape(shape)
-        turns = np.array([[int(row["order"]) for row in line] for line in grid], np.int64).reshape(shape)
-    except ValueError as error:
-        raise TableError(f"{path}: holds something that is not a number: {error}") from error
+    medians = np.array([[float(row["latency_median_us"]) for row in line] for line in grid], float).reshape(shape)
+    turns = np.array([[int(row["order"]) for row in line] for line in grid], np.int64).reshape(shape)
     noisy = np.array([[row["noisy"] == "True" for row in line] for line in grid], bool).reshape(shape)
     return Pool(tuple(labels), copies, medians, noisy, turns)
 

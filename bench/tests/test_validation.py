@@ -370,3 +370,11 @@ def test_measuring_ends_after_the_turn_in_which_the_time_is_up(tmp_path, monkeyp
     design = replace(draft(quick=True, minutes=None, seed=0), blocks=5)
     measure(tmp_path, design, -1.0, lambda text: None)
     assert len(done_keys(tmp_path, design)) == 1
+
+
+def test_a_damaged_table_is_bad_input(tmp_path, capsys):
+    write_folder(tmp_path / "v", blocks=1)
+    with open(tmp_path / "v" / TOOLS, "a") as file:
+        file.write("timeit,fast,ratio,9,\n")
+    assert main(["validate", "--pool", str(tmp_path / "v")]) == 2
+    assert "not a number" in capsys.readouterr().err
