@@ -40,8 +40,9 @@ class Pool:
 
     @property
     def base_us(self) -> float:
-        """Geometric mean over all copies: what an iteration without a plant takes."""
-        return float(np.exp(np.log(self.medians_us[:, : self.copies]).mean()))
+        """Geometric mean over the copies that were not noisy: what an iteration without a plant takes."""
+        medians, quiet = self.medians_us[:, : self.copies], ~self.noisy[:, : self.copies]
+        return float(np.exp(np.log(medians[quiet] if quiet.any() else medians).mean()))
 
     def column(self, label: str) -> int:
         """Where a label's medians are."""

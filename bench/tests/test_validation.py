@@ -121,6 +121,12 @@ def test_a_harness_that_sees_half_of_a_plant_is_reported():
     assert judge_bias(pool, 2, planted(pool, "spin-2", 5.3, 200, 0)).met is False
 
 
+def test_disturbed_copies_do_not_blur_how_large_a_plant_is():
+    pool = make_pool(sd=0.003, plants=(("spin-2", 5.3),), outliers=0.1)
+    assert pool.base_us == pytest.approx(265, rel=0.002)
+    assert judge_bias(pool, 2, planted(pool, "spin-2", 5.3, 200, 0)).met
+
+
 def test_noisy_pairs_are_left_out_as_a_run_leaves_them_out():
     pool = make_pool(blocks=10, copies=2)
     (draw,) = draws(pool, every_two(pool), 1, 0)
