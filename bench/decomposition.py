@@ -14,7 +14,7 @@ import pandas as pd
 from bench.case import CASE_COLUMNS
 from bench.evidence import Case, Evidence, Size, is_accelerator
 from bench.problem import TUTORIAL_SIZE
-from bench.speedup import Ratio, paired_ratio
+from bench.speedup import CONFIDENCE, Ratio, paired_ratio
 
 LATENCY = "latency_median_us"
 AS_WRITTEN, IN_PLACE = "numpy_manual", "numpy_in_place"
@@ -64,7 +64,7 @@ class Decomposition:
         return [(one.label, one.ratio.value) for one in self.factors]
 
 
-def decompose(evidence: Evidence, size: Size = TUTORIAL_SIZE) -> Decomposition | None:
+def decompose(evidence: Evidence, size: Size = TUTORIAL_SIZE, confidence: float = CONFIDENCE) -> Decomposition | None:
     """The chain at one size by latency; None where the tutorial's numpy or all that follows was not measured.
 
     It starts at the tutorial's numpy on all threads or on one, where more of the links are measured; at a tie on
@@ -83,11 +83,11 @@ def decompose(evidence: Evidence, size: Size = TUTORIAL_SIZE) -> Decomposition |
     chosen = _aligned(times, [start, *(case for _, case in steps)])
     factors, before = [], start
     for label, after in steps:
-        factors.append(_factor(label, chosen, before, after))
+        factors.append(_factor(label, chosen, before, after, confidence))
         before = after
     keys = pd.MultiIndex.from_frame(evidence.rows[list(CASE_COLUMNS)])
     noisy = evidence.rows["noisy"].astype(bool)[keys.isin(list(chosen))].any()
-    headline = _ratio(chosen[start], chosen[before])
+    headline = _ratio(chosen[start], chosen[before], confidence)
     return Decomposition(size, tuple(factors), headline, unmeasured, is_accelerator(before), bool(noisy))
 
 
@@ -175,14 +175,14 @@ def _aligned(times: Times, cases: Sequence[Case]) -> Times:
     return {case: {block: times[case][block] for block in sorted(shared)} for case in cases}
 
 
-def _factor(label: str, times: Times, before: Case, after: Case) -> Factor:
+def _factor(label: str, times: Times, before: Case, after: Case, confidence: float) -> Factor:
     one, other = times[before], times[after]
-    return Factor(label, _ratio(one, other), before, after, _mean(one), _mean(other))
+    return Factor(label, _ratio(one, other, confidence), before, after, _mean(one), _mean(other))
 
 
-def _ratio(before: dict[int, float], after: dict[int, float]) -> Ratio:
+def _ratio(before: dict[int, float], after: dict[int, float], confidence: float) -> Ratio:
     if list(before) == list(after):
-        return paired_ratio(list(before.values()), list(after.values()))
+        return paired_ratio(list(before.values()), list(after.values()), confidence)
     return Ratio(_mean(before) / _mean(after), math.nan, math.nan, 0)
 
 

@@ -78,7 +78,7 @@ def judge_run(measurements: pd.DataFrame, machine: Mapping[str, Any], question: 
         findings=tuple(findings),
         crossovers=tuple(_crossovers(evidence, question)),
         break_evens=tuple(one for one in repaid if one is not None),
-        decomposition=decompose(evidence),
+        decomposition=decompose(evidence, confidence=confidence),
         peaks=peaks(machine),
         missing=tuple(f"{name} {words}" for name, words in _troubles(evidence)),
         confidence=confidence,

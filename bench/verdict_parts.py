@@ -14,7 +14,7 @@ from bench.decomposition import Decomposition
 from bench.evidence import case_name
 from bench.judgement import Judgement
 from bench.peaks import Peaks
-from bench.report import engineering, microseconds, number
+from bench.report import engineering, microseconds, number, thread_count
 from bench.speedup import Ratio
 
 
@@ -118,9 +118,9 @@ def peaks_words(found: Peaks | None) -> str:
         return "peaks: no ceilings of both sides were measured, so no bound from them"
     copies = "" if found.copy_ratio is None else f", by copies {number(found.copy_ratio)}x"
     return (
-        f"peaks: {number(found.ratio)}x by float32 products, {number(found.gpu.gflops or 0)} GFLOP/s "
-        f"({found.gpu.framework} {found.gpu.device}) over {number(found.cpu.gflops or 0)} ({found.cpu.framework} cpu, "
-        f"{found.cpu.threads} threads){copies}: a speedup over best-cpu beyond that is launch cost, caches or an error"
+        f"peaks: {number(found.ratio)}x by float32 products, {found.gpu.gflops:,.0f} GFLOP/s "
+        f"({found.gpu.framework} {found.gpu.device}) over {found.cpu.gflops:,.0f} ({found.cpu.framework} cpu, "
+        f"{thread_count(found.cpu.threads)}){copies}: more over best-cpu is caches, launch cost or an error"
     )
 
 
