@@ -153,10 +153,8 @@ def of_layers(run: Run, ladder: pd.DataFrame, about: str) -> Iterator[Named]:
     from bench import chart_cost
     from bench.chart_style import Words
 
-    groups = [
-        (config, chart_cost.rungs(config.of(ladder), confidence_of(run.machine)))
-        for config in chart_data.configs_in(ladder)
-    ]
+    confidence, configs = confidence_of(run.machine), chart_data.configs_in(ladder)
+    groups = [(config, chart_cost.rungs(config.of(ladder), confidence)) for config in configs]
     groups = [(config, found) for config, found in groups if found]
     if not groups:
         return
