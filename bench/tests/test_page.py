@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -32,6 +35,19 @@ GPU: dict[str, Any] = {
     "devices": {"cpu": {"model": "a processor"}, "cuda:0": {"model": "a GPU"}},
     "missing": {},
 }
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    case = a_case("torch_optim_adam", framework="torch", oracle="adam", **FLOAT32)
+    lost = a_measurement(TORCH, 0, status="failed", reason=HOSTILE, values={})
+    run = write_run(tmp_path_factory.mktemp("runs") / "a run & more", {**CASES, case: around(99)}, others=[lost])
+    before = signal.getsignal(signal.SIGTERM)
+    with redirect_stdout(StringIO()) as told:
+        assert main(["report", str(run.folder)]) == 0
+    signal.signal(signal.SIGTERM, before)
+    assert told.getvalue().strip() == str(run.folder / "report.html")
+    return run.folder / "report.html"
 
 
 def charted(folder: Path, *texts: str) -> None:
@@ -154,22 +170,17 @@ def test_a_style_that_was_wrong_once_has_no_time_on_the_page(tmp_path: Path) -> 
     assert not re.search(r"<td[^>]*>7\.0", page)
 
 
-@pytest.mark.usefixtures("handlers")
-def test_the_command_draws_what_is_missing_and_prints_the_path(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run = write_run(tmp_path / "a", CASES)
-    assert main(["report", str(run.folder)]) == 0
-    assert capsys.readouterr().out.strip() == str(run.folder / "report.html")
-    page = (run.folder / "report.html").read_text(encoding="utf-8")
-    assert page.count("<svg") == len(list((run.folder / "charts").glob("*.svg"))) > 0
-    ids = re.findall(r'\bid="([^"]+)"', page)
+def test_the_command_draws_what_is_missing_and_every_reference_in_the_page_resolves(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert text.count("<svg") == len(list((page.parent / "charts").glob("*.svg"))) > 0
+    ids = re.findall(r'\bid="([^"]+)"', text)
     assert len(ids) == len(set(ids))
-    references = {one or other for one, other in re.findall(r'url\(#([^)]+)\)|href="#(c\d+-[^"]+)"', page)}
+    references = {one or other for one, other in re.findall(r'url\(#([^)]+)\)|href="#(c\d+-[^"]+)"', text)}
     assert references
     assert references <= set(ids)
 
 
+@pytest.mark.usefixtures("handlers")
 def test_a_folder_that_is_no_run_ends_with_2(tmp_path: Path) -> None:
     assert main(["report", str(tmp_path)]) == 2
 
@@ -184,15 +195,6 @@ def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         pytest.skip("no chromium on the PATH; apt-get install chromium brings one")
     with browser(program, tmp_path_factory.mktemp("profile")) as opened:
         yield opened
-
-
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    case = a_case("torch_optim_adam", framework="torch", oracle="adam", **FLOAT32)
-    lost = a_measurement(TORCH, 0, status="failed", reason=HOSTILE, values={})
-    run = write_run(tmp_path_factory.mktemp("runs") / "a run & more", {**CASES, case: around(99)}, others=[lost])
-    assert main(["report", str(run.folder)]) == 0
-    return run.folder / "report.html"
 
 
 @pytest.fixture(autouse=True)
