@@ -15,7 +15,7 @@ from bench.claim import Claim, Finding, Verdict, find, often
 from bench.crossover import TARGETS, Crossover, crossover
 from bench.decomposition import Decomposition, decompose
 from bench.errors import UsageError
-from bench.evidence import BEST_GPU, PRIMARY, Case, Evidence, case_name, gather, known_contender
+from bench.evidence import BEST_GPU, PRIMARY, Evidence, case_name, gather, known_contender
 from bench.peaks import Peaks, peaks
 from bench.problem import Problem
 from bench.speedup import confidence_of
@@ -80,7 +80,7 @@ def judge_run(measurements: pd.DataFrame, machine: Mapping[str, Any], question: 
         break_evens=tuple(one for one in repaid if one is not None),
         decomposition=decompose(evidence, confidence=confidence),
         peaks=peaks(machine),
-        missing=tuple(f"{name} {words}" for name, words in _troubles(evidence)),
+        missing=tuple(_troubles(evidence)),
         confidence=confidence,
     )
 
@@ -98,14 +98,14 @@ def _crossovers(evidence: Evidence, question: Question) -> list[Crossover]:
     return found
 
 
-def _troubles(evidence: Evidence) -> list[tuple[str, str]]:
-    """Cases with anything but `ok`, those of several sizes with the same trouble on one line."""
-    alike: dict[tuple[str, str], list[Case]] = {}
+def _troubles(evidence: Evidence) -> list[str]:
+    """Cases with anything but `ok`, one line for all that have the same trouble."""
+    alike: dict[str, dict[str, list[str]]] = {}
     for case, trouble in evidence.trouble.items():
-        alike.setdefault((case_name(case), trouble.words), []).append(case)
+        alike.setdefault(trouble.words, {}).setdefault(case_name(case), []).append("x".join(map(str, case[5:])))
     return [
-        (name, f"({', '.join('x'.join(map(str, case[5:])) for case in cases)}) {words}")
-        for (name, words), cases in alike.items()
+        f"{words}: " + "; ".join(f"{name} at {', '.join(sizes)}" for name, sizes in cases.items())
+        for words, cases in alike.items()
     ]
 
 

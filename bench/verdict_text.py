@@ -87,11 +87,16 @@ def machine_words(machine: Mapping[str, Any]) -> str:
     parts = [
         f"{machine.get('cpu_model', 'unknown CPU')}, {machine.get('cpus', '?')} CPUs",
         ", ".join(others) or "no accelerator",
-        f"run {machine.get('run_id', 'unknown')}" + (f", {plan['blocks']} blocks" if "blocks" in plan else ""),
+        f"run {machine.get('run_id', 'unknown')}" + (f", {count_words(plan['blocks'])}" if "blocks" in plan else ""),
     ]
     if machine.get("environment") == "kept":
         parts.append("distorting variables were kept (--keep-env)")
     return "Machine: " + "; ".join(parts) + "."
+
+
+def count_words(blocks: int) -> str:
+    """`1 block`, `10 blocks`."""
+    return "1 block" if blocks == 1 else f"{blocks} blocks"
 
 
 def machine_values(machine: Mapping[str, Any]) -> dict[str, Any]:

@@ -186,7 +186,7 @@ def test_a_case_that_is_missing_is_named():
     table = planted(FEW, [TUTORIAL_SIZE], 2)
     table.loc[table["device"] == "cuda:0", ["status", "reason"]] = ["oom", "needs 200 GiB"]
     found = judge_run(table, MACHINE, Question(at_least(None)))
-    assert found.missing == ("torch_tensors cuda:0 float32 (64x1000x100x10) oom in 2 of 2 blocks: needs 200 GiB",)
+    assert found.missing == ("oom in 2 of 2 blocks: needs 200 GiB: torch_tensors cuda:0 float32 at 64x1000x100x10",)
 
 
 def test_the_peaks_are_the_best_products_and_the_copies_of_the_largest_buffers():
