@@ -23,14 +23,13 @@ LOOK: Mapping[str, tuple[str, str]] = {  # colour and shape, so that it reads wi
 def comparison_chart(found: Comparison, footer: str) -> Page:
     """One row a case, B's speedup over A on a logarithmic axis, the margin of `same` shaded."""
     labels = [elided(describe_case(one.case), 52) for one in found.cases]
-    body = ROW_IN * len(labels) + 0.95
     words = Words(
         f"{found.b} against {found.a}",
         f"{summary(found)}. Times of A over times of B, {found.scope}: right of 1x, B is faster. "
         "Bars: 95% intervals (Welch, over processes).",
         footer,
     )
-    made = page(words, body)
+    made = page(words, ROW_IN * len(labels) + 0.95)
     left = MARGIN_IN + 0.1 + max((width_in(label, 9.5) for label in labels), default=1.0)
     axes = made.axes(left, 0.75, WIDTH_IN - left - MARGIN_IN, ROW_IN * len(labels))
     axes.axvspan(1 / (1 + found.margin), 1 + found.margin, color=PALETTE[0], alpha=0.12, linewidth=0)
@@ -44,6 +43,11 @@ def comparison_chart(found: Comparison, footer: str) -> Page:
     axes.set_xlim(low, high)
     log_axis(axes, "x", unit="x")
     _fine_ticks(axes, low, high)
+    _legend(made, found)
+    return made
+
+
+def _legend(made: Page, found: Comparison) -> None:
     handles = [
         Line2D([], [], color=LOOK[name][0], marker=LOOK[name][1], linestyle="", label=f"{name} ({count})")
         for name, count in found.counts.items()
@@ -57,7 +61,6 @@ def comparison_chart(found: Comparison, footer: str) -> Page:
         borderaxespad=0,
         borderpad=0,
     )
-    return made
 
 
 def _bar(axes: Axes, row: int, one: Compared) -> None:

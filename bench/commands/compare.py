@@ -43,9 +43,7 @@ def compare(
     width = percentage("--margin", margin)
     runs = read_run(a), read_run(b)
     found = comparison.compare(*runs, scope=scope, margin=width)
-    if not found.cases and not any(one.broken for one in found.apart):
-        why = "; ".join(dict.fromkeys(one.reason for one in found.apart)) or "no rows"
-        raise UsageError(f"{a} and {b} share no case that can be compared ({why}); measure the same cases in both")
+    check_shared(found, a, b)
     differing = differences(*runs)
     failed = [] if limit is None else failures(found, limit)
     if as_json:
@@ -55,6 +53,13 @@ def compare(
     if chart is not None:
         save_chart(found, chart, f"A: {a.name}, B: {b.name}. {comparison_report.CAVEAT}")
     return DONE if limit is None else gate(found, limit, failed)
+
+
+def check_shared(found: Comparison, a: Path, b: Path) -> None:
+    """Raises UsageError where the runs have nothing to compare and nothing that broke."""
+    if not found.cases and not any(one.broken for one in found.apart):
+        why = "; ".join(dict.fromkeys(one.reason for one in found.apart)) or "no rows"
+        raise UsageError(f"{a} and {b} share no case that can be compared ({why}); measure the same cases in both")
 
 
 def percentage(option: str, text: str) -> float:
