@@ -28,7 +28,6 @@ def draw(folder: Path) -> list[Path]:
     """Draw every chart that the tables of `folder` hold data for into `folder/charts/`; the files written.
 
     A --benchmark-json file x.json gets its charts into `x/charts/` beside it.
-
     PNG and SVG of each; the same tables give the same bytes. Empty when no case has a number. Raises TableError.
     """
     from bench import chart_style
@@ -40,7 +39,15 @@ def draw(folder: Path) -> list[Path]:
         for name, figure in figures(run):
             place.mkdir(parents=True, exist_ok=True)
             written += chart_style.save(figure, place / name)
+    remove_stale(place, written)
     return written
+
+
+def remove_stale(charts: Path, written: Sequence[Path]) -> None:
+    """Delete the charts of ours that the tables no longer give: they would speak of another run."""
+    for path in charts.glob("*"):
+        if path not in written and path.suffix in (".png", ".svg") and path.stem.startswith(NAMES):
+            path.unlink()
 
 
 def why_nothing(folder: Path) -> str:
@@ -190,7 +197,7 @@ def of_factors(run: Run, size: Size, ladder: pd.DataFrame, about: str) -> Iterat
     found = decompose(gather(run.measurements), size)
     if found is None or not any(math.isfinite(factor) for _label, factor in found.waterfall()):
         return
-    title = f"What makes the speedup over {found.start[0]} {found.start[2]} as the tutorial writes it"
+    title = f"What makes the speedup over {found.start[0]}, {found.start[1]} {found.start[2]}"
     merged = f"; not measured apart: {', '.join(found.unmeasured)}" if found.unmeasured else ""
     told = f"from {case_name(found.start)} to {case_name(found.end)}{merged}"
     noisy = "; noisy" if found.noisy else ""

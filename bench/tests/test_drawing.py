@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from bench import chart_data, chart_style, drawing
+from bench.cli import app, main
+from bench.columns import ITERATION_COLUMNS, MEASUREMENT_COLUMNS
+from bench.errors import UsageError
+from bench.table import read_run
+from bench.tests.planted import MACHINE, planted
+
+TUTORIAL, LARGE = (64, 1000, 100, 10), (256, 4000, 400, 40)
+AS_WRITTEN = ("numpy_manual", "cpu", "float64", 1)
+IN_PLACE = ("numpy_in_place", "cpu", "float32", 1)
+ON_GPU = ("torch_tensors", "cuda:0", "float32", 1)
+"""sides of bench.tests.planted"""
+
+
+def write(folder: Path, rows: pd.DataFrame, *, traced: bool = False) -> Path:
+    folder.mkdir(exist_ok=True)
+    rows.reindex(columns=list(MEASUREMENT_COLUMNS)).to_csv(folder / "measurements.csv", index=False)
+    (folder / "machine.json").write_text(json.dumps({**MACHINE, "run_id": str(rows["run_id"].iloc[0])}))
+    if traced:
+        samples(rows).to_csv(folder / "iterations.csv", index=False)
+    return folder
+
+
+def samples(rows: pd.DataFrame) -> pd.DataFrame:
+    phases = [("first", 0, 9.0), *(("warmup", at, 2.0) for at in range(20)), *(("timed", at, 1.0) for at in range(50))]
+    each = pd.DataFrame(phases, columns=["phase", "iteration", "times"])
+    both = rows.merge(each, how="cross")
+    both["elapsed_us"] = both["latency_median_us"] * both["times"] * (1 + 0.001 * both["iteration"])
+    return both.reindex(columns=list(ITERATION_COLUMNS))
+
+
+def complete(rows: pd.DataFrame) -> pd.DataFrame:
+    """As `planted`, with what a start takes."""
+    us = rows["latency_median_us"]
+    return rows.assign(
+        import_seconds=1.0, transfer_seconds=0.01, first_iteration_seconds=us / 1e5, latency_p95_us=us * 1.04,
+        warmup_iterations=300, floor_us=us / 4, flops=4.0 * rows["n"] * rows["d_in"] * rows["hidden"],
+    )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pixels cost time and are not what is tested here."""
+    monkeypatch.setattr("bench.chart_style.PNG_DPI", 40)
+
+
+def names(paths: list[Path]) -> list[str]:
+    return [path.stem for path in paths if path.suffix == ".png"]
+
+
+def test_a_run_gets_every_chart_that_it_holds_data_for_as_png_and_svg(tmp_path: Path):
+    rows = complete(planted(sizes=(TUTORIAL, LARGE)))
+    paths = drawing.draw(write(tmp_path, rows, traced=True))
+    assert names(paths) == [
+        "speedup-tutorial-1", "speedup-best-cpu", "speedup-against-work-tutorial-1", "speedup-against-work-best-cpu",
+        "time-against-work", "trace", "layers", "break-even", "decomposition",
+    ]  # fmt: skip
+    assert all(path.stat().st_size > 3_000 for path in paths)
+    assert {path.suffix for path in paths} == {".png", ".svg"}
+    assert {path.parent for path in paths} == {tmp_path / "charts"}
+
+
+def test_the_same_tables_give_the_same_bytes_whatever_the_users_settings(tmp_path: Path):
+    import matplotlib
+
+    write(tmp_path, complete(planted([AS_WRITTEN, IN_PLACE], sizes=(TUTORIAL,), blocks=3)), traced=True)
+    before = {path.name: path.read_bytes() for path in drawing.draw(tmp_path)}
+    with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red", "svg.hashsalt": None}):
+        after = {path.name: path.read_bytes() for path in drawing.draw(tmp_path)}
+        assert matplotlib.rcParams["font.size"] == 30
+    assert before == after
+    assert any(name.endswith(".svg") for name in before)
+
+
+@pytest.mark.parametrize(
+    ("sides", "sizes", "blocks"),
+    [([IN_PLACE], (TUTORIAL,), 1), ([ON_GPU], (TUTORIAL,), 3), ([AS_WRITTEN, IN_PLACE], (LARGE,), 2)],
+    ids=["one case", "only a GPU", "no GPU, another size"],
+)
+def test_a_small_table_gets_the_charts_that_it_can(tmp_path: Path, sides, sizes, blocks):
+    paths = drawing.draw(write(tmp_path, complete(planted(sides, sizes=sizes, blocks=blocks))))
+    assert "break-even" in names(paths)
+
+
+def test_a_table_where_all_failed_gets_one_line_and_exit_code_2(tmp_path: Path, handlers, capsys):
+    rows = planted([IN_PLACE], sizes=(TUTORIAL,)).assign(status="failed", reason="boom", latency_median_us=None)
+    assert main(["chart", str(write(tmp_path, rows))]) == 2
+    out = capsys.readouterr()
+    assert out.out == ""
+    assert out.err.splitlines() == [
+        f"fiftyx: {tmp_path}: nothing to draw: no case was measured (5 failed); the first reason: boom"
+    ]
+
+
+def test_one_folder_without_a_number_does_not_keep_the_others_from_their_charts(tmp_path: Path, handlers, capsys):
+    failed = planted([IN_PLACE], sizes=(TUTORIAL,)).assign(status="failed", latency_median_us=None)
+    empty = write(tmp_path / "empty", failed)
+    full = write(tmp_path / "full", complete(planted([IN_PLACE], sizes=(TUTORIAL,))))
+    assert main(["chart", str(empty), str(full)]) == 2
+    assert "break-even.png" in capsys.readouterr().out
+
+
+def test_a_case_that_was_wrong_in_one_block_is_in_no_chart(tmp_path: Path):
+    rows = complete(planted([AS_WRITTEN, IN_PLACE, ON_GPU], sizes=(TUTORIAL,)))
+    rows.loc[(rows["style"] == "torch_tensors") & (rows["block"] == 0), "status"] = "wrong"
+    write(tmp_path, rows)
+    with chart_style.applied():
+        for _name, figure in drawing.figures(read_run(tmp_path)):
+            shown = [text.get_text() for axes in figure.axes for text in axes.texts]
+            shown += [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+            assert not any("torch_tensors" in text for text in shown)
+
+
+def test_every_chart_names_its_machine_and_n_and_every_speedup_its_baseline(tmp_path: Path):
+    write(tmp_path, complete(planted(sizes=(TUTORIAL, LARGE))), traced=True)
+    with chart_style.applied():
+        for name, figure in drawing.figures(read_run(tmp_path)):
+            title, _subtitle, footer = [text.get_text() for text in figure.texts]
+            assert "A CPU, 2 CPUs" in footer, name
+            assert "n = 5 blocks" in footer or name == "trace"
+            if name == "speedup-tutorial-1":
+                assert "over numpy_manual, cpu float64, 1 thread" in title
+            elif name.startswith("speedup-against-work"):
+                assert name.removeprefix("speedup-against-work-") in title
+
+
+def test_the_size_of_the_ladder_is_the_tutorials_or_the_one_with_most_cases(tmp_path: Path):
+    both = planted([AS_WRITTEN, IN_PLACE], sizes=(LARGE,))
+    assert chart_data.shown_size(pd.concat([both, planted([IN_PLACE], sizes=(TUTORIAL,))])) == TUTORIAL
+    assert chart_data.shown_size(pd.concat([both, planted([IN_PLACE], sizes=((8, 8, 8, 8),))])) == LARGE
+
+
+def test_a_run_that_looked_several_times_says_so_at_its_intervals(tmp_path: Path):
+    write(tmp_path, complete(planted([AS_WRITTEN, IN_PLACE], sizes=(TUTORIAL,))))
+    machine = json.loads((tmp_path / "machine.json").read_text())
+    machine["plan"]["looks"] = [10, 20, 30]
+    (tmp_path / "machine.json").write_text(json.dumps(machine))
+    with chart_style.applied():
+        figure = dict(drawing.figures(read_run(tmp_path)))["speedup-best-cpu"]
+    assert "[98.3% interval]" in [text.get_text() for text in figure.axes[0].texts]
+
+
+def test_a_chart_that_no_longer_applies_goes_and_what_is_not_ours_stays(tmp_path: Path):
+    write(tmp_path, complete(planted([IN_PLACE], sizes=(TUTORIAL,))))
+    (tmp_path / "charts").mkdir()
+    for name in ("speedup-numpy-1.png", "mine.png", "trace.txt"):
+        (tmp_path / "charts" / name).touch()
+    drawing.draw(tmp_path)
+    left = {path.name for path in (tmp_path / "charts").iterdir()}
+    assert "speedup-numpy-1.png" not in left
+    assert {"mine.png", "trace.txt"} <= left
+
+
+def test_losses_are_drawn_where_a_table_holds_them(tmp_path: Path):
+    write(tmp_path, complete(planted([IN_PLACE], sizes=(TUTORIAL,))))
+    (tmp_path / "losses.csv").write_text("style,iteration,loss\na,0,4.0\na,1,2.0\nb,0,4.0\nb,1,2.0\n")
+    assert "losses" in names(drawing.draw(tmp_path))
+    (tmp_path / "losses.csv").write_text("style,iteration\na,0\n")
+    with pytest.raises(UsageError, match="has no column 'loss'"):
+        drawing.draw(tmp_path)
+
+
+def test_a_folder_that_is_none_is_one_line(tmp_path: Path, handlers, capsys):
+    assert main(["chart", str(tmp_path / "nowhere")]) == 2
+    assert "no such run folder" in capsys.readouterr().err
+    assert CliRunner().invoke(app, ["chart"]).exit_code == 2
