@@ -12,8 +12,8 @@ import pytest
 
 from bench.errors import UsageError
 from bench.measurement import Measurement
-from bench.plan import PRESETS
 from bench.request import Request, check, dump_plan
+from bench.suite import options
 from bench.suite.grid import PARAMETERS, thread_count
 from bench.suite.process import prepare_process
 from bench.suite.state import Suite
@@ -28,18 +28,9 @@ UNSTABLE = ("load_average",)  # else no two files of one machine would compare w
 KEY = pytest.StashKey[Suite]()
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("fiftyx", "which cases `pytest --benchmark-only` times")
-    group.addoption("--fiftyx-preset", choices=list(PRESETS), help="the cases of this preset (default: every style)")
-    for name, metavar, text in (
-        ("style", "STYLE", "only this style (repeatable, as all below)"),
-        ("device", "DEVICE", "cpu, cuda, cuda:1, mps, xpu"),
-        ("size", "N,D_in,H,D_out", "such as 64,1000,100,10"),
-        ("dtype", "DTYPE", "float32, float64, bfloat16"),
-        ("style-file", "FILE", "measure the styles of this file too"),
-    ):
-        group.addoption(f"--fiftyx-{name}", metavar=metavar, action="append", default=[], help=text)
-    group.addoption("--fiftyx-threads", metavar="1|all|K", default="1", help="threads of this process (default: 1)")
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    if not pluginmanager.is_registered(options):
+        options.pytest_addoption(parser)
 
 
 @pytest.hookimpl(tryfirst=True)

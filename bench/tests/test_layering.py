@@ -30,7 +30,7 @@ validation_session validation_kill
 chart_style chart_legend compare_chart validation_chart
 report chart_data chart_process chart_work chart_cost chart_total charts drawing preview progress
 comparison_report published_text verdict_parts verdict_text headline page_tables page readme index
-suite suite.grid suite.agreement suite.process suite.state suite.conftest suite.timing suite.test_loop
+suite suite.grid suite.agreement suite.process suite.state suite.options suite.conftest suite.timing suite.test_loop
 api
 commands commands.common commands.chart commands.compare commands.doctor commands.list commands.report
 commands.run commands.table commands.validate commands.verdict
