@@ -28,7 +28,9 @@ EVERY_S = 30.0  # between lines of progress in a file
 
 def validate(
     out: Annotated[Path | None, typer.Option(help="folder to write  [default: results/validate-<time>]")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="a look in about 3 minutes: fewer copies and plants")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="a look in about 3 minutes; coverage takes the full one")
+    ] = False,
     minutes: Annotated[float | None, typer.Option(help="how long to measure  [default: 15, with --quick 3]")] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="finish what --out holds, or with --minutes add to it")
