@@ -16,7 +16,6 @@ from bench.doctor import Readings
 from bench.environment import available_cpus, cgroup_quota, distorting, worker_environment
 from bench.machine import available_memory
 
-ROOT = Path(__file__).resolve().parent.parent
 PROBE_TIMEOUT_S = 120.0
 TIMER_READS = 20_000
 
@@ -105,7 +104,6 @@ def cpu_flags(cpuinfo: str) -> frozenset[str]:
 def probe_libraries() -> dict[str, Any]:
     """What `bench.doctor_probe` sees in a worker's environment for one thread, or its `error`."""
     environment = worker_environment(os.environ, 1)
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     command = [sys.executable, "-m", "bench.doctor_probe"]
     try:
         ended = subprocess.run(
