@@ -22,15 +22,16 @@ def words(text: str) -> list[str]:
 ORDER = words("""
 errors problem device environment case columns measurement noise rows plan
 oracle clock counters inline_svg energy estimate machine probe doctor_probe
-floor ceiling gate worker program runner request speedup pytest_json table session
+floor ceiling gate worker program files runner request speedup pytest_json table session
 welch difference comparison evidence claim crossover breakeven decomposition peaks judgement published doctor
 doctor_gpu doctor_readings
-validation validation_plant validation_probe validation_table validation_tools validation_accept
-validation_session validation_kill
+validation validation_plant validation_probe validation_table validation_tools validation_accept validation_kill
+validation_session
 chart_style chart_legend compare_chart validation_chart
 report chart_data chart_process chart_work chart_cost chart_total charts drawing preview progress
-comparison_report published_text verdict_parts verdict_text headline page_tables page readme index
-suite suite.grid suite.agreement suite.process suite.state suite.options suite.conftest suite.timing suite.test_loop
+comparison_report published_text verdict_parts verdict_text headline page_tables page index readme
+suite suite.grid suite.agreement suite.options suite.process suite.state suite.conftest suite.timing
+suite.test_loop
 api
 commands commands.common commands.chart commands.compare commands.doctor commands.list commands.report
 commands.run commands.table commands.validate commands.verdict
