@@ -102,7 +102,9 @@ def check_timed(case: Case, arrays: Any, timed: Timed) -> int:
     if checked == steps:
         reason = oracle.disagreement(timed.trained, expected, tolerance(case), end=True)
     else:
-        reason = oracle.first_losses_disagreement(timed.trained.losses, expected.losses, tolerance(case))
+        losses = timed.trained.losses
+        reason = oracle.first_losses_disagreement(losses, expected.losses, tolerance(case))
+        reason = reason or oracle.standstill(losses, checked, tolerance(case))
     final = timed.trained.losses[steps - 1]
     if reason or not abs(final) < float("inf"):
         raise WrongStyleError(f"in the timed run: {reason or f'loss became {final}'}")

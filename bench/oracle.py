@@ -150,6 +150,17 @@ def first_losses_disagreement(losses: Mapping[int, float], expected: Array, tole
     return _wrong_losses(losses, expected, tolerance)
 
 
+def standstill(losses: Mapping[int, float], checked: int, tolerance: Tolerance) -> str | None:
+    """Whether every loss beyond the `checked` iterations is the same: nobody trains there any more.
+
+    bfloat16 can stand still honestly, when its updates are rounded away, and so can a loss of 0.
+    """
+    later = [loss for t, loss in losses.items() if t >= checked]
+    if tolerance.by_norm or len(later) < 3 or len(set(later)) > 1 or later[0] == 0:
+        return None
+    return f"the loss stands still at {later[0]:.9g} from iteration {checked} on"
+
+
 def _wrong_losses(losses: Mapping[int, float], expected: Array, tolerance: Tolerance) -> str | None:
     for t in range(min(len(expected), tolerance.losses)):
         loss = losses.get(t)

@@ -186,3 +186,14 @@ def test_the_oracle_follows_all_of_a_cheap_run_the_start_of_a_dear_one_and_none_
     assert oracle.affordable_steps(10e9, 500) == 4
     assert oracle.affordable_steps(100e9, 500) == 2
     assert oracle.affordable_steps(300e9, 500) == 0
+
+
+def test_a_loss_that_stands_still_is_told_from_one_that_moves_is_zero_or_is_rounded_away():
+    tolerance = oracle.TOLERANCES["float32", "ieee"]
+    still = {0: 9.0, 1: 8.0, 2: 7.0, 3: 7.0, 4: 7.0}
+    assert oracle.standstill(still, 2, tolerance) == "the loss stands still at 7 from iteration 2 on"
+    assert oracle.standstill(still, 1, tolerance) is None
+    assert oracle.standstill({**still, 4: 6.999}, 2, tolerance) is None
+    assert oracle.standstill(still, 3, tolerance) is None  # two are too few to tell
+    assert oracle.standstill(dict.fromkeys(range(5), 0.0), 2, tolerance) is None
+    assert oracle.standstill(still, 2, oracle.TOLERANCES["bfloat16", "ieee"]) is None

@@ -197,6 +197,21 @@ def test_a_run_too_dear_to_follow_is_still_checked_at_its_first_losses(tmp_path,
     assert examine(a_job(write_style(tmp_path, body)))["reason"].startswith("in the timed run: loss of iteration 1")
 
 
+@pytest.mark.parametrize("afforded", [0.5, 3.5])
+def test_a_style_that_rests_where_the_oracle_cannot_follow_is_wrong(tmp_path, monkeypatch, afforded):
+    flops = a_problem().flops
+    monkeypatch.setattr(oracle, "AFFORDED_FLOPS", afforded * flops)
+    monkeypatch.setattr(oracle, "TOO_DEAR_FLOPS", flops if afforded > 1 else flops - 1)
+    checked = 3 if afforded > 1 else 0
+    rest = "        if _t >= 3 and steps != 50:\n            yield loss\n            continue\n"
+    rests = HONEST.replace("        h = ", f"{rest}        h = ")
+    body = rests if checked else told_apart_by("steps == 50", NO_WORK)
+    found = examine(a_job(write_style(tmp_path, body)))
+    assert found["status"] == "wrong"
+    assert found["reason"].startswith("in the timed run: the loss stands still at ")
+    assert found["reason"].endswith(f"from iteration {checked} on")
+
+
 def test_a_job_comes_out_of_its_json_as_it_went_in(tmp_path):
     for style in (STYLES["torch_dynamic"], write_style(tmp_path, HONEST)):
         job = a_job(style, rule=replace(BRIEF, limit_s=0.5))
