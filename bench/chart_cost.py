@@ -63,10 +63,13 @@ def layers(groups: Sequence[tuple[Config, Sequence[Rung]]], words: Words, interv
     """A bar a layer: grey what the layer before took, coloured what this one adds or saves, with its interval."""
     height = sum(GROUP_IN + ROW_IN * len(found) for _config, found in groups) + 0.1
     page = chart_style.page(words, height + 0.62)
-    left, values_in = 2.6, 2.05
+    told = [rung_words(one) for _config, found in groups for one in found]
+    left, values_in = 2.6, 0.32 + max(1.6, *(chart_style.text_width_in(text, 9) for text in told))
     axes = page.axes(left, 0.52, WIDTH_IN - left - values_in, height)
-    ends = [end for _c, found in groups for one in found for end in (one.us, one.us - one.added_us + one.high_us)]
-    axes.set_xlim(0, max(end for end in ends if math.isfinite(end)) * 1.06)
+    longest = max(one.us for _config, found in groups for one in found)
+    ends = [one.us - one.added_us + one.high_us for _config, found in groups for one in found]
+    # two blocks can give an interval that would squeeze the bars into a line
+    axes.set_xlim(0, min(max([longest, *filter(math.isfinite, ends)]), 2.5 * longest) * 1.06)
     axes.set_ylim(height, 0)
     axes.set_yticks([])
     axes.grid(True, axis="x")
@@ -108,15 +111,27 @@ def _draw_rung(axes: Axes, y_in: float, before: Rung | None, one: Rung | None, l
     _beside(axes, -1.04, y_in, told, colour=FAINT, size=8)
     base = before.us if before else one.us
     axes.barh(y_in, min(base, one.us), height=0.2, color=BEFORE)
-    words = f"{microseconds(one.us)}"
     if before is not None:
-        added = one.us - base
-        axes.barh(y_in, abs(added), left=min(base, one.us), height=0.2, color=SLOWER if added > 0 else FASTER)
+        axes.barh(
+            y_in, abs(one.us - base), left=min(base, one.us), height=0.2, color=SLOWER if one.us > base else FASTER
+        )
         if math.isfinite(one.low_us):
             axes.plot([base + one.low_us, base + one.high_us], [y_in] * 2, color=INK, linewidth=1.4)
-        interval = f"[{one.low_us:+,.3g}, {one.high_us:+,.3g}]" if math.isfinite(one.low_us) else "[?]"
-        words += f"; {one.added_us:+,.3g} {interval}"
-    _beside(axes, axes_width(axes) + 0.12, y_in, words, size=9)
+    _beside(axes, axes_width(axes) + 0.12, y_in, rung_words(one), size=9)
+
+
+def rung_words(one: Rung) -> str:
+    """`424; +13.1 [-0.54, +26.8]`, us; the first layer adds nothing, one block gives `[?]`."""
+    if math.isnan(one.added_us):
+        return microseconds(one.us)
+    interval = f"[{signed(one.low_us)}, {signed(one.high_us)}]" if math.isfinite(one.low_us) else "[?]"
+    return f"{microseconds(one.us)}; {signed(one.added_us)} {interval}"
+
+
+def signed(us: float) -> str:
+    """A difference with its sign: `+0.54`, `-12.3`, `+1,250`."""
+    size = abs(us)
+    return f"{us:+,.0f}" if size >= 100 else f"{us:+.1f}" if size >= 10 else f"{us:+.2f}"
 
 
 def waterfall(factors: Sequence[tuple[str, float]], words: Words, bounds: Sequence[tuple[float, float]] = ()) -> Figure:

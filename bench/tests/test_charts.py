@@ -187,6 +187,14 @@ def test_the_layers_add_up_to_the_last_one():
         assert_rows_do_not_overlap(figure)
 
 
+def test_layers_under_chaos_stay_on_the_page():
+    wild = [chart_cost.Rung("torch_tensors", 300.0, *[math.nan] * 3)]
+    wild += [chart_cost.Rung(f"torch_{name}", 9e3, 8.7e3, -45_678.0, 98_765.0) for name in ("autograd", "optim_sgd")]
+    with chart_style.applied():
+        figure = chart_cost.layers([(CPU, wild)], WORDS)
+        assert_nothing_leaves_the_page(figure)
+
+
 def test_one_layer_alone_has_no_cost():
     assert chart_cost.rungs(pd.DataFrame([measured()])) == []
 
