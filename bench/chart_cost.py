@@ -158,6 +158,11 @@ def waterfall(factors: Sequence[tuple[str, float]], words: Words, bounds: Sequen
     axes.axvline(1, color=INK, linewidth=1.2)
     axes.axvline(50, color=FIFTY_X, linewidth=1.2, linestyle=(0, (5, 2)))
     axes.text(50, -0.65, "50x", color=FIFTY_X, fontsize=9, fontweight="bold", ha="center", va="bottom")
+    _draw_factors(axes, bars, told)
+    return page.figure
+
+
+def _draw_factors(axes: Axes, bars: Sequence[tuple[str, tuple[float, float]]], told: Sequence[str]) -> None:
     for at, (_label, (start, end)) in enumerate(bars):
         last = at == len(bars) - 1
         colour = PALETTE[0] if last else FASTER if end >= start else SLOWER
@@ -165,7 +170,6 @@ def waterfall(factors: Sequence[tuple[str, float]], words: Words, bounds: Sequen
         _beside(axes, axes_width(axes) + 0.15, at, told[at], size=9)
         if not last:
             axes.plot([end, end], [at, at + 1], color=FAINT, linewidth=0.8, linestyle=":")
-    return page.figure
 
 
 def factor_words(factor: float, bounds: tuple[float, float] = (math.nan, math.nan)) -> str:

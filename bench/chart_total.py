@@ -103,12 +103,7 @@ def break_even(starts: Sequence[Start], words: Words) -> Figure:
     look = chart_style.look(sorted({one.style for one in starts}))
     handles = [Line2D([], [], label=one.label, **_marks(one, look)) for one in starts]
     crossed = crossing_points(starts)
-    extra = []
-    if crossed:
-        extra.append(Line2D([], [], label="break-even", **chart_style.ring()))
-    if any(math.isfinite(one.program_s) for one in starts):
-        label = f"measured: a whole program of {TUTORIAL_ITERATIONS} iterations"
-        extra.append(Line2D([], [], label=label, marker="*", markersize=11, color=INK, linestyle="none"))
+    extra = _explained(starts, crossed)
     legend_in = chart_legend.legend_height_in(handles) + chart_legend.legend_height_in(extra)
     page = chart_style.page(words, 4.0 + legend_in)
     axes = page.axes(0.95, 0.55 + legend_in, WIDTH_IN - 1.5, 3.3)
@@ -131,6 +126,17 @@ def break_even(starts: Sequence[Start], words: Words) -> Figure:
     chart_legend.legend_below(page, handles, legend_in)
     chart_legend.legend_below(page, extra, chart_legend.legend_height_in(extra))
     return page.figure
+
+
+def _explained(starts: Sequence[Start], crossed: Sequence[tuple[float, float]]) -> list[Line2D]:
+    """What the legend says beside the lines."""
+    extra = []
+    if crossed:
+        extra.append(Line2D([], [], label="break-even", **chart_style.ring()))
+    if any(math.isfinite(one.program_s) for one in starts):
+        label = f"measured: a whole program of {TUTORIAL_ITERATIONS} iterations"
+        extra.append(Line2D([], [], label=label, marker="*", markersize=11, color=INK, linestyle="none"))
+    return extra
 
 
 def _mark_tutorial(axes: Axes) -> None:

@@ -173,10 +173,7 @@ def _panels(
     split: bool = False,
 ) -> Figure:
     """One panel, or two columns of them with a title each, on the same axes, and the legend below."""
-    groups: list[tuple[Config | None, list[Line]]] = [(None, list(lines))]
-    if split or len(lines) > MOST_IN_ONE_PANEL:
-        configs = in_order(line.config for line in lines)
-        groups = [(config, [line for line in lines if line.config == config]) for config in configs]
+    groups = _groups(lines, split=split)
     titled = groups[0][0] is not None
     handles = _handles(lines, titled=titled)
     legend_in = chart_legend.legend_height_in(handles) + chart_legend.legend_height_in(extra)
@@ -203,6 +200,14 @@ def _panels(
     chart_legend.legend_below(page, handles, legend_in)
     chart_legend.legend_below(page, extra, chart_legend.legend_height_in(extra))
     return page.figure
+
+
+def _groups(lines: Sequence[Line], *, split: bool) -> list[tuple[Config | None, list[Line]]]:
+    """The lines of each panel: all in one without a title, or those of a configuration."""
+    if not split and len(lines) <= MOST_IN_ONE_PANEL:
+        return [(None, list(lines))]
+    configs = in_order(line.config for line in lines)
+    return [(config, [line for line in lines if line.config == config]) for config in configs]
 
 
 def _place(page: Page, columns: int, column: int, bottom: float, height: float) -> Axes:

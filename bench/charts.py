@@ -59,9 +59,7 @@ def speedup_ladder(found: Sequence[Speedup], words: Words, confidence: float = C
     `found` holds one scope, size and baseline, and at least one speedup; `confidence` is that of its intervals.
     """
     rows = ladder_rows(found)
-    names = {row.text for row in rows if not row.heading}
-    left = max(chart_style.text_width_in(chart_style.elided(name)) for name in names) + 0.42
-    left = max(left, *(chart_style.text_width_in(row.text) * 1.12 + MARGIN_IN + 0.1 for row in rows if row.heading))
+    names, left = left_of(rows)
     values_in = 1.95
     height = rows[-1].y_in + 0.2
     page = chart_style.page(words, height + 0.72)
@@ -87,6 +85,14 @@ def speedup_ladder(found: Sequence[Speedup], words: Words, confidence: float = C
         color=FAINT,
     )
     return page.figure
+
+
+def left_of(rows: Sequence[Row]) -> tuple[set[str], float]:
+    """The styles in the ladder, and the inches that their names and the headings take."""
+    names = {row.text for row in rows if not row.heading}
+    left = max(chart_style.text_width_in(chart_style.elided(name)) for name in names) + 0.42
+    left = max(left, *(chart_style.text_width_in(row.text) * 1.12 + MARGIN_IN + 0.1 for row in rows if row.heading))
+    return names, left
 
 
 def _beside(axes: Axes) -> object:
