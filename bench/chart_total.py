@@ -119,8 +119,9 @@ def break_even(starts: Sequence[Start], words: Words) -> Figure:
         axes.plot([TUTORIAL_ITERATIONS], [one.program_s], marker="*", markersize=11, color=look[one.style][0])
     for iterations, seconds in crossed:
         axes.plot([iterations], [seconds], zorder=4, **chart_style.ring())
-        bottom = axes.get_ylim()[0]
-        axes.plot([iterations] * 2, [bottom, seconds], color=FAINT, linewidth=0.9, linestyle=":", zorder=1.4)
+        axes.plot(
+            [iterations] * 2, [axes.get_ylim()[0], seconds], color=FAINT, linewidth=0.9, linestyle=":", zorder=1.4
+        )
     _mark_tutorial(axes)
     axes.set(xlabel="iterations (log scale)", ylabel="time from a cold start")
     chart_legend.legend_below(page, handles, legend_in)

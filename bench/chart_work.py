@@ -188,18 +188,21 @@ def _panels(
         bottom = page.height - (row + 1) * (panel_in + gap_in) + gap_in * 0.3
         axes = _place(page, columns, column, bottom, panel_in)
         axes.set(xlim=xlim, ylim=ylim)
-        chart_style.log_axis(axes, "x", unit="FLOP")
-        chart_style.log_axis(axes, "y", unit=quantity[1])
+        _label(axes, quantity, first=column == 0, last=index + columns >= len(groups))
         draw(axes, here)
         if config is not None:
             axes.set_title(config.label)
-        if column == 0:
-            axes.set_ylabel(quantity[0])
-        if index + columns >= len(groups):
-            axes.set_xlabel("work of an iteration (FLOP)")
     chart_legend.legend_below(page, handles, legend_in)
     chart_legend.legend_below(page, extra, chart_legend.legend_height_in(extra))
     return page.figure
+
+
+def _label(axes: Axes, quantity: tuple[str, str], *, first: bool, last: bool) -> None:
+    name, unit = quantity
+    chart_style.log_axis(axes, "x", unit="FLOP")
+    chart_style.log_axis(axes, "y", unit=unit)
+    axes.set_ylabel(name if first else "")
+    axes.set_xlabel("work of an iteration (FLOP)" if last else "")
 
 
 def _groups(lines: Sequence[Line], *, split: bool) -> list[tuple[Config | None, list[Line]]]:

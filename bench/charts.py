@@ -62,8 +62,7 @@ def speedup_ladder(found: Sequence[Speedup], words: Words, confidence: float = C
     names, left = left_of(rows)
     values_in = 1.95
     height = rows[-1].y_in + 0.2
-    page = chart_style.page(words, height + 0.72)
-    axes = page.axes(left, 0.5, WIDTH_IN - left - values_in, height)
+    axes = (page := chart_style.page(words, height + 0.72)).axes(left, 0.5, WIDTH_IN - left - values_in, height)
     axes.set_xlim(*ratio_limits(found))
     axes.set_ylim(height, 0)
     axes.set_yticks([])
