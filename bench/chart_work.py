@@ -18,6 +18,7 @@ from bench.case import Size
 from bench.chart_data import Config, config_of, configs_in, in_order
 from bench.chart_style import FAINT, REFERENCES, WIDTH_IN, Page, Words
 from bench.problem import Problem
+from bench.crossover import first_reaching
 from bench.speedup import Speedup
 
 MOST_IN_ONE_PANEL = 6
@@ -74,15 +75,10 @@ def _lines(by_series: dict[tuple[str, Config], list[tuple[float, float, float, f
     return sorted(lines, key=lambda line: (line.config.accelerated, line.config, line.style))
 
 
-def crossings(work: Sequence[float], ratio: Sequence[float], level: float) -> list[float]:
-    """Where a line through (`work`, `ratio`), straight in log-log, meets `level`."""
-    met = []
-    points = list(zip(work, ratio, strict=True))
-    for (w0, r0), (w1, r1) in pairwise(points):
-        before, after = math.log(r0 / level), math.log(r1 / level)
-        if before * after < 0:
-            met.append(math.exp(math.log(w0) + before / (before - after) * math.log(w1 / w0)))
-    return met
+def crossing(line: Line, level: float) -> float | None:
+    """The FLOP where `line` comes to reach `level` between two of its sizes: the verdict's crossover, not the pen's."""
+    at = first_reaching(line.work, line.middle, level)
+    return None if at is None or at == line.work[0] else at
 
 
 def speedup_against_work(found: Sequence[Speedup], words: Words) -> Figure:
@@ -92,8 +88,8 @@ def speedup_against_work(found: Sequence[Speedup], words: Words) -> Figure:
     """
     lines = speedup_lines(found)
     look = chart_style.look(sorted({line.style for line in lines}))
-    crossed = any(crossings(line.work, line.middle, level) for line in lines for level in (1.0, 50.0))
-    ring = Line2D([], [], label="crosses 1x or 50x (between sizes: interpolated)", **chart_style.ring())
+    crossed = any(crossing(line, level) is not None for line in lines for level in (1.0, 50.0))
+    ring = Line2D([], [], label="reaches 1x or 50x (between sizes: interpolated by a curve)", **chart_style.ring())
     extra = [ring] if crossed else []
 
     def draw(axes: Axes, here: Sequence[Line]) -> None:
@@ -112,7 +108,8 @@ def speedup_against_work(found: Sequence[Speedup], words: Words) -> Figure:
 
 def _draw_crossings(axes: Axes, line: Line) -> None:
     for level in (1.0, 50.0):
-        for work in crossings(line.work, line.middle, level):
+        work = crossing(line, level)
+        if work is not None:
             axes.plot([work], [level], zorder=4, **chart_style.ring())
             axes.plot([work, work], [axes.get_ylim()[0], level], color=FAINT, linewidth=0.9, linestyle=":", zorder=1.4)
 

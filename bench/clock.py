@@ -16,6 +16,10 @@ Loop = Generator[Any, None, Any]
 Now = Callable[[], int]
 
 
+class TooManyStepsError(RuntimeError):
+    """A loop that does not end when its steps are used up."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """How long each phase lasts: iterations, and seconds on the host's clock.
@@ -155,13 +159,13 @@ def time_batch(loop: Loop, device: Device, iterations: int, now: Now = perf_coun
 
 
 def finish(loop: Loop) -> Any:
-    """What the loop returns once its steps are used up. Raises ValueError when it yields more than its steps."""
+    """What the loop returns once its steps are used up. Raises TooManyStepsError when it goes on."""
     try:
         next(loop)
     except StopIteration as end:
         return end.value
     loop.close()
-    raise ValueError("yielded more losses than it was given steps")
+    raise TooManyStepsError("yielded more losses than it was given steps")
 
 
 def time_call(call: Callable[[], Any], device: Device, now: Now = perf_counter_ns) -> tuple[float, Any]:

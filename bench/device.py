@@ -226,6 +226,12 @@ def _open_jax(name: str, _precision: str, _framework: str) -> Device:
     )
 
 
+def wait_for(device: Device) -> None:
+    """Until all work that is queued on `device` is done."""
+    if device.synchronize is not None:
+        device.synchronize()
+
+
 def cpu_model() -> str:
     """The processor's name as it calls itself; empty when the system does not say."""
     try:

@@ -208,16 +208,22 @@ def of_factors(run: Run, size: Size, ladder: pd.DataFrame, about: str) -> Iterat
 
 
 def of_losses(run: Run) -> Iterator[Named]:
-    """The losses of all styles, where the folder has a losses.csv (style, iteration, loss)."""
+    """The losses of all styles, where the folder has a losses.csv; Adam and the dynamic net train another way."""
     from bench import chart_total
     from bench.chart_style import Words
 
     if not (run.folder / LOSSES).exists():
         return
-    frame = read_table(run.folder / LOSSES, ("style", "iteration", "loss"))
+    rows = read_table(run.folder / LOSSES, LOSS_COLUMNS)
+    rows = rows[(rows["oracle"] == "sgd") & (rows["dtype"] == "float32") & (rows["precision"] == "ieee")]
+    # one line a style: the rehearsal of its first case, on one CPU thread where there was one
+    order = rows.sort_values(["device", "threads"], kind="stable").groupby("style", sort=False)[["device", "threads"]]
+    first = order.transform("first")
+    frame = rows[(rows["device"] == first["device"]) & (rows["threads"] == first["threads"])]
     words = Words(
         "One training loop: the losses of all styles on top of each other",
-        "each line is thinner than the one below it; where all agree, all of them show as one striped line",
+        "the rehearsal in float32 at the tutorial's size and learning rate; each line is thinner than the one below it,\n"
+        "so that where all agree they show as one striped line",
         chart_data.machine_words(run.machine, run.measurements),
     )
     if len(frame):

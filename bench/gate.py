@@ -50,7 +50,7 @@ def run_timed(case: Case, train: Train, device: Device, arrays: Any, counts: clo
         weights = clock.finish(loop)
     except StopIteration:
         raise WrongStyleError(f"stopped before its {counts.steps} steps") from None
-    except ValueError as error:
+    except clock.TooManyStepsError as error:
         raise WrongStyleError(str(error)) from None
     last = timed[-1][1]
     check_kind(case, device, last, "yielded a loss")
@@ -82,7 +82,7 @@ def rehearse(case: Case, train: Train, device: Device) -> list[float]:
         weights = clock.finish(loop)
     except StopIteration:
         raise WrongStyleError(f"stopped before its {steps} steps") from None
-    except ValueError as error:
+    except clock.TooManyStepsError as error:
         raise WrongStyleError(str(error)) from None
     trained = as_trained(case, device, losses, weights)
     expected = oracle.reference(case.oracle, arrays, rate, steps)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from time import perf_counter
 
-from bench.device import open_device
+from bench.device import open_device, wait_for
 from bench.problem import TUTORIAL_ITERATIONS
 from bench.worker import Job
 
@@ -21,8 +21,7 @@ def main() -> None:
     loop = train(*[device.put(array, problem.dtype) for array in arrays], problem.learning_rate, TUTORIAL_ITERATIONS)
     for loss in loop:
         device.read(loss)  # the tutorial prints it
-    if device.synchronize is not None:
-        device.synchronize()
+    wait_for(device)
     print(perf_counter() - start)
 
 

@@ -202,7 +202,7 @@ def test_finish_gives_what_the_loop_returns():
     short = loop(2)
     assert [next(short), next(short)] == [1.0, 1.0]
     assert clock.finish(short) == "weights"
-    with pytest.raises(ValueError, match="more losses than it was given steps"):
+    with pytest.raises(clock.TooManyStepsError, match="more losses than it was given steps"):
         clock.finish(loop(1))
 
 
