@@ -83,12 +83,13 @@ PRESETS: Mapping[str, Preset] = {
     for preset in (
         Preset(
             "quick",
-            "a first answer in about a minute: the ladder of styles, three sizes",
+            "a first answer in about a minute: a ladder of styles, three sizes",
             3,
             (
-                Leg((*NUMPY, "torch_tensors", "torch_autograd", "torch_optim_sgd")),
+                Leg((*NUMPY, "torch_tensors", "torch_autograd")),
                 Leg(("numpy_manual",), ("cpu",), ("float64",)),
-                Leg(("numpy_in_place", "torch_tensors"), sizes=scaled(0.5, 2)),
+                Leg(NUMPY, ("cpu",), sizes=scaled(0.5, 2)),
+                Leg(("torch_tensors",), ("cuda",), sizes=scaled(0.5, 2)),
             ),
             limit_s=1.0,
         ),
