@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING
 
 from bench import chart_data
 from bench.case import CASE_COLUMNS, Size
+from bench.columns import LOSS_COLUMNS
 from bench.decomposition import decompose
 from bench.evidence import case_name, gather
 from bench.report import PRIMARY, chosen_baselines, thread_count
 from bench.speedup import BASELINES, Speedup, confidence_of, speedups
-from bench.table import ITERATIONS, Run, read_run, read_table
+from bench.table import ITERATIONS, LOSSES, Run, read_run, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-CHARTS, LOSSES = "charts", "losses.csv"
+CHARTS = "charts"
 NAMES = ("speedup-", "time-against-work", "trace", "layers", "break-even", "decomposition", "losses")
 Named = tuple[str, "Figure"]
 
@@ -218,7 +219,7 @@ def of_losses(run: Run) -> Iterator[Named]:
     rows = rows[(rows["oracle"] == "sgd") & (rows["dtype"] == "float32") & (rows["precision"] == "ieee")]
     # one line a style: the rehearsal of its first case, on one CPU thread where there was one
     order = rows.sort_values(["device", "threads"], kind="stable").groupby("style", sort=False)[["device", "threads"]]
-    first = order.transform("first")
+    first = order.transform("first").reindex(rows.index)
     frame = rows[(rows["device"] == first["device"]) & (rows["threads"] == first["threads"])]
     words = Words(
         "One training loop: the losses of all styles on top of each other",

@@ -123,11 +123,14 @@ def run(
 
 
 def take_turn(plan: Plan, slot: Slot, launch: Launch, spare: Counter[tuple[str | int, ...]]) -> Measurement:
-    """One case in one block, again while it is noisy and `spare` tries are left for it."""
+    """One case in one block; once more where it was noisy and `spare` tries are left for it.
+
+    Once, so that a case that is noisy by nature does not spend all of its tries in the first blocks.
+    """
     job = Job(slot.case, plan.styles[slot.case.style], plan.rule)
     attempts = 1
     found = launch(job)
-    while found.get("noisy") and spare[slot.case.key] > 0:
+    if found.get("noisy") and spare[slot.case.key] > 0:
         spare[slot.case.key] -= 1
         attempts += 1
         found = launch(job)

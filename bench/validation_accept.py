@@ -1,4 +1,4 @@
-"""Judges what was found out about the harness against what MEASURING asks of it (pure)."""
+"""Judges what was found out about the harness against what it must reach (pure)."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def run_experiments(
 
 
 def judge(pool: Pool, experiments: Iterable[Experiment], tools: Mapping[str, Tool], slow: SlowFirst) -> list[Check]:
-    """The acceptance table, in the order of MEASURING."""
+    """The acceptance table, one line a promise."""
     by_kind: dict[str, list[Experiment]] = {}
     for one in experiments:
         by_kind.setdefault(one.kind, []).append(one)

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from bench import chart_cost, chart_process, chart_style, chart_total, chart_work, charts
 from bench.chart_data import Config, config_of, in_order
 from bench.chart_style import Words
+from bench.crossover import first_reaching
 from bench.problem import Problem
 from bench.speedup import Ratio, Speedup
 
@@ -110,19 +111,21 @@ def test_an_endless_interval_does_not_squeeze_the_chart():
     assert high < 1e7
 
 
+def a_line(work, middle):
+    return chart_work.Line("torch_tensors", GPU, tuple(work), tuple(middle), tuple(middle), tuple(middle))
+
+
 @given(st.lists(positive, min_size=2, max_size=6), st.sampled_from([1.0, 50.0]))
-def test_a_crossing_lies_between_its_sizes_and_on_the_line(ratios, level):
+def test_a_ring_is_where_the_verdict_has_its_crossover(ratios, level):
     work = [10.0**index for index in range(len(ratios))]
-    for met in chart_work.crossings(work, ratios, level):
-        at = np.interp(math.log(met), np.log(work), np.log(ratios))
-        assert math.isclose(math.exp(at), level, rel_tol=1e-9)
-        assert work[0] <= met <= work[-1]
+    at = chart_work.crossing(a_line(work, ratios), level)
+    assert at is None or (at == first_reaching(work, ratios, level) and work[0] < at <= work[-1])
 
 
-def test_each_side_change_is_a_crossing():
-    assert len(chart_work.crossings([1, 10, 100], [0.5, 2.0, 0.5], 1.0)) == 2
-    assert chart_work.crossings([1, 100], [0.1, 10.0], 1.0) == pytest.approx([10.0])
-    assert chart_work.crossings([1, 100], [2.0, 10.0], 1.0) == []
+def test_a_level_that_the_first_size_has_reached_gets_no_ring():
+    assert chart_work.crossing(a_line([1, 100], [2.0, 10.0]), 1.0) is None
+    assert chart_work.crossing(a_line([1, 100], [0.1, 0.2]), 1.0) is None
+    assert chart_work.crossing(a_line([1, 100], [0.1, 10.0]), 1.0) == pytest.approx(10.0)
 
 
 def test_lines_go_through_their_sizes_in_order_of_work_and_the_baseline_lies_at_one():

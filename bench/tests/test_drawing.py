@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from bench import chart_data, chart_style, drawing
 from bench.cli import app, main
-from bench.columns import ITERATION_COLUMNS, MEASUREMENT_COLUMNS
+from bench.columns import ITERATION_COLUMNS, LOSS_COLUMNS, MEASUREMENT_COLUMNS
 from bench.errors import UsageError
 from bench.table import read_run
 from bench.tests.planted import MACHINE, planted
@@ -162,9 +162,12 @@ def test_a_chart_that_no_longer_applies_goes_and_what_is_not_ours_stays(tmp_path
 
 def test_losses_are_drawn_where_a_table_holds_them(tmp_path: Path):
     write(tmp_path, complete(planted([IN_PLACE], sizes=(TUTORIAL,))))
-    (tmp_path / "losses.csv").write_text("style,iteration,loss\na,0,4.0\na,1,2.0\nb,0,4.0\nb,1,2.0\n")
+    head = ",".join(LOSS_COLUMNS)
+    same = "sgd,cpu,float32,ieee,1"
+    rows = [f"r,{style},{same},{index},{loss}" for style in "ab" for index, loss in enumerate((4.0, 2.0))]
+    (tmp_path / "losses.csv").write_text("\n".join([head, *rows, "r,adam,adam,cpu,float32,ieee,1,0,9.0", ""]))
     assert "losses" in names(drawing.draw(tmp_path))
-    (tmp_path / "losses.csv").write_text("style,iteration\na,0\n")
+    (tmp_path / "losses.csv").write_text(f"{head.removesuffix(',loss')}\nr,a,{same},0\n")
     with pytest.raises(UsageError, match="has no column 'loss'"):
         drawing.draw(tmp_path)
 
