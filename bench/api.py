@@ -152,7 +152,12 @@ def judge(
     of pytest-benchmark, has no interval and so is never supported. Raises UsageError.
     """
     run = (measured if isinstance(measured, Measured) else load(measured)).run
-    found = find(gather(run.measurements), at_least(threshold), [known_baseline(baseline)], scopes=[known_scope(scope)])
+    found = find(
+        gather(run.measurements, confidence_of(run.machine)),
+        at_least(threshold),
+        [known_baseline(baseline)],
+        scopes=[known_scope(scope)],
+    )
     return pd.DataFrame([_verdict_row(one, threshold) for one in found])
 
 

@@ -16,8 +16,8 @@ from bench import chart_legend, chart_style
 from bench.case import Size
 from bench.chart_data import Config, config_of, configs_in, in_order
 from bench.chart_style import FAINT, REFERENCES, WIDTH_IN, Page, Words
-from bench.problem import Problem
 from bench.crossover import first_reaching
+from bench.problem import Problem
 from bench.speedup import Speedup
 
 MOST_IN_ONE_PANEL = 6

@@ -16,6 +16,10 @@ Loop = Generator[Any, None, Any]
 Now = Callable[[], int]
 
 
+def _nothing() -> None:
+    return None
+
+
 class TooManyStepsError(RuntimeError):
     """A loop that does not end when its steps are used up."""
 
@@ -38,8 +42,8 @@ class Rule:
     latency_s: float = 0.2
     latency_most: int = 500
     batch_iterations: int = 50
-    batch_s: float = 0.05
     batches: int = 3  # the median of three: one burst of a neighbour cannot move it
+    batches_s: float = 0.05  # all of them together
     limit_s: float = 10.0
     floor_iterations: int = 7
 
@@ -85,7 +89,7 @@ def plan_counts(rule: Rule, iteration_ns: float, cycle: int = 1) -> Counts:
     """How many iterations to time when one takes about `iteration_ns`; a batch holds whole cycles of a style."""
     each_s = max(iteration_ns, 1.0) / 1e9
     latency = max(rule.latency_iterations, ceil(rule.latency_s / each_s))
-    batch = _cap(rule, max(rule.batch_iterations, ceil(rule.batch_s / each_s)), each_s)
+    batch = _cap(rule, max(rule.batch_iterations, ceil(rule.batches_s / rule.batches / each_s)), each_s)
     batch += -batch % cycle
     return Counts(
         settle=max(1, min(rule.settle_iterations, int(rule.limit_s / each_s / 5))),
@@ -99,8 +103,10 @@ def _cap(rule: Rule, iterations: int, each_s: float) -> int:
     return max(rule.floor_iterations, min(iterations, int(rule.limit_s / each_s)))
 
 
-def warm_up(loop: Loop, device: Device, rule: Rule, now: Now = perf_counter_ns) -> Latency:
-    """Run `loop` until `rule` calls it warm, each iteration timed; the first is the cold call.
+def warm_up(
+    loop: Loop, device: Device, rule: Rule, now: Now = perf_counter_ns, first_done: Callable[[], None] = _nothing
+) -> Latency:
+    """Run `loop` until `rule` calls it warm, each iteration timed; the first is the cold call, then `first_done`.
 
     Until there were `warmup_iterations` and `warmup_s` (`accelerator_warmup_s` on a device that is waited
     for), or `warmup_limit_s` with `warmup_floor` iterations. The cold call counts towards neither.
@@ -108,6 +114,7 @@ def warm_up(loop: Loop, device: Device, rule: Rule, now: Now = perf_counter_ns) 
     enough_s = rule.warmup_s if device.synchronize is None else rule.accelerator_warmup_s
     first = time_latency(loop, device, 1, now)
     elapsed, losses = first.elapsed_ns, first.losses
+    first_done()
     start = now()
     for done in range(1, 10**9):
         one = time_latency(loop, device, 1, now)
@@ -197,7 +204,3 @@ def without_gc() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
-
-
-def _nothing() -> None:
-    return None

@@ -12,6 +12,7 @@ from time import perf_counter, process_time
 from bench.case import Case
 
 PR_SET_PDEATHSIG = 1
+OWN_POOL = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,8 @@ class Counters:
             return cls(perf_counter(), process_time(), None, None, None)
         usage = resource.getrusage(resource.RUSAGE_SELF)
         unit = 1 if sys.platform == "darwin" else 1024
-        return cls(perf_counter(), process_time(), usage.ru_minflt, usage.ru_nivcsw, usage.ru_maxrss * unit)
+        peak = _peak_of_this_program() or usage.ru_maxrss * unit
+        return cls(perf_counter(), process_time(), usage.ru_minflt, usage.ru_nivcsw, peak)
 
     def __sub__(self, before: Counters) -> Counters:
         return Counters(
@@ -52,6 +54,15 @@ class Counters:
     def per_iteration_faults(self, iterations: int) -> float | None:
         """Minor page faults an iteration."""
         return None if self.minor_faults is None else self.minor_faults / iterations
+
+
+def _peak_of_this_program() -> int | None:
+    """Bytes, from Linux: getrusage's figure survives exec, and so may be the launcher's."""
+    try:
+        with open("/proc/self/status", encoding="ascii", errors="replace") as lines:
+            return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), None)
+    except OSError:
+        return None
 
 
 def _difference(after: int | None, before: int | None) -> int | None:
@@ -73,6 +84,13 @@ def threads_in_use(case: Case) -> str:
         " ".join(filter(None, (pool["internal_api"], pool.get("version"), pool.get("architecture")))) for pool in pools
     }
     return "; ".join(sorted(names))
+
+
+def cores_in_use(case: Case, counters: Counters) -> None:
+    """Raises RuntimeError when a case on the CPU ran on many more cores than its threads: a pool of its own."""
+    used = counters.cpu_utilisation
+    if case.device == "cpu" and used is not None and used > OWN_POOL * case.threads + 0.5:
+        raise RuntimeError(f"used {used:.1f} cores, asked for {case.threads} threads: it runs a pool of its own")
 
 
 def die_with_parent() -> None:

@@ -107,9 +107,11 @@ def _open_torch(name: str, precision: str, _framework: str) -> Device:
     }
     if kind == "cuda" and (place.index or 0) >= torch.cuda.device_count():
         raise DeviceError(f"{name}: there are {torch.cuda.device_count()} CUDA devices, counted from 0")
+    if kind == "cuda":
+        torch.cuda.set_device(place)  # events are recorded on the current device's stream
 
     def put(array: Any, dtype: str) -> Any:
-        # copy on the host first: the style owns what it gets and may write into it
+        # always a copy: the style owns what it gets and may write into it
         return torch.tensor(array, dtype=getattr(torch, dtype), device=place).contiguous()
 
     def stopwatch() -> Callable[[], float]:

@@ -46,13 +46,16 @@ def read_machine_now(watch_s: float = 1.0) -> Readings:
     )
 
 
+IDLE_PID = 0  # on Windows the name of the time in which nobody works
+
+
 def busy(watch_s: float) -> tuple[float, str]:
     """Cores' worth of work of the whole machine while this process sleeps, and its busiest process by name."""
     import psutil
 
     own = os.getpid()
     # a process that ended meanwhile, or that may not be looked at, is none to name
-    others = [one for one in psutil.process_iter() if one.pid != own]
+    others = [one for one in psutil.process_iter() if one.pid not in (own, IDLE_PID)]
     for one in others:
         _cpu_percent(one)
     share = psutil.cpu_percent(interval=watch_s) / 100

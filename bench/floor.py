@@ -66,7 +66,7 @@ def _copies_of(size: int, ceilings: Iterable[Ceiling]) -> Iterable[float]:
 
 
 def with_floor(measurement: Measurement, ceilings: Sequence[Ceiling]) -> Measurement:
-    """The measurement with its `floor_us` and `floor_share`; `failed` when it took less time than its floor."""
+    """The measurement with its `floor_us` and `floor_share`; `wrong` when it took less time than its floor."""
     floor = floor_us(measurement.case, ceilings)
     if floor is None or measurement.status != "ok":
         return measurement
@@ -78,5 +78,5 @@ def with_floor(measurement: Measurement, ceilings: Sequence[Ceiling]) -> Measure
             f"took {least:.1f} us, less than the {floor:.1f} us that the machine's fastest product needs for this "
             "work: it was not all done, or the ceiling was measured on a disturbed machine"
         )
-        return replace(measurement, status="failed", reason=reason, values={}, timed_us=(), warmup_us=(), first_us=None)
+        return replace(measurement, status="wrong", reason=reason, values={}, timed_us=(), warmup_us=(), first_us=None)
     return replace(measurement, values={**values, "floor_us": floor, "floor_share": floor / latency})

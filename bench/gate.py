@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from bench import clock
@@ -20,6 +21,9 @@ from implementations import Train
 
 if TYPE_CHECKING:
     from bench import oracle  # imported where it is used: it brings numpy, whose import is timed
+
+
+PACE_ITERATIONS = 20
 
 
 class WrongStyleError(Exception):
@@ -93,7 +97,7 @@ def rehearse(case: Case, train: Train, device: Device) -> list[float]:
 
 
 def check_timed(case: Case, arrays: Any, timed: Timed) -> int:
-    """Compare the timed run with the oracle as far as that is affordable; the number of iterations compared."""
+    """Compare the timed run with the oracle as far as that is affordable; how many of its losses were compared."""
     from bench import oracle
 
     steps = timed.counts.steps
@@ -104,11 +108,27 @@ def check_timed(case: Case, arrays: Any, timed: Timed) -> int:
     else:
         losses = timed.trained.losses
         reason = oracle.first_losses_disagreement(losses, expected.losses, tolerance(case))
-        reason = reason or oracle.standstill(losses, checked, tolerance(case))
+        reason = reason or oracle.standstill(losses, min(checked, tolerance(case).losses), tolerance(case))
     final = timed.trained.losses[steps - 1]
     if reason or not abs(final) < float("inf"):
         raise WrongStyleError(f"in the timed run: {reason or f'loss became {final}'}")
-    return checked
+    return sum(t < checked for t in timed.trained.losses)
+
+
+def check_pace(endless: clock.Latency, timed: Timed) -> None:
+    """Raises WrongStyleError for a style that is fast only when it knows how many iterations there will be.
+
+    Such a one does the work ahead of the clock. An honest median is not under half of the least time that
+    any iteration of the endless warm-up took, given PACE_ITERATIONS of them.
+    """
+    if len(endless.elapsed_ns) <= PACE_ITERATIONS:
+        return
+    least, middle = min(endless.elapsed_ns[1:]), median(timed.latency.elapsed_ns)
+    if middle < least / 2:
+        raise WrongStyleError(
+            f"an iteration takes {middle / 1e3:.1f} us where the number of steps is known beforehand, and at least "
+            f"{least / 1e3:.1f} us where it is not: the work is done ahead of the clock"
+        )
 
 
 def check_kind(case: Case, device: Device, value: Any, did: str) -> None:

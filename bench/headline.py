@@ -15,7 +15,7 @@ from bench.device import device_kind
 from bench.judgement import Question, judge_run
 from bench.problem import TUTORIAL_SIZE
 from bench.report import microseconds, number, thread_count
-from bench.speedup import SIZE_COLUMNS, Speedup, speedups, trusted
+from bench.speedup import SIZE_COLUMNS, Speedup, confidence_of, speedups, trusted
 from bench.table import Run
 from bench.verdict_text import OFTEN_WORDS
 
@@ -41,7 +41,7 @@ def answer(run: Run) -> Answer:
     if ok.empty:
         return Answer(UNTESTED, "Untested: no case of this run could be measured.")
     size = shown_size(ok)
-    everywhere = [one for one in speedups(run.measurements) if one.scope == "iteration"]
+    everywhere = [one for one in speedups(run.measurements, confidence_of(run.machine)) if one.scope == "iteration"]
     found = [one for one in everywhere if one.contender[5:] == size]
     verdict = judge_run(run.measurements, run.machine, Question(TUTORIAL_CLAIM)).verdict
     on_gpu = fastest([one for one in found if one.baseline == "best-cpu" and _primary(one)])

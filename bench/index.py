@@ -11,8 +11,9 @@ from urllib.parse import quote
 from bench.headline import headline
 from bench.page import brief_facts, chart_files
 from bench.table import MACHINE, TableError, read_run
+from bench.validation_table import ACCEPTANCE, ACCEPTANCE_COLUMNS, read_rows
 
-PRIVATE = "run-*"  # what .gitignore keeps out of the repository
+PRIVATE = ("run-*", "validate-*")  # what .gitignore keeps out of the repository
 INDEX = "README.md"
 HEAD = """\
 # Committed runs
@@ -24,17 +25,32 @@ Made by `scripts/index` from the tables beside it; a test fails when it is stale
 
 
 def run_folders(results: Path) -> list[Path]:
-    """Every committed run, by name; a folder without a machine.json is no run."""
-    return sorted(
-        path.parent for path in results.glob(f"*/{MACHINE}") if not fnmatch.fnmatch(path.parent.name, PRIVATE)
-    )
+    """Every committed run, by name; a folder without a machine.json is no run, one with ACCEPTANCE a validation."""
+    return [path for path in _holding(results, MACHINE) if not (path / ACCEPTANCE).exists()]
+
+
+def _holding(results: Path, name: str) -> list[Path]:
+    folders = sorted(path.parent for path in results.glob(f"*/{name}"))
+    return [path for path in folders if not any(fnmatch.fnmatch(path.name, private) for private in PRIVATE)]
 
 
 def render(results: Path) -> str:
     """The whole index as Markdown. Raises TableError."""
     sections = [_section(folder) for folder in run_folders(results)]
     runs = sections or ["There are none yet: `fiftyx run --out results/NAME` makes one.\n"]
-    return "\n".join([HEAD, *runs, *_beside(results)])
+    validations = [_validation(path) for path in _holding(results, ACCEPTANCE)]
+    return "\n".join([HEAD, *runs, *validations, *_beside(results)])
+
+
+def _validation(folder: Path) -> str:
+    rows = read_rows(folder / ACCEPTANCE, ACCEPTANCE_COLUMNS)
+    held = sum(row["met"] == "yes" for row in rows)
+    missed = [row["experiment"] for row in rows if row["met"] != "yes"]
+    words = f"The harness measured by itself: {held} of {len(rows)} promises held."
+    words += f" Missed or untested: {'; '.join(missed)}." if missed else ""
+    link = quote(folder.name)
+    name = plain(folder.name)
+    return f"## [{name}]({link}/)\n\n{plain(words)}\n\n![Experiments of {name}]({link}/validation.png)\n"
 
 
 def _beside(results: Path) -> list[str]:

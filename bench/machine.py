@@ -64,7 +64,8 @@ def describe(probe: Mapping[str, Any], *, keep_env: bool = False) -> dict[str, A
     """For machine.json: what explains a number later. No host or user name."""
     import psutil
 
-    removed = distorting(os.environ)
+    # a value that is a path may name a person
+    removed = {name: "(a path)" if os.sep in value else value for name, value in distorting(os.environ).items()}
     return {
         "cpu_model": cpu_model(),
         "cpus": available_cpus(),

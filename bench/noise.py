@@ -9,6 +9,7 @@ from statistics import fmean, median
 
 SPREAD_LIMIT = 1.05  # median over minimum, on a CPU
 DRIFT_LIMIT = 0.02  # between the medians of the two halves
+BATCH_LIMIT = 1.5  # a batch's mean over the median: bursts, or work done for many iterations at once
 STARVED = 0.95  # CPU seconds per wall second below which a process waited for a core
 GREEDY = 0.15  # CPU seconds per wall second above its threads
 
@@ -21,6 +22,7 @@ class Sampled:
     on_cpu: bool
     threads: int
     cpu_utilisation: float | None  # CPU seconds per wall second while timing
+    batch_us: float | None = None  # mean of an iteration within a batch
 
 
 def by_cycle(samples: Sequence[float], cycle: int) -> list[float]:
@@ -44,6 +46,8 @@ def disturbance(sampled: Sampled) -> str | None:
     drift = abs(median(cycles[half:]) / median(cycles[:half]) - 1)
     if drift > DRIFT_LIMIT:
         return f"halves differ by {drift:.1%}"
+    if sampled.batch_us is not None and sampled.batch_us > BATCH_LIMIT * middle:
+        return f"an iteration takes {sampled.batch_us / middle:.1f}x its median within a batch"
     used = sampled.cpu_utilisation
     if used is not None and sampled.on_cpu:
         if used < STARVED:

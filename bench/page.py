@@ -13,8 +13,9 @@ from bench.errors import UsageError
 from bench.headline import answer
 from bench.inline_svg import inline_svg
 from bench.page_tables import leftover_sheet, size_sheets, speedup_sheet
-from bench.speedup import speedups
-from bench.table import ITERATIONS, MACHINE, MEASUREMENTS, SPEEDUPS, Run
+from bench.report import percent
+from bench.speedup import confidence_of, speedups
+from bench.table import ITERATIONS, LOSSES, MACHINE, MEASUREMENTS, SPEEDUPS, Run
 
 PAGE = "report.html"
 CHARTS = "charts"
@@ -30,6 +31,7 @@ TABLES = {
     MEASUREMENTS: "a row a case and block",
     ITERATIONS: "a row a timed iteration",
     SPEEDUPS: "a row a case, baseline and scope",
+    LOSSES: "the losses of the rehearsal, every style",
     MACHINE: "the machine and the plan",
 }
 
@@ -52,10 +54,11 @@ def render(run: Run) -> str:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    found = speedups(run.measurements)
+    found = speedups(run.measurements, confidence_of(run.machine))
     verdict = answer(run)
     return environment.get_template("page.html.j2").render(
         run=run,
+        confidence=percent(confidence_of(run.machine)),
         title=f"{run.name}: is it really 50x on a GPU?",
         verdict=verdict.sentence,
         outcome=verdict.outcome,
@@ -175,6 +178,7 @@ def command(run: Run) -> str:
         if plan.get(option) is not None:
             parts += [f"--{option}", str(plan[option])]
     parts += ["--keep-env"] if plan.get("keep_env") else []
+    parts += ["--decide", "--at-least", f"{plan['decide']:g}"] if plan.get("decide") else []
     for name in plan.get("style_files", ()):
         parts += ["--style-file", str(name)]
     return shlex.join([*parts, "--out", f"{run.name}-again"])

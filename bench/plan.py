@@ -74,7 +74,7 @@ def scaled(*scales: float) -> tuple[Size, ...]:
 
 
 SWEEP_SIZES = scaled(0.25, 0.5, 1, 2, 4, 8)
-GPU_SIZES = scaled(0.5, 2, 4, 8, 12)
+GPU_SIZES = scaled(0.5, 2, 4, 8, 16)
 NUMPY = ("numpy_manual", "numpy_in_place")
 AS_WRITTEN = Leg(("numpy_manual",), ("cpu",), ("float64",), ("1", "all"))
 
@@ -140,9 +140,9 @@ PRESETS: Mapping[str, Preset] = {
                 Leg(("torch_autograd",), ("cuda",), program=True),
                 # from which size on
                 Leg(("numpy_in_place",), ("cpu",), threads=("1", "all"), sizes=GPU_SIZES, blocks=3),
-                Leg(("numpy_manual",), ("cpu",), ("float64",), sizes=GPU_SIZES[:-1], blocks=3),
+                replace(AS_WRITTEN, sizes=GPU_SIZES[:-1], blocks=3),
                 Leg(("torch_tensors",), ("cuda",), sizes=GPU_SIZES, blocks=3),
-                Leg(("torch_tensors",), ("cuda",), sizes=scaled(4, 12), precisions=("tf32",), blocks=3),
+                Leg(("torch_tensors",), ("cuda",), sizes=scaled(4, 16), precisions=("tf32",), blocks=3),
                 # what each style costs on the CPU
                 Leg(devices=("cpu",), threads=("1", "all"), blocks=3),
             ),

@@ -27,7 +27,7 @@ class Pace:
 
     def left(self, progress: Progress, now: float) -> float:
         """Seconds until the end: what is left as estimated, corrected by how the turns so far turned out."""
-        plan = self.session.plan
+        plan = progress.plan or self.session.plan
         ahead = schedule(plan)[progress.done :]
         rest = sum(case_seconds(slot.case, plan.rule, self.session.probe) for slot in ahead)
         factor = self.spent / self.expected if self.expected > 0 else 1.0
@@ -51,7 +51,7 @@ def progress_line(session: Session, console: Console) -> Iterator[Callable[[Prog
             pace.spent += now - last["at"]
         last.update(slot=progress.slot, at=now)
         text = (
-            f"{progress.done + 1}/{progress.total}  block {progress.slot.block + 1}/{session.plan.blocks}  "
+            f"{progress.done + 1}/{progress.total}  block {progress.slot.block + 1}/{(progress.plan or session.plan).blocks}  "
             f"{progress.slot.case.label}  {duration(pace.left(progress, now))} left"
         )
         if console.is_terminal:

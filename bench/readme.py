@@ -1,7 +1,8 @@
-"""Keeps the README true: the output of each command that it names, put between its marks."""
+"""Keeps the README true: what its commands print and its tables hold, put between its marks."""
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import shlex
@@ -10,20 +11,33 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from bench.environment import ROOT
+
 BLOCK = re.compile(r"(?m)^<!-- output: (?P<command>[^\n]+?) -->\n(?P<body>.*?)^<!-- end -->$", re.DOTALL)
+TABLE = re.compile(r"(?m)^<!-- csv: (?P<path>\S+) -->\n(?P<body>.*?)^<!-- end -->$", re.DOTALL)
 COLUMNS = "118"
-ROOT = Path(__file__).resolve().parent.parent
 
 
-def render(text: str, output_of: Callable[[str], str]) -> str:
-    """`text` with what stands between each `<!-- output: COMMAND -->` and `<!-- end -->` made anew."""
+def render(text: str, output_of: Callable[[str], str], root: Path = ROOT) -> str:
+    """`text` with what stands between `<!-- output: COMMAND -->` or `<!-- csv: PATH -->` and `<!-- end -->` made anew."""
 
     def block(match: re.Match[str]) -> str:
         command = match["command"]
         lines = "\n".join(line.rstrip() for line in output_of(command).strip("\n").split("\n"))
         return f"<!-- output: {command} -->\n```text\n$ fiftyx {command}\n{lines}\n```\n<!-- end -->"
 
-    return BLOCK.sub(block, text)
+    def table(match: re.Match[str]) -> str:
+        return f"<!-- csv: {match['path']} -->\n{markdown(root / match['path'])}\n<!-- end -->"
+
+    return TABLE.sub(table, BLOCK.sub(block, text))
+
+
+def markdown(path: Path) -> str:
+    """A CSV file as a Markdown table."""
+    with open(path, encoding="utf-8", newline="") as file:
+        head, *rows = csv.reader(file)
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in [head, ["---"] * len(head), *rows]]
+    return "\n".join(f"| {' | '.join(row)} |" for row in cells)
 
 
 def output_of(command: str) -> str:

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from bench.case import CASE_COLUMNS
 from bench.problem import Problem
-from bench.speedup import BASELINES, SIZE_COLUMNS, Speedup
+from bench.speedup import BASELINES, SIZE_COLUMNS, Speedup, confidence_of
 from bench.table import Run
 
 PREFERRED = ("tutorial", "tutorial-1", "numpy-1", "best-cpu")
@@ -23,8 +23,8 @@ LEFT = ("style", "device", "dtype", "")
 LEGEND = (
     "latency: one iteration and its loss read on the host, median over processes of their medians; spread: half the "
     "range of these; throughput: an iteration within a batch; of floor: the share of the time that the machine's "
-    "fastest product would need; vs: how many times as fast as that baseline, [low, high] its 95% interval, paired by "
-    "block. On {machine}."
+    "fastest product would need; vs: how many times as fast as that baseline, [low, high] its {confidence} interval, "
+    "paired by block. On {machine}."
 )
 
 
@@ -41,7 +41,12 @@ def print_run(console: Console, run: Run, found: Sequence[Speedup], baselines: S
         console.print(fitting_table(console, size, same, here, baselines or chosen_baselines(here)))
         console.print()
     if len(ok):
-        console.print(LEGEND.format(machine=run.machine.get("cpu_model") or "unknown processor"))
+        console.print(
+            LEGEND.format(
+                machine=run.machine.get("cpu_model") or "unknown processor",
+                confidence=percent(confidence_of(run.machine)),
+            )
+        )
     else:
         console.print("no case could be measured")
     print_leftovers(console, rows)
@@ -179,6 +184,11 @@ def microseconds(value: float) -> str:
     if not math.isfinite(value):
         return ""
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def percent(value: float) -> str:
+    """`95%`, `98.3%`."""
+    return f"{100 * value:.3g}%"
 
 
 def share(value: float) -> str:

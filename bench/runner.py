@@ -68,11 +68,12 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is: `done` of `total` turns, the turn that starts now."""
+    """How far a run is: `done` of `total` turns of a plan (with its later looks), the turn that starts now."""
 
     done: int
     total: int
     slot: Slot
+    plan: Plan | None = None
 
 
 def schedule(plan: Plan) -> list[Slot]:
@@ -94,12 +95,13 @@ def run(
     starting: Callable[[Progress], None] = lambda _progress: None,
     now: Callable[[], float] = time.monotonic,
     began: float | None = None,
+    used: Mapping[tuple[str | int, ...], int] | None = None,
 ) -> Iterator[Measurement]:
     """Measure every turn that is not `done`, one process after another; yields each as it is found.
 
     Cases that cannot run here come first, as `skipped`. A noisy measurement is taken again at once, at most
-    half as many times for a case as it has blocks. Stops before a block that `plan.budget_s`, counted from
-    `began` on, has no time for, judged by the longest that each of its cases took so far.
+    half as many times for a case as it has blocks, less the tries `used` before. Stops before a block that
+    `plan.budget_s`, counted from `began` on, has no time for, judged by the longest that each of its cases took so far.
     """
     for skip in plan.skips:
         if (0, skip.case.key) not in done:
@@ -108,6 +110,7 @@ def run(
     start = now() if began is None else began
     longest: dict[tuple[str | int, ...], float] = {}
     spare = Counter({case.key: count // 2 for case, count in zip(plan.cases, plan.case_blocks, strict=True)})
+    spare.subtract(used or {})
     for index, slot in enumerate(turns):
         if plan.budget_s is not None and index and slot.block != turns[index - 1].block:
             ahead = sum(longest.get(turn.case.key, 0.0) for turn in turns[index:] if turn.block == slot.block)
@@ -115,7 +118,7 @@ def run(
                 return
         if slot.key in done:
             continue
-        starting(Progress(index, len(turns), slot))
+        starting(Progress(index, len(turns), slot, plan))
         turn_began = now()
         measurement = take_turn(plan, slot, launch, spare)
         longest[slot.case.key] = max(longest.get(slot.case.key, 0.0), now() - turn_began)
@@ -133,7 +136,8 @@ def take_turn(plan: Plan, slot: Slot, launch: Launch, spare: Counter[tuple[str |
     if found.get("noisy") and spare[slot.case.key] > 0:
         spare[slot.case.key] -= 1
         attempts += 1
-        found = launch(job)
+        again = launch(job)
+        found = again if again["status"] in ("ok", "wrong") else found
     values = found.get("values", {})
     return Measurement(
         case=slot.case,
@@ -160,8 +164,8 @@ def process_launcher(plan: Plan) -> Launch:
             program = start_process("bench.program", job.dump(), job.case.threads, plan)
             if program.status is None:
                 found["values"] |= {"loop_seconds": float(program.output), "program_seconds": program.seconds}
-            else:
-                found = {"status": program.status, "reason": f"as a whole program: {program.reason}"}
+            else:  # the latency stands; what a program takes stays unknown
+                found["reason"] = f"as a whole program: {program.status}: {program.reason}"
         return found
 
     return launch

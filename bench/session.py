@@ -6,7 +6,9 @@ import math
 import os
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,7 @@ from bench.runner import (
     process_launcher,
     run,
 )
-from bench.speedup import CONFIDENCE, confidence_of, speedups, straddling
+from bench.speedup import confidence_of, speedups, straddling
 from bench.table import MACHINE, MEASUREMENTS, Writer, read_machine, read_run, repair, write_machine, write_speedups
 
 
@@ -71,9 +73,8 @@ def prepare(request: Request, folder: Path, *, resume: bool = False) -> Session:
         plan = make_plan(request, styles, as_grid_machine(probe))
     if before is not None:
         check_same(folder, before, plan, machine)
-    elif not plan.cases:
-        reasons = "; ".join(dict.fromkeys(skip.reason for skip in plan.skips)) or "the options leave no case"
-        raise UsageError(f"nothing can be measured here: {reasons}")
+    elif not plan.cases and not plan.skips:
+        raise UsageError("the options leave no case: no chosen style runs on a chosen device. See: fiftyx list")
     run_id = before["run_id"] if before is not None else uuid.uuid4().hex[:8]
     if before is None:
         machine = {
@@ -109,20 +110,33 @@ def check_same(folder: Path, before: Mapping[str, Any], plan: Plan, machine: Map
             f"--resume: {folder} was made with another plan (preset {theirs.get('preset')}, {theirs.get('blocks')} "
             f"blocks, seed {theirs.get('seed')}); give --resume and --out alone, or choose another --out"
         )
-    for name in ("cpu_model", "cpus", "python", "packages"):
-        if before.get(name) != machine[name]:
+    for name in ("cpu_model", "cpus", "python", "packages", "devices"):
+        if _lasting(before.get(name)) != _lasting(machine[name]):
             raise UsageError(
                 f"--resume: {folder} was begun elsewhere ({name} was {before.get(name)}, is {machine[name]}); "
                 "start a new run with another --out"
             )
 
 
+def _lasting(value: Any) -> Any:
+    """A fact without what changes from minute to minute: a device's free memory."""
+    if not isinstance(value, Mapping):
+        return value
+    return {name: _lasting(inner) for name, inner in value.items() if name != "free_bytes"}
+
+
 def measure(
     session: Session, launch: Launch | None = None, told: Callable[[Progress], None] = lambda _progress: None
 ) -> Iterator[Measurement]:
     """Measure what is left, each process's rows on the disk before it is yielded; speedups.csv at the end."""
-    folder, plan = session.folder, session.plan
-    make_folder(folder)
+    make_folder(session.folder)
+    with alone(session.folder):
+        yield from _measure(session, launch, told)
+
+
+def _measure(session: Session, launch: Launch | None, told: Callable[[Progress], None]) -> Iterator[Measurement]:
+    folder, whole = session.folder, session.plan
+    plan = whole
     if session.resumed:
         repair(folder)
     else:
@@ -130,17 +144,20 @@ def measure(
     began = time.monotonic()
     ceilings = known_ceilings(session) if launch is None else ()
     launch = launch or process_launcher(plan)
-    writer = Writer(folder, session.run_id, "kept" if plan.keep_env else "clean")
-    for look in plan.looks:
+    writer = Writer(folder, session.run_id, str(session.machine["environment"]))
+    for look in whole.looks:
         if look > plan.blocks:
-            plan = with_more_blocks(plan, look, read_run(folder).measurements)
-        for found in run(plan, launch, done=done_keys(folder), starting=told, began=began):
+            plan = with_more_blocks(whole, plan, look, read_run(folder).measurements)
+        done = done_attempts(folder)
+        for found in run(plan, launch, done=done, starting=told, began=began, used=tries_used(done)):
             measurement = with_floor(found, ceilings)
             if measurement.status != found.status:  # below its floor: perhaps the ceiling was disturbed
                 ceilings = known_ceilings(session, again=found.case)
                 measurement = with_floor(found, ceilings)
             writer.append(measurement)
             yield measurement
+        if plan.budget_s is not None:
+            break  # what the budget refused, no later look may start
     measured = read_run(folder)
     found_speedups = speedups(measured.measurements, confidence_of(measured.machine))
     write_speedups(folder, [one.row() for one in found_speedups])
@@ -158,15 +175,16 @@ def known_ceilings(session: Session, again: Case | None = None) -> tuple[Ceiling
     return read_ceilings(machine)
 
 
-def with_more_blocks(plan: Plan, blocks: int, measurements: pd.DataFrame) -> Plan:
-    """The plan carried on to `blocks`, for those cases alone whose interval still holds the threshold.
+def with_more_blocks(whole: Plan, plan: Plan, blocks: int, measurements: pd.DataFrame) -> Plan:
+    """`plan` carried on to `blocks`, for those cases alone whose interval still holds the threshold.
 
-    Judged by the blocks before the look alone, so that a resumed run comes to the same decision.
+    `whole` is the plan before any look: its looks give every interval the same confidence. Judged by the blocks
+    before the look alone, so that a resumed run comes to the same decision.
     """
-    before = max(look for look in plan.looks if look < blocks)
+    before = max(look for look in whole.looks if look < blocks)
     known = measurements[measurements["block"] < before]
-    found = speedups(known, 1 - (1 - CONFIDENCE) / len(plan.looks))
-    undecided = straddling(found, plan.decide if plan.decide is not None else math.inf)
+    found = speedups(known, confidence_of({"plan": {"looks": whole.looks}}))
+    undecided = straddling(found, whole.decide if whole.decide is not None else math.inf)
     counts = tuple(
         blocks if case.key in undecided and count >= before else count
         for case, count in zip(plan.cases, plan.case_blocks, strict=True)
@@ -182,9 +200,36 @@ def make_folder(folder: Path) -> None:
         raise UsageError(f"--out {folder}: cannot be written: {error.strerror}") from error
 
 
-def done_keys(folder: Path) -> set[Key]:
-    """The turns that a run folder already holds."""
+def done_attempts(folder: Path) -> dict[Key, int]:
+    """The turns that a run folder already holds, and how many tries each took."""
     if not (folder / MEASUREMENTS).exists():
-        return set()
-    rows = read_run(folder).measurements
-    return {(int(row["block"]), tuple(row[name] for name in CASE_COLUMNS)) for row in rows.to_dict("records")}
+        return {}
+    rows = read_run(folder).measurements.to_dict("records")
+    return {(int(row["block"]), tuple(row[name] for name in CASE_COLUMNS)): int(row["attempts"]) for row in rows}
+
+
+def tries_used(done: Mapping[Key, int]) -> Counter[tuple[str | int, ...]]:
+    """How often each case was taken again so far."""
+    used: Counter[tuple[str | int, ...]] = Counter()
+    for (_block, key), attempts in done.items():
+        used[key] += attempts - 1
+    return used
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold `folder` against a second run; a no-op where the system cannot. Raises UsageError."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(f"--out {folder}: another run is writing there; wait for it, or choose another") from error
+        yield
+    finally:
+        os.close(handle)

@@ -187,7 +187,9 @@ def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
         raise TableError(f"{path}: is empty; the run wrote nothing, start it again")
     if not content.endswith(b"\n"):
         line = content.count(b"\n") + 1
-        raise TableError(f"{path}:{line}: the last line is cut off; finish the run with: fiftyx run --resume")
+        raise TableError(
+            f"{path}:{line}: the last line is cut off; finish the run with: fiftyx run --resume --out {path.parent}"
+        )
     texts = dict.fromkeys(TEXT_COLUMNS, str)
     try:
         frame = pd.read_csv(io.BytesIO(content), dtype=texts, keep_default_na=False, na_values=[""])

@@ -26,6 +26,7 @@ from bench.validation import (
     sequential,
     share,
 )
+from bench.validation_kill import Killed
 from bench.validation_plant import SLOW_FIRST_S, spin_label
 from bench.validation_tools import CLOCK, PEDANTIC, PYPERF, TIMEIT, TORCH, UNTIMED, Tool
 
@@ -40,6 +41,7 @@ CLOCK_US, UNTIMED_US = 0.1, 0.4
 AGREEMENT = {TIMEIT: 0.005, TORCH: 0.005, PYPERF: 0.02}
 SLOW_FIRST_LIMIT = 0.01
 SLOW_FIRST_BLOCKS = 3
+LEAST_KILLS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +212,16 @@ def judge_slow_first(slow: SlowFirst) -> Check:
         note = f"the first call took only {min(slow.first_s):.2f} s: the plant failed"
     met = was_slow and same and abs(ratio.value - 1) <= SLOW_FIRST_LIMIT
     return Check(name, must, got, met, len(slow.slow_us), note)
+
+
+def judge_kills(killed: Killed | None) -> Check:
+    """No row of a run that is killed and resumed may be lost or doubled."""
+    name, must = "SIGKILL at random moments, then --resume", f"no row lost, none doubled, n >= {LEAST_KILLS}"
+    if killed is None:
+        return Check(name, must, "", None, 0, "not tried; see --kills")
+    got = f"{killed.lost + killed.gone} lost, {killed.doubled} doubled, {killed.incomplete} incomplete of {killed.turns} turns"
+    whole = killed.turns > 0 and killed.lost == killed.gone == killed.doubled == killed.incomplete == 0
+    return Check(name, must, got, whole and killed.kills >= LEAST_KILLS, killed.kills, "real runs, real signals")
 
 
 def _percent(value: float) -> str:

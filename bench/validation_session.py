@@ -18,7 +18,8 @@ from bench.request import DEFAULT_TIMEOUT_S
 from bench.runner import Key, Launch, Plan, Progress, process_launcher, run
 from bench.table import MACHINE, TableError, read_machine, write_machine
 from bench.validation import BLOCKS, Experiment
-from bench.validation_accept import LEAST_EXPERIMENTS, Check, SlowFirst, judge, run_experiments
+from bench.validation_accept import LEAST_EXPERIMENTS, Check, SlowFirst, judge, judge_kills, run_experiments
+from bench.validation_kill import read_kills
 from bench.validation_plant import SLOW_FIRST, SLOW_FIRST_S, STYLE, make_case, spin_label, write_styles
 from bench.validation_table import (
     ACCEPTANCE,
@@ -124,15 +125,14 @@ def read_design(folder: Path) -> Design:
     """From machine.json. Raises TableError."""
     raw = read_machine(folder).get("validation", {})
     try:
-        return Design(**{**raw, "size": tuple(raw["size"])})
+        return Design(**raw | {"size": tuple(raw["size"])})
     except (TypeError, KeyError) as error:
         raise TableError(f"{folder / MACHINE}: is not of fiftyx validate; a run is read by fiftyx report") from error
 
 
 def ours(launch: Launch, design: Design, column: str) -> float:
     """One value that the harness finds of the plain case in a fresh process. Raises UsageError."""
-    case = make_case(STYLE, design.size, design.seed)
-    found = launch(Job(case, find_implementations()[STYLE], Rule()))
+    found = launch(Job(make_case(STYLE, design.size, design.seed), find_implementations()[STYLE], Rule()))
     if found["status"] != "ok":
         raise UsageError(f"a worker fails, so nothing can be validated: {found.get('reason')}; try: fiftyx doctor")
     return float(found["values"][column])
@@ -225,7 +225,7 @@ def analyse(source: Path, folder: Path, least: int = DRAWN) -> Outcome:
     except ValueError as error:
         raise TableError(f"{source}: a table holds something that is not a number: {error}") from error
     experiments = run_experiments(pool, samples, tools, least, design.seed)
-    checks = judge(pool, experiments, tools, slow)
+    checks = [*judge(pool, experiments, tools, slow), judge_kills(read_kills(source))]
     folder.mkdir(parents=True, exist_ok=True)
     write_rows(folder / EXPERIMENTS, EXPERIMENT_COLUMNS, map(experiment_row, experiments))
     write_rows(folder / ACCEPTANCE, ACCEPTANCE_COLUMNS, [check.row() for check in checks])

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bench.files import append_text, replace_text
 from bench.measurement import Measurement
 from bench.table import TableError
 from bench.validation import Experiment, Floats, Pool
@@ -52,18 +52,12 @@ def append_measurement(folder: Path, measurement: Measurement) -> None:
 
 def append_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Add rows, with a header where the file is new, and wait for the disk."""
-    text = _text(columns, rows, header=not path.exists())
-    with open(path, "a", encoding="utf-8", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    append_text(path, _text(columns, rows, header=not path.exists()))
 
 
 def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """A whole table, or not at all."""
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(_text(columns, rows, header=True), encoding="utf-8", newline="")
-    beside.replace(path)
+    replace_text(path, _text(columns, rows, header=True))
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:

@@ -15,10 +15,10 @@ from typing import Any
 
 from bench import clock
 from bench.case import Case
-from bench.counters import die_with_parent, threads_in_use
-from bench.device import Device, device_kind, open_device
+from bench.counters import cores_in_use, die_with_parent, threads_in_use
+from bench.device import Device, device_kind, open_device, wait_for
 from bench.energy import open_meter, per_iteration_mj
-from bench.gate import Timed, WrongStyleError, check_timed, rehearse, run_timed
+from bench.gate import Timed, WrongStyleError, check_pace, check_timed, rehearse, run_timed
 from bench.measurement import Value
 from bench.noise import Sampled, by_cycle, disturbance
 from bench.problem import Problem, work_flops
@@ -81,6 +81,7 @@ def measure(job: Job) -> dict[str, Any]:
     start = perf_counter()
     train = job.style.train
     device = open_device(case.framework, case.device, case.precision)
+    wait_for(device)  # an accelerator's context is made by its first call, and belongs to the start
     import_seconds = perf_counter() - start
     arrays = case.problem.arrays()
     with clock.without_gc():
@@ -88,7 +89,10 @@ def measure(job: Job) -> dict[str, Any]:
         counts = clock.plan_counts(job.rule, median(cold.warm.elapsed_ns[1:][-50:]), job.style.cycle)
         timed = run_timed(case, train, device, arrays, counts)
         floor_us = clock.synchronize_floor_us(device)
+        peak_bytes = device.peak_bytes() if device.peak_bytes else None
     blas = threads_in_use(case)
+    cores_in_use(case, timed.counters)
+    check_pace(cold.warm, timed)
     losses = rehearse(case, train, device)
     checked = check_timed(case, arrays, timed)
     values: dict[str, Value] = {
@@ -98,7 +102,7 @@ def measure(job: Job) -> dict[str, Any]:
         "setup_seconds": import_seconds + cold.transfer_seconds,
         "synchronize_floor_us": floor_us,
         "checked_iterations": checked,
-        "peak_device_bytes": device.peak_bytes() if device.peak_bytes else None,
+        "peak_device_bytes": peak_bytes,
         **cold.values(),
         **reduce_timed(job, timed),
     }
@@ -118,7 +122,7 @@ def measure(job: Job) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Cold:
-    """The first loop of the process: its data's transfer, the cold call and the warm-up, the energy these took."""
+    """The first loop of the process: its data's transfer, the cold call, the warm-up and the energy it took."""
 
     transfer_seconds: float
     warm: clock.Latency
@@ -127,7 +131,7 @@ class Cold:
     def values(self) -> dict[str, Value]:
         """Its columns of measurements.csv."""
         elapsed = self.warm.elapsed_ns
-        energy_mj, resolution_mj = per_iteration_mj(self.used_mj, sum(elapsed) / 1e9, len(elapsed))
+        energy_mj, resolution_mj = per_iteration_mj(self.used_mj, sum(elapsed[1:]) / 1e9, len(elapsed) - 1)
         return {
             "transfer_seconds": self.transfer_seconds,
             "first_iteration_seconds": elapsed[0] / 1e9,
@@ -143,12 +147,18 @@ def run_cold(job: Job, train: Train, device: Device, arrays: Sequence[Any]) -> C
     transfer_seconds, inputs = clock.time_call(lambda: [device.put(a, problem.dtype) for a in arrays], device)
     loop = train(*inputs, problem.learning_rate, ENDLESS)
     meter = open_meter(job.case.device)
-    before_mj = meter() if meter else 0
+    readings: list[int] = []
+
+    def read() -> None:
+        if meter is not None:
+            readings.append(meter())
+
     try:
-        warm = clock.warm_up(loop, device, job.rule)
+        warm = clock.warm_up(loop, device, job.rule, first_done=read)
     except StopIteration:
         raise WrongStyleError("stopped before its steps were used up") from None
-    used_mj = meter() - before_mj if meter else None
+    read()
+    used_mj = readings[1] - readings[0] if readings else None
     loop.close()
     return Cold(transfer_seconds, warm, used_mj)
 
@@ -157,7 +167,7 @@ def reduce_timed(job: Job, timed: Timed) -> dict[str, Value]:
     """The columns that the timed loop fills; of a style with a cycle, statistics are over whole cycles' means."""
     cycles = by_cycle([ns / 1e3 for ns in timed.latency.elapsed_ns], job.style.cycle)
     ordered = sorted(cycles)
-    batch = sorted(timed.batches, key=lambda one: one.elapsed_ns)[len(timed.batches) // 2]
+    batch = middle_batch(timed)
     counters = timed.counters
     problem = job.case.problem
     return {
@@ -182,7 +192,12 @@ def reduce_timed(job: Job, timed: Timed) -> dict[str, Value]:
 def _sampled(job: Job, timed: Timed) -> Sampled:
     cycles = by_cycle([ns / 1e3 for ns in timed.latency.elapsed_ns], job.style.cycle)
     on_cpu = device_kind(job.case.device) == "cpu"
-    return Sampled(cycles, on_cpu, job.case.threads, timed.counters.cpu_utilisation)
+    return Sampled(cycles, on_cpu, job.case.threads, timed.counters.cpu_utilisation, middle_batch(timed).mean_us)
+
+
+def middle_batch(timed: Timed) -> clock.Batch:
+    """The batch whose time is the median of all."""
+    return sorted(timed.batches, key=lambda one: one.elapsed_ns)[len(timed.batches) // 2]
 
 
 def describe_error(error: Exception) -> str:

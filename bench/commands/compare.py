@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.common import DONE, NO, console
+from bench.commands.common import DONE, NO, OPEN, console
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def failures(found: Comparison, limit: float) -> list[str]:
 
 
 def gate(found: Comparison, limit: float, failed: list[str]) -> int:
-    """Tell on stderr what failed and what stays open; the exit code."""
+    """Tell on stderr what failed and what stays open; the exit code, OPEN where not a single case could be judged."""
     for line in failed:
         print(f"fails: {line}", file=sys.stderr)
     still = len(found.perhaps_slower_than(limit))
@@ -94,7 +94,10 @@ def gate(found: Comparison, limit: float, failed: list[str]) -> int:
     gone = [one for one in found.apart if one.reason == "only in A"]
     if gone:
         print(f"missing: {len(gone)} cases of A are not in B and were not judged", file=sys.stderr)
-    return NO if failed else DONE
+    if failed:
+        return NO
+    judged = any(one not in found.perhaps_slower_than(limit) for one in found.cases)
+    return DONE if judged else OPEN
 
 
 def save_chart(found: Comparison, path: Path, footer: str) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from bench.commands.common import DONE
+from bench.errors import UsageError
 
 
 def report(
@@ -22,6 +23,10 @@ def report(
     from bench.table import read_run
 
     for folder in folders:
+        if folder.is_file():
+            raise UsageError(
+                f"{folder}: is a file; report takes run folders (table, chart and verdict take x.json too)"
+            )
         run = read_run(folder)
         if charts or (charts is None and not chart_files(folder)):
             from bench.drawing import draw

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.common import DONE, INTERRUPTED, NO, console, own_name
+from bench.commands.common import DONE, INTERRUPTED, NO, OPEN, console, own_name
 from bench.errors import UsageError
 from bench.plan import PRESETS
 from bench.request import Request
@@ -29,7 +29,9 @@ def run(
     precision: Annotated[list[str] | None, typer.Option(help="ieee or tf32 (float32 on cuda)")] = None,
     style_file: Annotated[list[str] | None, typer.Option(help="measure the styles of this file too")] = None,
     blocks: Annotated[int | None, typer.Option(help="processes a case: 3 for a look, 10 for an interval of 1%")] = None,
-    out: Annotated[Path | None, typer.Option(help="folder to write  [default: results/run-<time>]")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="new or empty folder to write  [default: results/run-<time>]")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="finish the run that --out holds")] = False,
     timeout: Annotated[
         float | None, typer.Option(help="seconds after which a process is given up  [default: 300]")
@@ -39,7 +41,7 @@ def run(
         bool, typer.Option("--keep-env", help="keep variables that distort; every table says so")
     ] = False,
     decide: Annotated[bool, typer.Option("--decide", help="more blocks where 50x is still open")] = False,
-    at_least: Annotated[float, typer.Option(help="the speedup that --decide wants to know about")] = 50.0,
+    at_least: Annotated[float | None, typer.Option(help="what --decide wants to know about  [default: 50]")] = None,
     charts: Annotated[bool | None, typer.Option("--charts/--no-charts", help="draw the charts afterwards")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the plan and its time, measure nothing")] = False,
 ) -> int:
@@ -59,8 +61,10 @@ def run(
         timeout_s=timeout,
         seed=seed,
         keep_env=keep_env,
-        decide=at_least if decide else None,
+        decide=(50.0 if at_least is None else at_least) if decide else None,
     )
+    if at_least is not None and not decide:
+        raise UsageError("--at-least goes with --decide; to judge a finished run: fiftyx verdict DIR --at-least X")
     if resume and out is None:
         raise UsageError("--resume: say which run with --out DIR")
     folder = out or Path("results") / time.strftime("run-%Y%m%d-%H%M%S")
@@ -98,7 +102,8 @@ def _sum_up(session: Session, charts: bool | None) -> int:
 
     run = read_run(session.folder)
     print_run(console(), run, speedups(run.measurements, confidence_of(run.machine)))
-    if PRESETS[session.plan.preset].charts if charts is None else charts:
+    measured = bool((run.measurements["status"] == "ok").any())
+    if measured and (PRESETS[session.plan.preset].charts if charts is None else charts):
         from bench.drawing import draw
 
         for path in draw(session.folder):
@@ -106,4 +111,6 @@ def _sum_up(session: Session, charts: bool | None) -> int:
     name, folder = own_name(), shlex.quote(str(session.folder))
     print(f"\ntables: {folder}/")
     print(f"try next: {name} verdict {folder}   {name} report {folder}   {name} run --preset tutorial   {name} list")
-    return NO if run.measurements["status"].isin(["wrong", "failed", "crashed"]).any() else DONE
+    if run.measurements["status"].isin(["wrong", "failed", "crashed"]).any():
+        return NO
+    return DONE if measured else OPEN

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.common import DONE, INTERRUPTED, NO, console
+from bench.commands.common import DONE, INTERRUPTED, NO, console, own_name
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bench.validation_session import Design, Told
 
 COLOURS = {"yes": "green", "no": "bold red", "untested": "yellow"}
+KILLS = 100
 EVERY_S = 30.0  # between lines of progress in a file
 
 
@@ -36,6 +37,7 @@ def validate(
         bool, typer.Option("--resume", help="finish what --out holds, or with --minutes add to it")
     ] = False,
     pool: Annotated[Path | None, typer.Option(help="measure nothing, analyse the pool in this folder again")] = None,
+    kills: Annotated[int | None, typer.Option(help="SIGKILLs of a real run  [default: 100, with --quick 0]")] = None,
     seed: Annotated[int | None, typer.Option(help="of the data, the order and the draws  [default: 0]")] = None,
 ) -> int:
     """Test the harness on itself: A/A coverage, planted slowdowns, its own overhead, other tools beside it.
@@ -44,19 +46,22 @@ def validate(
     """
     if minutes is not None and not 0 < minutes < float("inf"):
         raise UsageError(f"--minutes {minutes:g}: give minutes above 0, such as 15")
+    if kills is not None and kills < 0:
+        raise UsageError(f"--kills {kills}: give a whole number from 0 up")
     if seed is not None and seed < 0:
         raise UsageError(f"--seed {seed}: give a whole number from 0 up")
     if pool is not None:
-        if quick or resume or minutes is not None or seed is not None:
+        if quick or resume or not (minutes is kills is seed is None):
             raise UsageError("--pool measures nothing: it goes with --out alone")
         return _sum_up(pool, out or pool)
     if resume and (out is None or quick or seed is not None):
-        raise UsageError("--resume: say which with --out DIR, and nothing else but --minutes")
+        raise UsageError("--resume: say which with --out DIR, and nothing else but --minutes and --kills")
     folder = out or Path("results") / time.strftime("validate-%Y%m%d-%H%M%S")
     try:
         _measure(folder, quick=quick, minutes=minutes, seed=seed or 0, resume=resume)
+        _kill(folder, kills)
     except KeyboardInterrupt:
-        again = f"fiftyx validate --resume --out {shlex.quote(str(folder))}"
+        again = f"{own_name()} validate --resume --out {shlex.quote(str(folder))}"
         print(f"interrupted; what was measured is kept. Continue with: {again}", file=sys.stderr)
         return INTERRUPTED
     return _sum_up(folder, folder)
@@ -76,11 +81,21 @@ def _measure(folder: Path, *, quick: bool, minutes: float | None, seed: int, res
         budget_s = None if minutes is None else minutes * 60
     else:
         first = draft(quick=quick, minutes=minutes, seed=seed)
-        errors.print(f"validating into {folder}/: about {first.minutes:g} min; leave the machine alone")
+        errors.print(f"validating into {folder}/: about {first.minutes:g} min, then the kills; leave it alone")
         design = begin(folder, first)
         budget_s = first.minutes * 60 - (time.monotonic() - start)
     with progress(errors) as told:
         measure(folder, design, budget_s, told)
+
+
+def _kill(folder: Path, kills: int | None) -> None:
+    from bench.validation_kill import measure_kills
+    from bench.validation_session import read_design
+
+    design = read_design(folder)
+    wanted = (0 if design.quick else KILLS) if kills is None else kills
+    with progress(console(stderr=True)) as told:
+        measure_kills(folder, wanted, design.seed, told)
 
 
 def more(design: Design, minutes: float) -> Design:

@@ -35,7 +35,7 @@ CPU_ONLY = Machine(4, frozenset({"cpu"}), dict(PROBE["missing"]), {"cpu": 2**33}
 WITH_CUDA = Machine(4, frozenset({"cpu", "cuda:0"}), {"mps": "no Metal device"}, {"cpu": 2**33, "cuda:0": 2**33})
 BRIEF = Rule(
     warmup_iterations=3, warmup_s=0.0, accelerator_warmup_s=0.0, settle_iterations=2, latency_iterations=8,
-    latency_s=0.0, latency_most=8, batch_iterations=4, batch_s=0.0, batches=1,
+    latency_s=0.0, latency_most=8, batch_iterations=4, batches_s=0.0, batches=1,
 )  # fmt: skip
 """A few iterations of everything, so that a whole measurement takes milliseconds."""
 

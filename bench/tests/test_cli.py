@@ -13,7 +13,7 @@ from bench.cli import main
 from bench.errors import UsageError
 from bench.request import Request, check, dump_plan, load_plan, make_plan, parse_size, same_plan
 from bench.session import prepare
-from bench.table import write_machine
+from bench.table import read_run, write_machine
 from bench.tests.fakes import CPU_ONLY, HONEST, WITH_CUDA, write_style
 from implementations import find_implementations
 
@@ -71,14 +71,30 @@ def refused(capsys, tmp_path, *arguments: str) -> str:
         ("--resume", "--resume: say which run with --out DIR"),
         ("--style-file missing.py", "missing.py: cannot be read: No such file or directory"),
         ("--no-such-option", "No such option: --no-such-option"),
-        ("--style numpy_manual --dtype bfloat16", "nothing can be measured here: numpy has no bfloat16"),
-        ("--style torch_nn --device cuda", "nothing can be measured here: no CUDA device (torch "),
-        ("--style numpy_manual --device cuda", "nothing can be measured here: the options leave no case"),
-        ("--style numpy_manual --size 100000000,1000000,10,1", "nothing can be measured here: needs about "),
+        ("--style numpy_manual --device cuda", "the options leave no case: no chosen style runs on a chosen device"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused_with_the_cure(capsys, tmp_path, arguments, complaint):
     assert complaint in refused(capsys, tmp_path, "run", *arguments.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ("--style numpy_manual --dtype bfloat16", "numpy has no bfloat16"),
+        ("--style torch_nn --device cuda", "no CUDA device (torch "),
+        ("--style numpy_manual --size 100000000,1000000,10,1", "needs about "),
+    ],
+)
+def test_where_nothing_can_be_measured_the_rows_say_why_and_the_answer_is_open(
+    capsys, tmp_path, probed, handlers, arguments, reason
+):
+    folder = tmp_path / "run"
+    assert main(["run", *arguments.split(), "--out", str(folder)]) == 3
+    rows = read_run(folder).measurements
+    assert set(rows["status"]) == {"skipped"}
+    assert rows["reason"].str.startswith(reason).all()
+    assert "no case could be measured" in capsys.readouterr().out
 
 
 def test_an_unknown_command_is_refused(capsys, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -36,7 +37,7 @@ TIMES = {BASE: [100.0, 101, 99, 100], OPEN: [2.0, 1.8, 2.2, 2.0], CLEAR: [1.0, 1
 
 def test_only_the_open_case_and_its_baseline_get_more_blocks() -> None:
     plan = a_plan([BASE, OPEN, CLEAR], blocks=4, decide=50.0)
-    more = with_more_blocks(plan, 20, rows(TIMES))
+    more = with_more_blocks(plan, plan, 20, rows(TIMES))
     assert dict(zip((case.style for case in more.cases), more.case_blocks, strict=True)) == {
         "numpy_manual": 20,
         "numpy_in_place": 20,
@@ -47,12 +48,12 @@ def test_only_the_open_case_and_its_baseline_get_more_blocks() -> None:
 def test_blocks_after_the_look_do_not_change_what_the_look_decided() -> None:
     plan = a_plan([BASE, OPEN, CLEAR], blocks=4, decide=50.0)
     settled = {BASE: [*TIMES[BASE], 100.0], OPEN: [*TIMES[OPEN], 0.001], CLEAR: TIMES[CLEAR]}
-    assert with_more_blocks(plan, 20, rows(settled)) == with_more_blocks(plan, 20, rows(TIMES))
+    assert with_more_blocks(plan, plan, 20, rows(settled)) == with_more_blocks(plan, plan, 20, rows(TIMES))
 
 
 def test_nothing_open_means_nothing_more() -> None:
     plan = a_plan([BASE, CLEAR], blocks=4, decide=50.0)
-    assert with_more_blocks(plan, 20, rows({BASE: TIMES[BASE], CLEAR: TIMES[CLEAR]})).case_blocks == (4, 4)
+    assert with_more_blocks(plan, plan, 20, rows({BASE: TIMES[BASE], CLEAR: TIMES[CLEAR]})).case_blocks == (4, 4)
 
 
 @pytest.mark.parametrize(
@@ -84,3 +85,15 @@ def test_the_threshold_survives_machine_json() -> None:
     plan = a_plan([BASE], decide=50.0, styles={})
     assert load_plan(dump_plan(plan), {}).decide == 50.0
     assert Request().decide is None
+
+
+def test_every_look_has_the_confidence_of_all_looks():
+    """Found by scaling: the interval of three looks just holds 50, that of two looks would not."""
+    times = {BASE: [100.0, 104.0] * 10, OPEN: [2.0, 2.0] * 10}
+    three = paired_ratio(times[BASE], times[OPEN], 1 - 0.05 / 3)
+    two = paired_ratio(times[BASE], times[OPEN], 1 - 0.05 / 2)
+    assert three.low < two.low
+    between = (three.low * two.low) ** 0.5
+    whole = a_plan([BASE, OPEN], blocks=10, decide=between)
+    at_twenty = replace(whole, blocks=20, case_blocks=(20, 20))
+    assert with_more_blocks(whole, at_twenty, 30, rows(times)).case_blocks == (30, 30)

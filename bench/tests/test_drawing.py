@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +13,7 @@ from bench import chart_data, chart_style, drawing
 from bench.cli import app, main
 from bench.columns import ITERATION_COLUMNS, LOSS_COLUMNS, MEASUREMENT_COLUMNS
 from bench.errors import UsageError
-from bench.table import read_run
+from bench.table import read_run, read_table
 from bench.tests.planted import MACHINE, planted
 
 TUTORIAL, LARGE = (64, 1000, 100, 10), (256, 4000, 400, 40)
@@ -176,3 +178,23 @@ def test_a_folder_that_is_none_is_one_line(tmp_path: Path, handlers, capsys):
     assert main(["chart", str(tmp_path / "nowhere")]) == 2
     assert "no such run folder" in capsys.readouterr().err
     assert CliRunner().invoke(app, ["chart"]).exit_code == 2
+
+
+def test_a_million_timed_iterations_are_drawn_within_a_gigabyte(tmp_path: Path):
+    rows = complete(planted(sizes=(TUTORIAL,), blocks=10))
+    write(tmp_path, rows, traced=True)
+    timed = read_table(tmp_path / "iterations.csv", ITERATION_COLUMNS)
+    timed = timed[timed["phase"] == "timed"]
+    more = "".join(
+        timed.assign(iteration=timed["iteration"] + 50 * (turn + 1)).to_csv(index=False, header=False)
+        for turn in range(1_000_000 // len(timed))
+    )
+    with open(tmp_path / "iterations.csv", "a", encoding="utf-8") as file:
+        file.write(more)
+    told = (
+        "import pathlib, resource, sys; from bench.drawing import draw; draw(pathlib.Path(sys.argv[1])); "
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    ended = subprocess.run([sys.executable, "-c", told, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert len(timed) + more.count("\n") >= 1_000_000
+    assert int(ended.stdout) * 1024 <= 2**30

@@ -48,3 +48,16 @@ def test_a_broken_run_ends_with_2_and_keeps_the_index(tmp_path: Path) -> None:
 
 def test_names_cannot_become_markup() -> None:
     assert plain("a<b> [c](d) `e`\n# f") == r"a\<b\> \[c\](d) \`e\` \# f"
+
+
+def test_a_validation_is_listed_with_its_misses_and_is_no_run(tmp_path: Path) -> None:
+    folder = tmp_path / "validation"
+    folder.mkdir()
+    (folder / "machine.json").write_text("{}")
+    promises = "experiment,must_reach,got,met,n,note\ncoverage,95%,95%,yes,200,\nclock,0.1 us,0.2 us,no,9,\n"
+    (folder / "acceptance.csv").write_text(promises)
+    assert run_folders(tmp_path) == []
+    text = render(tmp_path)
+    assert "1 of 2 promises held" in text
+    assert "Missed or untested: clock" in text
+    assert "(validation/validation.png)" in text

@@ -25,7 +25,7 @@ oracle clock counters inline_svg energy estimate machine probe doctor_probe
 floor ceiling gate worker program files runner request speedup pytest_json table session
 welch difference comparison evidence claim crossover breakeven decomposition peaks judgement published doctor
 doctor_gpu doctor_readings
-validation validation_plant validation_probe validation_table validation_tools validation_accept validation_kill
+validation validation_plant validation_probe validation_table validation_tools validation_kill validation_accept
 validation_session
 chart_style chart_legend compare_chart validation_chart
 report chart_data chart_process chart_work chart_cost chart_total charts drawing preview progress

@@ -77,6 +77,13 @@ def test_a_cycle_is_judged_by_its_mean():
     assert disturbance(replace(QUIET, cycles_us=by_cycle(swinging, 4))) is None
 
 
+def test_a_batch_that_takes_longer_than_its_iterations_is_noisy():
+    assert disturbance(replace(QUIET, batch_us=QUIET.cycles_us[0] * 1.2)) is None
+    reason = disturbance(replace(QUIET, batch_us=QUIET.cycles_us[0] * 3))
+    assert reason is not None
+    assert reason.endswith("x its median within a batch")
+
+
 @given(TIMES, st.integers(1, 7))
 def test_cycles_are_whole_and_in_order(times, cycle):
     means = by_cycle(times, cycle)

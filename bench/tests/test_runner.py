@@ -100,6 +100,25 @@ def test_a_case_that_quietens_is_quiet():
     assert found[0].values["latency_median_us"] == 50.0
 
 
+@pytest.mark.parametrize(
+    ("second", "status", "latency"),
+    [({"status": "crashed", "reason": "why"}, "ok", 70.0), ({"status": "wrong", "reason": "a sign"}, "wrong", None)],
+)
+def test_a_second_try_that_fails_leaves_the_first_but_a_wrong_one_counts(second, status, latency):
+    answers = iter([an_answer(70.0, noisy=True), second, an_answer(), an_answer()])
+    found, _started = launched(a_plan(CASES[:1]), lambda _job: next(answers))
+    assert (found[0].status, found[0].attempts, found[0].values.get("latency_median_us")) == (status, 2, latency)
+
+
+def test_tries_that_were_used_before_are_not_had_again():
+    def noisy(_job):
+        return an_answer(noisy=True)
+
+    plan = a_plan(CASES[:1], blocks=10)
+    found, _started = launched(plan, noisy, used={CASES[0].key: 4})
+    assert sum(one.attempts - 1 for one in found) == 1
+
+
 def test_a_failure_is_a_row_and_the_next_case_is_measured():
     def answers(job):
         return {"status": "crashed", "reason": "why"} if job.case.style == "style0" else an_answer()
@@ -203,11 +222,20 @@ def test_a_wrong_style_is_not_run_as_a_program(monkeypatch):
     assert modules == ["bench.worker"]
 
 
-def test_a_program_that_fails_is_the_cases_failure(monkeypatch):
+def test_a_program_that_fails_leaves_its_columns_empty_and_the_latency_stands(monkeypatch):
     job = a_job(a_plan(CASES[:1]).styles["style0"], program=True)
     ended(monkeypatch, Ended('{"status": "ok", "values": {}}', 1.0), Ended("", 1.0, "crashed", "why"))
     found = process_launcher(a_plan([job.case]))(job)
-    assert (found["status"], found["reason"]) == ("crashed", "as a whole program: why")
+    assert (found["status"], found["values"]) == ("ok", {})
+    assert found["reason"] == "as a whole program: crashed: why"
+
+
+def test_a_program_whose_style_prints_still_has_its_seconds(tmp_path):
+    body = "    print(t := 0, 'loss', flush=True)\n" + HONEST
+    job, plan = plan_of(write_style(tmp_path, body))
+    found = start_process("bench.program", job.dump(), 1, replace(plan, timeout_s=60))
+    assert found.status is None, found.reason
+    assert 0 < float(found.output) < found.seconds
 
 
 def test_a_module_that_says_nothing_has_crashed(tmp_path):

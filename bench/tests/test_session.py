@@ -226,9 +226,34 @@ def test_a_size_too_large_for_the_memory_is_a_skipped_row_with_the_estimate(tmp_
     assert "GiB on cpu" in rows["reason"].iloc[0]
 
 
-def test_where_nothing_can_be_measured_the_reasons_are_the_answer(tmp_path):
-    with pytest.raises(UsageError, match="nothing can be measured here: no CUDA device"):
-        prepare(Request(styles=("torch_nn",), devices=("cuda",)), tmp_path / "run")
+def test_two_runs_never_write_into_one_folder(tmp_path):
+    folder = tmp_path / "run"
+    first = measure(prepare(REQUEST, folder), dying(10)[0])
+    next(first)
+    with pytest.raises(UsageError, match="another run is writing there"):
+        next(measure(prepare(Request(), folder, resume=True), dying(10)[0]))
+    first.close()
+    list(measure(prepare(Request(), folder, resume=True), dying(10)[0]))
+
+
+def test_a_run_is_not_finished_on_another_gpu(tmp_path, monkeypatch):
+    def probe(model, free):
+        devices = {"cpu": {"model": "a processor"}, "cuda:0": {"model": model, "free_bytes": free}}
+        return lambda: {**PROBE, "devices": devices}
+
+    folder = tmp_path / "run"
+    monkeypatch.setattr("bench.session.probe_devices", probe("A", 2**33))
+    next(measure(prepare(REQUEST, folder), dying(10)[0]))
+    monkeypatch.setattr("bench.session.probe_devices", probe("A", 2**32))
+    assert prepare(Request(), folder, resume=True).resumed
+    monkeypatch.setattr("bench.session.probe_devices", probe("B", 2**33))
+    with pytest.raises(UsageError, match="was begun elsewhere"):
+        prepare(Request(), folder, resume=True)
+
+
+def test_options_that_leave_no_case_are_refused(tmp_path):
+    with pytest.raises(UsageError, match="the options leave no case"):
+        prepare(Request(styles=("numpy_manual",), devices=("cuda",)), tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
 
 

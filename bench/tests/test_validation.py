@@ -13,7 +13,8 @@ from bench.errors import UsageError
 from bench.measurement import Measurement
 from bench.problem import Problem
 from bench.runner import Progress, Slot
-from bench.table import TableError
+from bench.table import TableError, Writer, write_machine
+from bench.tests.fakes import a_case, a_measurement
 from bench.validation import (
     IDENTICAL,
     Pool,
@@ -34,9 +35,12 @@ from bench.validation_accept import (
     judge_agreement,
     judge_bias,
     judge_coverage,
+    judge_kills,
     judge_slow_first,
     run_experiments,
 )
+from bench.validation_kill import COLUMNS as KILL_COLUMNS
+from bench.validation_kill import KILLS, Killed, inspect, read_kills
 from bench.validation_plant import SLOW_FIRST, make_case, with_slow_first, with_spin, write_styles
 from bench.validation_session import announcer, done_keys, draft, make_plan, measure, ours, read_design
 from bench.validation_table import (
@@ -384,3 +388,28 @@ def test_a_damaged_table_is_bad_input(tmp_path, capsys):
         file.write("timeit,fast,ratio,9,\n")
     assert main(["validate", "--pool", str(tmp_path / "v")]) == 2
     assert "not a number" in capsys.readouterr().err
+
+
+def test_kills_are_judged_by_every_row_and_untested_where_nobody_tried():
+    fine = Killed(kills=100, turns=16, lost=0, doubled=0, incomplete=0)
+    assert judge_kills(fine).met is True
+    assert judge_kills(None).met is None
+    for spoiled in ({"lost": 1}, {"gone": 1}, {"doubled": 1}, {"incomplete": 1}, {"kills": 99}, {"turns": 0}):
+        assert judge_kills(replace(fine, **spoiled)).met is False, spoiled
+
+
+def test_a_run_is_inspected_for_rows_that_are_lost_doubled_or_incomplete(tmp_path):
+    blocks, case = 2, a_case()
+    for block in range(blocks):
+        Writer(tmp_path, "r").append(a_measurement(case, block, values={"iterations": 2}))
+    write_machine(tmp_path, {"run_id": "r"})
+    assert inspect(tmp_path, blocks) == Killed(0, 2, 0, 0, 0)
+    assert inspect(tmp_path, blocks + 1) == Killed(0, 3, 1, 0, 0)
+    Writer(tmp_path, "r").append(a_measurement(a_case("other"), 0, values={"iterations": 3}))
+    assert inspect(tmp_path, blocks) == Killed(0, 4, 1, 0, 1)
+
+
+def test_kills_that_were_tried_are_read_again(tmp_path):
+    assert read_kills(tmp_path) is None
+    write_rows(tmp_path / KILLS, KILL_COLUMNS, [asdict(Killed(5, 4, 3, 2, 1))])
+    assert read_kills(tmp_path) == Killed(5, 4, 3, 2, 1)

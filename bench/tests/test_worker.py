@@ -165,7 +165,7 @@ def test_every_style_is_measured_whole_on_the_cpu(name):
     values = found["values"]
     steps = BRIEF.settle_iterations + values["iterations"] + BRIEF.batches * values["batch_iterations"]
     assert len(found["timed_us"]) == values["iterations"] == 8
-    assert values["checked_iterations"] == steps
+    assert values["checked_iterations"] == BRIEF.settle_iterations + 8 + 1  # all that were read
     assert values["latency_min_us"] <= values["latency_median_us"] <= values["latency_p95_us"]
     assert values["warmup_iterations"] == len(found["warmup_us"]) == 3
     assert values["first_iteration_seconds"] * 1e6 == pytest.approx(found["first_us"])
@@ -210,6 +210,46 @@ def test_a_style_that_rests_where_the_oracle_cannot_follow_is_wrong(tmp_path, mo
     assert found["status"] == "wrong"
     assert found["reason"].startswith("in the timed run: the loss stands still at ")
     assert found["reason"].endswith(f"from iteration {checked} on")
+
+
+PATIENT = replace(BRIEF, warmup_iterations=gate.PACE_ITERATIONS)
+
+
+def test_a_style_that_works_ahead_of_the_clock_is_wrong(tmp_path):
+    ahead = "    kept = []\n" + HONEST.replace("yield loss", "kept.append(loss)").replace(
+        "    return", "    for loss in kept:\n        yield loss\n    return"
+    )
+    body = told_apart_by("steps == 10**9", ahead)
+    found = examine(a_job(write_style(tmp_path, body), PATIENT))
+    assert found["status"] == "wrong"
+    assert found["reason"].endswith("the work is done ahead of the clock")
+
+
+def test_a_style_that_works_for_many_iterations_at_once_is_never_quiet(tmp_path):
+    """Its losses and weights are right; a batch gives away what the median hides."""
+    chunk = HONEST.replace("range(steps)", "range(8)").replace("yield loss", "kept.append(loss)")
+    body = (
+        "    for _chunk in range(0, steps, 8):\n        kept = []\n"
+        + indent(chunk.replace("    return w1, w2\n", "").replace("range(8)", "range(min(8, steps - _chunk))"), "    ")
+        + "        for loss in kept:\n            yield loss\n    return w1, w2\n"
+    )
+    rule = replace(PATIENT, latency_iterations=40, latency_most=40, batch_iterations=40)
+    found = examine(a_job(write_style(tmp_path, body), rule))
+    assert (found["status"], found["noisy"]) == ("ok", True), found["reason"]
+
+
+def test_a_long_run_is_held_against_every_loss_that_the_oracle_affords(tmp_path, monkeypatch):
+    monkeypatch.setattr(oracle, "AFFORDED_FLOPS", 70.5 * a_problem().flops)
+    rests = HONEST.replace(
+        "        h = ",
+        "        if _t >= 60 and steps > 50:\n            yield loss\n            continue\n        h = ",
+    )
+    rule = replace(BRIEF, latency_iterations=70, latency_most=70)
+    honest = examine(a_job(write_style(tmp_path, HONEST, name="honest"), rule))
+    assert (honest["status"], honest["values"]["checked_iterations"]) == ("ok", 70)
+    found = examine(a_job(write_style(tmp_path, rests), rule))
+    assert found["status"] == "wrong"
+    assert found["reason"].startswith("in the timed run: the loss after 61 iterations is ")
 
 
 def test_a_job_comes_out_of_its_json_as_it_went_in(tmp_path):
