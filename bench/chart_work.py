@@ -88,7 +88,7 @@ def speedup_against_work(found: Sequence[Speedup], words: Words) -> Figure:
     lines = speedup_lines(found)
     look = chart_style.look(sorted({line.style for line in lines}))
     crossed = any(crossing(line, level) is not None for line in lines for level in (1.0, 50.0))
-    ring = Line2D([], [], label="reaches 1x or 50x (between sizes: interpolated by a curve)", **chart_style.ring())
+    ring = Line2D([], [], label="reaches 1x or 50x (between sizes: interpolated)", **chart_style.ring())
     extra = [ring] if crossed else []
 
     def draw(axes: Axes, here: Sequence[Line]) -> None:

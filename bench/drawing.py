@@ -223,8 +223,8 @@ def of_losses(run: Run) -> Iterator[Named]:
     frame = rows[(rows["device"] == first["device"]) & (rows["threads"] == first["threads"])]
     words = Words(
         "One training loop: the losses of all styles on top of each other",
-        "the rehearsal in float32 at the tutorial's size and learning rate; each line is thinner than the one below it,\n"
-        "so that where all agree they show as one striped line",
+        "the rehearsal in float32 at the tutorial's size and learning rate; each line is thinner than the one\n"
+        "below it, so that where all agree they show as one striped line",
         chart_data.machine_words(run.machine, run.measurements),
     )
     if len(frame):

@@ -50,8 +50,9 @@ def progress_line(session: Session, console: Console) -> Iterator[Callable[[Prog
             pace.expected += case_seconds(last["slot"].case, session.plan.rule, session.probe)
             pace.spent += now - last["at"]
         last.update(slot=progress.slot, at=now)
+        blocks = (progress.plan or session.plan).blocks
         text = (
-            f"{progress.done + 1}/{progress.total}  block {progress.slot.block + 1}/{(progress.plan or session.plan).blocks}  "
+            f"{progress.done + 1}/{progress.total}  block {progress.slot.block + 1}/{blocks}  "
             f"{progress.slot.case.label}  {duration(pace.left(progress, now))} left"
         )
         if console.is_terminal:

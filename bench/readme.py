@@ -19,7 +19,7 @@ COLUMNS = "118"
 
 
 def render(text: str, output_of: Callable[[str], str], root: Path = ROOT) -> str:
-    """`text` with what stands between `<!-- output: COMMAND -->` or `<!-- csv: PATH -->` and `<!-- end -->` made anew."""
+    """`text` with what stands between `<!-- output: COMMAND -->` or `<!-- csv: PATH -->` and its end made anew."""
 
     def block(match: re.Match[str]) -> str:
         command = match["command"]

@@ -7,7 +7,7 @@ import os
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -90,10 +90,10 @@ def check_folder(folder: Path, *, resume: bool) -> None:
     """Raises UsageError unless a run can be written to `folder`; writes nothing."""
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--out {folder}: is a file; give a folder that does not exist yet")
-    held = [path for path in folder.iterdir() if path.suffix != ".part"] if folder.is_dir() else []
-    if held and not resume:
+    if folder.exists() and not resume:
         raise UsageError(f"--out {folder}: exists already; choose another, or finish that run with --resume")
-    if held and resume and not (folder / MACHINE).exists():
+    held = [path for path in folder.iterdir() if path.suffix != ".part"] if folder.is_dir() else []
+    if held and not (folder / MACHINE).exists():
         raise UsageError(f"--out {folder}: holds no run to resume; choose another")
     parent = next(path for path in [folder, *folder.absolute().parents] if path.exists())
     if not parent.is_dir():
@@ -127,7 +127,7 @@ def _lasting(value: Any) -> Any:
 
 def measure(
     session: Session, launch: Launch | None = None, told: Callable[[Progress], None] = lambda _progress: None
-) -> Iterator[Measurement]:
+) -> Generator[Measurement, None, None]:
     """Measure what is left, each process's rows on the disk before it is yielded; speedups.csv at the end."""
     make_folder(session.folder)
     with alone(session.folder):

@@ -219,7 +219,8 @@ def judge_kills(killed: Killed | None) -> Check:
     name, must = "SIGKILL at random moments, then --resume", f"no row lost, none doubled, n >= {LEAST_KILLS}"
     if killed is None:
         return Check(name, must, "", None, 0, "not tried; see --kills")
-    got = f"{killed.lost + killed.gone} lost, {killed.doubled} doubled, {killed.incomplete} incomplete of {killed.turns} turns"
+    lost = killed.lost + killed.gone
+    got = f"{lost} lost, {killed.doubled} doubled, {killed.incomplete} incomplete of {killed.turns} turns"
     whole = killed.turns > 0 and killed.lost == killed.gone == killed.doubled == killed.incomplete == 0
     return Check(name, must, got, whole and killed.kills >= LEAST_KILLS, killed.kills, "real runs, real signals")
 

@@ -119,8 +119,7 @@ def _add(one: Killed, other: Killed) -> Killed:
 
 def _live(folder: Path, blocks: int, seconds: float | None) -> bool:
     """Run or resume until the end, or until killed after `seconds`; whether it came to its end."""
-    begun = (folder / MEASUREMENTS).exists() or (folder / "machine.json").exists()
-    options = ["--resume"] if begun else [*CASES, "--blocks", str(blocks), "--seed", "0"]
+    options = [*CASES, "--blocks", str(blocks), "--seed", "0", *(["--resume"] if folder.exists() else [])]
     command = [sys.executable, "-m", "bench", "run", *options, "--no-charts", "--out", str(folder)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment, text=True)

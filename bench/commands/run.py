@@ -29,9 +29,7 @@ def run(
     precision: Annotated[list[str] | None, typer.Option(help="ieee or tf32 (float32 on cuda)")] = None,
     style_file: Annotated[list[str] | None, typer.Option(help="measure the styles of this file too")] = None,
     blocks: Annotated[int | None, typer.Option(help="processes a case: 3 for a look, 10 for an interval of 1%")] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="new or empty folder to write  [default: results/run-<time>]")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="new folder to write  [default: results/run-<time>]")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="finish the run that --out holds")] = False,
     timeout: Annotated[
         float | None, typer.Option(help="seconds after which a process is given up  [default: 300]")

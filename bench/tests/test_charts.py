@@ -149,7 +149,7 @@ def test_speedup_against_work_keeps_few_lines_together_and_many_apart(styles):
         assert_nothing_leaves_the_page(figure)
     assert len(figure.axes) == (1 if styles == 1 else 2)
     labels = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
-    assert any(label.startswith("crosses 1x or 50x") for label in labels)
+    assert any(label.startswith("reaches 1x or 50x") for label in labels)
 
 
 def measured(**changes):

@@ -147,6 +147,16 @@ def test_the_transfer_is_timed_to_its_end():
     assert seconds > array.nbytes / 1e12  # no bus moves a terabyte a second
 
 
+def test_work_that_is_only_queued_is_timed_to_its_end():
+    device = open_device("torch", "cuda:0")
+    matrix = device.put(np.ones((8192, 8192)), "float32")
+    clock.time_call(lambda: matrix.mm(matrix), device)
+    whole, _ = clock.time_call(lambda: matrix.mm(matrix), device)
+    queued, _ = clock.time_call(lambda: matrix.mm(matrix), replace(device, synchronize=None))
+    clock.time_call(lambda: None, device)
+    assert queued < whole / 3
+
+
 def test_out_of_memory_is_a_row_and_the_next_case_works(tmp_path):
     body = (
         "    import torch\n    free, _total = torch.cuda.mem_get_info()\n"

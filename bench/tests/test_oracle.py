@@ -183,7 +183,7 @@ def test_a_run_without_its_last_loss_has_no_right_end():
 
 def test_the_oracle_follows_all_of_a_cheap_run_the_start_of_a_dear_one_and_none_of_the_dearest():
     assert oracle.affordable_steps(1e6, 500) == 500
-    assert oracle.affordable_steps(10e9, 500) == 4
+    assert oracle.affordable_steps(10e9, 500) == 6
     assert oracle.affordable_steps(100e9, 500) == 2
     assert oracle.affordable_steps(300e9, 500) == 0
 
