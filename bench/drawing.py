@@ -225,7 +225,7 @@ def of_losses(run: Run) -> Iterator[Named]:
         "One training loop: the losses of all styles on top of each other",
         "the rehearsal in float32 at the tutorial's size and learning rate; each line is thinner than the one\n"
         "below it, so that where all agree they show as one striped line",
-        chart_data.machine_words(run.machine, run.measurements),
+        chart_data.machine_words(run.machine, run.measurements[run.measurements["status"] == "ok"]),
     )
     if len(frame):
         yield "losses", chart_total.losses(frame, words)

@@ -15,7 +15,7 @@ from bench.environment import ROOT
 
 BLOCK = re.compile(r"(?m)^<!-- output: (?P<command>[^\n]+?) -->\n(?P<body>.*?)^<!-- end -->$", re.DOTALL)
 TABLE = re.compile(r"(?m)^<!-- csv: (?P<path>\S+) -->\n(?P<body>.*?)^<!-- end -->$", re.DOTALL)
-COLUMNS = "118"
+COLUMNS = "128"
 
 
 def render(text: str, output_of: Callable[[str], str], root: Path = ROOT) -> str:

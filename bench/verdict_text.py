@@ -105,19 +105,26 @@ def machine_values(machine: Mapping[str, Any]) -> dict[str, Any]:
     return {name: machine[name] for name in names if name in machine}
 
 
+CONTENDER_HEADERS = ("contender", "us>", "speedup>")
+
+
 def findings_table(judgement: Judgement) -> Table:
     """Per size and baseline: absolute times, the speedup with its interval, the outcome and why."""
     scope = judgement.question.scope
     table = plain_table(f"{judgement.question.contender} by {scope}, us an iteration")
-    for header, right in headers("size", "work>", "baseline", "its case", "us>", "contender", "us>", "speedup>"):
+    mine = sorted((one for one in judgement.findings if one.scope == scope), key=lambda one: one.flops)
+    # without a contender its columns would only squeeze the reason
+    width = len(CONTENDER_HEADERS) if any(one.speedup for one in mine) else 0
+    for header, right in headers("size", "work>", "baseline", "its case", "us>", *CONTENDER_HEADERS[:width]):
         table.add_column(header, justify="right" if right else "left", no_wrap=True)
     table.add_column("outcome", no_wrap=True)
     table.add_column("why")
     last = None
-    for one in sorted((one for one in judgement.findings if one.scope == scope), key=lambda one: one.flops):
+    for one in mine:
         size = ["", ""] if one.size == last else [size_words(one), engineering(one.flops, "FLOP")]
         last = one.size
-        table.add_row(*size, *_finding_cells(one), one.verdict.outcome, one.verdict.reason.partition(": ")[0])
+        cells = _finding_cells(one)[: 3 + width]
+        table.add_row(*size, *cells, one.verdict.outcome, one.verdict.reason.partition(": ")[0])
     return table
 
 
