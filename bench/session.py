@@ -35,6 +35,9 @@ from bench.runner import (
 from bench.speedup import confidence_of, speedups, straddling
 from bench.table import MACHINE, MEASUREMENTS, Writer, read_machine, read_run, repair, write_machine, write_speedups
 
+RETRIED = 0.1  # share of processes that are run again on a machine that is quiet most of the time
+SUM_UP_S = 6.0  # tables and charts at the end
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -55,7 +58,7 @@ class Session:
             count * case_seconds(case, plan.rule, self.probe)
             for case, count in zip(plan.cases, plan.case_blocks, strict=True)
         )
-        whole += ceiling_seconds(ceiling_jobs(plan), self.probe)
+        whole = (1 + RETRIED) * whole + ceiling_seconds(ceiling_jobs(plan), self.probe) + SUM_UP_S
         return min(whole, plan.budget_s) if plan.budget_s is not None else whole
 
 
