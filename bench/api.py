@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import pandas as pd
 
-from bench.case import CASE_COLUMNS
+from bench.case import CASE_COLUMNS, Size
 from bench.claim import Finding, at_least, find, known_baseline, known_scope
 from bench.columns import SPEEDUP_COLUMNS
 from bench.errors import UsageError
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BAR_WIDTH = 24
-Size = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)

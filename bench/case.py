@@ -8,6 +8,7 @@ from bench.problem import Problem
 
 Size = tuple[int, int, int, int]
 CASE_COLUMNS = ("style", "device", "dtype", "precision", "threads", "n", "d_in", "hidden", "d_out")
+SIZE_COLUMNS = CASE_COLUMNS[5:]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from typing import Any, cast
 
 import pandas as pd
 
-from bench.case import CASE_COLUMNS, Size
+from bench.case import CASE_COLUMNS, SIZE_COLUMNS, Size
 from bench.problem import TUTORIAL_SIZE, Problem
 from bench.report import engineering, thread_count
-from bench.speedup import SIZE_COLUMNS, fastest, trusted
+from bench.speedup import fastest, trusted
 from bench.table import Run, read_iterations
 
 CONFIG_COLUMNS = ("device", "dtype", "precision", "threads")

@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from bench.case import Size
 from bench.errors import UsageError
-from bench.evidence import BEST_GPU, Case, Evidence, Size, contenders
+from bench.evidence import BEST_GPU, Case, Evidence, contenders
 from bench.plan import SWEEP_SIZES
 from bench.problem import Problem
 from bench.speedup import BASELINES, SCOPES, Ratio, Speedup

@@ -11,8 +11,8 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
-from bench.case import CASE_COLUMNS
-from bench.evidence import Case, Evidence, Size, is_accelerator
+from bench.case import CASE_COLUMNS, Size
+from bench.evidence import Case, Evidence, is_accelerator
 from bench.problem import TUTORIAL_SIZE
 from bench.speedup import CONFIDENCE, Ratio, paired_ratio
 

@@ -9,12 +9,11 @@ from typing import cast
 
 import pandas as pd
 
-from bench.case import CASE_COLUMNS
+from bench.case import CASE_COLUMNS, SIZE_COLUMNS, Size
 from bench.errors import UsageError
 from bench.problem import TUTORIAL_ITERATIONS, Problem
-from bench.speedup import BASELINES, CONFIDENCE, SCOPES, SIZE_COLUMNS, Speedup, named_baselines, speedups, trusted
+from bench.speedup import BASELINES, CONFIDENCE, SCOPES, Speedup, named_baselines, speedups, trusted
 
-Size = tuple[int, int, int, int]
 Case = tuple[str | int, ...]  # the values of CASE_COLUMNS
 NEEDED = (*CASE_COLUMNS, "block", "framework", "oracle", "status", "noisy", "environment", *SCOPES.values())
 BEST_GPU, BEST_GPU_TF32 = "best-gpu", "best-gpu-tf32"

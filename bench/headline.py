@@ -9,13 +9,13 @@ from typing import cast
 
 import pandas as pd
 
-from bench.case import CASE_COLUMNS
+from bench.case import CASE_COLUMNS, SIZE_COLUMNS
 from bench.claim import TUTORIAL_CLAIM, UNTESTED, Verdict, fastest
 from bench.device import device_kind
 from bench.judgement import Question, judge_run
 from bench.problem import TUTORIAL_SIZE
 from bench.report import microseconds, number, thread_count
-from bench.speedup import SIZE_COLUMNS, Speedup, confidence_of, speedups, trusted
+from bench.speedup import Speedup, confidence_of, speedups, trusted
 from bench.table import Run
 from bench.verdict_text import OFTEN_WORDS
 

@@ -9,10 +9,10 @@ from typing import Any, cast
 
 import pandas as pd
 
-from bench.case import CASE_COLUMNS
+from bench.case import CASE_COLUMNS, SIZE_COLUMNS
 from bench.problem import Problem
 from bench.report import caption, chosen_baselines, engineering, flags, microseconds, number, share, thread_count
-from bench.speedup import SIZE_COLUMNS, Speedup, trusted
+from bench.speedup import Speedup, trusted
 
 Key = tuple[Any, ...]
 

@@ -6,12 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 
-from bench.case import Case
+from bench.case import Case, Size
 from bench.device import canonical_name, device_kind, unsupported
 from bench.problem import TUTORIAL_SIZE, Problem, stable_learning_rate
 from implementations import Implementation
-
-Size = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)

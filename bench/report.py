@@ -12,9 +12,9 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from bench.case import CASE_COLUMNS
+from bench.case import CASE_COLUMNS, SIZE_COLUMNS
 from bench.problem import Problem
-from bench.speedup import BASELINES, SIZE_COLUMNS, Speedup, confidence_of
+from bench.speedup import BASELINES, Speedup, confidence_of
 from bench.table import Run
 
 PREFERRED = ("tutorial", "tutorial-1", "numpy-1", "best-cpu")

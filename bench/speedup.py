@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from bench.case import CASE_COLUMNS
+from bench.case import CASE_COLUMNS, SIZE_COLUMNS
 from bench.problem import TUTORIAL_ITERATIONS
 
 SCOPES = {
@@ -28,7 +28,6 @@ BASELINES = {
     "best-cpu": "the fastest correct float32 of any style and thread count on the CPU",
     "own": "the same style and dtype on one CPU thread",
 }
-SIZE_COLUMNS = CASE_COLUMNS[5:]  # n, d_in, hidden, d_out
 CONFIDENCE = 0.95
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.case import CASE_COLUMNS
+from bench.case import CASE_COLUMNS, SIZE_COLUMNS
 from bench.columns import (
     ITERATION_COLUMNS,
     LATER_COLUMNS,
@@ -28,7 +28,6 @@ from bench.problem import TUTORIAL_SIZE
 from bench.pytest_json import benchmark_iterations, benchmark_machine, benchmark_measurements, is_benchmark_file
 from bench.rows import check_rows
 
-SIZE_COLUMNS = CASE_COLUMNS[5:]
 MEASUREMENTS, ITERATIONS, SPEEDUPS = "measurements.csv", "iterations.csv", "speedups.csv"
 LOSSES, MACHINE = "losses.csv", "machine.json"
 

@@ -95,6 +95,8 @@ def measure(job: Job) -> dict[str, Any]:
     check_pace(cold.warm, timed)
     losses = rehearse(case, train, device)
     checked = check_timed(case, arrays, timed)
+    timed_us = [ns / 1e3 for ns in timed.latency.elapsed_ns]
+    cycles = by_cycle(timed_us, job.style.cycle)
     values: dict[str, Value] = {
         "device_model": device.model,
         "blas": blas,
@@ -104,9 +106,9 @@ def measure(job: Job) -> dict[str, Any]:
         "checked_iterations": checked,
         "peak_device_bytes": peak_bytes,
         **cold.values(),
-        **reduce_timed(job, timed),
+        **reduce_timed(job, timed, cycles),
     }
-    noise = disturbance(_sampled(job, timed))
+    noise = disturbance(_sampled(job, timed, cycles))
     elapsed_us = [ns / 1e3 for ns in cold.warm.elapsed_ns]
     return {
         "status": "ok",
@@ -116,7 +118,7 @@ def measure(job: Job) -> dict[str, Any]:
         "first_us": elapsed_us[0],
         "warmup_us": elapsed_us[1 : 1 + KEPT_WARMUP],
         "losses": losses,
-        "timed_us": [ns / 1e3 for ns in timed.latency.elapsed_ns],
+        "timed_us": timed_us,
     }
 
 
@@ -163,9 +165,8 @@ def run_cold(job: Job, train: Train, device: Device, arrays: Sequence[Any]) -> C
     return Cold(transfer_seconds, warm, used_mj)
 
 
-def reduce_timed(job: Job, timed: Timed) -> dict[str, Value]:
+def reduce_timed(job: Job, timed: Timed, cycles: Sequence[float]) -> dict[str, Value]:
     """The columns that the timed loop fills; of a style with a cycle, statistics are over whole cycles' means."""
-    cycles = by_cycle([ns / 1e3 for ns in timed.latency.elapsed_ns], job.style.cycle)
     ordered = sorted(cycles)
     batch = middle_batch(timed)
     counters = timed.counters
@@ -189,8 +190,7 @@ def reduce_timed(job: Job, timed: Timed) -> dict[str, Value]:
     }
 
 
-def _sampled(job: Job, timed: Timed) -> Sampled:
-    cycles = by_cycle([ns / 1e3 for ns in timed.latency.elapsed_ns], job.style.cycle)
+def _sampled(job: Job, timed: Timed, cycles: Sequence[float]) -> Sampled:
     on_cpu = device_kind(job.case.device) == "cpu"
     return Sampled(cycles, on_cpu, job.case.threads, timed.counters.cpu_utilisation, middle_batch(timed).mean_us)
 

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.case import Size
 from bench.columns import MEASUREMENT_COLUMNS
-from bench.plan import SWEEP_SIZES, Size
+from bench.plan import SWEEP_SIZES
 from bench.problem import Problem
 
 CPU_FLOPS_PER_US = 1e5
