@@ -49,6 +49,9 @@ def main(arguments: list[str] | None = None) -> int:
         return INTERRUPTED
     except (UsageError, StyleError) as error:
         return _refuse(str(error))
+    except OSError as error:  # a full disk, a folder that was taken away: what was written before is whole
+        where = f"{error.filename}: " if error.filename else ""
+        return _refuse(f"cannot go on: {where}{error.strerror or error}; make room and continue with --resume")
     except Exception as error:
         if hasattr(error, "format_message"):  # a complaint of the command line itself
             return _refuse(error.format_message())

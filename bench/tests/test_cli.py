@@ -256,3 +256,15 @@ def test_what_is_asked_for_is_what_is_planned(request_):
         assert plan.blocks == request_.blocks
         assert set(plan.case_blocks) <= {request_.blocks}
     assert {case.problem.seed for case in cases} <= {request_.seed or 0}
+
+
+def test_a_full_disk_is_one_line_with_the_cure(capsys, tmp_path, probed, handlers, monkeypatch):
+    def full(*_anything):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("bench.table.append_text", full)
+    arguments = ["run", "--style", "numpy_manual", "--dtype", "bfloat16", "--out", str(tmp_path / "run")]
+    assert main(arguments) == 2
+    complaint = capsys.readouterr().err
+    assert "fiftyx: cannot go on: No space left on device; make room and continue with --resume" in complaint
+    assert "Traceback" not in complaint
