@@ -6,11 +6,11 @@ import gc
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import ceil
 from time import perf_counter_ns
 from typing import Any
 
 from bench.device import Device
+from bench.rule import Counts, Rule
 
 Loop = Generator[Any, None, Any]
 Now = Callable[[], int]
@@ -25,50 +25,20 @@ class TooManyStepsError(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """How long each phase lasts: iterations, and seconds on the host's clock.
-
-    `limit_s` caps the latency phase and the throughput phase, each; `floor_iterations` are run whatever
-    the cap. `settle_iterations` start the timed loop before its first sample.
-    """
-
-    warmup_iterations: int = 100
-    warmup_s: float = 0.3
-    accelerator_warmup_s: float = 1.0
-    warmup_limit_s: float = 3.0
-    warmup_floor: int = 3
-    settle_iterations: int = 10
-    latency_iterations: int = 50
-    latency_s: float = 0.2
-    latency_most: int = 500
-    batch_iterations: int = 50
-    batches: int = 3  # the median of three: one burst of a neighbour cannot move it
-    batches_s: float = 0.05  # all of them together
-    limit_s: float = 10.0
-    floor_iterations: int = 7
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Iterations of each phase of the timed loop, fixed before it starts so that time cannot choose n."""
-
-    settle: int
-    latency: int
-    batch: int
-    batches: int = 1
-
-    @property
-    def steps(self) -> int:
-        """All iterations of the timed loop."""
-        return self.settle + self.latency + self.batch * self.batches
-
-
-@dataclass(frozen=True, slots=True)
 class Latency:
     """Nanoseconds and loss of each iteration, in order; the device was idle at both ends of each."""
 
     elapsed_ns: list[int]
     losses: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """The latency phase: its samples, the losses of all its iterations, and the readings around its segments."""
+
+    latency: Latency
+    losses: list[float]
+    readings_us: list[float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,24 +53,6 @@ class Batch:
     def mean_us(self) -> float:
         """Mean host time of an iteration, in us: the throughput's inverse."""
         return self.elapsed_ns / self.iterations / 1e3
-
-
-def plan_counts(rule: Rule, iteration_ns: float, cycle: int = 1) -> Counts:
-    """How many iterations to time when one takes about `iteration_ns`; a batch holds whole cycles of a style."""
-    each_s = max(iteration_ns, 1.0) / 1e9
-    latency = max(rule.latency_iterations, ceil(rule.latency_s / each_s))
-    batch = _cap(rule, max(rule.batch_iterations, ceil(rule.batches_s / rule.batches / each_s)), each_s)
-    batch += -batch % cycle
-    return Counts(
-        settle=max(1, min(rule.settle_iterations, int(rule.limit_s / each_s / 5))),
-        latency=_cap(rule, min(latency, rule.latency_most), each_s),
-        batch=batch,
-        batches=rule.batches if rule.batches * batch * each_s <= rule.limit_s / 2 else 1,
-    )
-
-
-def _cap(rule: Rule, iterations: int, each_s: float) -> int:
-    return max(rule.floor_iterations, min(iterations, int(rule.limit_s / each_s)))
 
 
 def warm_up(
@@ -147,6 +99,28 @@ def time_latency(loop: Loop, device: Device, iterations: int, now: Now = perf_co
         elapsed[i] = now() - start
         losses[i] = loss
     return Latency(elapsed, losses)
+
+
+def time_segments(
+    loop: Loop, device: Device, counts: Counts, reference: Callable[[], float] | None, now: Now = perf_counter_ns
+) -> Sampling:
+    """The samples of `counts`, in segments: before each and after the last `reference` reads the core's speed (us).
+
+    After a reading come `counts.resettle` iterations that are no samples: the reading has used the caches.
+    """
+    elapsed: list[int] = []
+    sampled: list[float] = []
+    losses: list[float] = []
+    readings = [reference()] if reference is not None else []
+    for samples in counts.segments:
+        losses += time_latency(loop, device, counts.resettle, now).losses
+        one = time_latency(loop, device, samples, now)
+        elapsed += one.elapsed_ns
+        sampled += one.losses
+        losses += one.losses
+        if reference is not None:
+            readings.append(reference())
+    return Sampling(Latency(elapsed, sampled), losses, readings)
 
 
 def time_batch(loop: Loop, device: Device, iterations: int, now: Now = perf_counter_ns) -> tuple[Batch, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from bench.table import Run
 
 MACHINE_FIELDS = ("cpu_model", "cpus", "cores", "cpu_quota", "memory_bytes", "governor", "system", "release")
+SAME_SPEED = 1.01
 METHOD_FIELDS = ("preset", "blocks", "seed", "keep_env")
 
 
@@ -28,13 +29,24 @@ def differences(a: Run, b: Run) -> list[Difference]:
     Of a style that only one of them measured nothing was compared, so that it is no difference.
     """
     pairs = zip(_facts(a), _facts(b), strict=True)
-    found = []
+    found = core_speeds(a, b)
     for (kind, one), (_kind, other) in pairs:
         for name in dict.fromkeys([*one, *other]):
             values = [None if side.get(name) is None else str(side[name]) for side in (one, other)]
             if values[0] != values[1] and not (kind == "styles" and None in values):
                 found.append(Difference(kind, name, *values))
     return found
+
+
+def core_speeds(a: Run, b: Run) -> list[Difference]:
+    """The median time of the reference product in each, where both read it and the core was not as fast in both.
+
+    Then whatever a comparison finds may be the core's clock and not the code.
+    """
+    sides = [run.measurements["reference_us"].median() for run in (a, b)]
+    if not all(us > 0 for us in sides) or max(sides) <= SAME_SPEED * min(sides):
+        return []
+    return [Difference("machine", "core speed (reference product)", *(f"{us:.1f} us" for us in sides))]
 
 
 def _facts(run: Run) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -144,6 +144,7 @@ def of_one_process(run: Run, rows: pd.DataFrame, about: str) -> Iterator[Named]:
     from bench.chart_style import Words
 
     row = chart_data.process_shown(rows)
+    as_timed = run.measurements.loc[[row.name]].iloc[0]  # the trace shows samples, so their own median
     samples = chart_data.iterations_of(run.folder, row)
     if not (samples["phase"] == "timed").any():
         return
@@ -153,7 +154,7 @@ def of_one_process(run: Run, rows: pd.DataFrame, about: str) -> Iterator[Named]:
         f"{row['style']}, {config.label}, block {row['block']}\n{about}",
         chart_data.footer(run, rows[(rows["style"] == row["style"]) & (rows["block"] == row["block"])], n=False),
     )
-    yield "trace", chart_process.trace(chart_process.trace_of(samples, row), words)
+    yield "trace", chart_process.trace(chart_process.trace_of(samples, as_timed), words)
 
 
 def of_layers(run: Run, ladder: pd.DataFrame, about: str) -> Iterator[Named]:

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bench.case import Case
-from bench.clock import Rule, plan_counts
 from bench.device import device_kind
 from bench.oracle import affordable_steps
 from bench.problem import TUTORIAL_ITERATIONS, work_flops
+from bench.reference import has_reference
+from bench.rule import Rule, plan_counts
 
 # Calls a style makes in an iteration, in us on a slow core: what a tiny problem costs.
 CALLS_US = {"numpy": 30.0, "torch": 150.0}
@@ -52,7 +53,7 @@ def case_seconds(case: Case, rule: Rule, probe: Mapping[str, Any]) -> float:
     start = start_seconds(case.framework, case.device, probe)
     warm = rule.accelerator_warmup_s if accelerated else rule.warmup_s
     warmup = min(max(rule.warmup_iterations * each, warm), max(rule.warmup_limit_s, rule.warmup_floor * each))
-    counts = plan_counts(rule, each * 1e9)
+    counts = plan_counts(rule, each * 1e9, referenced=has_reference(case))
     flops = work_flops(case.problem, case.oracle)
     checking = affordable_steps(flops, counts.steps) * flops / (0.5 * probe["gflops"] * 1e9)
     program = start + TUTORIAL_ITERATIONS * each if case.program else 0.0

@@ -17,6 +17,8 @@ from bench.problem import (
     stable_learning_rate,
     work_flops,
 )
+from bench.reference import Reference
+from bench.rule import Counts
 from implementations import Train
 
 if TYPE_CHECKING:
@@ -32,25 +34,36 @@ class WrongStyleError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """The timed loop: its phases, and the losses and weights that prove what it did."""
+    """The timed loop: its phases, and the losses and weights that prove what it did.
 
-    counts: clock.Counts
+    `readings_us` are of the core's speed, before the first segment or batch and after each; none where it is not read.
+    """
+
+    counts: Counts
     latency: clock.Latency
     batches: tuple[clock.Batch, ...]
+    readings_us: tuple[float, ...]
     trained: oracle.Trained
     counters: Counters
 
 
-def run_timed(case: Case, train: Train, device: Device, arrays: Any, counts: clock.Counts) -> Timed:
+def run_timed(
+    case: Case, train: Train, device: Device, arrays: Any, counts: Counts, reference: Reference | None = None
+) -> Timed:
     """A second, warm loop from the same start, whose length is fixed before it begins and which runs to its end."""
     problem = case.problem
     loop = train(*[device.put(a, problem.dtype) for a in arrays], problem.learning_rate, counts.steps)
     try:
         settle = clock.time_latency(loop, device, counts.settle)
         before = Counters.read()
-        latency = clock.time_latency(loop, device, counts.latency)
+        sampling = clock.time_segments(loop, device, counts, reference)
         counters = Counters.read() - before
-        timed = [clock.time_batch(loop, device, counts.batch) for _ in range(counts.batches)]
+        timed, readings = [], sampling.readings_us
+        for _ in range(counts.batches):
+            clock.time_latency(loop, device, counts.resettle)
+            timed.append(clock.time_batch(loop, device, counts.batch))
+            if reference is not None:
+                readings.append(reference())
         weights = clock.finish(loop)
     except StopIteration:
         raise WrongStyleError(f"stopped before its {counts.steps} steps") from None
@@ -58,11 +71,11 @@ def run_timed(case: Case, train: Train, device: Device, arrays: Any, counts: clo
         raise WrongStyleError(str(error)) from None
     last = timed[-1][1]
     check_kind(case, device, last, "yielded a loss")
-    losses = dict(enumerate([*settle.losses, *latency.losses]))
+    losses = dict(enumerate([*settle.losses, *sampling.losses]))
     losses[counts.steps - 1] = device.read(last)
-    return Timed(
-        counts, latency, tuple(batch for batch, _ in timed), as_trained(case, device, losses, weights), counters
-    )
+    batches = tuple(batch for batch, _ in timed)
+    trained = as_trained(case, device, losses, weights)
+    return Timed(counts, sampling.latency, batches, tuple(readings), trained, counters)
 
 
 def rehearse(case: Case, train: Train, device: Device) -> list[float]:

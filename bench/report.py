@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.case import CASE_COLUMNS, SIZE_COLUMNS
+from bench.core_speed import at_one_speed, speed_words
 from bench.problem import Problem
 from bench.speedup import BASELINES, Speedup, confidence_of
 from bench.table import Run
@@ -34,7 +35,7 @@ LEAVE_OUT = ("first call us", "throughput us", "of floor")  # in this order, whe
 def print_run(console: Console, run: Run, found: Sequence[Speedup], baselines: Sequence[str] = ()) -> None:
     """A table a size, fastest first, then what was noisy, wrong or left out, each with its reason."""
     rows = run.measurements
-    ok = rows[rows["status"] == "ok"]
+    ok = at_one_speed(rows[rows["status"] == "ok"])
     for group, same in ok.groupby(list(SIZE_COLUMNS), sort=True):
         size = cast(tuple[int, int, int, int], group)
         here = [one for one in found if one.contender[5:] == size and one.scope == "iteration"]
@@ -47,6 +48,8 @@ def print_run(console: Console, run: Run, found: Sequence[Speedup], baselines: S
                 confidence=percent(confidence_of(run.machine)),
             )
         )
+        if moved := speed_words(rows):
+            console.print(moved)
     else:
         console.print("no case could be measured")
     print_leftovers(console, rows)

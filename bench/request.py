@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.case import Case, Size
-from bench.clock import Rule
 from bench.device import KINDS
 from bench.errors import UsageError
 from bench.plan import PRESETS, Leg, Machine, Skip, expand
 from bench.problem import DTYPES, Problem
+from bench.rule import Rule
 from bench.runner import Plan
 from implementations import Implementation, find_implementations
 

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.case import Case
-from bench.clock import Rule
 from bench.device import FRAMEWORKS
 from bench.environment import worker_environment
 from bench.measurement import Measurement
 from bench.plan import Skip
+from bench.rule import Rule
 from bench.worker import Job
 from implementations import Implementation
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bench.case import CASE_COLUMNS, SIZE_COLUMNS
+from bench.core_speed import at_one_speed
 from bench.problem import TUTORIAL_ITERATIONS
 
 SCOPES = {
@@ -150,10 +151,13 @@ def speedups(
 
 
 def trusted(measurements: pd.DataFrame) -> pd.DataFrame:
-    """The `ok` rows of the cases that were never `wrong`: a style caught once has no other number that counts."""
+    """The `ok` rows of the cases that were never `wrong`, their times at one speed of the core in each block.
+
+    A style caught once has no other number that counts.
+    """
     keys = pd.MultiIndex.from_frame(measurements[list(CASE_COLUMNS)])
     wrong = keys[measurements["status"] == "wrong"]
-    return measurements[(measurements["status"] == "ok") & ~keys.isin(wrong)]
+    return at_one_speed(measurements[(measurements["status"] == "ok") & ~keys.isin(wrong)])
 
 
 def _against(

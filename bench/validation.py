@@ -24,12 +24,14 @@ IDENTICAL, SEQUENTIAL, BOOTSTRAP = "A/A", "all of A, then all of B", "bootstrap 
 class Pool:
     """Median latencies in us and noise flags, (blocks, labels) each, and the turn in which each was taken.
 
+    `medians_us` are at one speed of the core in each block, as a run compares them; `wall_us` as timed.
     The first `copies` labels are one and the same case; the others are that case with a planted effect.
     """
 
     labels: tuple[str, ...]
     copies: int
     medians_us: Floats
+    wall_us: Floats
     noisy: NDArray[np.bool_]
     turns: NDArray[np.int64]
 
@@ -154,9 +156,10 @@ def sequential(pool: Pool, blocks: int = BLOCKS) -> list[Experiment]:
     """Negative control: 10 copies in a row as A, the next 10 as B, Welch's interval over process medians.
 
     Copies are alike, so a row of them is what a run of A alone would have measured at that time. One experiment
-    starts at every turn, so neighbours share most of their processes.
+    starts at every turn, so neighbours share most of their processes. Times as the wall's clock has them: whoever
+    measures this way reads no other.
     """
-    logs = np.log(pool.medians_us[:, : pool.copies]).ravel()
+    logs = np.log(pool.wall_us[:, : pool.copies]).ravel()
     logs = logs[np.argsort(pool.turns[:, : pool.copies].ravel(), kind="stable")]
     found = []
     for start in range(len(logs) - 2 * blocks + 1):

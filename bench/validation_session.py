@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import geometric_mean
 
-from bench.clock import Rule
 from bench.errors import UsageError
 from bench.machine import describe, probe_devices
 from bench.problem import TUTORIAL_SIZE
 from bench.request import DEFAULT_TIMEOUT_S
+from bench.rule import Rule
 from bench.runner import Key, Launch, Plan, Progress, process_launcher, run
 from bench.table import MACHINE, TableError, read_machine, write_machine
 from bench.validation import BLOCKS, Experiment
@@ -24,6 +24,7 @@ from bench.validation_plant import SLOW_FIRST, SLOW_FIRST_S, STYLE, make_case, s
 from bench.validation_table import (
     ACCEPTANCE,
     ACCEPTANCE_COLUMNS,
+    COPY,
     EXPERIMENT_COLUMNS,
     EXPERIMENTS,
     POOL,
@@ -34,6 +35,7 @@ from bench.validation_table import (
     copy_label,
     experiment_row,
     read_pool,
+    read_processes,
     read_rows,
     read_samples,
     repair,
@@ -234,17 +236,15 @@ def analyse(source: Path, folder: Path, least: int = DRAWN) -> Outcome:
 
 def read_slow_first(folder: Path) -> SlowFirst:
     """The blocks that hold a slow first call, with the geometric means of their copies."""
-    rows = [row for row in read_rows(folder / POOL, POOL_COLUMNS) if row["status"] == "ok"]
-    slow = {row["block"]: row for row in rows if row["label"] == SLOW_FIRST}
-    copies: dict[str, list[dict[str, str]]] = {}
-    for row in rows:
-        if row["label"].startswith("A") and row["block"] in slow:
-            copies.setdefault(row["block"], []).append(row)
-    blocks = [block for block in slow if block in copies]
+    rows = read_processes(folder)
+    late = rows[rows["label"] == SLOW_FIRST].set_index("block").sort_index()
+    copies = rows[rows["label"].str.startswith(COPY) & rows["block"].isin(late.index)]
+    means = copies.groupby("block")["latency_median_us"].agg(lambda one: geometric_mean(one.tolist()))
+    late = late.loc[means.index]
     return SlowFirst(
-        copies_us=[geometric_mean(float(row["latency_median_us"]) for row in copies[block]) for block in blocks],
-        slow_us=[float(slow[block]["latency_median_us"]) for block in blocks],
-        copies_iterations=[int(row["iterations"]) for block in blocks for row in copies[block]],
-        slow_iterations=[int(slow[block]["iterations"]) for block in blocks],
-        first_s=[float(slow[block]["first_iteration_seconds"]) for block in blocks],
+        copies_us=means.tolist(),
+        slow_us=late["latency_median_us"].tolist(),
+        copies_iterations=copies["iterations"].tolist(),
+        slow_iterations=late["iterations"].tolist(),
+        first_s=late["first_iteration_seconds"].tolist(),
     )

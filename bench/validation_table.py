@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from bench.core_speed import at_one_speed
 from bench.files import append_text, replace_text
 from bench.measurement import Measurement
 from bench.table import TableError
@@ -17,9 +19,12 @@ from bench.validation import Experiment, Floats, Pool
 
 POOL, ITERATIONS, TOOLS = "pool.csv", "pool_iterations.csv", "tools.csv"
 EXPERIMENTS, ACCEPTANCE = "experiments.csv", "acceptance.csv"
+TIMES = (
+    "latency_median_us", "latency_min_us", "throughput_us", "reference_us", "latency_per_reference",
+    "throughput_per_reference",
+)  # fmt: skip
 POOL_COLUMNS = (
-    "block", "order", "label", "status", "reason", "attempts", "noisy", "first_iteration_seconds", "iterations",
-    "latency_median_us", "latency_min_us", "throughput_us",
+    "block", "order", "label", "status", "reason", "attempts", "noisy", "first_iteration_seconds", "iterations", *TIMES,
 )  # fmt: skip
 ITERATION_COLUMNS = ("block", "label", "iteration", "elapsed_us")
 TOOL_COLUMNS = ("quantity", "value", "unit", "n", "note")
@@ -86,18 +91,31 @@ def repair(folder: Path) -> None:
         write_rows(folder / ITERATIONS, ITERATION_COLUMNS, [r for r in rows if (r["block"], r["label"]) in known])
 
 
+def read_processes(folder: Path) -> pd.DataFrame:
+    """pool.csv, its `ok` rows: `wall_us` as timed, `latency_median_us` at one speed of the core in each block.
+
+    Raises TableError; ValueError for what is no number.
+    """
+    rows = pd.DataFrame(read_rows(folder / POOL, POOL_COLUMNS), columns=list(POOL_COLUMNS))
+    rows = rows[rows["status"] == "ok"].drop_duplicates(["block", "label"], keep="last", ignore_index=True)
+    whole = {name: rows[name].astype(int) for name in ("block", "order", "iterations")}
+    real = {name: pd.to_numeric(rows[name]) for name in ("first_iteration_seconds", *TIMES)}
+    frame = rows.assign(**whole, **real, noisy=rows["noisy"] == "True")
+    return at_one_speed(frame.assign(wall_us=frame["latency_median_us"]), ("label",))
+
+
 def read_pool(folder: Path, labels: Sequence[str], copies: int) -> Pool:
-    """The blocks in which every one of `labels` was measured. Raises TableError; ValueError for what is no number."""
-    rows = read_rows(folder / POOL, POOL_COLUMNS)
-    ok = {(int(row["block"]), row["label"]): row for row in rows if row["status"] == "ok"}
-    blocks = sorted({block for block, _ in ok})
-    whole = [block for block in blocks if all((block, label) in ok for label in labels)]
-    grid = [[ok[block, label] for label in labels] for block in whole]
-    shape = (len(whole), len(labels))
-    medians = np.array([[float(row["latency_median_us"]) for row in line] for line in grid], float).reshape(shape)
-    turns = np.array([[int(row["order"]) for row in line] for line in grid], np.int64).reshape(shape)
-    noisy = np.array([[row["noisy"] == "True" for row in line] for line in grid], bool).reshape(shape)
-    return Pool(tuple(labels), copies, medians, noisy, turns)
+    """The blocks in which every one of `labels` was measured. Raises as `read_processes`."""
+    rows = read_processes(folder)
+    grids = {
+        name: rows.pivot(index="block", columns="label", values=name).reindex(columns=list(labels))
+        for name in ("latency_median_us", "wall_us", "noisy", "order")
+    }
+    whole = grids["latency_median_us"].dropna().index
+    medians, wall, noisy, turns = (grid.loc[whole].to_numpy() for grid in grids.values())
+    return Pool(
+        tuple(labels), copies, medians.astype(float), wall.astype(float), noisy.astype(bool), turns.astype(np.int64)
+    )
 
 
 def read_samples(folder: Path) -> dict[tuple[int, str], Floats]:

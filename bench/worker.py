@@ -22,6 +22,9 @@ from bench.gate import Timed, WrongStyleError, check_pace, check_timed, rehearse
 from bench.measurement import Value
 from bench.noise import Sampled, by_cycle, disturbance
 from bench.problem import Problem, work_flops
+from bench.reference import has_reference, open_reference
+from bench.rule import Rule, plan_counts
+from bench.steady import Steady
 from implementations import Implementation, Train
 
 ENDLESS = 10**9
@@ -34,7 +37,7 @@ class Job:
 
     case: Case
     style: Implementation
-    rule: clock.Rule
+    rule: Rule
 
     def dump(self) -> str:
         """As JSON."""
@@ -47,7 +50,7 @@ class Job:
         problem = Problem(**raw["case"].pop("problem"))
         style = raw["style"]
         style.update(source=Path(style["source"]), devices=tuple(style["devices"]), imports=tuple(style["imports"]))
-        return cls(Case(problem=problem, **raw["case"]), Implementation(**style), clock.Rule(**raw["rule"]))
+        return cls(Case(problem=problem, **raw["case"]), Implementation(**style), Rule(**raw["rule"]))
 
 
 def main() -> None:
@@ -86,8 +89,10 @@ def measure(job: Job) -> dict[str, Any]:
     arrays = case.problem.arrays()
     with clock.without_gc():
         cold = run_cold(job, train, device, arrays)
-        counts = clock.plan_counts(job.rule, median(cold.warm.elapsed_ns[1:][-50:]), job.style.cycle)
-        timed = run_timed(case, train, device, arrays, counts)
+        reference = open_reference() if has_reference(case) else None
+        each_ns = median(cold.warm.elapsed_ns[1:][-50:])
+        counts = plan_counts(job.rule, each_ns, job.style.cycle, referenced=reference is not None)
+        timed = run_timed(case, train, device, arrays, counts, reference)
         floor_us = clock.synchronize_floor_us(device)
         peak_bytes = device.peak_bytes() if device.peak_bytes else None
     blas = threads_in_use(case)
@@ -97,6 +102,7 @@ def measure(job: Job) -> dict[str, Any]:
     checked = check_timed(case, arrays, timed)
     timed_us = [ns / 1e3 for ns in timed.latency.elapsed_ns]
     cycles = by_cycle(timed_us, job.style.cycle)
+    steady = Steady.of(timed, timed_us, job.style.cycle)
     values: dict[str, Value] = {
         "device_model": device.model,
         "blas": blas,
@@ -107,8 +113,9 @@ def measure(job: Job) -> dict[str, Any]:
         "peak_device_bytes": peak_bytes,
         **cold.values(),
         **reduce_timed(job, timed, cycles),
+        **(steady.values() if steady else {}),
     }
-    noise = disturbance(_sampled(job, timed, cycles))
+    noise = disturbance(_sampled(job, timed, cycles, steady))
     elapsed_us = [ns / 1e3 for ns in cold.warm.elapsed_ns]
     return {
         "status": "ok",
@@ -182,7 +189,7 @@ def reduce_timed(job: Job, timed: Timed, cycles: Sequence[float]) -> dict[str, V
         "event_us": batch.event_us,
         "flops": work_flops(problem, job.case.oracle),
         "bytes_moved": problem.bytes_moved,
-        "minor_faults_per_iteration": counters.per_iteration_faults(timed.counts.latency),
+        "minor_faults_per_iteration": counters.per_iteration_faults(timed.counts.sampling),
         "involuntary_switches": counters.involuntary_switches,
         "cpu_utilisation": counters.cpu_utilisation,
         "peak_rss_bytes": counters.peak_rss_bytes,
@@ -190,9 +197,12 @@ def reduce_timed(job: Job, timed: Timed, cycles: Sequence[float]) -> dict[str, V
     }
 
 
-def _sampled(job: Job, timed: Timed, cycles: Sequence[float]) -> Sampled:
-    on_cpu = device_kind(job.case.device) == "cpu"
-    return Sampled(cycles, on_cpu, job.case.threads, timed.counters.cpu_utilisation, middle_batch(timed).mean_us)
+def _sampled(job: Job, timed: Timed, cycles: Sequence[float], steady: Steady | None) -> Sampled:
+    """For the noise gates: at one speed of the core where that was read, else as timed."""
+    on_cpu, used = device_kind(job.case.device) == "cpu", timed.counters.cpu_utilisation
+    if steady is not None:
+        return Sampled(steady.cycles, on_cpu, job.case.threads, used, steady.batch)
+    return Sampled(cycles, on_cpu, job.case.threads, used, middle_batch(timed).mean_us)
 
 
 def middle_batch(timed: Timed) -> clock.Batch:

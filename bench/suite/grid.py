@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.case import Case
-from bench.clock import Rule
 from bench.device import cpu_model, device_kind
 from bench.environment import available_cpus
 from bench.machine import as_grid_machine, probe_devices
 from bench.plan import PRESETS, Leg, Skip, expand
 from bench.problem import TUTORIAL_ITERATIONS, work_flops
 from bench.request import DEFAULT_TIMEOUT_S, Request, check, override
+from bench.rule import Rule
 from bench.runner import Plan
 from bench.worker import Job
 from implementations import Implementation

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.case import Case
-from bench.clock import Rule
 from bench.device import Device
 from bench.measurement import Measurement
 from bench.plan import Machine, Skip
 from bench.problem import Problem, stable_learning_rate
+from bench.rule import Rule
 from bench.runner import Plan
 from bench.worker import Job
 from implementations import Implementation
@@ -35,7 +35,7 @@ CPU_ONLY = Machine(4, frozenset({"cpu"}), dict(PROBE["missing"]), {"cpu": 2**33}
 WITH_CUDA = Machine(4, frozenset({"cpu", "cuda:0"}), {"mps": "no Metal device"}, {"cpu": 2**33, "cuda:0": 2**33})
 BRIEF = Rule(
     warmup_iterations=3, warmup_s=0.0, accelerator_warmup_s=0.0, settle_iterations=2, latency_iterations=8,
-    latency_s=0.0, latency_most=8, batch_iterations=4, batches_s=0.0, batches=1,
+    latency_s=0.0, latency_most=8, segment_iterations=4, segment_s=0.0, batch_iterations=4, batches_s=0.0, batches=1,
 )  # fmt: skip
 """A few iterations of everything, so that a whole measurement takes milliseconds."""
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import clock
-from bench.clock import Rule, plan_counts
+from bench.rule import Counts, Rule, plan_counts
 from bench.tests.fakes import AsyncDevice, FakeClock, fake_device
 
 FORWARD, BACKWARD, LAUNCH = 30_000, 50_000, 1_000
@@ -191,6 +191,45 @@ def test_counts_keep_their_bounds_at_any_speed(each_ns, limit_s):
     for phase in (counts.latency, counts.batch):
         assert phase == rule.floor_iterations or phase * each_s <= limit_s * (1 + 1e-9)
     assert counts.steps == counts.settle + counts.latency + counts.batch * counts.batches
+
+
+@given(st.floats(1, 1e10), st.integers(1, 7))
+def test_segments_hold_every_sample_once_and_whole_cycles(each_ns, cycle):
+    counts = plan_counts(Rule(), each_ns, cycle, referenced=True)
+    bare = plan_counts(Rule(), each_ns, cycle)
+    assert sum(counts.segments) == counts.latency == bare.latency
+    assert all(samples % cycle == 0 for samples in counts.segments[:-1])
+    assert all(samples > 0 for samples in counts.segments)
+    assert (bare.segments, bare.resettle) == ([bare.latency], 0)
+    untimed = counts.resettle * (len(counts.segments) + counts.batches)
+    assert counts.steps == bare.steps + untimed
+
+
+def test_the_core_is_read_around_each_segment_and_what_follows_a_reading_is_no_sample():
+    now = FakeClock()
+    read_at: list[int] = []
+
+    def loop():
+        while True:
+            now.pass_ns(100 if read_at[-1] == now.ns else 10)  # the first after a reading finds the caches used
+            yield 1.0
+
+    def reference():
+        now.pass_ns(7)
+        read_at.append(now.ns)
+        return float(len(read_at))
+
+    counts = Counts(settle=0, latency=10, batch=1, segment=4, resettle=1)
+    found = clock.time_segments(loop(), fake_device(), counts, reference, now)
+    assert found.latency.elapsed_ns == [10] * 10
+    assert found.readings_us == [1.0, 2.0, 3.0, 4.0]
+    assert len(found.losses) == counts.sampling == 13
+
+
+def test_without_a_reference_the_segments_are_one():
+    now = FakeClock()
+    found = clock.time_segments(iter_costs(now, [5]), fake_device(), Counts(0, 10, 1), None, now)
+    assert (found.latency.elapsed_ns, found.readings_us, len(found.losses)) == ([5] * 10, [], 10)
 
 
 def test_finish_gives_what_the_loop_returns():

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from bench import clock, gate, worker
-from bench.clock import Rule
 from bench.device import Device, open_device, torch_missing, unsupported
 from bench.problem import DTYPES, TUTORIAL_SIZE, Problem, stable_learning_rate
+from bench.rule import Rule
 from bench.tests.fakes import TINY, a_case, a_job, write_style
 from bench.worker import examine
 from implementations import Implementation, find_implementations

@@ -21,8 +21,8 @@ def words(text: str) -> list[str]:
 # Every module of bench; each imports only what stands before it. A new file is written down here.
 ORDER = words("""
 errors problem device environment case columns measurement noise rows plan
-oracle clock counters inline_svg energy estimate machine probe doctor_probe
-floor ceiling gate worker program files runner request speedup pytest_json table session
+reference oracle rule clock counters inline_svg energy estimate machine probe doctor_probe
+floor ceiling gate steady worker program files runner request core_speed speedup pytest_json table session
 welch difference comparison evidence claim crossover breakeven decomposition peaks judgement published doctor
 doctor_gpu doctor_readings
 validation validation_plant validation_probe validation_table validation_tools validation_kill validation_accept
@@ -40,8 +40,8 @@ cli bench __main__
 
 PANDAS = set(
     words("""
-rows speedup pytest_json table session comparison evidence breakeven decomposition judgement published
-validation validation_kill report chart_data chart_process chart_work chart_cost chart_total headline
+rows core_speed speedup pytest_json table session comparison evidence breakeven decomposition judgement published
+validation validation_table validation_kill report chart_data chart_process chart_work chart_cost chart_total headline
 page_tables api
 """)
 )

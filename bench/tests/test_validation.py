@@ -78,7 +78,7 @@ def make_pool(blocks=60, copies=6, sd=0.01, drift=0.0, plants=(), heavy=False, o
         medians[:, labels.index(name)] += cost_us
     noisy = random.random(shape) < outliers
     medians[noisy] *= 1.3
-    return Pool(labels, copies, medians, noisy, turns)
+    return Pool(labels, copies, medians, medians, noisy, turns)
 
 
 @pytest.mark.parametrize("changes", [{}, {"drift": 0.05}, {"heavy": True}, {"outliers": 0.03}])

@@ -11,6 +11,7 @@ import pytest
 
 from bench import gate, oracle, worker
 from bench.device import DeviceError, open_device
+from bench.rule import plan_counts
 from bench.tests.fakes import BRIEF, HONEST, a_case, a_job, a_problem, fake_device, write_style
 from bench.worker import Job, examine
 from implementations import find_implementations
@@ -163,9 +164,12 @@ def test_every_style_is_measured_whole_on_the_cpu(name):
     found = examine(job)
     assert found["status"] == "ok", found
     values = found["values"]
-    steps = BRIEF.settle_iterations + values["iterations"] + BRIEF.batches * values["batch_iterations"]
+    counts = plan_counts(BRIEF, 1.0, style.cycle, referenced=True)
+    steps = counts.steps
     assert len(found["timed_us"]) == values["iterations"] == 8
-    assert values["checked_iterations"] == BRIEF.settle_iterations + 8 + 1  # all that were read
+    assert values["checked_iterations"] == counts.settle + counts.sampling + 1  # all that were read
+    at_usual_speed = values["reference_us"] * values["latency_per_reference"]
+    assert values["latency_min_us"] / 5 < at_usual_speed < values["latency_p95_us"] * 5
     assert values["latency_min_us"] <= values["latency_median_us"] <= values["latency_p95_us"]
     assert values["warmup_iterations"] == len(found["warmup_us"]) == 3
     assert values["first_iteration_seconds"] * 1e6 == pytest.approx(found["first_us"])
