@@ -10,6 +10,7 @@ OK, WARN, BAD = "ok", "warn", "bad"
 BUSY_WARN, BUSY_BAD = 0.10, 0.50  # cores' worth of other work, per usable core
 TIMER_WARN_US, TIMER_BAD_US = 0.15, 1.0  # one clock reading; an iteration is timed by two
 RESOLUTION_WARN_NS = 1000
+STEADY = 1.02  # slowest over fastest product on a core whose clock does not move
 LITTLE_MEMORY_BYTES = 2**30
 SLOW_CLOCKS = ("hpet", "acpi_pm", "jiffies")
 # OpenBLAS names of kernels without AVX-512, and of those without AVX2.
@@ -65,6 +66,7 @@ def judge(readings: Readings) -> list[Finding]:
         judge_governor(readings.governor),
         judge_variables(readings.variables),
         *judge_libraries(readings),
+        *judge_core_speed(readings.probe),
         judge_timer(readings),
     ]
 
@@ -177,6 +179,18 @@ def judge_blas(pool: Mapping[str, Any], flags: frozenset[str]) -> Finding:
         return Finding("BLAS", OK, seen)
     cure = "upgrade numpy; a newer OpenBLAS knows this processor"
     return Finding("BLAS", WARN, f"{seen}: kernels without {lacks}, which this processor has", cure)
+
+
+def judge_core_speed(probe: Mapping[str, Any]) -> list[Finding]:
+    """How far the clock of a core that works without a break moves."""
+    if "core_us" not in probe:
+        return []
+    least, most = probe["core_us"]
+    seen = f"a fixed product takes {least:.1f} to {most:.1f} us: {most / least - 1:.1%} apart"
+    if most <= STEADY * least:
+        return [Finding("core speed", OK, seen)]
+    cure = "one-thread cases are corrected for it; with more threads measure more blocks, or on a machine of your own"
+    return [Finding("core speed", WARN, seen, cure)]
 
 
 def judge_timer(readings: Readings) -> Finding:

@@ -5,17 +5,32 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+from time import perf_counter
 from typing import Any
+
+from bench.reference import open_reference
+
+WATCH_S = 0.5
+
+
+def core_us() -> tuple[float, float]:
+    """Between which times of the reference product nine of ten readings lie, read for WATCH_S."""
+    read, end = open_reference(), perf_counter() + WATCH_S
+    readings = [read()]
+    while perf_counter() < end:
+        readings.append(read())
+    readings.sort()
+    return readings[len(readings) // 20], readings[-1 - len(readings) // 20]
 
 
 def probe() -> dict[str, Any]:
-    """The thread pools after a product in each library; torch's threads and whether it has MKL, if installed."""
+    """The core's speed; thread pools after a product in each library; torch's threads and MKL, if it is installed."""
     import numpy as np
     from threadpoolctl import threadpool_info
 
     a = np.ones((64, 64), np.float32)
     a.dot(a)
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"core_us": core_us()}
     if importlib.util.find_spec("torch") is not None:
         import torch
 

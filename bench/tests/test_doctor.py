@@ -30,7 +30,7 @@ QUIET = Readings(
     variables={},
     timer_resolution_ns=20,
     timer_cost_us=0.05,
-    probe={"pools": [OPENBLAS], "torch_threads": 1},
+    probe={"pools": [OPENBLAS], "torch_threads": 1, "core_us": [30.0, 30.3]},
 )
 
 
@@ -61,6 +61,7 @@ def test_a_quiet_machine_is_fit_and_every_line_is_ok():
         ({"probe": {"pools": []}}, "BLAS", WARN),
         ({"probe": {"pools": [OPENBLAS], "torch_mkl": True}}, "torch", WARN),
         ({"probe": {"error": "ImportError"}}, "libraries", BAD),
+        ({"probe": {"pools": [OPENBLAS], "core_us": [30.0, 33.0]}}, "core speed", WARN),
         ({"clock_source": "hpet"}, "timer", BAD),
         ({"timer_cost_us": 0.4}, "timer", WARN),
         ({"timer_resolution_ns": 15_600_000}, "timer", WARN),
