@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.core_speed import speed_words
 from bench.errors import UsageError
 from bench.headline import answer
 from bench.inline_svg import inline_svg
@@ -70,6 +71,7 @@ def render(run: Run) -> str:
         brief=brief_facts(run),
         rule=(run.machine.get("plan") or {}).get("rule") or {},
         noisy=noise_sentence(run),
+        core_speed=speed_words(run.measurements),
         command=command(run),
         kept=bool((run.measurements["environment"] == "kept").any()),
         files=[(name, what) for name, what in TABLES.items() if (run.folder / name).exists()],
