@@ -16,9 +16,10 @@ from bench.plan import Machine, Skip
 from bench.problem import Problem, stable_learning_rate
 from bench.rule import Rule
 from bench.runner import Plan
+from bench.validation_lies import HONEST as HONEST
+from bench.validation_lies import write_style as write_style
 from bench.worker import Job
 from implementations import Implementation
-from implementations._find import read_styles
 
 TINY = (8, 5, 4, 3)
 REASON = "no CUDA device (torch 2.13.0+cpu was built without CUDA)"
@@ -132,20 +133,6 @@ class AsyncDevice:
             yield loss
 
 
-def write_style(folder: Path, body: str, name: str = "liar", **declared: Any) -> Implementation:
-    """A style file in `folder` whose loop is `body` (indented by 4), and its declaration."""
-    keywords = {"framework": "numpy", "devices": ("cpu",), **declared}
-    given = ", ".join(f"{key}={value!r}" for key, value in keywords.items())
-    path = folder / f"{name}.py"
-    path.write_text(
-        f"import numpy as np\nfrom implementations import implementation\n\n\n@implementation({given})\n"
-        f"def {name}(x, y, w1, w2, learning_rate, steps):\n    '''A planted style.'''\n{body}",
-        encoding="utf-8",
-    )
-    (style,) = read_styles(path)
-    return style
-
-
 def a_problem(size: tuple[int, int, int, int] = TINY, dtype: str = "float64", oracle: str = "sgd") -> Problem:
     return Problem(*size, dtype=dtype, learning_rate=stable_learning_rate(size, oracle))
 
@@ -206,20 +193,3 @@ def a_measurement(case: Case, block: int = 0, latency_us: float = 100.0, **chang
         case, block, 0, "ok", values=values, first_us=5 * latency_us, timed_us=(latency_us, latency_us + 1)
     )
     return replace(whole, **changes)
-
-
-HONEST = """    for _t in range(steps):
-        h = x.dot(w1)
-        h_relu = np.maximum(h, 0)
-        y_pred = h_relu.dot(w2)
-        loss = np.square(y_pred - y).sum()
-        grad_y_pred = 2.0 * (y_pred - y)
-        grad_w2 = h_relu.T.dot(grad_y_pred)
-        grad_h = grad_y_pred.dot(w2.T)
-        grad_h[h < 0] = 0
-        grad_w1 = x.T.dot(grad_h)
-        w1 -= learning_rate * grad_w1
-        w2 -= learning_rate * grad_w2
-        yield loss
-    return w1, w2
-"""

@@ -14,6 +14,7 @@ from bench.device import Device, open_device, torch_missing, unsupported
 from bench.problem import DTYPES, TUTORIAL_SIZE, Problem, stable_learning_rate
 from bench.rule import Rule
 from bench.tests.fakes import TINY, a_case, a_job, write_style
+from bench.validation_lies import PLANTED
 from bench.worker import examine
 from implementations import Implementation, find_implementations
 
@@ -127,15 +128,10 @@ def test_arrays_and_losses_are_where_and_what_the_case_says(dtype):
 
 
 def test_a_style_that_computes_on_the_host_is_wrong(tmp_path):
-    body = (
-        "    import torch\n    x, y, w1, w2 = (a.cpu() for a in (x, y, w1, w2))\n"
-        "    for _t in range(steps):\n        h = x.mm(w1)\n        error = h.clamp(min=0).mm(w2) - y\n"
-        "        grad = 2.0 * error\n        grad_h = grad.mm(w2.t())\n        grad_h[h < 0] = 0\n"
-        "        w2 -= learning_rate * h.clamp(min=0).t().mm(grad)\n        w1 -= learning_rate * x.t().mm(grad_h)\n"
-        "        yield error.pow(2).sum()\n    return w1, w2\n"
-    )
-    found = examine(on_gpu(write_style(tmp_path, body, name="homely", framework="torch", devices=("cpu", "cuda"))))
-    assert (found["status"], found["reason"]) == ("wrong", "yielded a loss on cpu, expected on cuda:0")
+    (homely,) = (one for one in PLANTED if one.device == "cuda:0")
+    style = write_style(tmp_path, homely.body, name="homely", framework="torch", devices=("cpu", "cuda"))
+    found = examine(on_gpu(style))
+    assert (found["status"], found["reason"]) == ("wrong", homely.must_say)
 
 
 def test_the_transfer_is_timed_to_its_end():

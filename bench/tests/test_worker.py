@@ -13,48 +13,28 @@ from bench import gate, oracle, worker
 from bench.device import DeviceError, open_device
 from bench.rule import plan_counts
 from bench.tests.fakes import BRIEF, HONEST, a_case, a_job, a_problem, fake_device, write_style
+from bench.validation_lies import NO_WORK, PLANTED, told_apart_by
 from bench.worker import Job, examine
 from implementations import find_implementations
 
 STYLES = find_implementations()
+PATIENT = replace(BRIEF, warmup_iterations=gate.PACE_ITERATIONS)
 
-NO_WORK = """    h_relu = np.maximum(x.dot(w1), 0)
-    loss = np.square(h_relu.dot(w2) - y).sum()
-    for _t in range(steps):
-        yield loss
-    return w1, w2
-"""
-
-
-def told_apart_by(condition: str, otherwise: str) -> str:
-    """A style that is honest where `condition` holds, and otherwise does something else."""
-    return f"    if {condition}:\n{indent(HONEST, ' ' * 4)}{otherwise}"
-
-
+# beside those of PLANTED, which `fiftyx validate` catches in real processes too
 LIARS = {
     "sign error in one gradient": (HONEST.replace("w2 -=", "w2 +="), "loss of iteration 1 is"),
     "sign error in a gradient that comes late": (
         HONEST.replace("w2 -=", "w2 -= (1 if _t < 49 else -1) *"), "weight 2 is not where"),
     "half the gradient": (HONEST.replace("2.0 *", "1.0 *"), "loss of iteration 1 is"),
-    "skipped update": (HONEST.replace("        w1 -=", "        if _t % 10: w1 -="), "loss of iteration 1 is"),
     "one weight is never updated": (HONEST.replace("        w1 -=", "        w1 - "), "loss of iteration 1 is"),
     "constant loss": (HONEST.replace("yield loss", "yield x.dtype.type(1.0)"), "loss of iteration 0 is 1,"),
     "loss is the mean": (HONEST.replace(".sum()", ".mean()"), "loss of iteration 0 is"),
-    "no work": (NO_WORK, "loss of iteration 1 is"),
-    "right losses, weights where they began": (
-        "    start = w1.copy(), w2.copy()\n" + HONEST.replace("return w1, w2", "return start"),
-        "weight 1 is not where"),
     "right losses, weights exchanged": (HONEST.replace("return w1, w2", "return w2, w1"), "weight 1 has shape"),
     "other dtype of the loss": (HONEST.replace("yield loss", "yield np.float32(loss)"),
                                 "yielded a loss of dtype float32, expected float64"),
     "a loss without a dtype": (HONEST.replace("yield loss", "yield float(loss)"), "yielded a loss of dtype float,"),
-    "other dtype of everything": (
-        f"    x, y, w1, w2 = (a.astype(np.float32) for a in (x, y, w1, w2))\n{HONEST}", "of dtype float32"),
     "other dtype of the weights": (
         HONEST.replace("return w1, w2", "return w1.astype(np.float32), w2"), "returned weights of dtype float32"),
-    "cached loss after the rehearsal": (
-        told_apart_by("steps == 50", NO_WORK),
-        "in the timed run: loss of iteration 1"),
     "no more work after the checked losses": (
         HONEST.replace("        h = ", "        if _t >= 10 and steps != 50:\n            yield loss\n"
                        "            continue\n        h = "),
@@ -85,6 +65,16 @@ def test_a_liar_is_wrong_and_the_reason_says_where(lie, tmp_path):
     assert found["status"] == "wrong", found
     assert reason in found["reason"]
     assert "values" not in found
+
+
+@pytest.mark.parametrize("planted", [one for one in PLANTED if one.device == "cpu"], ids=lambda one: one.style)
+def test_a_planted_liar_is_wrong_for_its_lie_and_the_honest_one_is_not(planted, tmp_path):
+    style = write_style(tmp_path, planted.body, planted.style, framework=planted.framework)
+    if style.missing:
+        pytest.skip(style.missing)
+    found = examine(a_job(style, PATIENT))
+    assert found["status"] == ("wrong" if planted.must_say else "ok"), found
+    assert planted.must_say in found["reason"]
 
 
 def test_the_liars_are_liars_because_of_their_lie_alone(tmp_path):
@@ -214,19 +204,6 @@ def test_a_style_that_rests_where_the_oracle_cannot_follow_is_wrong(tmp_path, mo
     assert found["status"] == "wrong"
     assert found["reason"].startswith("in the timed run: the loss stands still at ")
     assert found["reason"].endswith(f"from iteration {checked} on")
-
-
-PATIENT = replace(BRIEF, warmup_iterations=gate.PACE_ITERATIONS)
-
-
-def test_a_style_that_works_ahead_of_the_clock_is_wrong(tmp_path):
-    ahead = "    kept = []\n" + HONEST.replace("yield loss", "kept.append(loss)").replace(
-        "    return", "    for loss in kept:\n        yield loss\n    return"
-    )
-    body = told_apart_by("steps == 10**9", ahead)
-    found = examine(a_job(write_style(tmp_path, body), PATIENT))
-    assert found["status"] == "wrong"
-    assert found["reason"].endswith("the work is done ahead of the clock")
 
 
 def test_a_style_that_works_for_many_iterations_at_once_is_never_quiet(tmp_path):
