@@ -24,6 +24,7 @@ CASES = ("--style", "numpy_in_place", "--style", "numpy_manual", "--size", "16,2
 KILLS = "kills.csv"
 BLOCKS = 8
 LONGEST_S = 4.0  # of a life before it is killed: set-up, ceilings and a few turns fit into it
+Told = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Killed:
 COLUMNS = tuple(field.name for field in fields(Killed))
 
 
-def measure_kills(folder: Path, kills: int, seed: int, told: Callable[[str], None]) -> None:
+def measure_kills(folder: Path, kills: int, seed: int, told: Told) -> None:
     """kills.csv into `folder`, unless it is there: a run killed `kills` times, and what became of its rows."""
     if kills and not (folder / KILLS).exists():
         with tempfile.TemporaryDirectory(prefix="fiftyx-") as place:
@@ -60,9 +61,7 @@ def read_kills(folder: Path) -> Killed | None:
     return Killed(**{name: int(row[name]) for name in COLUMNS})
 
 
-def kill_and_resume(
-    folder: Path, kills: int, blocks: int, seed: int = 0, told: Callable[[str], None] = lambda _text: None
-) -> Killed:
+def kill_and_resume(folder: Path, kills: int, blocks: int, seed: int = 0, told: Told = lambda _text: None) -> Killed:
     """Start a small run, kill it `kills` times at random moments of its life, finish it, and count its rows.
 
     A run that ends before it was killed often enough is begun again in another folder beside it.

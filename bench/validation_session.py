@@ -19,7 +19,8 @@ from bench.runner import Key, Launch, Plan, Progress, process_launcher, run
 from bench.table import MACHINE, TableError, read_machine, write_machine
 from bench.validation import BLOCKS, Experiment
 from bench.validation_accept import LEAST_EXPERIMENTS, Check, SlowFirst, judge, judge_kills, run_experiments
-from bench.validation_kill import read_kills
+from bench.validation_kill import Told, read_kills
+from bench.validation_liars import judge_liars, read_liars
 from bench.validation_plant import SLOW_FIRST, SLOW_FIRST_S, STYLE, make_case, spin_label, write_styles
 from bench.validation_table import (
     ACCEPTANCE,
@@ -48,7 +49,6 @@ from implementations import find_implementations
 CALIBRATIONS = 3
 DRAWN = 2 * LEAST_EXPERIMENTS
 SAME = ("cpu_model", "cpus", "python", "packages")
-Told = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +227,7 @@ def analyse(source: Path, folder: Path, least: int = DRAWN) -> Outcome:
     except ValueError as error:
         raise TableError(f"{source}: a table holds something that is not a number: {error}") from error
     experiments = run_experiments(pool, samples, tools, least, design.seed)
-    checks = [*judge(pool, experiments, tools, slow), judge_kills(read_kills(source))]
+    checks = [*judge(pool, experiments, tools, slow), judge_kills(read_kills(source)), judge_liars(read_liars(source))]
     folder.mkdir(parents=True, exist_ok=True)
     write_rows(folder / EXPERIMENTS, EXPERIMENT_COLUMNS, map(experiment_row, experiments))
     write_rows(folder / ACCEPTANCE, ACCEPTANCE_COLUMNS, [check.row() for check in checks])

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from bench.validation_accept import Check
-    from bench.validation_session import Design, Told
+    from bench.validation_kill import Told
+    from bench.validation_session import Design
 
 COLOURS = {"yes": "green", "no": "bold red", "untested": "yellow"}
 KILLS = 100
@@ -40,7 +41,7 @@ def validate(
     kills: Annotated[int | None, typer.Option(help="SIGKILLs of a real run  [default: 100, with --quick 0]")] = None,
     seed: Annotated[int | None, typer.Option(help="of the data, the order and the draws  [default: 0]")] = None,
 ) -> int:
-    """Test the harness on itself: A/A coverage, planted slowdowns, its own overhead, other tools beside it.
+    """Test the harness on itself: A/A coverage, planted slowdowns, its overhead, other tools, liars, kills.
 
     Exit code 1 when anything that must be reached was missed or could not be tested.
     """
@@ -59,6 +60,7 @@ def validate(
     folder = out or Path("results") / time.strftime("validate-%Y%m%d-%H%M%S")
     try:
         _measure(folder, quick=quick, minutes=minutes, seed=seed or 0, resume=resume)
+        _lie(folder)
         _kill(folder, kills)
     except KeyboardInterrupt:
         again = f"{own_name()} validate --resume --out {shlex.quote(str(folder))}"
@@ -81,11 +83,19 @@ def _measure(folder: Path, *, quick: bool, minutes: float | None, seed: int, res
         budget_s = None if minutes is None else minutes * 60
     else:
         first = draft(quick=quick, minutes=minutes, seed=seed)
-        errors.print(f"validating into {folder}/: about {first.minutes:g} min, then the kills; leave it alone")
+        errors.print(f"validating into {folder}/: about {first.minutes:g} min, then liars and kills; leave it alone")
         design = begin(folder, first)
         budget_s = first.minutes * 60 - (time.monotonic() - start)
     with progress(errors) as told:
         measure(folder, design, budget_s, told)
+
+
+def _lie(folder: Path) -> None:
+    from bench.table import read_machine
+    from bench.validation_liars import measure_liars
+
+    with progress(console(stderr=True)) as told:
+        measure_liars(folder, read_machine(folder)["devices"], told)
 
 
 def _kill(folder: Path, kills: int | None) -> None:

@@ -41,9 +41,13 @@ from bench.validation_accept import (
 )
 from bench.validation_kill import COLUMNS as KILL_COLUMNS
 from bench.validation_kill import KILLS, Killed, inspect, read_kills
+from bench.validation_liars import COLUMNS as LIAR_COLUMNS
+from bench.validation_liars import LIARS, Trial
 from bench.validation_plant import SLOW_FIRST, make_case, with_slow_first, with_spin, write_styles
-from bench.validation_session import announcer, done_keys, draft, make_plan, measure, ours, read_design
+from bench.validation_session import analyse, announcer, done_keys, draft, make_plan, measure, ours, read_design
 from bench.validation_table import (
+    ACCEPTANCE,
+    ACCEPTANCE_COLUMNS,
     ITERATIONS,
     POOL,
     POOL_COLUMNS,
@@ -413,3 +417,19 @@ def test_kills_that_were_tried_are_read_again(tmp_path):
     assert read_kills(tmp_path) is None
     write_rows(tmp_path / KILLS, KILL_COLUMNS, [asdict(Killed(5, 4, 3, 2, 1))])
     assert read_kills(tmp_path) == Killed(5, 4, 3, 2, 1)
+
+
+def test_the_acceptance_table_ends_with_the_liars_untested_where_none_was_planted(tmp_path):
+    write_folder(tmp_path / "v", blocks=1)
+    honest = Trial("honest in numpy", "", "cpu", "", "ok", "")
+    liar = Trial("no work", "", "cpu", "iteration 1", "wrong", "loss of iteration 1 is 5")
+    ended = []
+    for trials in ([], [honest, liar]):
+        if trials:
+            write_rows(tmp_path / "v" / LIARS, LIAR_COLUMNS, map(asdict, trials))
+        analyse(tmp_path / "v", tmp_path / "v")
+        ended.append(read_rows(tmp_path / "v" / ACCEPTANCE, ACCEPTANCE_COLUMNS)[-1])
+    assert [(row["experiment"], row["met"]) for row in ended] == [
+        ("planted liars", "untested"),
+        ("planted liars", "yes"),
+    ]

@@ -1,0 +1,130 @@
+"""Planted liars: run once each, read again, and judged by what was said about each."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from bench.commands import validate
+from bench.tests.fakes import an_answer
+from bench.validation_liars import LIARS, Trial, judge_liars, measure_liars, plan_liars, read_liars
+from bench.validation_lies import PLANTED
+from bench.worker import Job
+
+MUST_SAY = {one.style: one.must_say for one in PLANTED}
+ON_CPU = [one for one in PLANTED if one.device == "cpu"]
+HONEST = Trial("honest in numpy", "", "cpu", "", "ok", "")
+LIAR = Trial("no work", "", "cpu", "loss of iteration 1", "wrong", "loss of iteration 1 is 5")
+
+
+def found_out(job):
+    """What a worker answers that sees through everybody."""
+    reason = MUST_SAY[job.style.name]
+    return {"status": "wrong", "reason": f"it {reason}"} if reason else an_answer(noisy=True)
+
+
+def silent(_text):
+    """Progress that nobody reads."""
+
+
+def test_each_planted_style_gets_one_process_and_a_row_in_the_order_of_the_list(tmp_path):
+    launched: list[Job] = []
+    said: list[str] = []
+
+    def launch(job):
+        launched.append(job)
+        assert job.style.source.exists()
+        return found_out(job)
+
+    measure_liars(tmp_path, ["cpu"], said.append, lambda plan: launch)
+    assert sorted(job.case.style for job in launched) == sorted(one.name for one in ON_CPU)
+    assert len(said) == len(launched)
+    trials = read_liars(tmp_path)
+    assert [one.liar for one in trials] == [one.name for one in ON_CPU]
+    check = judge_liars(trials)
+    assert (check.met, check.got, check.n) == (True, "7 of 7 caught", 7)
+
+
+def test_liars_that_were_planted_are_not_planted_again(tmp_path):
+    measure_liars(tmp_path, ["cpu"], silent, lambda plan: found_out)
+    before = (tmp_path / LIARS).read_bytes()
+    measure_liars(tmp_path, ["cpu"], silent, lambda plan: pytest.fail("a process was started"))
+    assert (tmp_path / LIARS).read_bytes() == before
+
+
+def test_liars_that_were_cut_off_leave_no_table_and_are_planted_anew(tmp_path):
+    launched = []
+
+    def launch(job):
+        launched.append(job)
+        if len(launched) == 3:
+            raise KeyboardInterrupt
+        return found_out(job)
+
+    with pytest.raises(KeyboardInterrupt):
+        measure_liars(tmp_path, ["cpu"], silent, lambda plan: launch)
+    assert read_liars(tmp_path) == []
+    measure_liars(tmp_path, ["cpu"], silent, lambda plan: launch)
+    assert len(read_liars(tmp_path)) == len(ON_CPU)
+
+
+def test_a_liar_in_a_real_process_is_caught_and_the_honest_loop_beside_it_is_not(tmp_path, monkeypatch):
+    few = [one for one in PLANTED if one.name in ("honest in numpy", "wrong dtype")]
+    monkeypatch.setattr("bench.validation_liars.PLANTED", few)
+    measure_liars(tmp_path, ["cpu"], silent)
+    honest, liar = read_liars(tmp_path)
+    assert honest.status == "ok", honest
+    assert liar.reason == "yielded a loss of dtype float32, expected float64"
+    assert judge_liars([honest, liar]).met is True
+
+
+def test_a_gpu_adds_the_liar_that_works_beside_it(tmp_path):
+    on_cpu, with_gpu = (plan_liars(tmp_path, devices) for devices in (["cpu"], ["cpu", "cuda:0"]))
+    (more,) = set(with_gpu.cases) - set(on_cpu.cases)
+    assert (more.style, more.device) == ("CPU for GPU", "cuda:0")
+
+
+def test_without_torch_its_liars_are_skipped_with_the_reason_and_the_promise_is_untested(tmp_path, monkeypatch):
+    monkeypatch.setattr("implementations._contract._is_installed", lambda module: module != "torch")
+    measure_liars(tmp_path, ["cpu"], silent, lambda plan: found_out)
+    skipped = [one for one in read_liars(tmp_path) if one.status == "skipped"]
+    assert [one.liar for one in skipped] == ["honest in torch", "wrong device"]
+    check = judge_liars(read_liars(tmp_path))
+    assert (check.met, check.got) == (None, "6 of 6 caught")
+    assert "wrong device skipped: torch is not installed" in check.note
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"status": "ok", "reason": ""},
+        {"status": "failed", "reason": "ValueError: loss of iteration 1"},
+        {"status": "crashed", "reason": "process killed by SIGSEGV"},
+        {"status": "wrong", "reason": "weight 1 is not where the float64 oracle ends"},
+    ],
+)
+def test_a_liar_is_caught_only_as_wrong_and_only_for_its_own_lie(changes):
+    missed = replace(LIAR, liar="cached loss", **changes)
+    check = judge_liars([HONEST, LIAR, missed])
+    assert (check.met, check.got) == (False, "1 of 2 caught")
+    assert check.note.startswith(f"cached loss ended {changes['status']}")
+
+
+def test_a_gate_that_lets_nobody_through_catches_nothing():
+    check = judge_liars([replace(HONEST, status="wrong", reason="loss of iteration 0 is 1"), LIAR])
+    assert (check.met, check.got) == (False, "1 of 1 caught, an honest one held back")
+
+
+@pytest.mark.parametrize("trials", [[], [HONEST], [LIAR]])
+def test_without_liars_or_without_an_honest_one_beside_them_nothing_was_tested(trials):
+    assert judge_liars(trials).met is None
+
+
+def test_the_command_plants_liars_for_the_devices_of_the_folders_machine(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("bench.validation_liars.measure_liars", lambda *given: asked.append(given[:2]))
+    (tmp_path / "machine.json").write_text(json.dumps({"run_id": "r", "devices": {"cpu": {}, "cuda:0": {}}}))
+    validate._lie(tmp_path)
+    assert asked == [(tmp_path, {"cpu": {}, "cuda:0": {}})]
