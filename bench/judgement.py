@@ -70,7 +70,7 @@ def judge_run(measurements: pd.DataFrame, machine: Mapping[str, Any], question: 
     findings = find(evidence, question.claim, baselines, question.contender)
     main = [one for one in findings if (one.baseline, one.scope) == (question.baseline, question.scope)]
     first = [one for one in findings if (one.baseline, one.scope) == (question.baseline, "iteration")]
-    repaid = [break_even(evidence, one.speedup) for one in first if one.speedup is not None]
+    repaid = [break_even(evidence, one.speedup, confidence) for one in first if one.speedup is not None]
     return Judgement(
         question=question,
         evidence=evidence,

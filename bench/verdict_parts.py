@@ -53,9 +53,8 @@ def break_even_table(found: Sequence[BreakEven]) -> Table | None:
     """After how many iterations the contender has repaid its start."""
     if not found:
         return None
-    table = plain_table(
-        f"break-even with {found[0].baseline}: iterations until the start is repaid [range over blocks]"
-    )
+    against = found[0].baseline
+    table = plain_table(f"break-even with {against}: iterations until the start is repaid, with Fieller's interval")
     table.add_column("size", no_wrap=True)
     table.add_column("contender", no_wrap=True)
     for header in ("saves", "start", "repaid after", "import", "with import after"):
@@ -74,11 +73,13 @@ def break_even_table(found: Sequence[BreakEven]) -> Table | None:
 
 
 def iterations_words(found: Iterations) -> str:
-    """`1,234 [1,100, 1,300]`, `never` where an iteration saves nothing."""
+    """`1,234 [1,100, 1,300]`, `never` where an iteration saves nothing, `[?]` without an interval."""
     if math.isnan(found.value):
         return "unknown"
     if math.isinf(found.low):
         return "never"
+    if math.isnan(found.low):
+        return f"{_count(found.value)} [?]"
     return f"{_count(found.value)} [{_count(found.low)}, {_count(found.high)}]"
 
 
