@@ -265,3 +265,20 @@ def test_a_ceiling_of_the_clean_environment_is_no_floor_under_it():
     case = a_case(size=TUTORIAL_SIZE)
     assert floor_us(case, [ceiling]) is not None
     assert floor_us(a_case(size=TUTORIAL_SIZE, as_found=True), [ceiling]) is None
+
+
+@pytest.mark.usefixtures("distorted")
+def test_nothing_but_the_decomposition_looks_at_it(tmp_path, capsys):
+    folder = tmp_path / "run"
+    begin(folder)
+    answers = []
+    for _ in range(2):
+        texts = []
+        for command in (["table", str(folder)], ["compare", str(folder), str(folder)], ["verdict", str(folder)]):
+            main(command)
+            texts.append(capsys.readouterr().out)
+        answers.append(texts)
+        (folder / "as_found.csv").unlink(missing_ok=True)
+    assert answers[0][:2] == answers[1][:2]
+    assert ("environment " in answers[0][2], "environment " in answers[1][2]) == (True, False)
+    assert isinstance(read_run(folder), Run)
