@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import pandas as pd
 
-from bench.case import CASE_COLUMNS, Size
+from bench.case import AS_FOUND, CASE_COLUMNS, Size
 from bench.claim import Finding, at_least, find, known_baseline, known_scope
 from bench.columns import SPEEDUP_COLUMNS
 from bench.errors import UsageError
@@ -52,9 +52,13 @@ class Planned:
 
     @property
     def cases(self) -> pd.DataFrame:
-        """A row a case: CASE_COLUMNS, `blocks` (processes, 0 where it cannot run here) and the `reason` of that."""
+        """A row a case: CASE_COLUMNS, `blocks` (processes, 0 where it cannot run here) and the `reason` of that.
+
+        A case that is measured as found too, with the shell's own variables, comes once more, with that as `reason`.
+        """
         plan = self.session.plan
-        rows = [(*case.key, blocks, "") for case, blocks in zip(plan.cases, plan.case_blocks, strict=True)]
+        counted = zip(plan.cases, plan.case_blocks, strict=True)
+        rows = [(*case.key, blocks, AS_FOUND if case.as_found else "") for case, blocks in counted]
         rows += [(*skip.case.key, 0, skip.reason) for skip in plan.skips]
         return pd.DataFrame(rows, columns=[*CASE_COLUMNS, "blocks", "reason"])
 

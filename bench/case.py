@@ -9,6 +9,7 @@ from bench.problem import Problem
 Size = tuple[int, int, int, int]
 CASE_COLUMNS = ("style", "device", "dtype", "precision", "threads", "n", "d_in", "hidden", "d_out")
 SIZE_COLUMNS = CASE_COLUMNS[5:]
+AS_FOUND = "as found"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Case:
     framework: str = ""
     oracle: str = "sgd"
     program: bool = False  # also measure the scopes `loop` and `program`
+    as_found: bool = False  # in the environment of the user's shell, no variable removed
 
     @property
     def key(self) -> tuple[str | int, ...]:
@@ -30,9 +32,15 @@ class Case:
         return (self.style, self.device, self.problem.dtype, self.precision, self.threads, *self.problem.size)
 
     @property
+    def turn(self) -> tuple[str | int, ...]:
+        """`key`, and a mark where the case runs as found: what tells its turns from those of every other."""
+        return (*self.key, AS_FOUND) if self.as_found else self.key
+
+    @property
     def label(self) -> str:
         """For people: `torch_nn cpu float32 2 threads 64x1000x100x10`."""
         threads = f" {self.threads} thread{'s' if self.threads > 1 else ''}" if self.device == "cpu" else ""
         precision = f" {self.precision}" if self.precision != "ieee" else ""
         size = "x".join(map(str, self.problem.size))
-        return f"{self.style} {self.device} {self.problem.dtype}{precision}{threads} {size}"
+        found = f" {AS_FOUND}" if self.as_found else ""
+        return f"{self.style} {self.device} {self.problem.dtype}{precision}{threads} {size}{found}"

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import fmean
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
-from bench.case import CASE_COLUMNS, Size
-from bench.evidence import Case, Evidence, is_accelerator
+from bench.case import AS_FOUND, CASE_COLUMNS, Size
+from bench.environment import variable_words
+from bench.evidence import Case, Evidence, case_name, is_accelerator, troubles
 from bench.problem import TUTORIAL_SIZE
-from bench.speedup import CONFIDENCE, Ratio, paired_ratio
+from bench.speedup import CONFIDENCE, Ratio, paired_ratio, trusted
 
 LATENCY = "latency_median_us"
 AS_WRITTEN, IN_PLACE = "numpy_manual", "numpy_in_place"
 EAGER = ("torch_tensors", "torch_autograd")  # the GPU as the tutorial writes it
+ENVIRONMENT = "environment"
 PAGE_FAULTS, DTYPE, THREADS = "no page faults", "float64 to float32", "threads"
 FRAMEWORK, DEVICE, LAUNCH = "framework", "device", "launch overhead"
 
@@ -28,7 +31,10 @@ Link = tuple[str, Case | None]  # None: not measured
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """One link of the chain: how much faster `after` is than `before`, us an iteration as geometric means."""
+    """One link of the chain: how much faster `after` is than `before`, us an iteration as geometric means.
+
+    Of the link `environment` both are the tutorial's numpy, `before` with the variables of the user's shell.
+    """
 
     label: str
     ratio: Ratio
@@ -40,7 +46,10 @@ class Factor:
 
 @dataclass(frozen=True, slots=True)
 class Decomposition:
-    """The factors, whose product is the headline; what was `unmeasured` is merged into the next or left out."""
+    """The factors, whose product is the headline; what was `unmeasured` is merged into the next or left out.
+
+    `environment` says in a sentence which variables were removed, and why there is no such link where there is none.
+    """
 
     size: Size
     factors: tuple[Factor, ...]
@@ -48,11 +57,22 @@ class Decomposition:
     unmeasured: tuple[str, ...]
     on_gpu: bool
     noisy: bool
+    environment: str = ""
 
     @property
     def start(self) -> Case:
         """The tutorial's numpy."""
         return self.factors[0].before
+
+    @property
+    def as_found(self) -> bool:
+        """Whether it starts in the environment as found."""
+        return self.factors[0].label == ENVIRONMENT
+
+    @property
+    def start_words(self) -> str:
+        """`numpy_manual cpu float64 1 thread as found`."""
+        return case_name(self.start) + (f" {AS_FOUND}" if self.as_found else "")
 
     @property
     def end(self) -> Case:
@@ -64,31 +84,64 @@ class Decomposition:
         return [(one.label, one.ratio.value) for one in self.factors]
 
 
-def decompose(evidence: Evidence, size: Size = TUTORIAL_SIZE, confidence: float = CONFIDENCE) -> Decomposition | None:
+def decompose(
+    evidence: Evidence,
+    size: Size = TUTORIAL_SIZE,
+    confidence: float = CONFIDENCE,
+    *,
+    as_found: pd.DataFrame | None = None,
+    machine: Mapping[str, Any] | None = None,
+) -> Decomposition | None:
     """The chain at one size by latency; None where the tutorial's numpy or all that follows was not measured.
 
     It starts at the tutorial's numpy on all threads or on one, where more of the links are measured; at a tie on
-    all, which is how the tutorial runs. Times are geometric means over the blocks that every case of the chain
-    has, so that the factors multiply exactly to the headline.
+    all, which is how the tutorial runs. Before it comes the same numpy `as_found` (rows as of measurements.csv), where
+    that was measured; `machine` (machine.json) knows why it was not. Times are geometric means over the blocks that
+    every case of the chain has, so that the factors multiply exactly to the headline.
     """
-    times = _times(evidence, size)
+    times = _times(evidence, evidence.rows, size)
+    # by itself: as found the reference product is slower too, and would hide what the variables cost
+    found = {} if as_found is None else _times(evidence, trusted(as_found), size)
     starts = sorted((case for case in times if case[:3] == (AS_WRITTEN, "cpu", "float64")), key=_threads)
     chains = [(start, links(times, start)) for start in {starts[0], starts[-1]}] if starts else []
     if not chains:
         return None
-    start, chain = max(chains, key=lambda pair: (_measured(pair[1]), _threads(pair[0])))
+    start, chain = max(chains, key=lambda pair: (_measured(pair[1]) + (pair[0] in found), _threads(pair[0])))
     steps, unmeasured = merged(chain)
+    stops = [start, *(case for _, case in steps)]
+    series = [times[case] for case in stops]
+    if start in found:
+        steps, stops, series = [(ENVIRONMENT, start), *steps], [start, *stops], [found[start], *series]
     if not steps:
         return None
-    chosen = _aligned(times, [start, *(case for _, case in steps)])
-    factors, before = [], start
-    for label, after in steps:
-        factors.append(_factor(label, chosen, before, after, confidence))
-        before = after
-    keys = pd.MultiIndex.from_frame(evidence.rows[list(CASE_COLUMNS)])
-    noisy = evidence.rows["noisy"].astype(bool)[keys.isin(list(chosen))].any()
-    headline = _ratio(chosen[start], chosen[before], confidence)
-    return Decomposition(size, tuple(factors), headline, unmeasured, is_accelerator(before), bool(noisy))
+    ends = list(zip(stops, _aligned(series), strict=True))
+    pairs = zip(steps, pairwise(ends), strict=True)
+    return Decomposition(
+        size=size,
+        factors=tuple(_factor(label, *before, *after, confidence) for (label, _), (before, after) in pairs),
+        headline=_ratio(ends[0][1], ends[-1][1], confidence),
+        unmeasured=unmeasured,
+        on_gpu=is_accelerator(stops[-1]),
+        noisy=_is_noisy(evidence.rows, stops) or (start in found and _is_noisy(as_found, [start])),
+        environment=environment_words(machine or {}, as_found, measured=start in found),
+    )
+
+
+def environment_words(machine: Mapping[str, Any], as_found: pd.DataFrame | None, *, measured: bool) -> str:
+    """Which variables were removed for every case; where numpy was not `measured` as found, why."""
+    variables = machine.get("distorting_variables")
+    told = variable_words(variables or {})
+    if measured:
+        return f"Environment: as found there was {told}, which every other case ran without."
+    if variables is None:
+        return "Environment: no factor; which variables were removed is not recorded."
+    if machine.get("environment") == "kept":
+        return f"Environment: no factor; every case ran as found, with {told}."
+    if told == variable_words({}):
+        return "Environment: factor 1; no variable that distorts was set, every case ran as found."
+    trouble = {} if as_found is None else troubles(as_found)
+    why = next((one.words for one in trouble.values()), "not measured")
+    return f"Environment: not in the product; {told} was removed, and numpy as found was {why}."
 
 
 def links(times: Iterable[Case], start: Case) -> list[Link]:
@@ -153,10 +206,10 @@ def _fastest(times: Times, cases: Sequence[Case]) -> Case | None:
     return min(cases, key=lambda case: float(np.median(list(times[case].values()))), default=None)
 
 
-def _times(evidence: Evidence, size: Size) -> Times:
-    """Latency by case and block: sound, above 0, plain SGD."""
+def _times(evidence: Evidence, sound: pd.DataFrame, size: Size) -> Times:
+    """Latency by case and block: above 0, plain SGD."""
     found: Times = {}
-    for key, rows in evidence.rows.groupby(list(CASE_COLUMNS), sort=True):
+    for key, rows in sound.groupby(list(CASE_COLUMNS), sort=True):
         case = cast(Case, key)
         if case[5:] != size or case not in evidence.sgd:
             continue
@@ -167,17 +220,23 @@ def _times(evidence: Evidence, size: Size) -> Times:
     return found
 
 
-def _aligned(times: Times, cases: Sequence[Case]) -> Times:
-    """The times over the blocks that all cases share; over each case's own blocks where they share none."""
-    shared = set.intersection(*(set(times[case]) for case in cases))
-    if not shared:
-        return {case: times[case] for case in cases}
-    return {case: {block: times[case][block] for block in sorted(shared)} for case in cases}
+def _aligned(series: Sequence[dict[int, float]]) -> list[dict[int, float]]:
+    """The times over the blocks that all share; over each one's own blocks where they share none."""
+    shared = sorted(set.intersection(*map(set, series)))
+    return [{block: one[block] for block in shared} for one in series] if shared else list(series)
 
 
-def _factor(label: str, times: Times, before: Case, after: Case, confidence: float) -> Factor:
-    one, other = times[before], times[after]
-    return Factor(label, _ratio(one, other, confidence), before, after, _mean(one), _mean(other))
+def _is_noisy(rows: pd.DataFrame | None, cases: Sequence[Case]) -> bool:
+    if rows is None:
+        return False
+    keys = pd.MultiIndex.from_frame(rows[list(CASE_COLUMNS)])
+    return bool(rows["noisy"].astype(bool)[keys.isin(cases)].any())
+
+
+def _factor(
+    label: str, before: Case, slow: dict[int, float], after: Case, fast: dict[int, float], confidence: float
+) -> Factor:
+    return Factor(label, _ratio(slow, fast, confidence), before, after, _mean(slow), _mean(fast))
 
 
 def _ratio(before: dict[int, float], after: dict[int, float], confidence: float) -> Ratio:

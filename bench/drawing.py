@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 CHARTS = "charts"
 NAMES = ("speedup-", "time-against-work", "trace", "layers", "break-even", "decomposition", "losses")
+CAPITALS = 84  # letters of a subtitle's line that holds names of variables, which are wider
 Named = tuple[str, "Figure"]
 
 
@@ -196,12 +198,12 @@ def of_factors(run: Run, size: Size, ladder: pd.DataFrame, about: str) -> Iterat
     from bench import chart_cost
     from bench.chart_style import Words
 
-    found = decompose(gather(run.measurements), size)
+    found = decompose(gather(run.measurements), size, as_found=run.as_found, machine=run.machine)
     if found is None or not any(math.isfinite(factor) for _label, factor in found.waterfall()):
         return
     title = f"What makes the speedup over {found.start[0]}, {found.start[1]} {found.start[2]}"
     merged = f"; not measured apart: {', '.join(found.unmeasured)}" if found.unmeasured else ""
-    told = f"from {case_name(found.start)} to {case_name(found.end)}{merged}"
+    told = f"from {found.start_words} to {case_name(found.end)}{merged}\n{textwrap.fill(found.environment, CAPITALS)}"
     noisy = "; noisy" if found.noisy else ""
     foot = chart_data.footer(run, ladder).replace("\n", f"{noisy}; each factor with its 95% interval\n", 1)
     ratios = [*(one.ratio for one in found.factors), found.headline]

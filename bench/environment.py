@@ -33,6 +33,17 @@ def distorting(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in sorted(environ.items()) if DISTORTING.match(name)}
 
 
+def variable_words(variables: Mapping[str, str]) -> str:
+    """`OPENBLAS_CORETYPE=Haswell`, `no variable that distorts`; those that every worker sets anew are left out."""
+    told = [f"{name}={value}" for name, value in variables.items() if name not in THREAD_VARIABLES]
+    return ", ".join(told) or "no variable that distorts"
+
+
+def is_altered(environ: Mapping[str, str]) -> bool:
+    """Whether a worker's environment lacks anything that it would have as found; its threads are set either way."""
+    return worker_environment(environ, 1) != worker_environment(environ, 1, keep=True)
+
+
 def worker_environment(environ: Mapping[str, str], threads: int, *, keep: bool = False) -> dict[str, str]:
     """A copy of `environ` for one worker: `threads` set for every library, distorting variables gone unless `keep`."""
     removed = set() if keep else set(distorting(environ))

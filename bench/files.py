@@ -24,6 +24,11 @@ def replace_text(path: Path, text: str) -> None:
     beside.replace(path)
 
 
+def has_rows(path: Path) -> bool:
+    """Whether a table is there and holds more than its header."""
+    return path.exists() and path.read_bytes().count(b"\n") > 1
+
+
 def drop_cut_line(path: Path) -> None:
     """Take away a last line that has no end; a file that had no other is removed."""
     content = path.read_bytes() if path.exists() else b"\n"

@@ -46,8 +46,11 @@ def floor_us(case: Case, ceilings: Sequence[Ceiling]) -> float | None:
     Products: 4*N*D_in*H + 6*N*H*D_out operations over the fastest product measured on the same device, dtype,
     precision and threads. Bytes: `Problem.bytes_moved` over the fastest copy of a buffer no smaller than the
     largest measured one that the problem's data would fill; caches make small copies fast, so this errs
-    towards too low a floor. None where no product was measured.
+    towards too low a floor. None where no product was measured, and for a case as found: the ceilings are of the
+    clean environment.
     """
+    if case.as_found:
+        return None
     there = [one for one in ceilings if (one.device, one.threads) == (case.device, case.threads)]
     rates = [
         one.gflops for one in there if one.gflops and (one.dtype, one.precision) == (case.problem.dtype, case.precision)

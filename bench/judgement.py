@@ -57,8 +57,13 @@ class Judgement:
         return self.about(self.question.baseline, self.question.scope)
 
 
-def judge_run(measurements: pd.DataFrame, machine: Mapping[str, Any], question: Question) -> Judgement:
-    """Hold the question against a table of measurements, one row a case and block. Raises UsageError."""
+def judge_run(
+    measurements: pd.DataFrame, machine: Mapping[str, Any], question: Question, as_found: pd.DataFrame | None = None
+) -> Judgement:
+    """Hold the question against a table of measurements, one row a case and block. Raises UsageError.
+
+    `as_found` holds such rows in the environment as found: only the decomposition looks at them.
+    """
     if measurements.empty:
         raise UsageError("the run holds no measurement; start it again")
     known_contender(measurements, question.contender)
@@ -78,7 +83,7 @@ def judge_run(measurements: pd.DataFrame, machine: Mapping[str, Any], question: 
         findings=tuple(findings),
         crossovers=tuple(_crossovers(evidence, question)),
         break_evens=tuple(one for one in repaid if one is not None),
-        decomposition=decompose(evidence, confidence=confidence),
+        decomposition=decompose(evidence, confidence=confidence, as_found=as_found, machine=machine),
         peaks=peaks(machine),
         missing=tuple(_troubles(evidence)),
         confidence=confidence,

@@ -14,7 +14,7 @@ from time import perf_counter
 from typing import Any
 
 from bench.device import cpu_model
-from bench.environment import available_cpus, cgroup_quota, distorting, worker_environment
+from bench.environment import available_cpus, cgroup_quota, distorting, is_altered, worker_environment
 from bench.errors import UsageError
 from bench.plan import Machine
 
@@ -42,7 +42,7 @@ def as_grid_machine(probe: Mapping[str, Any]) -> Machine:
     for name, device in probe["devices"].items():
         if "free_bytes" in device:
             free[name] = int(device["free_bytes"] * ASSUMED_FREE)
-    return Machine(available_cpus(), frozenset(probe["devices"]), dict(probe["missing"]), free)
+    return Machine(available_cpus(), frozenset(probe["devices"]), dict(probe["missing"]), free, is_altered(os.environ))
 
 
 def available_memory() -> int:

@@ -13,7 +13,7 @@ from typing import Any
 from bench.case import Case, Size
 from bench.device import KINDS
 from bench.errors import UsageError
-from bench.plan import PRESETS, Leg, Machine, Skip, expand
+from bench.plan import PRESETS, Leg, Machine, Skip, expand, with_as_found
 from bench.problem import DTYPES, Problem
 from bench.rule import Rule
 from bench.runner import Plan
@@ -105,6 +105,8 @@ def make_plan(request: Request, styles: Mapping[str, Implementation], machine: M
     grid = expand(legs, styles, machine, blocks=blocks, seed=seed)
     if request.blocks:
         grid = replace(grid, blocks=(blocks,) * len(grid.cases))
+    if machine.altered and not request.keep_env:
+        grid = with_as_found(grid)
     used = {case.style for case in grid.cases}
     return Plan(
         preset=preset.name,
@@ -156,9 +158,9 @@ def dump_plan(plan: Plan, style_files: Sequence[str] = ()) -> dict[str, Any]:
         "decide": plan.decide,
         "looks": list(plan.looks),
         "rule": asdict(plan.rule),
-        "cases": [asdict(case) for case in plan.cases],
+        "cases": [_case_values(case) for case in plan.cases],
         "case_blocks": list(plan.case_blocks),
-        "skips": [{"case": asdict(skip.case), "reason": skip.reason} for skip in plan.skips],
+        "skips": [{"case": _case_values(skip.case), "reason": skip.reason} for skip in plan.skips],
         "styles": {name: fingerprint(style) for name, style in plan.styles.items()},
         "style_files": [Path(path).name for path in style_files],
     }
@@ -208,9 +210,16 @@ def same_plan(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     )
 
 
+def _case_values(case: Case) -> dict[str, Any]:
+    """All that `_case` needs; `as_found` only where it is so, as the plans of older runs have it."""
+    return {name: value for name, value in asdict(case).items() if name != "as_found" or value}
+
+
 def _case(raw: Mapping[str, Any]) -> Case:
+    names = {field.name for field in fields(Case)} - {"problem", "as_found"}
     return Case(
-        **{field.name: raw[field.name] for field in fields(Case) if field.name != "problem"},
+        **{name: raw[name] for name in names},
+        as_found=raw.get("as_found", False),
         problem=Problem(**raw["problem"]),
     )
 

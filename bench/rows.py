@@ -10,23 +10,41 @@ import pandas as pd
 
 from bench.case import CASE_COLUMNS
 from bench.errors import UsageError
+from bench.measurement import STATUSES
 
 NEVER_EMPTY = ("run_id", "block", *CASE_COLUMNS, "status", "oracle", "seed", "environment")
 
 
+class TableError(UsageError):
+    """A run folder that cannot be read; the message says which file, where, and the cure."""
+
+
 def check_rows(path: Path, measurements: pd.DataFrame, machine: Mapping[str, Any]) -> None:
-    """Raises UsageError, one line, where `measurements` cannot all be of the one run that `machine` describes."""
+    """Raises TableError, one line, where `measurements` cannot all be of the one run that `machine` describes."""
     for name in NEVER_EMPTY:
         empty = measurements[name].isna()
         if empty.any():
             line = int(empty.to_numpy().argmax()) + 2
-            raise UsageError(f"{path}:{line}: column {name!r} is empty; restore the line or start the run again")
+            raise TableError(f"{path}:{line}: column {name!r} is empty; restore the line or start the run again")
     twice = measurements.duplicated(["run_id", "block", *CASE_COLUMNS])
     if twice.any():
         line = int(twice.to_numpy().argmax()) + 2
-        raise UsageError(f"{path}:{line}: the same case and block came before; remove one of the rows")
+        raise TableError(f"{path}:{line}: the same case and block came before; remove one of the rows")
     _one_machine(path, measurements, machine)
     _one_plan(path, measurements, machine)
+    _one_run(path, measurements, machine)
+    unknown = sorted(set(measurements["status"]) - set(STATUSES))
+    if unknown:
+        raise TableError(f"{path}: unknown status {unknown[0]!r}; known: {', '.join(STATUSES)}")
+
+
+def _one_run(path: Path, measurements: pd.DataFrame, machine: Mapping[str, Any]) -> None:
+    ids = sorted(measurements["run_id"].unique())
+    if len(ids) > 1 or (ids and machine.get("run_id") not in ids):
+        raise TableError(
+            f"{path}: rows of {len(ids)} runs ({', '.join(ids)}), machine.json is of run {machine.get('run_id')}; "
+            "keep one run in a folder"
+        )
 
 
 def _one_machine(path: Path, measurements: pd.DataFrame, machine: Mapping[str, Any]) -> None:
@@ -37,7 +55,7 @@ def _one_machine(path: Path, measurements: pd.DataFrame, machine: Mapping[str, A
         if told:
             models.setdefault(told)
         if len(models) > 1:
-            raise UsageError(
+            raise TableError(
                 f"{path}: rows of two machines: {device} is {' and '.join(map(repr, models))}; keep one run in a folder"
             )
 
@@ -49,9 +67,9 @@ def _one_plan(path: Path, measurements: pd.DataFrame, machine: Mapping[str, Any]
         if name == "seed" and "seed" in plan:
             values.setdefault(plan["seed"])
         if len(values) > 1:
-            raise UsageError(
+            raise TableError(
                 f"{path}: rows of two plans: {name} is {' and '.join(map(str, values))}; keep one run in a folder"
             )
     rates = measurements.groupby(list(CASE_COLUMNS), sort=False)["learning_rate"].nunique()
     if (rates > 1).any():
-        raise UsageError(f"{path}: rows of two plans: a case has two learning rates; keep one run in a folder")
+        raise TableError(f"{path}: rows of two plans: a case has two learning rates; keep one run in a folder")

@@ -11,7 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.case import Case
@@ -63,7 +63,7 @@ class Slot:
     @property
     def key(self) -> Key:
         """What a finished row is recognised by."""
-        return self.block, self.case.key
+        return self.block, self.case.turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +109,11 @@ def run(
     turns = schedule(plan)
     start = now() if began is None else began
     longest: dict[tuple[str | int, ...], float] = {}
-    spare = Counter({case.key: count // 2 for case, count in zip(plan.cases, plan.case_blocks, strict=True)})
+    spare = Counter({case.turn: count // 2 for case, count in zip(plan.cases, plan.case_blocks, strict=True)})
     spare.subtract(used or {})
     for index, slot in enumerate(turns):
         if plan.budget_s is not None and index and slot.block != turns[index - 1].block:
-            ahead = sum(longest.get(turn.case.key, 0.0) for turn in turns[index:] if turn.block == slot.block)
+            ahead = sum(longest.get(turn.case.turn, 0.0) for turn in turns[index:] if turn.block == slot.block)
             if now() - start + ahead > plan.budget_s:
                 return
         if slot.key in done:
@@ -121,7 +121,7 @@ def run(
         starting(Progress(index, len(turns), slot, plan))
         turn_began = now()
         measurement = take_turn(plan, slot, launch, spare)
-        longest[slot.case.key] = max(longest.get(slot.case.key, 0.0), now() - turn_began)
+        longest[slot.case.turn] = max(longest.get(slot.case.turn, 0.0), now() - turn_began)
         yield measurement
 
 
@@ -133,12 +133,11 @@ def take_turn(plan: Plan, slot: Slot, launch: Launch, spare: Counter[tuple[str |
     job = Job(slot.case, plan.styles[slot.case.style], plan.rule)
     attempts = 1
     found = launch(job)
-    if found.get("noisy") and spare[slot.case.key] > 0:
-        spare[slot.case.key] -= 1
+    if found.get("noisy") and spare[slot.case.turn] > 0:
+        spare[slot.case.turn] -= 1
         attempts += 1
         again = launch(job)
         found = again if again["status"] in ("ok", "wrong") else found
-    values = found.get("values", {})
     return Measurement(
         case=slot.case,
         block=slot.block,
@@ -147,7 +146,7 @@ def take_turn(plan: Plan, slot: Slot, launch: Launch, spare: Counter[tuple[str |
         reason=found.get("reason", ""),
         attempts=attempts,
         noisy=bool(found.get("noisy", False)),
-        values=values,
+        values=found.get("values", {}),
         first_us=found.get("first_us"),
         warmup_us=found.get("warmup_us", ()),
         timed_us=found.get("timed_us", ()),
@@ -159,7 +158,8 @@ def process_launcher(plan: Plan) -> Launch:
     """A launcher of real processes: a worker, and for cases that want it the whole program after it."""
 
     def launch(job: Job) -> dict[str, Any]:
-        found = parse_answer(start_process("bench.worker", job.dump(), job.case.threads, plan))
+        where = replace(plan, keep_env=True) if job.case.as_found else plan
+        found = parse_answer(start_process("bench.worker", job.dump(), job.case.threads, where))
         if found["status"] == "ok" and job.case.program:
             program = start_process("bench.program", job.dump(), job.case.threads, plan)
             if program.status is None:

@@ -6,7 +6,6 @@ import math
 import os
 import time
 import uuid
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,15 +14,15 @@ from typing import Any
 
 import pandas as pd
 
-from bench.case import CASE_COLUMNS, Case
+from bench.case import Case
 from bench.errors import UsageError
 from bench.estimate import case_seconds, ceiling_seconds
 from bench.floor import Ceiling, read_ceilings, with_floor
 from bench.machine import as_grid_machine, describe, probe_devices
 from bench.measurement import Measurement
-from bench.request import Request, check, dump_plan, load_plan, make_plan, same_plan
+from bench.request import Request, check, dump_plan, load_plan, make_plan
+from bench.resume import check_same, done_attempts, tries_used
 from bench.runner import (
-    Key,
     Launch,
     Plan,
     Progress,
@@ -33,7 +32,7 @@ from bench.runner import (
     run,
 )
 from bench.speedup import confidence_of, speedups, straddling
-from bench.table import MACHINE, MEASUREMENTS, Writer, read_machine, read_run, repair, write_machine, write_speedups
+from bench.table import MACHINE, Writer, read_machine, read_run, repair, write_machine, write_speedups
 
 RETRIED = 0.1  # share of processes that are run again on a machine that is quiet most of the time
 SUM_UP_S = 6.0  # tables and charts at the end
@@ -103,29 +102,6 @@ def check_folder(folder: Path, *, resume: bool) -> None:
         raise UsageError(f"--out {folder}: cannot be written: {parent} is a file")
     if not os.access(parent, os.W_OK | os.X_OK):
         raise UsageError(f"--out {folder}: cannot be written: no permission in {parent}")
-
-
-def check_same(folder: Path, before: Mapping[str, Any], plan: Plan, machine: Mapping[str, Any]) -> None:
-    """Raises UsageError when a folder's run has another plan or was begun on another machine."""
-    if not same_plan(before.get("plan", {}), dump_plan(plan)):
-        theirs = before.get("plan", {})
-        raise UsageError(
-            f"--resume: {folder} was made with another plan (preset {theirs.get('preset')}, {theirs.get('blocks')} "
-            f"blocks, seed {theirs.get('seed')}); give --resume and --out alone, or choose another --out"
-        )
-    for name in ("cpu_model", "cpus", "python", "packages", "devices"):
-        if _lasting(before.get(name)) != _lasting(machine[name]):
-            raise UsageError(
-                f"--resume: {folder} was begun elsewhere ({name} was {before.get(name)}, is {machine[name]}); "
-                "start a new run with another --out"
-            )
-
-
-def _lasting(value: Any) -> Any:
-    """A fact without what changes from minute to minute: a device's free memory."""
-    if not isinstance(value, Mapping):
-        return value
-    return {name: _lasting(inner) for name, inner in value.items() if name != "free_bytes"}
 
 
 def measure(
@@ -201,22 +177,6 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"--out {folder}: cannot be written: {error.strerror}") from error
-
-
-def done_attempts(folder: Path) -> dict[Key, int]:
-    """The turns that a run folder already holds, and how many tries each took."""
-    if not (folder / MEASUREMENTS).exists():
-        return {}
-    rows = read_run(folder).measurements.to_dict("records")
-    return {(int(row["block"]), tuple(row[name] for name in CASE_COLUMNS)): int(row["attempts"]) for row in rows}
-
-
-def tries_used(done: Mapping[Key, int]) -> Counter[tuple[str | int, ...]]:
-    """How often each case was taken again so far."""
-    used: Counter[tuple[str | int, ...]] = Counter()
-    for (_block, key), attempts in done.items():
-        used[key] += attempts - 1
-    return used
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.case import CASE_COLUMNS, SIZE_COLUMNS
+from bench.case import AS_FOUND, CASE_COLUMNS, SIZE_COLUMNS
 from bench.columns import (
     ITERATION_COLUMNS,
     LATER_COLUMNS,
@@ -21,28 +21,29 @@ from bench.columns import (
     SPEEDUP_COLUMNS,
     TEXT_COLUMNS,
 )
-from bench.errors import UsageError
-from bench.files import append_text, drop_cut_line, replace_text
-from bench.measurement import STATUSES, Measurement
+from bench.files import append_text, drop_cut_line, has_rows, replace_text
+from bench.measurement import Measurement
 from bench.problem import TUTORIAL_SIZE
 from bench.pytest_json import benchmark_iterations, benchmark_machine, benchmark_measurements, is_benchmark_file
+from bench.rows import TableError as TableError
 from bench.rows import check_rows
 
 MEASUREMENTS, ITERATIONS, SPEEDUPS = "measurements.csv", "iterations.csv", "speedups.csv"
 LOSSES, MACHINE = "losses.csv", "machine.json"
-
-
-class TableError(UsageError):
-    """A run folder that cannot be read; the message says which file, where, and the cure."""
+MEASURED_AS_FOUND = "as_found.csv"  # columns as in measurements.csv; apart, so that nobody takes it for the clean case
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run folder as tables: one row a case and block, and what machine.json says."""
+    """A run folder as tables: one row a case and block, and what machine.json says.
+
+    `as_found` holds such rows of the tutorial's numpy in the environment as found; None where none were taken.
+    """
 
     folder: Path
     measurements: pd.DataFrame
     machine: Mapping[str, Any]
+    as_found: pd.DataFrame | None = None
 
     @property
     def name(self) -> str:
@@ -60,6 +61,10 @@ class Writer:
 
     def append(self, measurement: Measurement) -> None:
         """Iterations first, then the measurement: a measurement's row says that all of its others are there."""
+        if measurement.case.as_found:  # this row alone, in a table of its own
+            row = measurement_row(self.run_id, measurement, AS_FOUND)
+            _append(self.folder / MEASURED_AS_FOUND, MEASUREMENT_COLUMNS, [row])
+            return
         _append(self.folder / LOSSES, LOSS_COLUMNS, loss_rows(self.run_id, measurement))
         _append(self.folder / ITERATIONS, ITERATION_COLUMNS, iteration_rows(self.run_id, measurement), "%.3f")
         row = measurement_row(self.run_id, measurement, self.environment)
@@ -136,18 +141,16 @@ def read_run(folder: Path) -> Run:
     if not folder.is_dir():
         raise TableError(f"{folder}: no such run folder; make one with: fiftyx run --out {folder}")
     machine = read_machine(folder)
-    measurements = read_table(folder / MEASUREMENTS, MEASUREMENT_COLUMNS)
-    check_rows(folder / MEASUREMENTS, measurements, machine)
-    ids = sorted(measurements["run_id"].unique())
-    if len(ids) > 1 or (ids and machine.get("run_id") not in ids):
-        raise TableError(
-            f"{folder / MEASUREMENTS}: rows of {len(ids)} runs ({', '.join(ids)}), machine.json is of run "
-            f"{machine.get('run_id')}; keep one run in a folder"
-        )
-    unknown = sorted(set(measurements["status"]) - set(STATUSES))
-    if unknown:
-        raise TableError(f"{folder / MEASUREMENTS}: unknown status {unknown[0]!r}; known: {', '.join(STATUSES)}")
-    return Run(folder, measurements, machine)
+    measurements = read_measurements(folder / MEASUREMENTS, machine)
+    beside = folder / MEASURED_AS_FOUND
+    return Run(folder, measurements, machine, read_measurements(beside, machine) if beside.exists() else None)
+
+
+def read_measurements(path: Path, machine: Mapping[str, Any]) -> pd.DataFrame:
+    """measurements.csv, or the table as found, of the run that `machine` describes. Raises TableError."""
+    rows = read_table(path, MEASUREMENT_COLUMNS)
+    check_rows(path, rows, machine)
+    return rows
 
 
 def read_iterations(folder: Path) -> pd.DataFrame:
@@ -213,10 +216,12 @@ def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 def repair(folder: Path) -> None:
     """Make the tables of a killed run whole: no cut-off line, no row of a process that has no measurement."""
     names = (MEASUREMENTS, ITERATIONS, LOSSES)
-    for name in names:
+    for name in (*names, MEASURED_AS_FOUND):
         drop_cut_line(folder / name)
+    if not has_rows(folder / MEASURED_AS_FOUND):
+        (folder / MEASURED_AS_FOUND).unlink(missing_ok=True)
     path = folder / MEASUREMENTS
-    if not path.exists() or path.read_bytes().count(b"\n") < 2:  # no row, at most a header
+    if not has_rows(path):
         for name in names:
             (folder / name).unlink(missing_ok=True)
         return

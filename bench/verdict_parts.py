@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.breakeven import BreakEven, Iterations
+from bench.case import AS_FOUND
 from bench.crossover import Crossover
-from bench.decomposition import Decomposition
+from bench.decomposition import ENVIRONMENT, Decomposition, Factor
 from bench.evidence import case_name
 from bench.judgement import Judgement
 from bench.peaks import Peaks
@@ -97,11 +98,17 @@ def print_decomposition(console: Console, found: Decomposition | None) -> None:
         table.add_column(header, justify="right" if right else "left", no_wrap=True)
     for one in found.factors:
         before, after = microseconds(one.before_us), microseconds(one.after_us)
-        table.add_row(one.label, ratio_words(one.ratio), case_name(one.before), before, case_name(one.after), after)
-    table.add_row("product", ratio_words(found.headline), case_name(found.start), "", case_name(found.end), "")
+        table.add_row(one.label, ratio_words(one.ratio), start_name(one), before, case_name(one.after), after)
+    start, end = start_name(found.factors[0]), case_name(found.end)
+    table.add_row("product", ratio_words(found.headline), start, "", end, "")
     console.print(table)
     for line in decomposition_lines(found):
         console.print(line, markup=False, soft_wrap=True)
+
+
+def start_name(link: Factor) -> str:
+    """The case that a link starts from; where its environment is what changes, that in place of the other words."""
+    return f"{link.before[0]} {AS_FOUND}" if link.label == ENVIRONMENT else case_name(link.before)
 
 
 def decomposition_lines(found: Decomposition) -> list[str]:
@@ -109,7 +116,7 @@ def decomposition_lines(found: Decomposition) -> list[str]:
     lines = [] if found.on_gpu else ["No GPU was measured: the chain ends at the fastest CPU case."]
     if found.unmeasured:
         lines.append(f"Links that were not measured, merged into the next or left out: {', '.join(found.unmeasured)}.")
-    lines.append("The environment is outside: every case ran in the same one.")
+    lines.append(found.environment)
     return lines + (["Some of these cases are noisy."] if found.noisy else [])
 
 

@@ -87,7 +87,7 @@ def _judge(run: Run, question: Question) -> Judgement:
     from bench.judgement import judge_run
 
     try:
-        return judge_run(run.measurements, run.machine, question)
+        return judge_run(run.measurements, run.machine, question, run.as_found)
     except UsageError as error:
         raise UsageError(f"{run.folder}: {error}") from error
 

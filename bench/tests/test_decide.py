@@ -45,6 +45,12 @@ def test_only_the_open_case_and_its_baseline_get_more_blocks() -> None:
     }
 
 
+def test_a_case_as_found_gets_as_many_blocks_as_the_case_that_it_is_paired_with() -> None:
+    found = {case: replace(case, as_found=True) for case in (BASE, CLEAR)}
+    plan = a_plan([BASE, OPEN, CLEAR, *found.values()], blocks=4, decide=50.0)
+    assert with_more_blocks(plan, plan, 20, rows(TIMES)).case_blocks == (20, 20, 4, 20, 4)
+
+
 def test_blocks_after_the_look_do_not_change_what_the_look_decided() -> None:
     plan = a_plan([BASE, OPEN, CLEAR], blocks=4, decide=50.0)
     settled = {BASE: [*TIMES[BASE], 100.0], OPEN: [*TIMES[OPEN], 0.001], CLEAR: TIMES[CLEAR]}

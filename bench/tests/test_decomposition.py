@@ -3,30 +3,44 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
-from bench.decomposition import DEVICE, DTYPE, FRAMEWORK, LAUNCH, PAGE_FAULTS, THREADS, decompose
+from bench.claim import TUTORIAL_CLAIM
+from bench.decomposition import DEVICE, DTYPE, ENVIRONMENT, FRAMEWORK, LAUNCH, PAGE_FAULTS, THREADS, decompose
 from bench.evidence import gather
+from bench.judgement import Question, as_values, judge_run
 from bench.problem import TUTORIAL_SIZE
-from bench.tests.planted import SIDES, planted
+from bench.tests.planted import MACHINE, SIDES, planted
+from bench.verdict_parts import print_decomposition
 
 HERE = [TUTORIAL_SIZE]
 ALL = tuple(SIDES)
+AS_WRITTEN = ("numpy_manual", "cpu", "float64", 1)
+SHELL = {"OPENBLAS_CORETYPE": "Haswell"}
 
 
 def without(*gone: tuple[str, str, str, int]):
     return [side for side in ALL if side not in gone]
 
 
+def slowed(factor: float = 1.25, blocks: int = 5, **changes: Any) -> pd.DataFrame:
+    """The tutorial's numpy as found, so much slower than planted."""
+    rows = planted([AS_WRITTEN], HERE, blocks, seed=1)
+    return rows.assign(latency_median_us=rows["latency_median_us"] * factor, environment="as found", **changes)
+
+
 @settings(max_examples=20)
-@given(st.sets(st.sampled_from(ALL), min_size=1), st.integers(1, 3))
-def test_the_factors_multiply_to_the_headline_whatever_was_measured(sides, blocks):
+@given(st.sets(st.sampled_from(ALL), min_size=1), st.integers(1, 3), st.integers(0, 3))
+def test_the_factors_multiply_to_the_headline_whatever_was_measured(sides, blocks, blocks_as_found):
     table = planted(sorted(sides), HERE, blocks)
-    found = decompose(gather(table))
-    if ("numpy_manual", "cpu", "float64", 1) not in sides:
+    found = decompose(gather(table), as_found=slowed(blocks=blocks_as_found))
+    if AS_WRITTEN not in sides:
         assert found is None
     elif found is not None:
         assert math.prod(factor for _, factor in found.waterfall()) == pytest.approx(found.headline.value, rel=1e-12)
@@ -92,3 +106,106 @@ def test_a_noisy_case_is_told():
     found = decompose(gather(table))
     assert found is not None
     assert found.noisy
+
+
+def test_the_environment_is_the_first_factor_and_the_headline_starts_as_found():
+    table = planted(sizes=HERE, noise=0.0)
+    clean, found = decompose(gather(table)), decompose(gather(table), as_found=slowed())
+    assert clean is not None
+    assert found is not None
+    first = found.factors[0]
+    assert (first.label, first.before, first.after) == (ENVIRONMENT, found.start, found.start)
+    assert first.ratio.value == pytest.approx(1.25, rel=0.01)
+    assert first.ratio.low < first.ratio.value < first.ratio.high
+    assert found.headline.value == pytest.approx(first.ratio.value * clean.headline.value, rel=1e-12)
+    assert found.factors[1:] == clean.factors
+    assert found.start_words == "numpy_manual cpu float64 1 thread as found"
+    assert clean.start_words == "numpy_manual cpu float64 1 thread"
+    assert (found.unmeasured, found.end) == (clean.unmeasured, clean.end)
+
+
+def test_a_reference_product_that_the_variables_slow_too_hides_nothing():
+    def with_reference(rows: pd.DataFrame, us: float) -> pd.DataFrame:
+        return rows.assign(reference_us=us, latency_per_reference=rows["latency_median_us"] / us)
+
+    table = planted(sizes=HERE, noise=0.0)
+    on_one = with_reference(table[table["device"] == "cpu"], 30.0)
+    found = decompose(gather(on_one), as_found=with_reference(slowed(), 60.0))
+    assert found is not None
+    assert found.factors[0].ratio.value == pytest.approx(1.25, rel=0.01)
+
+
+def test_the_environment_is_paired_by_block():
+    shared = planted(sizes=HERE, noise=0.1)
+    rows = shared[(shared["style"] == "numpy_manual")]
+    rows = rows.assign(latency_median_us=rows["latency_median_us"] * 1.25, environment="as found")
+    found = decompose(gather(shared), as_found=rows[rows["block"] > 1])
+    assert found is not None
+    assert found.factors[0].ratio.low == pytest.approx(1.25)
+    assert {one.ratio.blocks for one in found.factors} == {3}
+    assert found.headline.blocks == 3
+
+
+def test_it_starts_on_the_thread_count_that_was_measured_as_found():
+    both = planted(sizes=HERE)
+    more = both[both["style"] == "numpy_manual"].assign(threads=2)
+    table = pd.concat([both[both["style"] == "numpy_manual"], more])
+    for threads in (1, 2):
+        found = decompose(gather(table), as_found=slowed(threads=threads))
+        assert found is not None
+        assert (found.start[4], [one.label for one in found.factors]) == (threads, [ENVIRONMENT])
+
+
+def test_numpy_that_was_wrong_as_found_is_no_factor():
+    rows = slowed()
+    rows.loc[rows["block"] == 2, ["status", "reason"]] = ["wrong", "a sign"]
+    machine = {**MACHINE, "distorting_variables": SHELL}
+    found = decompose(gather(planted(sizes=HERE)), as_found=rows, machine=machine)
+    assert found is not None
+    assert not found.as_found
+    assert found.environment == (
+        "Environment: not in the product; OPENBLAS_CORETYPE=Haswell was removed, and numpy as found was wrong in "
+        "1 of 5 blocks: a sign."
+    )
+
+
+def test_noise_as_found_is_told():
+    found = decompose(gather(planted(sizes=HERE)), as_found=slowed(noisy=True))
+    assert found is not None
+    assert found.noisy
+
+
+@pytest.mark.parametrize(
+    ("machine", "words"),
+    [
+        ({"distorting_variables": {}}, "factor 1; no variable that distorts was set, every case ran as found."),
+        ({"distorting_variables": {"OMP_NUM_THREADS": "2"}}, "factor 1; no variable that distorts was set"),
+        ({"distorting_variables": SHELL, "environment": "kept"}, "no factor; every case ran as found, with OPENBLAS_"),
+        ({"distorting_variables": SHELL}, "OPENBLAS_CORETYPE=Haswell was removed, and numpy as found was not measured"),
+        ({}, "no factor; which variables were removed is not recorded."),
+    ],
+)
+def test_a_chain_without_the_environment_says_why(machine, words):
+    table = planted(sizes=HERE)
+    found = decompose(gather(table), machine={**MACHINE, **machine})
+    assert found is not None
+    assert found.environment.startswith("Environment: ")
+    assert words in found.environment
+    assert not found.as_found
+    assert ENVIRONMENT not in found.unmeasured
+
+
+def test_the_verdict_prints_the_link_and_its_variables_and_json_holds_both(capsys):
+    machine = {**MACHINE, "distorting_variables": SHELL}
+    judgement = judge_run(planted(sizes=HERE), machine, Question(TUTORIAL_CLAIM), slowed())
+    print_decomposition(Console(width=128), judgement.decomposition)
+    lines = capsys.readouterr().out.splitlines()
+    (link,) = (line for line in lines if line.startswith(ENVIRONMENT))
+    (product,) = (line for line in lines if line.startswith("product"))
+    assert "numpy_manual as found " in link
+    assert "numpy_manual cpu float64 1 thread" in link
+    assert "numpy_manual as found " in product
+    assert "Environment: as found there was OPENBLAS_CORETYPE=Haswell, which every other case ran without." in lines
+    values = as_values(judgement)["decomposition"]
+    assert values["factors"][0]["label"] == ENVIRONMENT
+    assert "OPENBLAS_CORETYPE=Haswell" in values["environment"]

@@ -198,3 +198,17 @@ def test_a_million_timed_iterations_are_drawn_within_a_gigabyte(tmp_path: Path):
     ended = subprocess.run([sys.executable, "-c", told, str(tmp_path)], capture_output=True, text=True, check=True)
     assert len(timed) + more.count("\n") >= 1_000_000
     assert int(ended.stdout) * 1024 <= 2**30
+
+
+def test_the_waterfall_begins_with_the_environment_where_it_was_measured(tmp_path: Path):
+    rows = complete(planted([AS_WRITTEN, IN_PLACE], sizes=(TUTORIAL,), blocks=3))
+    folder = write(tmp_path / "run", rows)
+    without = (drawing.draw(folder), (folder / "charts" / "decomposition.svg").read_text())[1]
+    found = rows[rows["style"] == AS_WRITTEN[0]].assign(environment="as found")
+    found["latency_median_us"] *= 1.3
+    found.reindex(columns=list(MEASUREMENT_COLUMNS)).to_csv(folder / "as_found.csv", index=False)
+    drawing.draw(folder)
+    text = (folder / "charts" / "decomposition.svg").read_text()
+    assert "<!-- environment -->" in text
+    assert "<!-- environment -->" not in without
+    assert "1 thread as found to" in text

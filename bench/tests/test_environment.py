@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import environment
-from bench.environment import THREAD_VARIABLES, available_cpus, distorting, worker_environment
+from bench.environment import (
+    THREAD_VARIABLES,
+    available_cpus,
+    distorting,
+    is_altered,
+    variable_words,
+    worker_environment,
+)
 
 PLAIN = {"PATH": "/bin", "HOME": "/nowhere", "LANG": "C", "LD_LIBRARY_PATH": "y", "TMPDIR": "z"}
 
@@ -39,6 +46,19 @@ def test_kept_variables_stay_but_the_thread_count_is_the_cases():
     kept = worker_environment({"OPENBLAS_CORETYPE": "Haswell", "OMP_NUM_THREADS": "64"}, 2, keep=True)
     assert kept["OPENBLAS_CORETYPE"] == "Haswell"
     assert kept["OMP_NUM_THREADS"] == "2"
+
+
+@pytest.mark.parametrize(
+    ("more", "altered", "words"),
+    [
+        ({}, False, "no variable that distorts"),
+        ({"OMP_NUM_THREADS": "64"}, False, "no variable that distorts"),
+        ({"KMP_AFFINITY": "a", "OMP_NUM_THREADS": "64", "MALLOC_": "b"}, True, "KMP_AFFINITY=a, MALLOC_=b"),
+    ],
+)
+def test_an_environment_is_altered_by_what_is_gone_and_not_by_the_threads_that_every_worker_sets(more, altered, words):
+    assert is_altered({**PLAIN, **more}) == altered
+    assert variable_words(distorting({**PLAIN, **more})) == words
 
 
 NAMES = st.sampled_from([*PLAIN, *THREAD_VARIABLES, "KMP_BLOCKTIME", "MALLOC_TOP_PAD_", "OMP_", "A"])

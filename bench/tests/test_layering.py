@@ -22,7 +22,7 @@ def words(text: str) -> list[str]:
 ORDER = words("""
 errors problem device environment case columns measurement noise rows plan
 reference oracle rule clock counters inline_svg energy estimate machine probe doctor_probe
-floor ceiling gate steady worker program files runner request core_speed speedup pytest_json table session
+floor ceiling gate steady worker program files runner request core_speed speedup pytest_json table resume session
 welch difference comparison evidence claim crossover breakeven decomposition peaks judgement published doctor
 doctor_gpu doctor_readings
 validation validation_plant validation_probe validation_table validation_tools validation_kill validation_accept
