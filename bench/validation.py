@@ -40,12 +40,6 @@ class Pool:
         """How many."""
         return len(self.medians_us)
 
-    @property
-    def base_us(self) -> float:
-        """Geometric mean over the copies that were not noisy: what an iteration without a plant takes."""
-        medians, quiet = self.medians_us[:, : self.copies], ~self.noisy[:, : self.copies]
-        return float(np.exp(np.log(medians[quiet] if quiet.any() else medians).mean()))
-
     def column(self, label: str) -> int:
         """Where a label's medians are."""
         return self.labels.index(label)
@@ -145,9 +139,9 @@ def identical(pool: Pool, least: int, seed: int, slower: float = 0.0) -> list[Ex
     return [experiment(pool, draw, kind, 1 / (1 + slower), 1 + slower) for draw in drawn]
 
 
-def planted(pool: Pool, plant: str, cost_us: float, least: int, seed: int) -> list[Experiment]:
-    """Copies against a case that really does `cost_us` more an iteration, a cost measured on its own."""
-    truth = 1 / (1 + cost_us / pool.base_us)
+def planted(pool: Pool, plant: str, slower: float, least: int, seed: int) -> list[Experiment]:
+    """Copies against a case that really takes `slower` times as long, which was measured in another way."""
+    truth = 1 / slower
     drawn = draws(pool, plant_pairs(pool, plant), least, seed)
     return [experiment(pool, draw, plant, truth) for draw in drawn]
 
@@ -208,6 +202,9 @@ def log_medians(samples: Floats, random: np.random.Generator, resamples: int = R
 
 
 def plant_estimate(pool: Pool, plant: str) -> Ratio:
-    """Slowdown of a plant over all blocks, contender over baseline: the copies' geometric mean is the baseline."""
-    copies = np.exp(np.log(pool.medians_us[:, : pool.copies]).mean(axis=1))
-    return paired_ratio(pool.medians_us[:, pool.column(plant)].tolist(), copies.tolist())
+    """Slowdown of a plant over all quiet blocks, contender over baseline: the quiet copies' geometric mean."""
+    quiet, at = ~pool.noisy, pool.column(plant)
+    kept = quiet[:, at] & quiet[:, : pool.copies].any(axis=1)
+    logs = np.where(quiet[kept, : pool.copies], np.log(pool.medians_us[kept, : pool.copies]), np.nan)
+    copies = np.exp(np.nanmean(logs, axis=1)) if kept.any() else np.empty(0)
+    return paired_ratio(pool.medians_us[kept, at].tolist(), copies.tolist())

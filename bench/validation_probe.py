@@ -8,6 +8,7 @@ import os
 import sys
 import timeit
 from collections.abc import Callable, Generator
+from random import Random
 from statistics import median
 from time import perf_counter_ns
 from typing import Any
@@ -21,7 +22,8 @@ from implementations import find_implementations
 
 NOOP_SAMPLES = 20_000
 REPEATS = 15
-SPIN_BATCH = 2_000
+PLAIN = ""
+ROUNDS, TURN, TURN_SETTLE = 150, 6, 2  # of the plants; iterations of a turn, and untimed ones before it
 WARMUP_ITERATIONS = 1_000
 BATCH = 50
 SETTLE = 5  # iterations before each batch, so that no clock is charged for the one before it
@@ -59,16 +61,25 @@ def clock_cost(samples: int = NOOP_SAMPLES, repeats: int = REPEATS) -> dict[str,
     return {"timed_us": median(timed), "untimed_us": median(untimed), "n": samples * repeats}
 
 
-def spin_costs(spins_ns: dict[str, int]) -> dict[str, float]:
-    """us that each spin really adds to an iteration, measured around a loop that does nothing."""
-    device = open_device("numpy", "cpu")
+def plant_ratios(size: tuple[int, int, int, int], spins_ns: dict[str, int], rounds: int = ROUNDS) -> dict[str, float]:
+    """How many times as long an iteration takes with each spin: medians over rounds in which all took turns.
 
-    def each_us(loop: Any) -> float:
-        clock.time_batch(loop, device, SPIN_BATCH)
-        return median(clock.time_batch(loop, device, SPIN_BATCH)[0].mean_us for _ in range(REPEATS))
-
-    bare = each_us(noop())
-    return {label: each_us(with_spin(noop(), spin_ns)) - bare for label, spin_ns in spins_ns.items()}
+    All wrap one and the same loop, so arrays, caches and, within the milliseconds of a round, the core's speed are
+    the same for all.
+    """
+    loop, device = make_loop(size)
+    loops = {PLAIN: loop} | {label: with_spin(loop, spin_ns) for label, spin_ns in spins_ns.items()}
+    ratios: dict[str, list[float]] = {label: [] for label in spins_ns}
+    order, shuffled = list(loops), Random(0)
+    for _ in range(rounds):
+        shuffled.shuffle(order)
+        seen: dict[str, float] = {}
+        for label in order:
+            clock.time_latency(loops[label], device, TURN_SETTLE)
+            seen[label] = median(clock.time_latency(loops[label], device, TURN).elapsed_ns)
+        for label, values in ratios.items():
+            values.append(seen[label] / seen[PLAIN])
+    return {label: median(values) for label, values in ratios.items()}
 
 
 def agreement(size: tuple[int, int, int, int], rounds: int) -> dict[str, float]:
@@ -113,8 +124,8 @@ def main() -> None:
         found: dict[str, Any] = {}
         if "clock" in asked:
             found["clock"] = clock_cost()
-        if "spins_ns" in asked:
-            found["spins_us"] = spin_costs(asked["spins_ns"])
+        if "plants_ns" in asked:
+            found["plants"] = plant_ratios(tuple(asked["size"]), asked["plants_ns"])
         if "rounds" in asked:
             found["agreement"] = agreement(tuple(asked["size"]), asked["rounds"])
     answer.write(json.dumps(found))

@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from statistics import geometric_mean
 
 from bench.errors import UsageError
 from bench.machine import describe, probe_devices
@@ -18,14 +17,15 @@ from bench.rule import Rule
 from bench.runner import Key, Launch, Plan, Progress, process_launcher, run
 from bench.table import MACHINE, TableError, read_machine, write_machine
 from bench.validation import BLOCKS, Experiment
-from bench.validation_accept import LEAST_EXPERIMENTS, Check, SlowFirst, judge, judge_kills, run_experiments
+from bench.validation_accept import LEAST_EXPERIMENTS, Check, judge, judge_kills, run_experiments
+from bench.validation_cost import measure_costs, slowdowns
 from bench.validation_kill import Told, read_kills
 from bench.validation_liars import judge_liars, read_liars
 from bench.validation_plant import SLOW_FIRST, SLOW_FIRST_S, STYLE, make_case, spin_label, write_styles
+from bench.validation_slow import read_slow_first
 from bench.validation_table import (
     ACCEPTANCE,
     ACCEPTANCE_COLUMNS,
-    COPY,
     EXPERIMENT_COLUMNS,
     EXPERIMENTS,
     POOL,
@@ -36,7 +36,6 @@ from bench.validation_table import (
     copy_label,
     experiment_row,
     read_pool,
-    read_processes,
     read_rows,
     read_samples,
     repair,
@@ -47,6 +46,7 @@ from bench.worker import Job
 from implementations import find_implementations
 
 CALIBRATIONS = 3
+COST_S = 2.0  # about what measuring the plants' cost takes, once a block
 DRAWN = 2 * LEAST_EXPERIMENTS
 SAME = ("cpu_model", "cpus", "python", "packages")
 
@@ -104,7 +104,7 @@ def begin(folder: Path, first: Design, now: Callable[[], float] = time.monotonic
         each_s = (now() - start) / CALIBRATIONS
     spins = {label: round(base_us * 1e3 * int(label.rpartition("-")[2]) / 100) for label in first.spins_ns}
     slow_s = first.slow_blocks * (each_s + SLOW_FIRST_S)
-    fit = int((first.minutes * 60 - slow_s) / each_s / len(first.labels))
+    fit = int((first.minutes * 60 - slow_s) / (each_s * len(first.labels) + COST_S))
     design = replace(first, spins_ns=spins, blocks=max(BLOCKS, fit))
     created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     folder.mkdir(parents=True, exist_ok=True)
@@ -151,6 +151,7 @@ def measure(folder: Path, design: Design, budget_s: float | None, told: Told) ->
         launch, starting = process_launcher(plan), announcer(told, start, budget_s)
         for measurement in run(plan, launch, done=done_keys(folder, design), starting=starting):
             append_measurement(folder, measurement)
+            measure_costs(folder, measurement.block, design.size, design.spins_ns)
             # the plan's own budget would stop before a block that might not fit; here a part of one does no harm
             if budget_s is not None and time.monotonic() - start > budget_s:
                 break
@@ -183,7 +184,7 @@ def write_tools(folder: Path, design: Design, launch: Launch) -> None:
         except UsageError as error:
             raise ToolError(str(error)) from error
 
-    tools = measure_tools(design.size, dict(design.spins_ns), throughput_us, design.rounds)
+    tools = measure_tools(design.size, throughput_us, design.rounds)
     write_rows(folder / TOOLS, TOOL_COLUMNS, [tool.row() for tool in tools])
 
 
@@ -221,30 +222,15 @@ def analyse(source: Path, folder: Path, least: int = DRAWN) -> Outcome:
     try:
         pool, samples = read_pool(source, design.labels, design.copies), read_samples(source)
         tools = {row["quantity"]: Tool.from_row(row) for row in read_rows(source / TOOLS, TOOL_COLUMNS)}
-        slow = read_slow_first(source)
+        slow, plants = read_slow_first(source), slowdowns(source)
     except TableError:
         raise
     except ValueError as error:
         raise TableError(f"{source}: a table holds something that is not a number: {error}") from error
-    experiments = run_experiments(pool, samples, tools, least, design.seed)
-    checks = [*judge(pool, experiments, tools, slow), judge_kills(read_kills(source)), judge_liars(read_liars(source))]
+    experiments = run_experiments(pool, samples, plants, least, design.seed)
+    checks = judge(pool, experiments, tools, plants, slow)
+    checks += [judge_kills(read_kills(source)), judge_liars(read_liars(source))]
     folder.mkdir(parents=True, exist_ok=True)
     write_rows(folder / EXPERIMENTS, EXPERIMENT_COLUMNS, map(experiment_row, experiments))
     write_rows(folder / ACCEPTANCE, ACCEPTANCE_COLUMNS, [check.row() for check in checks])
     return Outcome(experiments, checks)
-
-
-def read_slow_first(folder: Path) -> SlowFirst:
-    """The blocks that hold a slow first call, with the geometric means of their copies."""
-    rows = read_processes(folder)
-    late = rows[rows["label"] == SLOW_FIRST].set_index("block").sort_index()
-    copies = rows[rows["label"].str.startswith(COPY) & rows["block"].isin(late.index)]
-    means = copies.groupby("block")["latency_median_us"].agg(lambda one: geometric_mean(one.tolist()))
-    late = late.loc[means.index]
-    return SlowFirst(
-        copies_us=means.tolist(),
-        slow_us=late["latency_median_us"].tolist(),
-        copies_iterations=copies["iterations"].tolist(),
-        slow_iterations=late["iterations"].tolist(),
-        first_s=late["first_iteration_seconds"].tolist(),
-    )

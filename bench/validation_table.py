@@ -17,7 +17,7 @@ from bench.measurement import Measurement
 from bench.table import TableError
 from bench.validation import Experiment, Floats, Pool
 
-POOL, ITERATIONS, TOOLS = "pool.csv", "pool_iterations.csv", "tools.csv"
+POOL, ITERATIONS, TOOLS, COSTS = "pool.csv", "pool_iterations.csv", "tools.csv", "plants.csv"
 EXPERIMENTS, ACCEPTANCE = "experiments.csv", "acceptance.csv"
 TIMES = (
     "latency_median_us", "latency_min_us", "throughput_us", "reference_us", "latency_per_reference",
@@ -27,6 +27,7 @@ POOL_COLUMNS = (
     "block", "order", "label", "status", "reason", "attempts", "noisy", "first_iteration_seconds", "iterations", *TIMES,
 )  # fmt: skip
 ITERATION_COLUMNS = ("block", "label", "iteration", "elapsed_us")
+COST_COLUMNS = ("block", "label", "ratio", "note")
 TOOL_COLUMNS = ("quantity", "value", "unit", "n", "note")
 EXPERIMENT_COLUMNS = (
     "kind", "group", "baseline", "contender", "blocks", "truth", "speedup", "low", "high", "holds", "found_slower",
@@ -79,7 +80,9 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
 
 
 def repair(folder: Path) -> None:
-    """Make the pool of a killed run whole: no line cut off, no iterations of a process that has no row."""
+    """Make the tables of a killed run whole: no line cut off, no iterations of a process that has no row."""
+    if (folder / COSTS).exists():
+        write_rows(folder / COSTS, COST_COLUMNS, read_rows(folder / COSTS, COST_COLUMNS))
     if not (folder / POOL).exists():
         (folder / ITERATIONS).unlink(missing_ok=True)
         return

@@ -71,12 +71,9 @@ class Tool:
         return cls(row["quantity"], value, row["unit"], int(row["n"]), row["note"])
 
 
-def measure_tools(
-    size: tuple[int, int, int, int], spins_ns: dict[str, int], ours: Callable[[], float], rounds: int
-) -> Iterator[Tool]:
+def measure_tools(size: tuple[int, int, int, int], ours: Callable[[], float], rounds: int) -> Iterator[Tool]:
     """Every quantity in turn. `ours` measures the loop by the harness in a fresh process and gives us an iteration."""
     yield from _guarded((CLOCK, UNTIMED), "us", clock_tools)
-    yield from _guarded(tuple(spins_ns), "us", lambda: spin_tools(spins_ns))
     yield from _guarded((PEDANTIC,), "us", pedantic_tool)
     yield from _guarded((TIMEIT, TORCH), "ratio", lambda: agreement_tools(size))
     yield from _guarded((PYPERF,), "ratio", lambda: pyperf_tool(size, ours, rounds))
@@ -94,12 +91,6 @@ def clock_tools() -> list[Tool]:
     """What the harness's own clock costs."""
     found = ask({"clock": True})["clock"]
     return [Tool(CLOCK, found["timed_us"], "us", found["n"]), Tool(UNTIMED, found["untimed_us"], "us", found["n"])]
-
-
-def spin_tools(spins_ns: dict[str, int]) -> list[Tool]:
-    """What each plant really costs."""
-    found = ask({"spins_ns": spins_ns})["spins_us"]
-    return [Tool(label, found[label], "us", 1, f"told to spin {spins_ns[label]} ns") for label in spins_ns]
 
 
 def agreement_tools(size: tuple[int, int, int, int]) -> list[Tool]:

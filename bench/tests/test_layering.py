@@ -25,8 +25,8 @@ reference oracle rule clock counters inline_svg energy estimate machine probe do
 floor ceiling gate steady worker program files runner request core_speed speedup pytest_json table resume session
 welch difference comparison evidence claim crossover breakeven decomposition peaks judgement published doctor
 doctor_gpu doctor_readings
-validation validation_plant validation_probe validation_table validation_tools validation_kill validation_accept
-validation_lies validation_liars validation_session
+validation validation_plant validation_probe validation_table validation_tools validation_cost validation_slow
+validation_kill validation_accept validation_lies validation_liars validation_session
 chart_style chart_legend compare_chart validation_chart
 report chart_data chart_process chart_work chart_cost chart_total charts drawing preview progress
 comparison_report published_text verdict_parts verdict_text headline page_tables page index readme

@@ -1,5 +1,7 @@
 import json
+from collections import Counter
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,11 +10,13 @@ from hypothesis import strategies as st
 
 from bench.case import Case
 from bench.cli import main
+from bench.clock import Latency
 from bench.commands.validate import more, sentence
 from bench.errors import UsageError
 from bench.measurement import Measurement
-from bench.problem import Problem
+from bench.problem import TUTORIAL_SIZE, Problem
 from bench.runner import Progress, Slot
+from bench.speedup import Ratio
 from bench.table import TableError, Writer, write_machine
 from bench.tests.fakes import a_case, a_measurement
 from bench.validation import (
@@ -22,6 +26,7 @@ from bench.validation import (
     draws,
     experiment,
     identical,
+    plant_estimate,
     planted,
     sequential,
     share,
@@ -30,7 +35,6 @@ from bench.validation import (
 from bench.validation import copy_pairs as every_two
 from bench.validation_accept import (
     COVERAGE,
-    SlowFirst,
     judge,
     judge_agreement,
     judge_bias,
@@ -39,15 +43,20 @@ from bench.validation_accept import (
     judge_slow_first,
     run_experiments,
 )
+from bench.validation_cost import measure_costs, slowdowns
 from bench.validation_kill import COLUMNS as KILL_COLUMNS
 from bench.validation_kill import KILLS, Killed, inspect, read_kills
 from bench.validation_liars import COLUMNS as LIAR_COLUMNS
 from bench.validation_liars import LIARS, Trial
 from bench.validation_plant import SLOW_FIRST, make_case, with_slow_first, with_spin, write_styles
+from bench.validation_probe import plant_ratios
 from bench.validation_session import analyse, announcer, done_keys, draft, make_plan, measure, ours, read_design
+from bench.validation_slow import SlowFirst
 from bench.validation_table import (
     ACCEPTANCE,
     ACCEPTANCE_COLUMNS,
+    COST_COLUMNS,
+    COSTS,
     ITERATIONS,
     POOL,
     POOL_COLUMNS,
@@ -62,6 +71,8 @@ from bench.validation_table import (
 )
 from bench.validation_tools import CLOCK, PEDANTIC, PYPERF, TIMEIT, TORCH, UNTIMED, Tool, ToolError, start
 
+TRULY = 1 + 5.3 / 265
+BESIDE = Ratio(TRULY, TRULY * 0.999, TRULY * 1.001, 60)  # as one process found it
 NO_SLOW = SlowFirst((), (), (), (), ())
 GOOD_TOOLS = {
     name: Tool(name, value, "", 9)
@@ -119,20 +130,62 @@ def test_calculated_slowdowns_are_found_and_none_is_found_where_there_is_none():
 
 def test_a_real_plant_is_found_with_its_true_size():
     pool = make_pool(sd=0.003, plants=(("spin-2", 5.3),))
-    check = judge_bias(pool, 2, planted(pool, "spin-2", 5.3, 200, 0))
+    check = judge_bias(pool, 2, planted(pool, "spin-2", TRULY, 200, 0), BESIDE)
     assert check.met
     assert check.got.endswith("points")
 
 
 def test_a_harness_that_sees_half_of_a_plant_is_reported():
     pool = make_pool(sd=0.003, plants=(("spin-2", 2.65),))
-    assert judge_bias(pool, 2, planted(pool, "spin-2", 5.3, 200, 0)).met is False
+    assert judge_bias(pool, 2, planted(pool, "spin-2", TRULY, 200, 0), BESIDE).met is False
 
 
 def test_disturbed_copies_do_not_blur_how_large_a_plant_is():
     pool = make_pool(sd=0.003, plants=(("spin-2", 5.3),), outliers=0.1)
-    assert pool.base_us == pytest.approx(265, rel=0.002)
-    assert judge_bias(pool, 2, planted(pool, "spin-2", 5.3, 200, 0)).met
+    assert plant_estimate(pool, "spin-2").value == pytest.approx(TRULY, rel=0.002)
+    assert judge_bias(pool, 2, planted(pool, "spin-2", TRULY, 200, 0), BESIDE).met
+
+
+def test_each_block_has_its_plants_measured_once_and_a_failure_is_kept(tmp_path, monkeypatch):
+    asked: list[dict[str, object]] = []
+
+    def answer(request):
+        asked.append(request)
+        if len(asked) == 3:
+            raise ToolError("no answer in 300 s")
+        return {"plants": {"spin-2": 1.02 + 0.001 * len(asked)}}
+
+    monkeypatch.setattr("bench.validation_cost.ask", answer)
+    for block in (0, 0, 1, 1, 2, 2):
+        measure_costs(tmp_path, block, TUTORIAL_SIZE, {"spin-2": 5300})
+    assert asked == [{"plants_ns": {"spin-2": 5300}, "size": TUTORIAL_SIZE}] * 3
+    found = slowdowns(tmp_path)["spin-2"]
+    assert found.blocks == 2
+    assert found.value == pytest.approx(1.0215, rel=1e-5)
+    assert found.low < found.value < found.high
+
+
+def test_a_plant_that_nobody_measured_in_the_loop_has_no_experiments():
+    pool = make_pool(plants=(("spin-2", 5.3),))
+    kinds = {one.kind for one in run_experiments(pool, {}, {}, 200, 0)}
+    assert "spin-2" not in kinds
+    assert IDENTICAL in kinds
+
+
+def test_plants_are_measured_in_turns_over_one_and_the_same_loop(monkeypatch):
+    """A spin's loop is timed as 3 ns an iteration, the plain one as 2: a clock that knows which loop it drives."""
+    device = SimpleNamespace()
+    plain = three()
+    driven = []
+
+    def time_latency(loop, _device, iterations):
+        driven.append((loop is plain, iterations))
+        return Latency([2 if loop is plain else 3] * iterations, [])
+
+    monkeypatch.setattr("bench.validation_probe.make_loop", lambda size: (plain, device))
+    monkeypatch.setattr("bench.validation_probe.clock.time_latency", time_latency)
+    assert plant_ratios((4, 8, 8, 2), {"spin-1": 1, "spin-2": 2}, rounds=5) == {"spin-1": 1.5, "spin-2": 1.5}
+    assert Counter(driven) == {(True, 2): 5, (True, 6): 5, (False, 2): 10, (False, 6): 10}
 
 
 def test_noisy_pairs_are_left_out_as_a_run_leaves_them_out():
@@ -170,9 +223,9 @@ def test_the_unpaired_interval_is_welchs():
 
 def test_every_line_of_the_acceptance_table_is_judged():
     pool = make_pool(blocks=300, sd=0.005, plants=(("spin-2", 5.3),))
-    tools = {**GOOD_TOOLS, "spin-2": Tool("spin-2", 5.3, "us")}
     slow = SlowFirst([265.0] * 10, [265.1] * 10, [500] * 10, [500] * 10, [2.0] * 10)
-    checks = judge(pool, run_experiments(pool, {}, tools, 200, 0), tools, slow)
+    plants = {"spin-2": BESIDE}
+    checks = judge(pool, run_experiments(pool, {}, plants, 200, 0), GOOD_TOOLS, plants, slow)
     by_name = {check.experiment: check.met for check in checks}
     unmet = {name for name, met in by_name.items() if met is not True}
     # no iterations were given, and this pool is too quiet for sequential runs to fail
@@ -183,7 +236,7 @@ def test_every_line_of_the_acceptance_table_is_judged():
 
 def test_a_pool_of_too_few_blocks_is_untested_not_met():
     pool = make_pool(blocks=9)
-    checks = judge(pool, run_experiments(pool, {}, {}, 200, 0), {}, NO_SLOW)
+    checks = judge(pool, run_experiments(pool, {}, {}, 200, 0), {}, {}, NO_SLOW)
     assert all(check.met is not True for check in checks)
     assert checks[0].row()["met"] == "untested"
     assert "9 whole blocks" in checks[0].note
@@ -317,8 +370,9 @@ def write_folder(folder, blocks=30):
         for label, median, turn in zip(pool.labels, pool.medians_us[block], pool.turns[block], strict=True):
             append_measurement(folder, measured(label, block, int(turn), float(median)))
     append_measurement(folder, measured(SLOW_FIRST, 0, 999))
-    tools = {**GOOD_TOOLS, "spin-2": Tool("spin-2", 5.3, "us")}
-    write_rows(folder / TOOLS, TOOL_COLUMNS, [tool.row() for tool in tools.values()])
+    write_rows(folder / TOOLS, TOOL_COLUMNS, [tool.row() for tool in GOOD_TOOLS.values()])
+    costs = [{"block": block, "label": "spin-2", "ratio": TRULY} for block in range(blocks)]
+    write_rows(folder / COSTS, COST_COLUMNS, costs)
     return design
 
 
