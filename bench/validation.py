@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TypeAlias
 
@@ -117,6 +117,11 @@ def copy_pairs(pool: Pool) -> list[tuple[str, str]]:
 def plant_pairs(pool: Pool, plant: str) -> list[tuple[str, str]]:
     """Every copy against a plant."""
     return [(copy, plant) for copy in pool.labels[: pool.copies]]
+
+
+def by_the_wall(pool: Pool) -> Pool:
+    """The same processes with the times that the wall's clock showed."""
+    return replace(pool, medians_us=pool.wall_us)
 
 
 def experiment(pool: Pool, draw: Draw, kind: str, truth: float, factor: float = 1.0) -> Experiment:

@@ -16,6 +16,7 @@ from typing import Any
 from bench import clock
 from bench.counters import die_with_parent
 from bench.device import Device, open_device
+from bench.layout import scatter
 from bench.problem import Problem, stable_learning_rate
 from bench.validation_plant import STYLE, with_spin
 from implementations import find_implementations
@@ -23,6 +24,7 @@ from implementations import find_implementations
 NOOP_SAMPLES = 20_000
 REPEATS = 15
 PLAIN = ""
+KEPT: list[bytearray] = []
 ROUNDS, TURN, TURN_SETTLE = 150, 6, 2  # of the plants; iterations of a turn, and untimed ones before it
 WARMUP_ITERATIONS = 1_000
 BATCH = 50
@@ -36,7 +38,8 @@ def noop() -> Generator[float, None, None]:
 
 
 def make_loop(size: tuple[int, int, int, int]) -> tuple[Any, Device]:
-    """A warm, endless loop of the validated style, and its device."""
+    """A warm, endless loop of the validated style, laid out as a worker's, and its device."""
+    KEPT.extend(scatter())
     problem = Problem(*size, "float32", stable_learning_rate(size))
     device = open_device("numpy", "cpu")
     inputs = [device.put(array, problem.dtype) for array in problem.arrays()]

@@ -89,7 +89,7 @@ def draft(*, quick: bool, minutes: float | None, seed: int) -> Design:
         copies=4 if quick else 8,
         spins_ns=dict.fromkeys(map(spin_label, percents), 0),
         slow_blocks=5 if quick else 10,
-        rounds=4 if quick else 10,
+        rounds=4 if quick else 24,
         blocks=0,
     )
 

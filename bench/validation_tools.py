@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import geometric_mean, median
 from typing import Any
 
 from bench.environment import THREAD_VARIABLES, worker_environment
@@ -130,7 +130,7 @@ def pedantic_tool() -> list[Tool]:
 
 
 def pyperf_tool(size: tuple[int, int, int, int], ours: Callable[[], float], rounds: int) -> list[Tool]:
-    """pyperf in its own fresh process over the harness in its own, in turns; median of the rounds."""
+    """pyperf in its own fresh process over the harness in its own, in turns; geometric mean of the rounds."""
     if importlib.util.find_spec("pyperf") is None:
         raise ToolError("pyperf is not installed; pip install 'fiftyx[test]'")
     ratios = []
@@ -144,7 +144,7 @@ def pyperf_tool(size: tuple[int, int, int, int], ours: Callable[[], float], roun
             else:
                 own, theirs = ours(), pyperf_us(script, number)
             ratios.append(theirs / own)
-    return [Tool(PYPERF, median(ratios), "ratio", rounds)]
+    return [Tool(PYPERF, geometric_mean(ratios), "ratio", rounds)]
 
 
 def pyperf_us(script: Path, number: int) -> float:

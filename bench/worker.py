@@ -19,6 +19,7 @@ from bench.counters import cores_in_use, die_with_parent, threads_in_use
 from bench.device import Device, device_kind, open_device, wait_for
 from bench.energy import open_meter, per_iteration_mj
 from bench.gate import Timed, WrongStyleError, check_pace, check_timed, rehearse, run_timed
+from bench.layout import scatter
 from bench.measurement import Value
 from bench.noise import Sampled, by_cycle, disturbance
 from bench.problem import Problem, work_flops
@@ -86,6 +87,7 @@ def measure(job: Job) -> dict[str, Any]:
     device = open_device(case.framework, case.device, case.precision)
     wait_for(device)  # an accelerator's context is made by its first call, and belongs to the start
     import_seconds = perf_counter() - start
+    _pads = scatter()  # alive to the end
     arrays = case.problem.arrays()
     with clock.without_gc():
         cold = run_cold(job, train, device, arrays)

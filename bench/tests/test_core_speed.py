@@ -15,6 +15,7 @@ from bench.clock import Batch, Latency
 from bench.core_speed import at_one_speed, speed_words
 from bench.counters import Counters
 from bench.gate import Timed
+from bench.layout import LEAST_PAD, MOST_PAD, PADS, scatter
 from bench.oracle import Trained
 from bench.problem import TUTORIAL_SIZE, Problem
 from bench.reference import REPEATS, beside, has_reference, open_reference
@@ -180,3 +181,10 @@ def test_each_sample_is_held_against_the_readings_around_its_segment():
 
 def test_a_loop_without_readings_has_no_steady_times():
     assert Steady.of(timed_loop([20.0], batch_us=25.0, readings=(), counts=Counts(1, 1, 1)), [20.0], 1) is None
+
+
+def test_pads_are_blocks_of_the_heap_of_other_sizes_in_every_process():
+    pads = scatter()
+    assert len(pads) == PADS
+    assert all(LEAST_PAD <= len(pad) < MOST_PAD and len(pad) % 16 == 0 for pad in pads)
+    assert [len(pad) for pad in scatter()] != [len(pad) for pad in pads]
