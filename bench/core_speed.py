@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bench.case import CASE_COLUMNS
+from bench.student import t_quantile
 
 # a time by what takes its place: the same samples, each over the reference product timed beside it
 PER_REFERENCE = {"latency_median_us": "latency_per_reference", "throughput_us": "throughput_per_reference"}
@@ -59,9 +60,7 @@ def speed_words(rows: pd.DataFrame) -> str:
 
 def _differs(away: pd.Series) -> bool:
     """Is the mean of these logarithms different from 0, by Student's t?"""
-    from scipy.special import stdtrit
-
     if len(away) < 2:
         return False
     error = float(away.std()) / math.sqrt(len(away))
-    return abs(float(away.mean())) > float(stdtrit(len(away) - 1, 0.5 + SURE / 2)) * error + 1e-12
+    return abs(float(away.mean())) > t_quantile(len(away) - 1, SURE) * error + 1e-12

@@ -10,7 +10,7 @@ PADS, LEAST_PAD, MOST_PAD = 16, 1024, 16_384  # bytes: above Python's own small 
 def scatter() -> list[bytearray]:
     """Blocks of random sizes on the heap, so that what is allocated after them lies elsewhere in every process.
 
-    Where small arrays lie decides how they meet in the caches: by about 1% of an iteration at the tutorial's size.
+    Where small arrays lie decides how they meet in the caches.
     The system shuffles pages, but not where on a page a block of the heap begins; that depends on the length of a
     style's name. A difference that is the same in every process of a case would pass for its speed; a random one
     is noise, which the interval knows (Mytkowicz et al., ASPLOS 2009; Curtsinger and Berger, ASPLOS 2013).

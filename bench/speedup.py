@@ -13,6 +13,8 @@ import pandas as pd
 from bench.case import CASE_COLUMNS, SIZE_COLUMNS
 from bench.core_speed import at_one_speed
 from bench.problem import TUTORIAL_ITERATIONS
+from bench.student import CONFIDENCE as CONFIDENCE
+from bench.student import t_quantile as t_quantile
 
 SCOPES = {
     "iteration": "latency_median_us",
@@ -29,7 +31,6 @@ BASELINES = {
     "best-cpu": "the fastest correct float32 of any style and thread count on the CPU",
     "own": "the same style and dtype on one CPU thread",
 }
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +118,6 @@ def straddling(found: Iterable[Speedup], threshold: float) -> set[tuple[str | in
         if one.scope == "iteration" and one.ratio.low < threshold <= one.ratio.high:
             undecided |= {one.contender, one.baseline_case}
     return undecided
-
-
-def t_quantile(freedom: int, confidence: float = CONFIDENCE) -> float:
-    """Two-sided quantile of Student's t with `freedom` degrees of freedom."""
-    from scipy.special import stdtrit
-
-    return float(stdtrit(freedom, 0.5 + confidence / 2))
 
 
 def speedups(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.speedup import CONFIDENCE, Ratio
+from bench.speedup import CONFIDENCE, Ratio, t_quantile
 
 
 def welch_ratio(a: Sequence[float], b: Sequence[float]) -> Ratio:
@@ -40,11 +40,9 @@ def welch_ratio(a: Sequence[float], b: Sequence[float]) -> Ratio:
 
 def welch_half_width(parts: Sequence[float], counts: Sequence[int], confidence: float = CONFIDENCE) -> float:
     """t(nu) * e of `welch_ratio`, from both sides' squared standard errors and numbers of samples."""
-    from scipy.special import stdtrit
-
     error = sum(parts)
     if error == 0:
         return 0.0
     shares = [part / error for part in parts]  # of 1, since the square of a tiny variance would underflow
     freedom = 1 / sum(share**2 / (count - 1) for share, count in zip(shares, counts, strict=True))
-    return float(stdtrit(freedom, 0.5 + confidence / 2)) * math.sqrt(error)
+    return t_quantile(freedom, confidence) * math.sqrt(error)

@@ -20,7 +20,7 @@ def words(text: str) -> list[str]:
 
 # Every module of bench; each imports only what stands before it. A new file is written down here.
 ORDER = words("""
-errors problem device environment case columns measurement noise rows plan
+errors student problem device environment case columns measurement noise rows plan
 layout reference oracle rule clock counters inline_svg energy estimate machine probe doctor_probe
 floor ceiling gate steady worker program files runner request core_speed speedup pytest_json table resume session
 welch difference comparison evidence claim crossover breakeven decomposition peaks judgement published doctor
