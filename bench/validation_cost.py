@@ -31,7 +31,8 @@ def slowdowns(folder: Path) -> dict[str, Ratio]:
     """How many times as long an iteration takes with each plant: geometric mean over blocks, with its 95% interval.
 
     Not the cost of the spin around a loop that does nothing: in a loop that fills the caches and heats the core a
-    pause of 1% cost 0.9 to 2.1% (spin-1 in results/validation-cpu/plants.csv). Hence beside the blocks, and in the loop.
+    pause of 1% cost 0.9 to 2.1% (spin-1 in results/validation-cpu/plants.csv). Hence beside the
+    blocks, and in the loop.
     Raises TableError, and ValueError for what is no number.
     """
     found: dict[str, list[float]] = {}
