@@ -8,12 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bench.api import Measured as Measured
-    from bench.api import Planned as Planned
-    from bench.api import judge as judge
-    from bench.api import load as load
-    from bench.api import measure as measure
-    from bench.api import prepare as prepare
+    from bench.api import Measured, Planned, judge, load, measure, prepare
+
 
 __all__ = ["Measured", "Planned", "judge", "load", "measure", "prepare"]
 

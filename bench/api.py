@@ -12,24 +12,25 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import pandas as pd
 
-from bench.case import AS_FOUND, CASE_COLUMNS, Size
-from bench.claim import Finding, at_least, find, known_baseline, known_scope
-from bench.columns import SPEEDUP_COLUMNS
+from bench.cases.case import AS_FOUND, CASE_COLUMNS, Size
+from bench.cases.forecast import case_seconds
+from bench.cases.request import Request
 from bench.errors import UsageError
-from bench.estimate import case_seconds
-from bench.evidence import gather
-from bench.progress import Pace, progress_line
-from bench.report import PRIMARY, duration
-from bench.request import Request
-from bench.runner import Launch, Progress
-from bench.session import Session
-from bench.session import measure as measure_session
-from bench.session import prepare as prepare_session
-from bench.speedup import confidence_of, speedups
-from bench.table import Run, read_iterations, read_run
+from bench.runner.progress import Pace, progress_line
+from bench.runner.session import Session
+from bench.runner.session import measure as measure_session
+from bench.runner.session import prepare as prepare_session
+from bench.runner.turns import Launch, Progress
+from bench.tables.columns import SPEEDUP_COLUMNS
+from bench.tables.run import Run, read_iterations, read_run
+from bench.verdict.claim import Finding, at_least, find, known_baseline, known_scope
+from bench.verdict.evidence import gather
+from bench.verdict.speedup import PRIMARY, confidence_of, speedups
+from bench.words import duration
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
 
 BAR_WIDTH = 24
 
@@ -87,7 +88,8 @@ class Measured:
 
     def figures(self) -> dict[str, Figure]:
         """Every chart that the run holds data for, by name; what `fiftyx chart` saves."""
-        from bench import chart_style, drawing
+        from bench.charts import draw as drawing
+        from bench.charts import style as chart_style
 
         with chart_style.applied():
             return dict(drawing.figures(self.run))

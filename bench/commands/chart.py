@@ -15,7 +15,7 @@ def chart(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="run folders")],
 ) -> int:
     """Draw the charts of a run, PNG and SVG, from its CSV alone."""
-    from bench.drawing import draw, why_nothing
+    from bench.charts.draw import draw, why_nothing
 
     code = DONE
     for folder in folders:

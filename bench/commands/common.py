@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
+
 DONE, NO, USAGE, OPEN, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes: done; the answer is no; bad usage or input; undecided or untested; Ctrl-C."""
 

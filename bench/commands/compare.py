@@ -14,7 +14,7 @@ from bench.commands.common import DONE, NO, OPEN, console
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from bench.comparison import Comparison
+    from bench.verdict.comparison import Comparison
 
 
 def compare(
@@ -30,10 +30,11 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
 ) -> int:
     """Compare two runs or two machines, case by case: faster, slower, same or undecided."""
-    from bench import comparison, comparison_report
-    from bench.difference import differences
-    from bench.speedup import SCOPES
-    from bench.table import read_run
+    from bench.report import comparison as comparison_report
+    from bench.tables.run import read_run
+    from bench.verdict import comparison
+    from bench.verdict.difference import differences
+    from bench.verdict.speedup import SCOPES
 
     if scope not in SCOPES:
         raise UsageError(f"--scope {scope}: no such scope; there are {', '.join(SCOPES)}")
@@ -75,7 +76,7 @@ def percentage(option: str, text: str) -> float:
 
 def failures(found: Comparison, limit: float) -> list[str]:
     """A line for every case that is slower beyond the limit, or that A measured and B broke."""
-    from bench.comparison import describe_case
+    from bench.verdict.comparison import describe_case
 
     slower = [
         f"{describe_case(one.case)}: takes {1 / one.ratio.value - 1:.1%} longer, at least {1 / one.ratio.high - 1:.1%}"
@@ -102,8 +103,8 @@ def gate(found: Comparison, limit: float, failed: list[str]) -> int:
 
 def save_chart(found: Comparison, path: Path, footer: str) -> None:
     """Draw the comparison into one file. Raises UsageError where it cannot be written."""
-    from bench.chart_style import PNG_DPI, applied
-    from bench.compare_chart import comparison_chart
+    from bench.charts.comparison import comparison_chart
+    from bench.charts.style import PNG_DPI, applied
 
     with applied():
         figure = comparison_chart(found, footer).figure

@@ -13,16 +13,17 @@ from bench.commands.common import DONE, NO, console
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bench.doctor import Finding
+    from bench.doctor.findings import Finding
+
 
 COLOURS = {"ok": "green", "warn": "yellow", "bad": "bold red"}
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False) -> int:
     """Is this machine fit to measure on? Exit code 1 when something is bad."""
-    from bench.doctor import BAD, judge, worst
-    from bench.doctor_gpu import judge_gpus
-    from bench.doctor_readings import read_machine_now
+    from bench.doctor.findings import BAD, judge, worst
+    from bench.doctor.gpu import judge_gpus
+    from bench.doctor.readings import read_machine_now
 
     findings = [*judge(read_machine_now()), *judge_gpus()]
     state = worst(findings)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench.cases.presets import PRESETS
 from bench.commands.common import DONE, console
-from bench.plan import PRESETS
 from implementations import Implementation, find_implementations
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def list_all(
     style_file: Annotated[list[str] | None, typer.Option(help="also styles from this file (repeatable)")] = None,
 ) -> int:
     """Styles, devices and presets; what is unavailable and why."""
-    from bench.machine import probe_devices
+    from bench.machine.facts import probe_devices
 
     listed = listing(find_implementations(style_file or ()), probe_devices())
     if as_json:

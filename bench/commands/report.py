@@ -19,8 +19,8 @@ def report(
     ] = None,
 ) -> int:
     """Write report.html into a run's folder: verdict, tables, charts, machine, method; needs no network."""
-    from bench.page import chart_files, write
-    from bench.table import read_run
+    from bench.report.page import chart_files, write
+    from bench.tables.run import read_run
 
     for folder in folders:
         if folder.is_file():
@@ -29,7 +29,7 @@ def report(
             )
         run = read_run(folder)
         if charts or (charts is None and not chart_files(folder)):
-            from bench.drawing import draw
+            from bench.charts.draw import draw
 
             if not draw(folder):
                 print(f"{folder}: nothing to draw, the page has no charts", file=sys.stderr)

@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cases.case import AS_FOUND
+from bench.cases.presets import PRESETS
+from bench.cases.request import Request
 from bench.commands.common import DONE, INTERRUPTED, NO, OPEN, console, own_name
 from bench.errors import UsageError
-from bench.plan import PRESETS
-from bench.request import Request
+from bench.machine.environment import variable_words
+from bench.words import duration
 
 if TYPE_CHECKING:
-    from bench.session import Session
+    from rich.console import Console
+
+    from bench.runner.session import Session
 
 
 def run(
@@ -44,7 +49,7 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the plan and its time, measure nothing")] = False,
 ) -> int:
     """Measure: every case in every block in a fresh process, into CSV."""
-    from bench.session import prepare
+    from bench.runner.session import prepare
 
     request = Request(
         preset=preset,
@@ -68,17 +73,14 @@ def run(
     folder = out or Path("results") / time.strftime("run-%Y%m%d-%H%M%S")
     session = prepare(request, folder, resume=resume)
     if dry_run:
-        from bench.preview import print_plan
-
         print_plan(console(), session)
         return DONE
     return _measure(session, charts)
 
 
 def _measure(session: Session, charts: bool | None) -> int:
-    from bench.preview import sentence
-    from bench.progress import progress_line
-    from bench.session import measure
+    from bench.runner.progress import progress_line
+    from bench.runner.session import measure
 
     errors = console(stderr=True)
     errors.print(sentence(session))
@@ -94,15 +96,15 @@ def _measure(session: Session, charts: bool | None) -> int:
 
 
 def _sum_up(session: Session, charts: bool | None) -> int:
-    from bench.report import print_run
-    from bench.speedup import confidence_of, speedups
-    from bench.table import read_run
+    from bench.report.run_tables import print_run
+    from bench.tables.run import read_run
+    from bench.verdict.speedup import confidence_of, speedups
 
     run = read_run(session.folder)
     print_run(console(), run, speedups(run.measurements, confidence_of(run.machine)))
     measured = bool((run.measurements["status"] == "ok").any())
     if measured and (PRESETS[session.plan.preset].charts if charts is None else charts):
-        from bench.drawing import draw
+        from bench.charts.draw import draw
 
         for path in draw(session.folder):
             print(path)
@@ -112,3 +114,39 @@ def _sum_up(session: Session, charts: bool | None) -> int:
     if run.measurements["status"].isin(["wrong", "failed", "crashed"]).any():
         return NO
     return DONE if measured else OPEN
+
+
+def sentence(session: Session) -> str:
+    """One line: cases, blocks, processes, time, folder."""
+    plan = session.plan
+    processes = sum(plan.case_blocks)
+    found = sum(case.as_found for case in plan.cases)
+    cases = f"{len(plan.cases) - found} cases" + (f" and {found} of them once more {AS_FOUND}" if found else "")
+    skipped = f", {len(plan.skips)} skipped" if plan.skips else ""
+    return (
+        f"preset {plan.preset}: {cases}, {plan.blocks} blocks, {processes} processes{skipped}; "
+        f"about {duration(session.seconds)}; into {session.folder}"
+    )
+
+
+def print_plan(console: Console, session: Session) -> None:
+    """Every case with its blocks, every skipped one with its reason, then the sentence."""
+    from rich.table import Table
+    from rich.text import Text
+
+    plan = session.plan
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("style", "device", "dtype", "threads", "size", "blocks"):
+        table.add_column(name, no_wrap=True)
+    for case, count in zip(plan.cases, plan.case_blocks, strict=True):
+        dtype = case.problem.dtype if case.precision == "ieee" else f"{case.problem.dtype} {case.precision}"
+        size = "x".join(map(str, case.problem.size))
+        style = f"{case.style} {AS_FOUND}" if case.as_found else case.style
+        table.add_row(style, case.device, dtype, str(case.threads), size, str(count))
+    console.print(table)
+    if any(case.as_found for case in plan.cases):
+        variables = variable_words(session.machine.get("distorting_variables") or {})
+        console.print(Text(f"{AS_FOUND}: with {variables}, as the shell has it; every other process runs without"))
+    for skip in plan.skips:
+        console.print(Text(f"skipped: {skip.case.label}: {skip.reason}"))
+    console.print(sentence(session))

@@ -17,10 +17,10 @@ def table(
     ] = None,
 ) -> int:
     """Print the table of a run again, against the baselines you name."""
-    from bench.report import print_run
-    from bench.request import known
-    from bench.speedup import BASELINES, confidence_of, speedups
-    from bench.table import read_run
+    from bench.errors import known
+    from bench.report.run_tables import print_run
+    from bench.tables.run import read_run
+    from bench.verdict.speedup import BASELINES, confidence_of, speedups
 
     known("baseline", baseline or (), BASELINES)
     for folder in folders:

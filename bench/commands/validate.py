@@ -19,9 +19,10 @@ from bench.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bench.validation_accept import Check
-    from bench.validation_kill import Told
-    from bench.validation_session import Design
+    from bench.validation.acceptance import Check
+    from bench.validation.kills import Told
+    from bench.validation.session import Design
+
 
 COLOURS = {"yes": "green", "no": "bold red", "untested": "yellow"}
 KILLS = 100
@@ -70,8 +71,8 @@ def validate(
 
 
 def _measure(folder: Path, *, quick: bool, minutes: float | None, seed: int, resume: bool) -> None:
-    from bench.session import check_folder
-    from bench.validation_session import begin, draft, measure, take_up
+    from bench.runner.folder import check_folder
+    from bench.validation.session import begin, draft, measure, take_up
 
     start = time.monotonic()
     check_folder(folder, resume=resume)
@@ -91,16 +92,16 @@ def _measure(folder: Path, *, quick: bool, minutes: float | None, seed: int, res
 
 
 def _lie(folder: Path) -> None:
-    from bench.table import read_machine
-    from bench.validation_liars import measure_liars
+    from bench.tables.run import read_machine
+    from bench.validation.liars import measure_liars
 
     with progress(console(stderr=True)) as told:
         measure_liars(folder, read_machine(folder)["devices"], told)
 
 
 def _kill(folder: Path, kills: int | None) -> None:
-    from bench.validation_kill import measure_kills
-    from bench.validation_session import read_design
+    from bench.validation.kills import measure_kills
+    from bench.validation.session import read_design
 
     design = read_design(folder)
     wanted = (0 if design.quick else KILLS) if kills is None else kills
@@ -138,11 +139,13 @@ def progress(to: Console) -> Iterator[Told]:
 
 
 def _sum_up(source: Path, folder: Path) -> int:
-    from bench import chart_style
-    from bench.table import read_machine
-    from bench.validation_chart import validation_figure
-    from bench.validation_session import analyse
-    from bench.validation_table import ACCEPTANCE, EXPERIMENT_COLUMNS, EXPERIMENTS, read_rows
+    from bench.charts import style as chart_style
+    from bench.tables.columns import ACCEPTANCE, EXPERIMENTS
+    from bench.tables.csv_files import read_rows
+    from bench.tables.run import read_machine
+    from bench.validation.chart import validation_figure
+    from bench.validation.pool import EXPERIMENT_COLUMNS
+    from bench.validation.session import analyse
 
     outcome = analyse(source, folder)
     with chart_style.applied():

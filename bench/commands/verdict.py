@@ -13,8 +13,8 @@ from bench.commands.common import DONE, NO, OPEN, console
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from bench.judgement import Judgement, Question
-    from bench.table import Run
+    from bench.tables.run import Run
+    from bench.verdict.judgement import Judgement, Question
 
 
 def verdict(
@@ -35,7 +35,7 @@ def verdict(
     as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
 ) -> int:
     """Is the claim true here? Exit code 0 supported, 1 refuted, 3 undecided or untested, 2 bad input."""
-    from bench.claim import at_least as claim_of
+    from bench.verdict.claim import at_least as claim_of
 
     if published:
         if folders:
@@ -47,10 +47,10 @@ def verdict(
 
 
 def _question(at_least: float | None, baseline: str | None, contender: str | None, scope: str | None) -> Question:
-    from bench.claim import at_least as claim_of
-    from bench.claim import known_baseline, known_scope
-    from bench.evidence import BEST_GPU, PRIMARY
-    from bench.judgement import Question
+    from bench.verdict.claim import at_least as claim_of
+    from bench.verdict.claim import known_baseline, known_scope
+    from bench.verdict.evidence import BEST_GPU, PRIMARY
+    from bench.verdict.judgement import Question
 
     return Question(
         claim=claim_of(at_least),
@@ -62,9 +62,9 @@ def _question(at_least: float | None, baseline: str | None, contender: str | Non
 
 
 def _verdicts(folders: Sequence[Path], question: Question, *, as_json: bool) -> int:
-    from bench.judgement import as_values
-    from bench.table import read_run
-    from bench.verdict_text import machine_values, print_judgement
+    from bench.report.verdict import machine_values, print_judgement
+    from bench.tables.run import read_run
+    from bench.verdict.judgement import as_values
 
     runs = [read_run(folder) for folder in folders]
     judgements = [_judge(run, question) for run in runs]
@@ -84,7 +84,7 @@ def _verdicts(folders: Sequence[Path], question: Question, *, as_json: bool) -> 
 
 
 def _judge(run: Run, question: Question) -> Judgement:
-    from bench.judgement import judge_run
+    from bench.verdict.judgement import judge_run
 
     try:
         return judge_run(run.measurements, run.machine, question, run.as_found)
@@ -94,7 +94,7 @@ def _judge(run: Run, question: Question) -> Judgement:
 
 def exit_code(judgements: Sequence[Judgement]) -> int:
     """Of several runs the most sobering: refuted, then undecided or untested, then supported."""
-    from bench.claim import REFUTED, SUPPORTED
+    from bench.verdict.claim import REFUTED, SUPPORTED
 
     outcomes = {one.verdict.outcome for one in judgements}
     if REFUTED in outcomes:
@@ -103,8 +103,8 @@ def exit_code(judgements: Sequence[Judgement]) -> int:
 
 
 def _published(threshold: float, *, as_json: bool) -> int:
-    from bench.published import audit, read_figures
-    from bench.published_text import audit_values, print_audit
+    from bench.report.cited_source import audit_values, print_audit
+    from bench.verdict.cited_source import audit, read_figures
 
     found = audit(read_figures())
     if as_json:

@@ -13,12 +13,12 @@ from pathlib import Path
 from statistics import median
 from time import time
 
-from bench.case import CASE_COLUMNS
-from bench.environment import ROOT
-from bench.request import Request
-from bench.runner import process_launcher, run
+from bench.cases.case import CASE_COLUMNS
+from bench.cases.request import Request
+from bench.machine.environment import ROOT
+from bench.runner.turns import process_launcher, run
 from bench.suite.grid import make_grid
-from bench.table import read_run
+from bench.tables.run import read_run
 
 ALLOWED = 0.05
 Medians = dict[tuple[str | int, ...], list[float]]

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from bench.cases.measurement import Measurement
+from bench.cases.plan import dump_plan
+from bench.cases.request import Request, check
 from bench.errors import UsageError
-from bench.measurement import Measurement
-from bench.request import Request, check, dump_plan
 from bench.suite import options
 from bench.suite.grid import PARAMETERS, thread_count
 from bench.suite.process import prepare_process
@@ -97,8 +98,8 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
-    """All that measurements.csv and machine.json hold: see bench/pytest_json.py, which reads it."""
-    from bench.table import measurement_row
+    """All that measurements.csv and machine.json hold: see bench/tables/pytest_json.py, which reads it."""
+    from bench.tables.writer import measurement_row
 
     suite, plan = config.stash[KEY], config.stash[KEY].grid.plan
 

@@ -6,16 +6,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bench.case import Case
-from bench.device import cpu_model, device_kind
-from bench.environment import available_cpus
-from bench.machine import as_grid_machine, probe_devices
-from bench.plan import PRESETS, Leg, Skip, expand
-from bench.problem import TUTORIAL_ITERATIONS, work_flops
-from bench.request import DEFAULT_TIMEOUT_S, Request, check, override
-from bench.rule import Rule
-from bench.runner import Plan
-from bench.worker import Job
+from bench.cases.case import Case
+from bench.cases.grid import Skip, expand
+from bench.cases.measurement import Job
+from bench.cases.phases import Rule
+from bench.cases.plan import DEFAULT_TIMEOUT_S, Plan
+from bench.cases.presets import PRESETS, Leg
+from bench.cases.problem import TUTORIAL_ITERATIONS, work_flops
+from bench.cases.request import Request, check, override
+from bench.machine.device import cpu_model, device_kind
+from bench.machine.environment import available_cpus
+from bench.machine.facts import as_grid_machine, probe_devices
 from implementations import Implementation
 
 # Every style at the tutorial's size, and the tutorial's own float64: under a minute on two cores.

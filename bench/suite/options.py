@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.plan import PRESETS
+from bench.cases.presets import PRESETS
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

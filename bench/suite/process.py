@@ -8,7 +8,7 @@ import sys
 from collections.abc import Container, Mapping, MutableMapping
 from dataclasses import dataclass
 
-from bench.environment import THREAD_VARIABLES, distorting, worker_environment
+from bench.machine.environment import THREAD_VARIABLES, distorting, worker_environment
 
 # Read once, when a process starts: too late to take back.
 FIXED_AT_START = re.compile(r"MALLOC_|GLIBC_TUNABLES|LD_PRELOAD|PYTHONMALLOC|PYTHONDEVMODE|PYTHONTRACEMALLOC")

@@ -6,9 +6,9 @@ import uuid
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bench.machine import describe
-from bench.measurement import Measurement
-from bench.request import Request
+from bench.cases.measurement import Measurement
+from bench.cases.request import Request
+from bench.machine.facts import describe
 from bench.suite.grid import Grid, make_grid
 from bench.suite.process import Environment
 

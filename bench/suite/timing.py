@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
-from bench import clock
-from bench.device import Device, open_device
-from bench.gate import WrongStyleError, rehearse
-from bench.measurement import Measurement
-from bench.noise import by_cycle
-from bench.problem import TUTORIAL_ITERATIONS
-from bench.worker import Job, describe_error, examine
+from bench.cases.measurement import Job, Measurement
+from bench.cases.problem import TUTORIAL_ITERATIONS
+from bench.machine.device import Device
+from bench.machine.frameworks import open_device
+from bench.worker import clock
+from bench.worker.gate import rehearse
+from bench.worker.loops import WrongStyleError
+from bench.worker.measure import describe_error, examine
+from bench.worker.noise import by_cycle
 from implementations import Train
 
 LOOP_ROUNDS = 3
@@ -114,7 +116,7 @@ def record(benchmark: Any, samples_s: Iterable[float]) -> None:
     stats = benchmark._make_stats(1)
     for sample_s in samples_s:
         stats.update(sample_s)
-    benchmark._mode = "bench.clock"
+    benchmark._mode = "bench.worker.clock"
 
 
 def run_benchmark(benchmark: Any, job: Job, group: str, *, whole: bool) -> Measurement | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.environment import THREAD_VARIABLES, distorting
+from bench.machine.environment import THREAD_VARIABLES, distorting
 from bench.tests.fakes import PROBE
 
 # Before numpy and torch are loaded: the worker refuses more threads than a case asks for.
@@ -35,8 +35,8 @@ def probed(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     """A probe of a machine with a CPU alone, which no process is started for, and a shell that distorts nothing."""
     for name in set(distorting(os.environ)) - set(THREAD_VARIABLES):
         monkeypatch.delenv(name)
-    monkeypatch.setattr("bench.session.probe_devices", lambda: dict(PROBE))
-    monkeypatch.setattr("bench.machine.probe_devices", lambda: dict(PROBE))
+    monkeypatch.setattr("bench.runner.session.probe_devices", lambda: dict(PROBE))
+    monkeypatch.setattr("bench.machine.facts.probe_devices", lambda: dict(PROBE))
     return dict(PROBE)
 
 

@@ -9,16 +9,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bench.case import Case
-from bench.device import Device
-from bench.measurement import Measurement
-from bench.plan import Machine, Skip
-from bench.problem import Problem, stable_learning_rate
-from bench.rule import Rule
-from bench.runner import Plan
-from bench.validation_lies import HONEST as HONEST
-from bench.validation_lies import write_style as write_style
-from bench.worker import Job
+from bench.cases.case import Case
+from bench.cases.grid import Skip
+from bench.cases.measurement import Job, Measurement
+from bench.cases.phases import Rule
+from bench.cases.plan import Plan
+from bench.cases.problem import Problem, stable_learning_rate
+from bench.machine.device import Device
+from bench.machine.facts import Machine
 from implementations import Implementation
 
 TINY = (8, 5, 4, 3)

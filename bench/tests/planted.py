@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.case import Size
-from bench.columns import MEASUREMENT_COLUMNS
-from bench.plan import SWEEP_SIZES
-from bench.problem import Problem
+from bench.cases.case import Size
+from bench.cases.presets import SWEEP_SIZES
+from bench.cases.problem import Problem
+from bench.tables.columns import MEASUREMENT_COLUMNS
 
 CPU_FLOPS_PER_US = 1e5
 SIDES: Mapping[tuple[str, str, str, int], tuple[float, float]] = {

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.case import Case
-from bench.speedup import speedups
-from bench.table import Run, Writer, read_run, write_machine, write_speedups
+from bench.cases.case import Case
+from bench.tables.run import Run, read_run
+from bench.tables.writer import Writer, write_machine, write_speedups
 from bench.tests.fakes import REASON, a_case, a_measurement
+from bench.verdict.speedup import speedups
 
 MACHINE: Mapping[str, Any] = {
     "created": "2026-11-20T12:00:00Z",

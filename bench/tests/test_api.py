@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 
 import bench
 from bench.api import notebook_bar
+from bench.cases.measurement import Job
 from bench.errors import UsageError
-from bench.runner import Progress, schedule
-from bench.worker import Job
+from bench.runner.turns import Progress, schedule
 
 SIZE = (8, 5, 4, 3)
 

@@ -11,19 +11,23 @@ from typing import Any
 
 import pytest
 
-from bench import runner
-from bench.case import AS_FOUND
+from bench.cases.case import AS_FOUND
+from bench.cases.measurement import Job
+from bench.cases.plan import dump_plan, load_plan
+from bench.cases.problem import TUTORIAL_SIZE
+from bench.cases.request import Request
 from bench.cli import main
-from bench.errors import UsageError
-from bench.floor import Ceiling, floor_us
-from bench.preview import sentence
-from bench.problem import TUTORIAL_SIZE
-from bench.request import Request, dump_plan, load_plan
-from bench.runner import Ended, process_launcher, schedule
-from bench.session import measure, prepare
-from bench.table import Run, TableError, read_iterations, read_machine, read_run, read_speedups
-from bench.tests.fakes import HONEST, a_case, a_job, a_plan, an_answer, write_style
-from bench.worker import Job
+from bench.commands.run import sentence
+from bench.errors import TableError, UsageError
+from bench.machine.ceilings import Ceiling
+from bench.machine.process import Ended
+from bench.runner import turns as runner
+from bench.runner.floor import floor_us
+from bench.runner.session import measure, prepare
+from bench.runner.turns import process_launcher, schedule
+from bench.tables.run import Run, read_iterations, read_machine, read_run, read_speedups
+from bench.tests.fakes import a_case, a_job, a_plan, an_answer
+from bench.validation.lies import HONEST, write_style
 from implementations import find_implementations
 
 pytestmark = pytest.mark.usefixtures("probed", "handlers")
@@ -248,8 +252,8 @@ def test_its_process_has_the_shells_variables_and_its_threads_all_the_same(tmp_p
 def test_only_its_own_process_keeps_the_variables(monkeypatch):
     kept = []
 
-    def start(_module: str, _question: str, _threads: int, plan: runner.Plan) -> Ended:
-        kept.append(plan.keep_env)
+    def start(_module: str, _question: str, _threads: int, *, keep_env: bool, timeout_s: float) -> Ended:
+        kept.append(keep_env)
         return Ended('{"status": "ok"}', 1.0)
 
     monkeypatch.setattr(runner, "start_process", start)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench.case import CASE_COLUMNS
+from bench.cases.case import CASE_COLUMNS
 from bench.tests.fakes import a_case
 
 

@@ -11,12 +11,20 @@ from hypothesis import strategies as st
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from bench import chart_cost, chart_process, chart_style, chart_total, chart_work, charts
-from bench.chart_data import Config, config_of, in_order
-from bench.chart_style import Words
-from bench.crossover import first_reaching
-from bench.problem import Problem
-from bench.speedup import Ratio, Speedup
+from bench.cases.problem import Problem
+from bench.charts import against_work as chart_work
+from bench.charts import break_even as chart_total
+from bench.charts import ladder as charts
+from bench.charts import layers as chart_cost
+from bench.charts import style as chart_style
+from bench.charts import trace as chart_process
+from bench.charts.factors import waterfall
+from bench.charts.losses import losses
+from bench.charts.rows import Config, config_of, in_order
+from bench.charts.style import Words
+from bench.verdict.crossover import first_reaching
+from bench.verdict.intervals import Ratio
+from bench.verdict.speedup import Speedup
 
 WORDS = Words("A title", "A subtitle", "A footer")
 SMALL, TUTORIAL, LARGE = (32, 500, 50, 5), (64, 1000, 100, 10), (256, 4000, 400, 40)
@@ -209,7 +217,7 @@ def test_a_waterfall_ends_at_the_product_of_its_factors():
         ("a GPU with a name that goes on and on and on", 10.0),
     ]
     with chart_style.applied():
-        figure = chart_cost.waterfall(factors, WORDS)
+        figure = waterfall(factors, WORDS)
         assert_nothing_leaves_the_page(figure)
     assert {"2.50x", "0.800x", "10.0x", "20.0x"} <= set(texts(figure))
 
@@ -273,7 +281,7 @@ def test_a_trace_shows_its_phases_with_their_counts():
 def test_losses_of_all_styles_are_drawn_thinner_in_turn():
     frame = pd.DataFrame({"style": ["a"] * 3 + ["b"] * 3, "iteration": [0, 1, 2] * 2, "loss": [9.0, 3.0, 1.0] * 2})
     with chart_style.applied():
-        lines = chart_total.losses(frame, WORDS).axes[0].get_lines()
+        lines = losses(frame, WORDS).axes[0].get_lines()
     assert [np.asarray(line.get_ydata()).tolist() for line in lines] == [[9.0, 3.0, 1.0]] * 2
     assert lines[0].get_linewidth() > lines[1].get_linewidth()
 

@@ -1,4 +1,4 @@
-"""Tests of bench.claim and bench.evidence: what may support a claim, and what never does."""
+"""Tests of bench.verdict.claim and bench.verdict.evidence: what may support a claim, and what never does."""
 
 from __future__ import annotations
 
@@ -10,13 +10,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.claim import REFUTED, SUPPORTED, UNDECIDED, UNTESTED, Finding, Verdict, at_least, find_one, judge, often
+from bench.cases.presets import SWEEP_SIZES
+from bench.cases.problem import TUTORIAL_SIZE
 from bench.errors import UsageError
-from bench.evidence import BEST_GPU, PRIMARY, gather, known_contender
-from bench.plan import SWEEP_SIZES
-from bench.problem import TUTORIAL_SIZE
-from bench.speedup import Ratio, paired_ratio
 from bench.tests.planted import SIDES, planted
+from bench.verdict.claim import (
+    REFUTED,
+    SUPPORTED,
+    UNDECIDED,
+    UNTESTED,
+    Finding,
+    Verdict,
+    at_least,
+    find_one,
+    judge,
+    often,
+)
+from bench.verdict.evidence import BEST_GPU, PRIMARY, gather, known_contender
+from bench.verdict.intervals import Ratio, paired_ratio
 
 CLAIM = at_least(None)
 LARGEST = SWEEP_SIZES[-1]

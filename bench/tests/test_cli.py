@@ -9,12 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.cases.plan import dump_plan, load_plan, same_plan
+from bench.cases.request import Request, check, make_plan, parse_size
 from bench.cli import main
 from bench.errors import UsageError
-from bench.request import Request, check, dump_plan, load_plan, make_plan, parse_size, same_plan
-from bench.session import prepare
-from bench.table import read_run, write_machine
-from bench.tests.fakes import CPU_ONLY, HONEST, WITH_CUDA, write_style
+from bench.runner.session import prepare
+from bench.tables.run import read_run
+from bench.tables.writer import write_machine
+from bench.tests.fakes import CPU_ONLY, WITH_CUDA
+from bench.validation.lies import HONEST, write_style
 from implementations import find_implementations
 
 STYLES = find_implementations()
@@ -262,7 +265,7 @@ def test_a_full_disk_is_one_line_with_the_cure(capsys, tmp_path, probed, handler
     def full(*_anything):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("bench.table.append_text", full)
+    monkeypatch.setattr("bench.tables.csv_files.append_text", full)
     arguments = ["run", "--style", "numpy_manual", "--dtype", "bfloat16", "--out", str(tmp_path / "run")]
     assert main(arguments) == 2
     complaint = capsys.readouterr().err

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import clock
-from bench.rule import Counts, Rule, plan_counts
+from bench.cases.phases import Counts, Rule, plan_counts
 from bench.tests.fakes import AsyncDevice, FakeClock, fake_device
+from bench.worker import clock
 
 FORWARD, BACKWARD, LAUNCH = 30_000, 50_000, 1_000
 TRUE = FORWARD + BACKWARD + 2 * LAUNCH

@@ -10,14 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.case import Case
+from bench.cases.case import Case
 from bench.cli import main
-from bench.comparison import Compared, compare, describe_case, judge, summary
-from bench.difference import differences
-from bench.speedup import Ratio
 from bench.tests.fakes import a_measurement
 from bench.tests.runs import MACHINE, NUMPY, TORCH, around, write_run
-from bench.welch import welch_ratio
+from bench.verdict.comparison import Compared, compare, describe_case, judge, summary
+from bench.verdict.difference import differences
+from bench.verdict.intervals import Ratio, welch_ratio
 
 positive = st.lists(st.floats(1e-3, 1e9), min_size=2, max_size=12)
 

@@ -10,19 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.case import Case
-from bench.clock import Batch, Latency
-from bench.core_speed import at_one_speed, speed_words
-from bench.counters import Counters
-from bench.gate import Timed
-from bench.layout import LEAST_PAD, MOST_PAD, PADS, scatter
-from bench.oracle import Trained
-from bench.problem import TUTORIAL_SIZE, Problem
-from bench.reference import REPEATS, beside, has_reference, open_reference
-from bench.rule import Counts
-from bench.speedup import paired_ratio
-from bench.steady import Steady
+from bench.cases.case import Case, has_reference
+from bench.cases.phases import Counts
+from bench.cases.problem import TUTORIAL_SIZE, Problem
+from bench.machine.core_speed import REPEATS, beside, open_reference
 from bench.tests.fakes import FakeClock
+from bench.verdict.intervals import paired_ratio
+from bench.verdict.one_speed import at_one_speed, speed_words
+from bench.worker.clock import Batch, Latency
+from bench.worker.counters import Counters
+from bench.worker.heap import LEAST_PAD, MOST_PAD, PADS, scatter
+from bench.worker.loops import Timed
+from bench.worker.noise import Steady
+from bench.worker.oracle import Trained
 
 LABEL = ("label",)
 NOTHING_COUNTED = Counters(1.0, 1.0, None, None, None)

@@ -1,4 +1,4 @@
-"""Tests of bench.crossover and bench.breakeven: planted crossovers and starts are found again."""
+"""Tests of bench.verdict.crossover and bench.verdict.break_even: planted crossovers and starts are found again."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from bench.breakeven import Iterations, break_even, iterations_to_repay, repaid_after
-from bench.claim import at_least
-from bench.crossover import Crossover, first_reaching
-from bench.evidence import gather
-from bench.judgement import Question, judge_run
-from bench.plan import SWEEP_SIZES, scaled
-from bench.problem import Problem
-from bench.speedup import t_quantile
+from bench.cases.presets import SWEEP_SIZES, scaled
+from bench.cases.problem import Problem
+from bench.report.verdict_tables import break_even_table, iterations_words
 from bench.tests.planted import CPU_FLOPS_PER_US, SIDES, planted
-from bench.verdict_parts import break_even_table, iterations_words
+from bench.verdict.break_even import Iterations, break_even, iterations_to_repay, repaid_after
+from bench.verdict.claim import at_least
+from bench.verdict.crossover import Crossover, first_reaching
+from bench.verdict.evidence import gather
+from bench.verdict.intervals import t_quantile
+from bench.verdict.judgement import Question, judge_run
 
 WORK = [float(Problem(*size).flops) for size in SWEEP_SIZES]
 CPU = ("numpy_in_place", "cpu", "float32", 1)

@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import clock, gate, worker
-from bench.device import Device, open_device, torch_missing, unsupported
-from bench.problem import DTYPES, TUTORIAL_SIZE, Problem, stable_learning_rate
-from bench.rule import Rule
-from bench.tests.fakes import TINY, a_case, a_job, write_style
-from bench.validation_lies import PLANTED
-from bench.worker import examine
+from bench.cases.measurement import Job
+from bench.cases.phases import Rule
+from bench.cases.problem import DTYPES, TUTORIAL_SIZE, Problem, stable_learning_rate
+from bench.machine.device import Device, unsupported
+from bench.machine.frameworks import open_device, torch_missing
+from bench.tests.fakes import TINY, a_case, a_job
+from bench.validation.lies import PLANTED, write_style
+from bench.worker import clock, gate
+from bench.worker import measure as worker
+from bench.worker.measure import examine
 from implementations import Implementation, find_implementations
 
 pytestmark = [
@@ -45,7 +48,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.backends.cuda.matmul.fp32_precision = before
 
 
-def on_gpu(style: Implementation, **changes: Any) -> worker.Job:
+def on_gpu(style: Implementation, **changes: Any) -> Job:
     return a_job(style, rule=QUICK, device="cuda:0", **changes)
 
 

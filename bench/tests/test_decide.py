@@ -8,13 +8,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from bench.columns import MEASUREMENT_COLUMNS
-from bench.measurement import Measurement
-from bench.request import Request, dump_plan, load_plan
-from bench.session import with_more_blocks
-from bench.speedup import confidence_of, paired_ratio, speedups, straddling
-from bench.table import measurement_row
+from bench.cases.measurement import Measurement
+from bench.cases.plan import dump_plan, load_plan
+from bench.cases.request import Request
+from bench.runner.session import with_more_blocks
+from bench.tables.columns import MEASUREMENT_COLUMNS
+from bench.tables.writer import measurement_row
 from bench.tests.fakes import a_case, a_plan, an_answer
+from bench.verdict.intervals import paired_ratio
+from bench.verdict.speedup import confidence_of, speedups, straddling
 
 
 def rows(medians: dict[Any, list[float]]) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Tests of bench.decomposition: the product is the headline, and no link is invented."""
+"""Tests of bench.verdict.decomposition: the product is the headline, and no link is invented."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from bench.claim import TUTORIAL_CLAIM
-from bench.decomposition import DEVICE, DTYPE, ENVIRONMENT, FRAMEWORK, LAUNCH, PAGE_FAULTS, THREADS, decompose
-from bench.evidence import gather
-from bench.judgement import Question, as_values, judge_run
-from bench.problem import TUTORIAL_SIZE
+from bench.cases.problem import TUTORIAL_SIZE
+from bench.report.verdict_tables import print_decomposition
 from bench.tests.planted import MACHINE, SIDES, planted
-from bench.verdict_parts import print_decomposition
+from bench.verdict.claim import TUTORIAL_CLAIM
+from bench.verdict.decomposition import DEVICE, DTYPE, ENVIRONMENT, FRAMEWORK, LAUNCH, PAGE_FAULTS, THREADS, decompose
+from bench.verdict.evidence import gather
+from bench.verdict.judgement import Question, as_values, judge_run
 
 HERE = [TUTORIAL_SIZE]
 ALL = tuple(SIDES)

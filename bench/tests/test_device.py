@@ -8,10 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bench import counters
-from bench.device import DeviceError, canonical_name, cpu_model, device_kind, open_device, torch_missing, unsupported
-from bench.problem import DTYPES
+from bench.cases.problem import DTYPES
+from bench.machine.device import DeviceError, canonical_name, cpu_model, device_kind, unsupported
+from bench.machine.frameworks import open_device, torch_missing
 from bench.tests.fakes import a_case
+from bench.worker import counters
 
 
 @pytest.mark.parametrize(

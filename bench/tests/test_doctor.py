@@ -6,9 +6,9 @@ import pytest
 
 from bench.cli import main
 from bench.commands.doctor import sentence
-from bench.doctor import BAD, OK, WARN, Finding, Readings, judge, judge_blas, worst
-from bench.doctor_gpu import judge_gpus
-from bench.doctor_readings import cpu_flags, timer
+from bench.doctor.findings import BAD, OK, WARN, Finding, Readings, judge, judge_blas, worst
+from bench.doctor.gpu import judge_gpus
+from bench.doctor.readings import cpu_flags, timer
 
 OPENBLAS = {
     "user_api": "blas", "internal_api": "openblas", "version": "0.3.31", "architecture": "SkylakeX", "num_threads": 1,
@@ -174,8 +174,8 @@ def test_a_driver_with_the_older_name_of_throttling_is_understood():
 @pytest.mark.parametrize(("change", "state", "code"), [({}, "ok", 0), ({"governor": "powersave"}, "warn", 0),
                                                        ({"quota": 0.5}, "bad", 1)])  # fmt: skip
 def test_the_command_ends_with_1_only_when_something_is_bad(change, state, code, monkeypatch, capsys):
-    monkeypatch.setattr("bench.doctor_readings.read_machine_now", lambda: replace(QUIET, **change))
-    monkeypatch.setattr("bench.doctor_gpu.judge_gpus", lambda: judge_gpus(fake_nvml(nvmlInit=refuse)))
+    monkeypatch.setattr("bench.doctor.readings.read_machine_now", lambda: replace(QUIET, **change))
+    monkeypatch.setattr("bench.doctor.gpu.judge_gpus", lambda: judge_gpus(fake_nvml(nvmlInit=refuse)))
     assert main(["doctor", "--json"]) == code
     told = json.loads(capsys.readouterr().out)
     assert told["state"] == state

@@ -9,11 +9,14 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from bench import chart_data, chart_style, drawing
+from bench.charts import draw as drawing
+from bench.charts import rows as chart_data
+from bench.charts import style as chart_style
 from bench.cli import app, main
-from bench.columns import ITERATION_COLUMNS, LOSS_COLUMNS, MEASUREMENT_COLUMNS
 from bench.errors import UsageError
-from bench.table import read_run, read_table
+from bench.tables.columns import ITERATION_COLUMNS, LOSS_COLUMNS, MEASUREMENT_COLUMNS
+from bench.tables.csv_files import read_table
+from bench.tables.run import read_run
 from bench.tests.planted import MACHINE, planted
 
 TUTORIAL, LARGE = (64, 1000, 100, 10), (256, 4000, 400, 40)
@@ -52,7 +55,7 @@ def complete(rows: pd.DataFrame) -> pd.DataFrame:
 @pytest.fixture(autouse=True)
 def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pixels cost time and are not what is tested here."""
-    monkeypatch.setattr("bench.chart_style.PNG_DPI", 40)
+    monkeypatch.setattr("bench.charts.style.PNG_DPI", 40)
 
 
 def names(paths: list[Path]) -> list[str]:
@@ -192,7 +195,7 @@ def test_a_million_timed_iterations_are_drawn_within_a_gigabyte(tmp_path: Path):
     with open(tmp_path / "iterations.csv", "a", encoding="utf-8") as file:
         file.write(more)
     told = (
-        "import pathlib, resource, sys; from bench.drawing import draw; draw(pathlib.Path(sys.argv[1])); "
+        "import pathlib, resource, sys; from bench.charts.draw import draw; draw(pathlib.Path(sys.argv[1])); "
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
     ended = subprocess.run([sys.executable, "-c", told, str(tmp_path)], capture_output=True, text=True, check=True)

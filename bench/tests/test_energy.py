@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.energy import open_meter, per_iteration_mj
+from bench.worker.counters import open_meter, per_iteration_mj
 
 
 def test_energy_is_shared_out_over_the_iterations_with_one_readings_worth_as_resolution() -> None:

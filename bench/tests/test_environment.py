@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import environment
-from bench.environment import (
+from bench.machine import environment
+from bench.machine.environment import (
     THREAD_VARIABLES,
     available_cpus,
     distorting,
@@ -89,5 +89,5 @@ def test_a_system_without_affinity_counts_its_cores(monkeypatch):
 
 def test_a_worker_finds_this_program_before_what_was_on_the_path():
     found = worker_environment({"PYTHONPATH": "x"}, 1)["PYTHONPATH"].split(os.pathsep)
-    assert (Path(found[0]) / "bench" / "worker.py").exists()
+    assert (Path(found[0]) / "bench" / "cli.py").exists()
     assert found[1:] == ["x"]

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.floor import Ceiling, floor_us, read_ceilings, with_floor
-from bench.measurement import Measurement
-from bench.problem import TUTORIAL_SIZE
+from bench.cases.measurement import Measurement
+from bench.cases.problem import TUTORIAL_SIZE
+from bench.machine.ceilings import Ceiling, read_ceilings
+from bench.runner.floor import floor_us, with_floor
 from bench.tests.fakes import a_case
 
 GEMM = Ceiling("gemm", "numpy", "cpu", "float64", "ieee", 1, gflops=50.0)

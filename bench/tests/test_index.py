@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.index import INDEX, main, plain, render, run_folders
+from bench.report.index import INDEX, main, plain, render, run_folders
 from bench.tests.runs import NUMPY, around, write_run
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"

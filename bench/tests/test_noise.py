@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.noise import Sampled, by_cycle, disturbance
+from bench.worker.noise import Sampled, by_cycle, disturbance
 
 QUIET = Sampled([100.0] * 20, on_cpu=True, threads=1, cpu_utilisation=1.0)
 TIMES = st.lists(st.floats(1, 1e6), min_size=1, max_size=60)

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from bench import gate, oracle
-from bench.clock import finish
-from bench.device import open_device, unsupported
-from bench.problem import DTYPES, Problem, stable_learning_rate
+from bench.cases.phases import affordable_steps
+from bench.cases.problem import DTYPES, Problem, stable_learning_rate
+from bench.machine.device import unsupported
+from bench.machine.frameworks import open_device
 from bench.tests.fakes import TINY, a_case
+from bench.worker import gate, oracle
+from bench.worker.clock import finish
 from implementations import Implementation, find_implementations
 
 STYLES = {name: style for name, style in find_implementations().items() if "cpu" in style.devices}
@@ -182,10 +184,10 @@ def test_a_run_without_its_last_loss_has_no_right_end():
 
 
 def test_the_oracle_follows_all_of_a_cheap_run_the_start_of_a_dear_one_and_none_of_the_dearest():
-    assert oracle.affordable_steps(1e6, 500) == 500
-    assert oracle.affordable_steps(10e9, 500) == 6
-    assert oracle.affordable_steps(100e9, 500) == 2
-    assert oracle.affordable_steps(300e9, 500) == 0
+    assert affordable_steps(1e6, 500) == 500
+    assert affordable_steps(10e9, 500) == 6
+    assert affordable_steps(100e9, 500) == 2
+    assert affordable_steps(300e9, 500) == 0
 
 
 def test_a_loss_that_stands_still_is_told_from_one_that_moves_is_zero_or_is_rounded_away():

@@ -14,9 +14,9 @@ import pytest
 
 from bench.cli import main
 from bench.errors import UsageError
-from bench.headline import answer, headline
-from bench.inline_svg import inline_svg
-from bench.page import read_charts, render, write
+from bench.report.headline import answer, headline
+from bench.report.inline_svg import inline_svg
+from bench.report.page import read_charts, render, write
 from bench.tests.chromium import Browser, browser, find_chromium
 from bench.tests.fakes import REASON, a_case, a_measurement
 from bench.tests.runs import MACHINE, NUMPY, TORCH, around, write_run

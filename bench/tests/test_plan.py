@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.plan import PRESETS, Leg, Machine, expand, scaled
-from bench.problem import DTYPES, TUTORIAL_SIZE
+from bench.cases.grid import expand
+from bench.cases.presets import PRESETS, Leg, scaled
+from bench.cases.problem import DTYPES, TUTORIAL_SIZE
+from bench.machine.facts import Machine
 from bench.tests.fakes import CPU_ONLY, REASON, WITH_CUDA
 from implementations import Implementation, find_implementations
 

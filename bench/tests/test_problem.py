@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.oracle import reference
-from bench.problem import (
+from bench.cases.problem import (
     ADAM_LEARNING_RATE,
     DTYPES,
     ITEM_BYTES,
@@ -18,6 +17,7 @@ from bench.problem import (
     stable_learning_rate,
     work_flops,
 )
+from bench.worker.oracle import reference
 
 SIDES = st.tuples(*[st.integers(1, 40)] * 4)
 

@@ -1,4 +1,4 @@
-"""Tests of bench.published: the figures that the audit must reach, from the committed CSV."""
+"""Tests of bench.verdict.cited_source: the figures that the audit must reach, from the committed CSV."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from bench.errors import UsageError
-from bench.published import NO_CUDNN, audit, cudnn_version, headline_words, peak_ratio, read_figures
-from bench.published_text import reading, summary
+from bench.report.cited_source import reading, summary
+from bench.verdict.cited_source import NO_CUDNN, audit, cudnn_version, headline_words, peak_ratio, read_figures
 
 CARD = "Pascal Titan X"
 

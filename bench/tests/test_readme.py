@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bench.environment import ROOT
-from bench.readme import BLOCK, output_of, render
+from bench.machine.environment import ROOT
+from bench.report.readme import BLOCK, output_of, render
 
 TEXT = "before\n<!-- output: list --json -->\nold\n<!-- end -->\nafter\n"
 

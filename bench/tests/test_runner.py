@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import runner
-from bench.plan import Skip
-from bench.runner import Ended, parse_answer, process_launcher, schedule, start_process
-from bench.tests.fakes import HONEST, FakeClock, a_case, a_job, a_plan, an_answer, write_style
+from bench.cases.grid import Skip
+from bench.machine.process import Ended, _crash_reason, start_process
+from bench.runner import turns as runner
+from bench.runner.turns import parse_answer, process_launcher, schedule
+from bench.tests.fakes import FakeClock, a_case, a_job, a_plan, an_answer
+from bench.validation.lies import HONEST, write_style
 
 CASES = [a_case(f"style{index}") for index in range(6)]
 
@@ -159,7 +160,7 @@ def test_progress_says_which_turn_starts_of_how_many():
     ],
 )
 def test_a_crash_says_how_in_one_line(code, errors, reason):
-    assert runner._crash_reason(code, errors) == reason
+    assert _crash_reason(code, errors) == reason
 
 
 def test_an_ended_process_is_its_answer_or_its_status():
@@ -199,7 +200,7 @@ def ended(monkeypatch, *answers):
     left = list(answers)
     modules = []
 
-    def start(module, _question, _threads, _plan):
+    def start(module, _question, _threads, **_limits):
         modules.append(module)
         return left.pop(0)
 
@@ -212,14 +213,14 @@ def test_a_case_that_wants_its_program_gets_both_scopes(monkeypatch):
     modules = ended(monkeypatch, Ended('{"status": "ok", "values": {"iterations": 8}}', 1.0), Ended("0.25\n", 2.5))
     found = process_launcher(a_plan([job.case]))(job)
     assert found["values"] == {"iterations": 8, "loop_seconds": 0.25, "program_seconds": 2.5}
-    assert modules == ["bench.worker", "bench.program"]
+    assert modules == ["bench.worker.measure", "bench.worker.program"]
 
 
 def test_a_wrong_style_is_not_run_as_a_program(monkeypatch):
     job = a_job(a_plan(CASES[:1]).styles["style0"], program=True)
     modules = ended(monkeypatch, Ended('{"status": "wrong", "reason": "a sign"}', 1.0))
     assert process_launcher(a_plan([job.case]))(job)["status"] == "wrong"
-    assert modules == ["bench.worker"]
+    assert modules == ["bench.worker.measure"]
 
 
 def test_a_program_that_fails_leaves_its_columns_empty_and_the_latency_stands(monkeypatch):
@@ -233,12 +234,12 @@ def test_a_program_that_fails_leaves_its_columns_empty_and_the_latency_stands(mo
 def test_a_program_whose_style_prints_still_has_its_seconds(tmp_path):
     body = "    print(t := 0, 'loss', flush=True)\n" + HONEST
     job, plan = plan_of(write_style(tmp_path, body))
-    found = start_process("bench.program", job.dump(), 1, replace(plan, timeout_s=60))
+    found = start_process("bench.worker.program", job.dump(), 1, keep_env=plan.keep_env, timeout_s=60)
     assert found.status is None, found.reason
     assert 0 < float(found.output) < found.seconds
 
 
 def test_a_module_that_says_nothing_has_crashed(tmp_path):
     job, plan = plan_of(write_style(tmp_path, HONEST))
-    silent = start_process("bench.errors", job.dump(), 1, replace(plan, timeout_s=60))
+    silent = start_process("bench.errors", job.dump(), 1, keep_env=plan.keep_env, timeout_s=60)
     assert (silent.status, silent.reason) == ("crashed", "process ended with exit code 0: no message")

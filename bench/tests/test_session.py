@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
+from bench.cases.measurement import Job
+from bench.cases.request import Request
 from bench.errors import UsageError
-from bench.request import Request
-from bench.runner import Launch, schedule
-from bench.session import Session, measure, prepare
-from bench.table import read_iterations, read_run, read_speedups
-from bench.tests.fakes import HONEST, PROBE, REASON, an_answer, write_style
-from bench.worker import Job
+from bench.runner.session import Session, measure, prepare
+from bench.runner.turns import Launch, schedule
+from bench.tables.run import read_iterations, read_run, read_speedups
+from bench.tests.fakes import PROBE, REASON, an_answer
+from bench.validation.lies import HONEST, write_style
 
 pytestmark = pytest.mark.usefixtures("probed")
 
@@ -242,11 +243,11 @@ def test_a_run_is_not_finished_on_another_gpu(tmp_path, monkeypatch):
         return lambda: {**PROBE, "devices": devices}
 
     folder = tmp_path / "run"
-    monkeypatch.setattr("bench.session.probe_devices", probe("A", 2**33))
+    monkeypatch.setattr("bench.runner.session.probe_devices", probe("A", 2**33))
     next(measure(prepare(REQUEST, folder), dying(10)[0]))
-    monkeypatch.setattr("bench.session.probe_devices", probe("A", 2**32))
+    monkeypatch.setattr("bench.runner.session.probe_devices", probe("A", 2**32))
     assert prepare(Request(), folder, resume=True).resumed
-    monkeypatch.setattr("bench.session.probe_devices", probe("B", 2**33))
+    monkeypatch.setattr("bench.runner.session.probe_devices", probe("B", 2**33))
     with pytest.raises(UsageError, match="was begun elsewhere"):
         prepare(Request(), folder, resume=True)
 

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.case import CASE_COLUMNS
-from bench.columns import MEASUREMENT_COLUMNS
-from bench.speedup import BASELINES, SCOPES, paired_ratio, quiet_pairs, speedups, t_quantile
-from bench.table import measurement_row
+from bench.cases.case import CASE_COLUMNS
+from bench.tables.columns import MEASUREMENT_COLUMNS
+from bench.tables.writer import measurement_row
 from bench.tests.fakes import a_case, a_measurement
+from bench.verdict.intervals import paired_ratio, t_quantile
+from bench.verdict.speedup import BASELINES, SCOPES, quiet_pairs, speedups
 
 TIME = st.floats(1e-3, 1e6)
 PAIRS = st.lists(st.tuples(TIME, TIME), min_size=2, max_size=12)

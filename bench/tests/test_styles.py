@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from bench.cases.grid import expand
+from bench.cases.measurement import Job
+from bench.cases.presets import PRESETS, Leg
+from bench.cases.request import Request, make_plan
 from bench.commands.list import listing
-from bench.plan import PRESETS, Leg, expand
-from bench.request import Request, make_plan
-from bench.tests.fakes import CPU_ONLY, HONEST, PROBE, a_job, write_style
-from bench.worker import Job
+from bench.tests.fakes import CPU_ONLY, PROBE, a_job
+from bench.validation.lies import HONEST, write_style
 from implementations import Implementation, StyleError, find_implementations, implementation
 from implementations._find import HERE
 

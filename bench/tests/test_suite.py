@@ -13,20 +13,20 @@ from typing import Any
 
 import pytest
 
-from bench.case import CASE_COLUMNS, Case
-from bench.columns import MEASUREMENT_COLUMNS
-from bench.environment import ROOT, THREAD_VARIABLES
+from bench.cases.case import CASE_COLUMNS, Case
+from bench.cases.problem import Problem
+from bench.cases.request import Request
 from bench.errors import UsageError
-from bench.problem import Problem
-from bench.pytest_json import benchmark_iterations
-from bench.request import Request
-from bench.speedup import speedups
+from bench.machine.environment import ROOT, THREAD_VARIABLES
 from bench.suite import grid as suite_grid
 from bench.suite.agreement import compare
 from bench.suite.grid import Entry, make_grid
 from bench.suite.process import prepare_process
 from bench.suite.timing import record
-from bench.table import read_iterations, read_run
+from bench.tables.columns import MEASUREMENT_COLUMNS
+from bench.tables.pytest_json import benchmark_iterations
+from bench.tables.run import read_iterations, read_run
+from bench.verdict.speedup import speedups
 
 STYLES = '''
 import time
@@ -181,7 +181,7 @@ def test_numpy_comes_before_anything_that_loads_torch(seen):
 
 
 def test_a_case_of_other_threads_is_skipped_with_the_option_that_runs_it(seen, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("bench.machine.available_cpus", lambda: 4)
+    monkeypatch.setattr("bench.machine.facts.available_cpus", lambda: 4)
     entries = make_grid(Request(preset="tutorial"), 1).entries
     assert entries["torch_nn-cpu-float32-64x1000x100x10"].reason is None
     reason = "this process runs 1 thread, the case 4; give --fiftyx-threads 4"

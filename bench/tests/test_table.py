@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import table
-from bench.case import CASE_COLUMNS
-from bench.columns import ITERATION_COLUMNS, LOSS_COLUMNS, MEASUREMENT_COLUMNS
-from bench.measurement import STATUSES
-from bench.table import TableError, Writer, read_iterations, read_run, repair
+from bench.cases.case import CASE_COLUMNS
+from bench.cases.measurement import STATUSES
+from bench.errors import TableError
+from bench.tables.columns import ITERATION_COLUMNS, LOSS_COLUMNS, LOSSES, MEASUREMENT_COLUMNS
+from bench.tables.csv_files import read_table
+from bench.tables.run import read_iterations, read_run
+from bench.tables.writer import Writer, repair, write_machine
 from bench.tests.fakes import a_case, a_measurement
 
 RUN_ID = "0e123456"  # reads as a number if a reader lets it
@@ -24,7 +26,7 @@ FLOATS = st.floats(allow_nan=False, allow_infinity=False) | st.none()
 
 def a_run(folder: Path, *measurements) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    table.write_machine(folder, {"run_id": RUN_ID})
+    write_machine(folder, {"run_id": RUN_ID})
     writer = Writer(folder, RUN_ID)
     for measurement in measurements:
         writer.append(measurement)
@@ -228,12 +230,12 @@ def test_the_losses_of_a_rehearsal_are_kept_once_a_case_and_only_with_its_measur
     for case in (at_tutorial, elsewhere):
         for block in (0, 1):
             writer.append(a_measurement(case, block, losses=[3.0, 2.0]))
-    rows = table.read_table(tmp_path / table.LOSSES, LOSS_COLUMNS)
+    rows = read_table(tmp_path / LOSSES, LOSS_COLUMNS)
     assert [(row["style"], row["iteration"], row["loss"]) for row in rows.to_dict("records")] == [
         ("numpy_manual", 0, 3.0),
         ("numpy_manual", 1, 2.0),
     ]
-    with open(tmp_path / table.LOSSES, "a", encoding="utf-8") as file:
+    with open(tmp_path / LOSSES, "a", encoding="utf-8") as file:
         file.write(f"{RUN_ID},numpy_in_place,sgd,cpu,float64,ieee,1,0,3.0\n{RUN_ID},numpy")
     repair(tmp_path)
-    assert set(table.read_table(tmp_path / table.LOSSES, LOSS_COLUMNS)["style"]) == {"numpy_manual"}
+    assert set(read_table(tmp_path / LOSSES, LOSS_COLUMNS)["style"]) == {"numpy_manual"}

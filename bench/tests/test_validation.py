@@ -8,18 +8,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.case import Case
+from bench.cases.case import Case
+from bench.cases.measurement import Measurement
+from bench.cases.problem import TUTORIAL_SIZE, Problem
 from bench.cli import main
-from bench.clock import Latency
 from bench.commands.validate import more, sentence
-from bench.errors import UsageError
-from bench.measurement import Measurement
-from bench.problem import TUTORIAL_SIZE, Problem
-from bench.runner import Progress, Slot
-from bench.speedup import Ratio
-from bench.table import TableError, Writer, write_machine
+from bench.errors import TableError, UsageError
+from bench.runner.turns import Progress, Slot
+from bench.tables.columns import ACCEPTANCE, ACCEPTANCE_COLUMNS
+from bench.tables.csv_files import read_rows, write_rows
+from bench.tables.writer import Writer, write_machine
 from bench.tests.fakes import a_case, a_measurement
-from bench.validation import (
+from bench.validation.acceptance import (
+    COVERAGE,
+    judge,
+    judge_agreement,
+    judge_bias,
+    judge_coverage,
+    judge_kills,
+    judge_slow_first,
+    run_experiments,
+)
+from bench.validation.experiments import (
     IDENTICAL,
     Pool,
     bootstrapped,
@@ -32,29 +42,13 @@ from bench.validation import (
     share,
     unpaired_ratio,
 )
-from bench.validation import copy_pairs as every_two
-from bench.validation_accept import (
-    COVERAGE,
-    judge,
-    judge_agreement,
-    judge_bias,
-    judge_coverage,
-    judge_kills,
-    judge_slow_first,
-    run_experiments,
-)
-from bench.validation_cost import measure_costs, slowdowns
-from bench.validation_kill import COLUMNS as KILL_COLUMNS
-from bench.validation_kill import KILLS, Killed, inspect, read_kills
-from bench.validation_liars import COLUMNS as LIAR_COLUMNS
-from bench.validation_liars import LIARS, Trial
-from bench.validation_plant import SLOW_FIRST, make_case, with_slow_first, with_spin, write_styles
-from bench.validation_probe import plant_ratios
-from bench.validation_session import analyse, announcer, done_keys, draft, make_plan, measure, ours, read_design
-from bench.validation_slow import SlowFirst
-from bench.validation_table import (
-    ACCEPTANCE,
-    ACCEPTANCE_COLUMNS,
+from bench.validation.experiments import copy_pairs as every_two
+from bench.validation.kills import COLUMNS as KILL_COLUMNS
+from bench.validation.kills import KILLS, Killed, inspect, read_kills
+from bench.validation.liars import COLUMNS as LIAR_COLUMNS
+from bench.validation.liars import LIARS, Trial
+from bench.validation.plants import SLOW_FIRST, make_case, with_slow_first, with_spin, write_styles
+from bench.validation.pool import (
     COST_COLUMNS,
     COSTS,
     ITERATIONS,
@@ -62,14 +56,19 @@ from bench.validation_table import (
     POOL_COLUMNS,
     TOOL_COLUMNS,
     TOOLS,
+    SlowFirst,
     append_measurement,
+    measure_costs,
     read_pool,
-    read_rows,
     read_samples,
     repair,
-    write_rows,
+    slowdowns,
 )
-from bench.validation_tools import CLOCK, PEDANTIC, PYPERF, TIMEIT, TORCH, UNTIMED, Tool, ToolError, start
+from bench.validation.probe import plant_ratios
+from bench.validation.session import analyse, announcer, done_keys, draft, make_plan, measure, ours, read_design
+from bench.validation.tools import CLOCK, PEDANTIC, PYPERF, TIMEIT, TORCH, UNTIMED, Tool, ToolError, start
+from bench.verdict.intervals import Ratio
+from bench.worker.clock import Latency
 
 TRULY = 1 + 5.3 / 265
 BESIDE = Ratio(TRULY, TRULY * 0.999, TRULY * 1.001, 60)  # as one process found it
@@ -155,7 +154,7 @@ def test_each_block_has_its_plants_measured_once_and_a_failure_is_kept(tmp_path,
             raise ToolError("no answer in 300 s")
         return {"plants": {"spin-2": 1.02 + 0.001 * len(asked)}}
 
-    monkeypatch.setattr("bench.validation_cost.ask", answer)
+    monkeypatch.setattr("bench.validation.pool.ask", answer)
     for block in (0, 0, 1, 1, 2, 2):
         measure_costs(tmp_path, block, TUTORIAL_SIZE, {"spin-2": 5300})
     assert asked == [{"plants_ns": {"spin-2": 5300}, "size": TUTORIAL_SIZE}] * 3
@@ -182,8 +181,8 @@ def test_plants_are_measured_in_turns_over_one_and_the_same_loop(monkeypatch):
         driven.append((loop is plain, iterations))
         return Latency([2 if loop is plain else 3] * iterations, [])
 
-    monkeypatch.setattr("bench.validation_probe.make_loop", lambda size: (plain, device))
-    monkeypatch.setattr("bench.validation_probe.clock.time_latency", time_latency)
+    monkeypatch.setattr("bench.validation.probe.make_loop", lambda size: (plain, device))
+    monkeypatch.setattr("bench.validation.probe.clock.time_latency", time_latency)
     assert plant_ratios((4, 8, 8, 2), {"spin-1": 1, "spin-2": 2}, rounds=5) == {"spin-1": 1.5, "spin-2": 1.5}
     assert Counter(driven) == {(True, 2): 5, (True, 6): 5, (False, 2): 10, (False, 6): 10}
 
@@ -287,15 +286,15 @@ def test_a_spin_lasts_as_long_as_it_says_and_leaves_the_loop_as_it_is(monkeypatc
         time_ns[0] += 100
         return time_ns[0]
 
-    monkeypatch.setattr("bench.validation_plant.perf_counter_ns", tick)
+    monkeypatch.setattr("bench.validation.plants.perf_counter_ns", tick)
     assert drained(with_spin(three(), 5000)) == ([3.0, 2.0], "weights")
     assert 10_000 <= time_ns[0] <= 10_400
 
 
 def test_a_slow_first_call_sleeps_once_in_a_process(monkeypatch):
     slept: list[float] = []
-    monkeypatch.setattr("bench.validation_plant.time.sleep", slept.append)
-    monkeypatch.setattr("bench.validation_plant._slept", [])
+    monkeypatch.setattr("bench.validation.plants.time.sleep", slept.append)
+    monkeypatch.setattr("bench.validation.plants._slept", [])
     assert [drained(with_slow_first(three())) for _ in range(2)] == [([3.0, 2.0], "weights")] * 2
     assert slept == [2.0]
 
@@ -420,7 +419,7 @@ def test_a_pool_that_was_cut_off_is_finished_without_a_turn_twice(tmp_path, monk
         launched.append(job.case.style)
         return {"status": "ok", "values": {"latency_median_us": 265.0}, "timed_us": [265.0, 266.0]}
 
-    monkeypatch.setattr("bench.validation_session.process_launcher", lambda plan: launch)
+    monkeypatch.setattr("bench.validation.session.process_launcher", lambda plan: launch)
     (tmp_path / TOOLS).write_text("measured before\n")
     design = replace(draft(quick=True, minutes=None, seed=0), blocks=2, slow_blocks=1)
     with pytest.raises(KeyboardInterrupt):
@@ -433,7 +432,7 @@ def test_a_pool_that_was_cut_off_is_finished_without_a_turn_twice(tmp_path, monk
 
 
 def test_measuring_ends_after_the_turn_in_which_the_time_is_up(tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.validation_session.process_launcher", lambda plan: lambda job: {"status": "ok"})
+    monkeypatch.setattr("bench.validation.session.process_launcher", lambda plan: lambda job: {"status": "ok"})
     (tmp_path / TOOLS).write_text("measured before\n")
     design = replace(draft(quick=True, minutes=None, seed=0), blocks=5)
     measure(tmp_path, design, -1.0, lambda text: None)

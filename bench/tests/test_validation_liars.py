@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from bench.cases.measurement import Job
 from bench.commands import validate
 from bench.tests.fakes import an_answer
-from bench.validation_liars import LIARS, Trial, judge_liars, measure_liars, plan_liars, read_liars
-from bench.validation_lies import PLANTED
-from bench.worker import Job
+from bench.validation.liars import LIARS, Trial, judge_liars, measure_liars, plan_liars, read_liars
+from bench.validation.lies import PLANTED
 
 MUST_SAY = {one.style: one.must_say for one in PLANTED}
 ON_CPU = [one for one in PLANTED if one.device == "cpu"]
@@ -72,7 +72,7 @@ def test_liars_that_were_cut_off_leave_no_table_and_are_planted_anew(tmp_path):
 
 def test_a_liar_in_a_real_process_is_caught_and_the_honest_loop_beside_it_is_not(tmp_path, monkeypatch):
     few = [one for one in PLANTED if one.name in ("honest in numpy", "wrong dtype")]
-    monkeypatch.setattr("bench.validation_liars.PLANTED", few)
+    monkeypatch.setattr("bench.validation.liars.PLANTED", few)
     measure_liars(tmp_path, ["cpu"], silent)
     honest, liar = read_liars(tmp_path)
     assert honest.status == "ok", honest
@@ -124,7 +124,7 @@ def test_without_liars_or_without_an_honest_one_beside_them_nothing_was_tested(t
 
 def test_the_command_plants_liars_for_the_devices_of_the_folders_machine(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr("bench.validation_liars.measure_liars", lambda *given: asked.append(given[:2]))
+    monkeypatch.setattr("bench.validation.liars.measure_liars", lambda *given: asked.append(given[:2]))
     (tmp_path / "machine.json").write_text(json.dumps({"run_id": "r", "devices": {"cpu": {}, "cuda:0": {}}}))
     validate._lie(tmp_path)
     assert asked == [(tmp_path, {"cpu": {}, "cuda:0": {}})]

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from bench.claim import at_least
+from bench.cases.presets import SWEEP_SIZES
+from bench.cases.problem import TUTORIAL_SIZE
 from bench.cli import main
 from bench.errors import UsageError
-from bench.judgement import Question, judge_run
-from bench.peaks import peaks
-from bench.plan import SWEEP_SIZES
-from bench.problem import TUTORIAL_SIZE
-from bench.rows import check_rows
+from bench.machine.ceilings import peaks
+from bench.tables.row_checks import check_rows
 from bench.tests.planted import MACHINE, SIDES, planted, write_run
+from bench.verdict.claim import at_least
+from bench.verdict.judgement import Question, judge_run
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.usefixtures("handlers")

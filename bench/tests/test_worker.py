@@ -9,12 +9,17 @@ from textwrap import indent
 import numpy as np
 import pytest
 
-from bench import gate, oracle, worker
-from bench.device import DeviceError, open_device
-from bench.rule import plan_counts
-from bench.tests.fakes import BRIEF, HONEST, a_case, a_job, a_problem, fake_device, write_style
-from bench.validation_lies import NO_WORK, PLANTED, told_apart_by
-from bench.worker import Job, examine
+from bench.cases import phases
+from bench.cases.measurement import Job
+from bench.cases.phases import plan_counts
+from bench.machine.device import DeviceError
+from bench.machine.frameworks import open_device
+from bench.tests.fakes import BRIEF, a_case, a_job, a_problem, fake_device
+from bench.validation.lies import HONEST, NO_WORK, PLANTED, told_apart_by, write_style
+from bench.worker import gate, oracle
+from bench.worker import measure as worker
+from bench.worker.loops import WrongStyleError
+from bench.worker.measure import examine
 from implementations import find_implementations
 
 STYLES = find_implementations()
@@ -112,7 +117,7 @@ def test_a_loss_that_drags_its_graph_along_is_wrong():
             yield (x.mm(w1).clamp(min=0).mm(w2) - y).pow(2).sum()
         return w1, w2
 
-    with pytest.raises(gate.WrongStyleError, match=r"still requires grad: yield loss.detach\(\)"):
+    with pytest.raises(WrongStyleError, match=r"still requires grad: yield loss.detach\(\)"):
         gate.rehearse(case, attached, open_device("torch", "cpu"))
 
 
@@ -184,7 +189,7 @@ def test_a_style_that_writes_into_its_inputs_gets_fresh_ones_each_time(tmp_path)
 
 
 def test_a_run_too_dear_to_follow_is_still_checked_at_its_first_losses(tmp_path, monkeypatch):
-    monkeypatch.setattr(oracle, "AFFORDED_FLOPS", 3.5 * a_problem().flops)
+    monkeypatch.setattr(phases, "AFFORDED_FLOPS", 3.5 * a_problem().flops)
     found = examine(a_job(STYLES["numpy_manual"]))
     assert (found["status"], found["values"]["checked_iterations"]) == ("ok", 3)
     body = told_apart_by("x.shape[0] == 64", HONEST.replace("2.0 *", "1.9 *"))
@@ -194,8 +199,8 @@ def test_a_run_too_dear_to_follow_is_still_checked_at_its_first_losses(tmp_path,
 @pytest.mark.parametrize("afforded", [0.5, 3.5])
 def test_a_style_that_rests_where_the_oracle_cannot_follow_is_wrong(tmp_path, monkeypatch, afforded):
     flops = a_problem().flops
-    monkeypatch.setattr(oracle, "AFFORDED_FLOPS", afforded * flops)
-    monkeypatch.setattr(oracle, "TOO_DEAR_FLOPS", flops if afforded > 1 else flops - 1)
+    monkeypatch.setattr(phases, "AFFORDED_FLOPS", afforded * flops)
+    monkeypatch.setattr(phases, "TOO_DEAR_FLOPS", flops if afforded > 1 else flops - 1)
     checked = 3 if afforded > 1 else 0
     rest = "        if _t >= 3 and steps != 50:\n            yield loss\n            continue\n"
     rests = HONEST.replace("        h = ", f"{rest}        h = ")
@@ -220,7 +225,7 @@ def test_a_style_that_works_for_many_iterations_at_once_is_never_quiet(tmp_path)
 
 
 def test_a_long_run_is_held_against_every_loss_that_the_oracle_affords(tmp_path, monkeypatch):
-    monkeypatch.setattr(oracle, "AFFORDED_FLOPS", 70.5 * a_problem().flops)
+    monkeypatch.setattr(phases, "AFFORDED_FLOPS", 70.5 * a_problem().flops)
     rests = HONEST.replace(
         "        h = ",
         "        if _t >= 60 and steps > 50:\n            yield loss\n            continue\n        h = ",

@@ -1,0 +1,59 @@
+"""How long a plan will take, from what a probe saw of this machine (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bench.cases.case import Case, has_reference
+from bench.cases.phases import Rule, affordable_steps, plan_counts
+from bench.cases.problem import TUTORIAL_ITERATIONS, work_flops
+from bench.machine.device import device_kind
+
+# Calls a style makes in an iteration, in us on a slow core: what a tiny problem costs.
+CALLS_US = {"numpy": 30.0, "torch": 150.0}
+ACCELERATOR_START_S = 1.5
+LAZY_TORCH_S = 0.6  # torch.optim imports half of torch in its first step
+CEILING_S = 1.2  # products of one dtype, or the copies
+SHARE = {"cpu": 0.6, "cuda": 40.0}  # of one core's product speed that an iteration reaches
+"""Rough on purpose: only the plan's announced time depends on it."""
+
+
+def iteration_seconds(case: Case, gflops: float) -> float:
+    """About how long one iteration of a case takes where one float64 product runs at `gflops` on one core."""
+    kind = device_kind(case.device)
+    speed = gflops * SHARE.get(kind, SHARE["cuda"]) * (1.0 if case.problem.dtype == "float64" else 2.0)
+    if kind == "cpu":
+        speed *= case.threads**0.7
+    calls = CALLS_US.get(case.framework, CALLS_US["torch"])
+    return calls / 1e6 + work_flops(case.problem, case.oracle) / speed / 1e9
+
+
+def start_seconds(framework: str, device: str, probe: Mapping[str, Any]) -> float:
+    """About how long a process takes until its framework is there and its device is open."""
+    seconds: float = probe["seconds"] - probe.get("probe_seconds", 0.0)
+    if framework == "torch":
+        seconds += probe.get("torch_seconds", 0.0) + LAZY_TORCH_S / 2
+    return seconds + (ACCELERATOR_START_S if device_kind(device) != "cpu" else 0.0)
+
+
+def ceiling_seconds(jobs: Iterable[Mapping[str, Any]], probe: Mapping[str, Any]) -> float:
+    """About how long measuring the ceilings takes."""
+    return sum(
+        start_seconds(job["framework"], job["device"], probe) + CEILING_S * (1 + len(job["dtypes"])) for job in jobs
+    )
+
+
+def case_seconds(case: Case, rule: Rule, probe: Mapping[str, Any]) -> float:
+    """About how long one process of a case takes, from its start to its answer, its program with it."""
+    accelerated = device_kind(case.device) != "cpu"
+    each = iteration_seconds(case, probe["gflops"])
+    start = start_seconds(case.framework, case.device, probe)
+    warm = rule.accelerator_warmup_s if accelerated else rule.warmup_s
+    warmup = min(max(rule.warmup_iterations * each, warm), max(rule.warmup_limit_s, rule.warmup_floor * each))
+    counts = plan_counts(rule, each * 1e9, referenced=has_reference(case))
+    flops = work_flops(case.problem, case.oracle)
+    checking = affordable_steps(flops, counts.steps) * flops / (0.5 * probe["gflops"] * 1e9)
+    program = start + TUTORIAL_ITERATIONS * each if case.program else 0.0
+    seconds: float = start + warmup + counts.steps * each + checking + program
+    return seconds

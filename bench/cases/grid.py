@@ -1,0 +1,108 @@
+"""Which cases a run measures: presets, the grid that they span, and what cannot run here, with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import product
+
+from bench.cases.case import Case
+from bench.cases.presets import Leg
+from bench.cases.problem import TUTORIAL_SIZE, Problem, stable_learning_rate
+from bench.machine.device import canonical_name, device_kind, unsupported
+from bench.machine.facts import Machine
+from implementations import Implementation
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """A case that cannot be measured here, and why."""
+
+    case: Case
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The cases of a plan, how many blocks each has where that differs, and the skipped ones."""
+
+    cases: tuple[Case, ...]
+    skips: tuple[Skip, ...]
+    blocks: tuple[int, ...]  # for each case
+
+
+def expand(
+    legs: Iterable[Leg], styles: Mapping[str, Implementation], machine: Machine, *, blocks: int, seed: int
+) -> Grid:
+    """The grid that `legs` span over `styles`, each case once, split into what can run here and what cannot."""
+    wanted: dict[tuple[str | int, ...], tuple[Case, int]] = {}
+    for leg in legs:
+        for case in _cases(leg, styles, machine.cpus, seed):
+            known, count = wanted.get(case.key, (case, 0))
+            merged = replace(known, program=known.program or case.program)
+            wanted[case.key] = (merged, max(count, min(leg.blocks or blocks, blocks)))
+    cases, skips, counts = [], [], []
+    for case, count in wanted.values():
+        reason = _reason(case, styles[case.style], machine)
+        if reason is None:
+            cases.append(case)
+            counts.append(count)
+        else:
+            skips.append(Skip(case, reason))
+    return Grid(tuple(cases), tuple(skips), tuple(counts))
+
+
+def with_as_found(grid: Grid) -> Grid:
+    """`grid` with the tutorial's numpy at the tutorial's size once more, in the environment as found."""
+    chosen = [at for at, case in enumerate(grid.cases) if _is_as_written(case)]
+    cases = tuple(replace(grid.cases[at], as_found=True, program=False) for at in chosen)
+    return replace(grid, cases=grid.cases + cases, blocks=grid.blocks + tuple(grid.blocks[at] for at in chosen))
+
+
+def _is_as_written(case: Case) -> bool:
+    written = (case.style, case.device, case.problem.dtype, case.problem.size)
+    return written == ("numpy_manual", "cpu", "float64", TUTORIAL_SIZE)
+
+
+def _cases(leg: Leg, styles: Mapping[str, Implementation], cpus: int, seed: int) -> Iterator[Case]:
+    for name in leg.styles or styles:
+        style = styles[name]
+        grid = product(leg.devices, leg.sizes, leg.dtypes, leg.precisions, leg.threads)
+        for device, size, dtype, precision, threads in grid:
+            kind = device_kind(device)
+            if kind not in style.devices:
+                continue  # numpy on a GPU is no case at all, rather than a missing one
+            problem = Problem(*size, dtype, stable_learning_rate(size, style.oracle), seed)
+            # the host's threads only feed an accelerator: one thread, or each GPU case came twice
+            count = cpus if threads == "all" else int(threads)
+            yield Case(
+                style=name,
+                device=canonical_name(device),
+                problem=problem,
+                threads=count if kind == "cpu" else 1,
+                precision=precision if dtype == "float32" else "ieee",
+                framework=style.framework,
+                oracle=style.oracle,
+                program=leg.program,
+            )
+
+
+def _reason(case: Case, style: Implementation, machine: Machine) -> str | None:
+    kind = device_kind(case.device)
+    return (
+        style.missing
+        or machine.missing.get(kind)
+        or (None if case.device in machine.devices else f"no {case.device}; here: {', '.join(sorted(machine.devices))}")
+        or unsupported(case.framework, kind, case.problem.dtype, case.precision)
+        or _too_large(case, machine)
+    )
+
+
+def _too_large(case: Case, machine: Machine) -> str | None:
+    needs = {"cpu": case.problem.host_bytes}
+    needs[case.device] = needs.get(case.device, 0) + case.problem.device_bytes
+    for name, need in needs.items():
+        free = machine.free_bytes.get(name)
+        if free is not None and need > free:
+            return f"needs about {need / 2**30:,.1f} GiB on {name}, {free / 2**30:,.1f} GiB are free"
+    return None

@@ -1,0 +1,122 @@
+"""The presets: named plans, and the sizes they span."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from bench.cases.case import Size
+from bench.cases.problem import TUTORIAL_SIZE
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """A full grid: every style on every device at every size, dtype, thread count and precision."""
+
+    styles: tuple[str, ...] = ()  # empty: all
+    devices: tuple[str, ...] = ("cpu", "cuda")
+    dtypes: tuple[str, ...] = ("float32",)
+    threads: tuple[str, ...] = ("1",)
+    sizes: tuple[Size, ...] = (TUTORIAL_SIZE,)
+    precisions: tuple[str, ...] = ("ieee",)
+    blocks: int | None = None  # fewer blocks than the rest of the plan
+    program: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A named plan. `limit_s` caps each timed phase of a process, `budget_s` the whole run, in seconds."""
+
+    name: str
+    summary: str
+    blocks: int
+    legs: tuple[Leg, ...]
+    limit_s: float = 10.0
+    budget_s: float | None = None
+    charts: bool = True
+
+
+def scaled(*scales: float) -> tuple[Size, ...]:
+    """The tutorial's size times each scale in every dimension; work grows with the cube."""
+    return tuple(tuple(max(1, round(side * scale)) for side in TUTORIAL_SIZE) for scale in scales)  # type: ignore[misc]
+
+
+SWEEP_SIZES = scaled(0.25, 0.5, 1, 2, 4, 8)
+GPU_SIZES = scaled(0.5, 2, 4, 8, 16)
+NUMPY = ("numpy_manual", "numpy_in_place")
+AS_WRITTEN = Leg(("numpy_manual",), ("cpu",), ("float64",), ("1", "all"))
+
+PRESETS: Mapping[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            "quick",
+            "a first answer in about a minute: a ladder of styles, three sizes",
+            3,
+            (
+                Leg((*NUMPY, "torch_tensors", "torch_autograd")),
+                Leg(("numpy_manual",), ("cpu",), ("float64",)),
+                Leg(NUMPY, ("cpu",), sizes=scaled(0.5, 2)),
+                Leg(("torch_tensors",), ("cuda",), sizes=scaled(0.5, 2)),
+            ),
+            limit_s=1.0,
+        ),
+        Preset(
+            "tutorial",
+            "every style on every device at the tutorial's size",
+            10,
+            (
+                Leg(program=True),
+                Leg(threads=("all",)),
+                replace(AS_WRITTEN, program=True),
+                Leg(("numpy_in_place",), ("cpu",), ("float64",)),
+            ),
+        ),
+        Preset(
+            "sweep",
+            "the telling styles from 0.4 MFLOP to 13 GFLOP an iteration",
+            5,
+            (
+                Leg(("numpy_in_place", "torch_tensors", "torch_autograd"), sizes=SWEEP_SIZES),
+                Leg(("numpy_in_place", "torch_tensors"), ("cpu",), threads=("all",), sizes=SWEEP_SIZES),
+                replace(AS_WRITTEN, sizes=SWEEP_SIZES),
+            ),
+            limit_s=2.0,
+        ),
+        Preset(
+            "claim",
+            "the fewest cases that judge the 50x claim: named baselines against the GPU, seven sizes",
+            10,
+            (
+                Leg(("numpy_in_place", "torch_tensors"), ("cpu",), threads=("1", "all"), sizes=SWEEP_SIZES),
+                replace(AS_WRITTEN, sizes=SWEEP_SIZES),
+                Leg(("torch_tensors", "torch_autograd"), ("cuda",), sizes=(*SWEEP_SIZES, *scaled(12))),
+                Leg(("torch_tensors",), ("cuda",), sizes=SWEEP_SIZES, precisions=("tf32",)),
+            ),
+            limit_s=4.0,
+        ),
+        Preset(
+            "gpu",
+            "the 50x question on a machine with one GPU, in at most 9 minutes",
+            5,
+            (
+                # the headline: what the tutorial writes, the best CPU, every style on the GPU
+                replace(AS_WRITTEN, program=True),
+                Leg(NUMPY, ("cpu",), threads=("1", "all")),
+                Leg(("torch_tensors", "torch_autograd"), ("cpu",)),
+                Leg(devices=("cuda",)),
+                Leg(("torch_autograd",), ("cuda",), program=True),
+                # from which size on
+                Leg(("numpy_in_place",), ("cpu",), threads=("1", "all"), sizes=GPU_SIZES, blocks=3),
+                replace(AS_WRITTEN, sizes=GPU_SIZES[:-1], blocks=3),
+                Leg(("torch_tensors",), ("cuda",), sizes=GPU_SIZES, blocks=3),
+                Leg(("torch_tensors",), ("cuda",), sizes=scaled(4, 16), precisions=("tf32",), blocks=3),
+                # what each style costs on the CPU
+                Leg(devices=("cpu",), threads=("1", "all"), blocks=3),
+            ),
+            limit_s=2.0,
+            budget_s=520.0,
+            charts=False,
+        ),
+    )
+}

@@ -1,0 +1,133 @@
+"""What a person asked `run` for: options checked, with the cure in every complaint, and made into a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bench.cases.case import Size
+from bench.cases.grid import expand, with_as_found
+from bench.cases.phases import Rule
+from bench.cases.plan import DEFAULT_TIMEOUT_S, Plan
+from bench.cases.presets import PRESETS, Leg
+from bench.cases.problem import DTYPES
+from bench.errors import UsageError, known
+from bench.machine.device import KINDS
+from bench.machine.facts import Machine
+from implementations import Implementation, find_implementations
+
+PRECISIONS = ("ieee", "tf32")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The options of `run` as given; empty or None means that the preset decides."""
+
+    preset: str | None = None
+    styles: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    sizes: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = ()
+    threads: tuple[str, ...] = ()
+    precisions: tuple[str, ...] = ()
+    style_files: tuple[str, ...] = ()
+    blocks: int | None = None
+    timeout_s: float | None = None
+    seed: int | None = None
+    keep_env: bool = False
+    decide: float | None = None
+
+
+def check(request: Request) -> Mapping[str, Implementation]:
+    """Every style there is, once all names and numbers of `request` are found good. Raises UsageError, StyleError."""
+    styles = find_implementations(request.style_files)
+    known("preset", [request.preset] if request.preset else [], PRESETS)
+    known("style", request.styles, styles)
+    known("dtype", request.dtypes, DTYPES)
+    known("precision", request.precisions, PRECISIONS)
+    for device in request.devices:
+        check_device(device)
+    for size in request.sizes:
+        parse_size(size)
+    for threads in request.threads:
+        if threads != "all" and not (threads.isascii() and threads.isdigit() and int(threads) > 0):
+            raise UsageError(f"--threads {threads}: give a number from 1 up, or all")
+    if request.blocks is not None and request.blocks < 1:
+        raise UsageError(f"--blocks {request.blocks}: give at least 1; an interval needs 2, a sharp one 10")
+    if request.timeout_s is not None and not request.timeout_s > 0:
+        raise UsageError(f"--timeout {request.timeout_s:g}: give seconds above 0")
+    if request.decide is not None and not request.decide > 0:
+        raise UsageError(f"--at-least {request.decide:g}: give a speedup above 0, such as 50")
+    if request.seed is not None and request.seed < 0:
+        raise UsageError(f"--seed {request.seed}: give a whole number from 0 up")
+    return styles
+
+
+def check_device(device: str) -> None:
+    """Raises UsageError for what is no device name: `cpu`, `cuda`, `cuda:1`, `mps`, `xpu`."""
+    kind, colon, index = device.partition(":")
+    known("device", [kind], KINDS)
+    if colon and not (kind in ("cuda", "xpu") and index.isascii() and index.isdigit()):
+        raise UsageError(f"--device {device}: give {kind}" + (f" or {kind}:0" if kind in ("cuda", "xpu") else ""))
+
+
+def parse_size(text: str) -> Size:
+    """`64,1000,100,10` as (n, d_in, hidden, d_out). Raises UsageError."""
+    parts = text.replace("x", ",").split(",")
+    if len(parts) != 4 or not all(part.strip().isascii() and part.strip().isdigit() for part in parts):
+        raise UsageError(f"--size {text}: give four whole numbers N,D_in,H,D_out, such as 64,1000,100,10")
+    n, d_in, hidden, d_out = (int(part) for part in parts)
+    if 0 in (n, d_in, hidden, d_out):
+        raise UsageError(f"--size {text}: each of N,D_in,H,D_out must be at least 1")
+    return n, d_in, hidden, d_out
+
+
+def make_plan(request: Request, styles: Mapping[str, Implementation], machine: Machine) -> Plan:
+    """The plan that a checked request means on this machine."""
+    preset = PRESETS[request.preset or "quick"]
+    seed = request.seed or 0
+    blocks = request.blocks or preset.blocks
+    legs = [override(leg, request, styles) for leg in preset.legs]
+    grid = expand(legs, styles, machine, blocks=blocks, seed=seed)
+    if request.blocks:
+        grid = replace(grid, blocks=(blocks,) * len(grid.cases))
+    if machine.altered and not request.keep_env:
+        grid = with_as_found(grid)
+    used = {case.style for case in grid.cases}
+    return Plan(
+        preset=preset.name,
+        cases=grid.cases,
+        case_blocks=grid.blocks,
+        skips=grid.skips,
+        blocks=blocks,
+        seed=seed,
+        rule=Rule(limit_s=preset.limit_s),
+        timeout_s=request.timeout_s or DEFAULT_TIMEOUT_S,
+        budget_s=preset.budget_s,
+        keep_env=request.keep_env,
+        decide=request.decide,
+        styles={name: style for name, style in styles.items() if name in used},
+    )
+
+
+def override(leg: Leg, request: Request, styles: Mapping[str, Implementation]) -> Leg:
+    """A preset's leg with every dimension that the request names put in its place.
+
+    Styles from `--style-file` join every leg beside the built-in ones, unless `--style` chooses.
+    """
+    own = tuple(name for name, style in styles.items() if str(style.source) in _resolved(request.style_files))
+    beside = (*leg.styles, *own) if leg.styles else ()
+    return replace(
+        leg,
+        styles=request.styles or beside,
+        devices=request.devices or leg.devices,
+        sizes=tuple(parse_size(size) for size in request.sizes) or leg.sizes,
+        dtypes=request.dtypes or leg.dtypes,
+        threads=request.threads or leg.threads,
+        precisions=request.precisions or leg.precisions,
+    )
+
+
+def _resolved(paths: Sequence[str]) -> set[str]:
+    return {str(Path(path).resolve()) for path in paths}

@@ -1,0 +1,1 @@
+"""Tables become matplotlib Figures: the only place that knows matplotlib."""

@@ -1,0 +1,127 @@
+"""Reads what the examination judges: load, limits, clocks, libraries and variables of this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from time import perf_counter_ns
+from typing import Any
+
+from bench.doctor.findings import Readings
+from bench.machine.device import cpu_model
+from bench.machine.environment import available_cpus, cgroup_quota, distorting, worker_environment
+from bench.machine.facts import available_memory
+
+PROBE_TIMEOUT_S = 120.0
+TIMER_READS = 20_000
+
+
+def read_machine_now(watch_s: float = 1.0) -> Readings:
+    """Everything at once; watches the other processes for `watch_s` seconds."""
+    busy_cores, busiest = busy(watch_s)
+    resolution_ns, cost_us = timer()
+    affine = hasattr(os, "sched_getaffinity")
+    return Readings(
+        usable_cpus=available_cpus(),
+        cores=os.cpu_count() or 1,
+        affinity=len(os.sched_getaffinity(0)) if affine else os.cpu_count() or 1,
+        quota=cgroup_quota(),
+        throttled_periods=throttled_periods(),
+        load_average=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        busy_cores=busy_cores,
+        busiest=busiest,
+        free_bytes=available_memory(),
+        governor=_read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        clock_source=_read("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
+        cpu_model=cpu_model(),
+        cpu_flags=cpu_flags(_read("/proc/cpuinfo") or ""),
+        variables=distorting(os.environ),
+        timer_resolution_ns=resolution_ns,
+        timer_cost_us=cost_us,
+        probe=probe_libraries(),
+    )
+
+
+IDLE_PID = 0  # on Windows the name of the time in which nobody works
+
+
+def busy(watch_s: float) -> tuple[float, str]:
+    """Cores' worth of work of the whole machine while this process sleeps, and its busiest process by name."""
+    import psutil
+
+    own = os.getpid()
+    # a process that ended meanwhile, or that may not be looked at, is none to name
+    others = [one for one in psutil.process_iter() if one.pid not in (own, IDLE_PID)]
+    for one in others:
+        _cpu_percent(one)
+    share = psutil.cpu_percent(interval=watch_s) / 100
+    used = sorted(((_cpu_percent(one), one) for one in others), key=lambda pair: pair[0])
+    # a sandbox may show no use of the whole machine, or no processes of others: the larger of the two counts
+    cores = max(share * (psutil.cpu_count() or 1), sum(percent for percent, _ in used) / 100)
+    if not used or used[-1][0] < 1:
+        return cores, ""
+    try:
+        return cores, f"{used[-1][1].name()} {used[-1][0]:.0f}%"
+    except psutil.Error:
+        return cores, ""
+
+
+def _cpu_percent(process: Any) -> float:
+    import psutil
+
+    try:
+        return float(process.cpu_percent())
+    except psutil.Error:
+        return 0.0
+
+
+def timer(reads: int = TIMER_READS) -> tuple[int, float]:
+    """Smallest step of the clock in ns, and what one reading costs in us."""
+    stamps = [perf_counter_ns() for _ in range(reads)]
+    steps = [after - before for before, after in pairwise(stamps) if after > before]
+    return min(steps, default=0), (stamps[-1] - stamps[0]) / (reads - 1) / 1e3
+
+
+def throttled_periods() -> int | None:
+    """How often the cgroup's quota has stopped this container, None where that is not counted."""
+    for line in (_read("/sys/fs/cgroup/cpu.stat") or "").splitlines():
+        name, _, value = line.partition(" ")
+        if name == "nr_throttled":
+            return int(value)
+    return None
+
+
+def cpu_flags(cpuinfo: str) -> frozenset[str]:
+    """The features that /proc/cpuinfo lists, empty where it has none."""
+    for line in cpuinfo.splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() in ("flags", "Features"):
+            return frozenset(value.split())
+    return frozenset()
+
+
+def probe_libraries() -> dict[str, Any]:
+    """What `bench.doctor.libraries` sees in a worker's environment for one thread, or its `error`."""
+    environment = worker_environment(os.environ, 1)
+    command = [sys.executable, "-m", "bench.doctor.libraries"]
+    try:
+        ended = subprocess.run(
+            command, capture_output=True, text=True, env=environment, check=False, timeout=PROBE_TIMEOUT_S
+        )
+    except subprocess.TimeoutExpired:
+        return {"error": f"no answer in {PROBE_TIMEOUT_S:g} s"}
+    if ended.returncode != 0:
+        return {"error": (ended.stderr.strip().splitlines() or ["no message"])[-1]}
+    found: dict[str, Any] = json.loads(ended.stdout)
+    return found
+
+
+def _read(path: str) -> str | None:
+    try:
+        return Path(path).read_text("utf-8").strip()
+    except OSError:
+        return None

@@ -1,0 +1,1 @@
+"""This machine: its devices, its variables, its ceilings, and how a clean process is started on it."""

@@ -1,0 +1,1 @@
+"""Tables and sentences for people: the terminal, the HTML page, this repository's own pages."""

@@ -1,0 +1,149 @@
+"""A run from its folder's first file to its last: made or taken up, measured with progress, summed up."""
+
+from __future__ import annotations
+
+import math
+import time
+import uuid
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.cases.case import Case
+from bench.cases.forecast import case_seconds, ceiling_seconds
+from bench.cases.measurement import Measurement
+from bench.cases.plan import Plan, dump_plan, load_plan
+from bench.cases.request import Request, check, make_plan
+from bench.errors import UsageError
+from bench.machine.ceilings import Ceiling, read_ceilings
+from bench.machine.facts import as_grid_machine, describe, probe_devices
+from bench.runner.floor import ceiling_jobs, measure_ceilings, with_floor
+from bench.runner.folder import alone, check_folder, check_same, done_attempts, make_folder, tries_used
+from bench.runner.turns import Launch, Progress, process_launcher, run
+from bench.tables.columns import MACHINE
+from bench.tables.run import read_machine, read_run
+from bench.tables.writer import Writer, repair, write_machine, write_speedups
+from bench.verdict.speedup import confidence_of, speedups, straddling
+
+RETRIED = 0.1  # share of processes that are run again on a machine that is quiet most of the time
+SUM_UP_S = 6.0  # tables and charts at the end
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A checked request on this machine: its plan, and what is known about where it runs."""
+
+    plan: Plan
+    folder: Path
+    run_id: str
+    machine: Mapping[str, Any]
+    probe: Mapping[str, Any]
+    resumed: bool
+
+    @property
+    def seconds(self) -> float:
+        """About how long all of it will take; a noisy machine up to half as long again."""
+        plan = self.plan
+        whole = sum(
+            count * case_seconds(case, plan.rule, self.probe)
+            for case, count in zip(plan.cases, plan.case_blocks, strict=True)
+        )
+        whole = (1 + RETRIED) * whole + ceiling_seconds(ceiling_jobs(plan), self.probe) + SUM_UP_S
+        return min(whole, plan.budget_s) if plan.budget_s is not None else whole
+
+
+def prepare(request: Request, folder: Path, *, resume: bool = False) -> Session:
+    """Check everything that can be checked before a byte is written. Raises UsageError, StyleError, TableError."""
+    styles = check(request)
+    check_folder(folder, resume=resume)
+    probe = probe_devices()
+    machine = describe(probe, keep_env=request.keep_env)
+    taken_up = resume and (folder / MACHINE).exists()
+    before = read_machine(folder) if taken_up else None
+    if before is not None and request == Request(style_files=request.style_files):
+        plan = load_plan(before.get("plan", {}), styles)
+    else:
+        plan = make_plan(request, styles, as_grid_machine(probe))
+    if before is not None:
+        check_same(folder, before, plan, machine)
+    elif not plan.cases and not plan.skips:
+        raise UsageError("the options leave no case: no chosen style runs on a chosen device. See: fiftyx list")
+    run_id = before["run_id"] if before is not None else uuid.uuid4().hex[:8]
+    if before is None:
+        machine = {
+            "run_id": run_id,
+            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            **machine,
+            "plan": dump_plan(plan, request.style_files),
+        }
+    return Session(plan, folder, run_id, before or machine, probe, taken_up)
+
+
+def measure(
+    session: Session, launch: Launch | None = None, told: Callable[[Progress], None] = lambda _progress: None
+) -> Generator[Measurement, None, None]:
+    """Measure what is left, each process's rows on the disk before it is yielded; speedups.csv at the end."""
+    make_folder(session.folder)
+    with alone(session.folder):
+        yield from _measure(session, launch, told)
+
+
+def _measure(session: Session, launch: Launch | None, told: Callable[[Progress], None]) -> Iterator[Measurement]:
+    folder, whole = session.folder, session.plan
+    plan = whole
+    if session.resumed:
+        repair(folder)
+    else:
+        write_machine(folder, session.machine)
+    began = time.monotonic()
+    ceilings = known_ceilings(session) if launch is None else ()
+    launch = launch or process_launcher(plan)
+    writer = Writer(folder, session.run_id, str(session.machine["environment"]))
+    for look in whole.looks:
+        if look > plan.blocks:
+            plan = with_more_blocks(whole, plan, look, read_run(folder).measurements)
+        done = done_attempts(folder)
+        for found in run(plan, launch, done=done, starting=told, began=began, used=tries_used(done)):
+            measurement = with_floor(found, ceilings)
+            if measurement.status != found.status:  # below its floor: perhaps the ceiling was disturbed
+                ceilings = known_ceilings(session, again=found.case)
+                measurement = with_floor(found, ceilings)
+            writer.append(measurement)
+            yield measurement
+        if plan.budget_s is not None:
+            break  # what the budget refused, no later look may start
+    measured = read_run(folder)
+    found_speedups = speedups(measured.measurements, confidence_of(measured.machine))
+    write_speedups(folder, [one.row() for one in found_speedups])
+
+
+def known_ceilings(session: Session, again: Case | None = None) -> tuple[Ceiling, ...]:
+    """The machine's ceilings, from machine.json or measured now and written there; `again` those of one case too."""
+    machine = read_machine(session.folder)
+    plan = session.plan if again is None else replace(session.plan, cases=(again,))
+    if again is not None or "ceilings" not in machine:
+        rows, failures = measure_ceilings(plan)
+        machine["ceilings"] = [*machine.get("ceilings", ()), *rows]
+        machine["ceilings_missing"] = failures
+        write_machine(session.folder, machine)
+    return read_ceilings(machine)
+
+
+def with_more_blocks(whole: Plan, plan: Plan, blocks: int, measurements: pd.DataFrame) -> Plan:
+    """`plan` carried on to `blocks`, for those cases alone whose interval still holds the threshold.
+
+    `whole` is the plan before any look: its looks give every interval the same confidence. Judged by the blocks
+    before the look alone, so that a resumed run comes to the same decision.
+    """
+    before = max(look for look in whole.looks if look < blocks)
+    known = measurements[measurements["block"] < before]
+    found = speedups(known, confidence_of({"plan": {"looks": whole.looks}}))
+    undecided = straddling(found, whole.decide if whole.decide is not None else math.inf)
+    counts = tuple(
+        blocks if case.key in undecided and count >= before else count
+        for case, count in zip(plan.cases, plan.case_blocks, strict=True)
+    )
+    return replace(plan, blocks=blocks, case_blocks=counts)

@@ -1,0 +1,1 @@
+"""CSV and JSON in and out: the only place that writes results."""

@@ -1,0 +1,71 @@
+"""What the rows of one run must share: machine, plan, and one row a case and block."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.cases.case import CASE_COLUMNS
+from bench.cases.measurement import STATUSES
+from bench.errors import TableError
+
+NEVER_EMPTY = ("run_id", "block", *CASE_COLUMNS, "status", "oracle", "seed", "environment")
+
+
+def check_rows(path: Path, measurements: pd.DataFrame, machine: Mapping[str, Any]) -> None:
+    """Raises TableError, one line, where `measurements` cannot all be of the one run that `machine` describes."""
+    for name in NEVER_EMPTY:
+        empty = measurements[name].isna()
+        if empty.any():
+            line = int(empty.to_numpy().argmax()) + 2
+            raise TableError(f"{path}:{line}: column {name!r} is empty; restore the line or start the run again")
+    twice = measurements.duplicated(["run_id", "block", *CASE_COLUMNS])
+    if twice.any():
+        line = int(twice.to_numpy().argmax()) + 2
+        raise TableError(f"{path}:{line}: the same case and block came before; remove one of the rows")
+    _one_machine(path, measurements, machine)
+    _one_plan(path, measurements, machine)
+    _one_run(path, measurements, machine)
+    unknown = sorted(set(measurements["status"]) - set(STATUSES))
+    if unknown:
+        raise TableError(f"{path}: unknown status {unknown[0]!r}; known: {', '.join(STATUSES)}")
+
+
+def _one_run(path: Path, measurements: pd.DataFrame, machine: Mapping[str, Any]) -> None:
+    ids = sorted(measurements["run_id"].unique())
+    if len(ids) > 1 or (ids and machine.get("run_id") not in ids):
+        raise TableError(
+            f"{path}: rows of {len(ids)} runs ({', '.join(ids)}), machine.json is of run {machine.get('run_id')}; "
+            "keep one run in a folder"
+        )
+
+
+def _one_machine(path: Path, measurements: pd.DataFrame, machine: Mapping[str, Any]) -> None:
+    known = machine.get("devices") or {}
+    for device, rows in measurements[measurements["status"] == "ok"].groupby("device", sort=True):
+        models = dict.fromkeys(model for model in rows["device_model"] if model)
+        told = (known.get(device) or {}).get("model")
+        if told:
+            models.setdefault(told)
+        if len(models) > 1:
+            raise TableError(
+                f"{path}: rows of two machines: {device} is {' and '.join(map(repr, models))}; keep one run in a folder"
+            )
+
+
+def _one_plan(path: Path, measurements: pd.DataFrame, machine: Mapping[str, Any]) -> None:
+    plan = machine.get("plan") or {}
+    for name in ("seed", "environment"):
+        values = dict.fromkeys(measurements[name])
+        if name == "seed" and "seed" in plan:
+            values.setdefault(plan["seed"])
+        if len(values) > 1:
+            raise TableError(
+                f"{path}: rows of two plans: {name} is {' and '.join(map(str, values))}; keep one run in a folder"
+            )
+    rates = measurements.groupby(list(CASE_COLUMNS), sort=False)["learning_rate"].nunique()
+    if (rates > 1).any():
+        raise TableError(f"{path}: rows of two plans: a case has two learning rates; keep one run in a folder")

@@ -1,0 +1,91 @@
+"""A run folder as tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.errors import TableError
+from bench.tables.columns import (
+    ITERATION_COLUMNS,
+    ITERATIONS,
+    MACHINE,
+    MEASURED_AS_FOUND,
+    MEASUREMENT_COLUMNS,
+    MEASUREMENTS,
+    SPEEDUP_COLUMNS,
+    SPEEDUPS,
+    TEXT_COLUMNS,
+)
+from bench.tables.csv_files import read_table
+from bench.tables.pytest_json import benchmark_iterations, benchmark_machine, benchmark_measurements, is_benchmark_file
+from bench.tables.row_checks import check_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run folder as tables: one row a case and block, and what machine.json says.
+
+    `as_found` holds such rows of the tutorial's numpy in the environment as found; None where none were taken.
+    """
+
+    folder: Path
+    measurements: pd.DataFrame
+    machine: Mapping[str, Any]
+    as_found: pd.DataFrame | None = None
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.folder.resolve().name
+
+
+def read_run(folder: Path) -> Run:
+    """The measurements and the machine of one run folder, or of one --benchmark-json file. Raises UsageError."""
+    if is_benchmark_file(folder):
+        measured = benchmark_measurements(folder, MEASUREMENT_COLUMNS, TEXT_COLUMNS)
+        return Run(folder, measured, benchmark_machine(folder))
+    if not folder.is_dir():
+        raise TableError(f"{folder}: no such run folder; make one with: fiftyx run --out {folder}")
+    machine = read_machine(folder)
+    measurements = read_measurements(folder / MEASUREMENTS, machine)
+    beside = folder / MEASURED_AS_FOUND
+    return Run(folder, measurements, machine, read_measurements(beside, machine) if beside.exists() else None)
+
+
+def read_measurements(path: Path, machine: Mapping[str, Any]) -> pd.DataFrame:
+    """measurements.csv, or the table as found, of the run that `machine` describes. Raises TableError."""
+    rows = read_table(path, MEASUREMENT_COLUMNS)
+    check_rows(path, rows, machine)
+    return rows
+
+
+def read_iterations(folder: Path) -> pd.DataFrame:
+    """iterations.csv of a run folder, or the rounds of a --benchmark-json file. Raises UsageError."""
+    if is_benchmark_file(folder):
+        return benchmark_iterations(folder, ITERATION_COLUMNS, TEXT_COLUMNS)
+    return read_table(folder / ITERATIONS, ITERATION_COLUMNS)
+
+
+def read_speedups(folder: Path) -> pd.DataFrame:
+    """speedups.csv of a run folder. Raises TableError."""
+    return read_table(folder / SPEEDUPS, SPEEDUP_COLUMNS)
+
+
+def read_machine(folder: Path) -> dict[str, Any]:
+    """machine.json of a run folder. Raises TableError."""
+    path = folder / MACHINE
+    try:
+        machine = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise TableError(f"{path}: cannot be read: {error.strerror}; is this a run folder?") from error
+    except ValueError as error:
+        raise TableError(f"{path}: is not JSON: {error}") from error
+    if not isinstance(machine, dict) or "run_id" not in machine:
+        raise TableError(f"{path}: has no run_id; is this a run folder?")
+    return machine

@@ -1,0 +1,138 @@
+"""What each process found, into the tables of its run; and the tables of a killed run made whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.cases.case import AS_FOUND, CASE_COLUMNS, SIZE_COLUMNS
+from bench.cases.measurement import Measurement
+from bench.cases.problem import TUTORIAL_SIZE
+from bench.tables.columns import (
+    ITERATION_COLUMNS,
+    ITERATIONS,
+    LOSS_COLUMNS,
+    LOSSES,
+    MACHINE,
+    MEASURED_AS_FOUND,
+    MEASUREMENT_COLUMNS,
+    MEASUREMENTS,
+    SPEEDUP_COLUMNS,
+    SPEEDUPS,
+)
+from bench.tables.csv_files import _append, read_table
+from bench.tables.files import drop_cut_line, has_rows, replace_text
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Appends what each process found to the tables of one run; every row is on the disk when `append` returns."""
+
+    folder: Path
+    run_id: str
+    environment: str = "clean"
+
+    def append(self, measurement: Measurement) -> None:
+        """Iterations first, then the measurement: a measurement's row says that all of its others are there."""
+        if measurement.case.as_found:  # this row alone, in a table of its own
+            row = measurement_row(self.run_id, measurement, AS_FOUND)
+            _append(self.folder / MEASURED_AS_FOUND, MEASUREMENT_COLUMNS, [row])
+            return
+        _append(self.folder / LOSSES, LOSS_COLUMNS, loss_rows(self.run_id, measurement))
+        _append(self.folder / ITERATIONS, ITERATION_COLUMNS, iteration_rows(self.run_id, measurement), "%.3f")
+        row = measurement_row(self.run_id, measurement, self.environment)
+        _append(self.folder / MEASUREMENTS, MEASUREMENT_COLUMNS, [row])
+
+
+def measurement_row(run_id: str, measurement: Measurement, environment: str = "clean") -> dict[str, Any]:
+    """One row of measurements.csv; a value that is unknown stays empty."""
+    case, problem = measurement.case, measurement.case.problem
+    return {
+        **dict(zip(CASE_COLUMNS, case.key, strict=True)),
+        "run_id": run_id,
+        "block": measurement.block,
+        "order": measurement.order,
+        "framework": case.framework,
+        "oracle": case.oracle,
+        "learning_rate": problem.learning_rate,
+        "seed": problem.seed,
+        "environment": environment,
+        "status": measurement.status,
+        "reason": one_line(measurement.reason),
+        "attempts": measurement.attempts,
+        "noisy": measurement.noisy,
+        **{name: one_line(value) if isinstance(value, str) else value for name, value in measurement.values.items()},
+    }
+
+
+def one_line(text: str) -> str:
+    """`text` without line breaks or what UTF-8 cannot hold: a row is a line, or a cut one could not be told."""
+    return " ".join(text.replace("\0", " ").split()).encode("utf-8", "replace").decode("utf-8")
+
+
+def iteration_rows(run_id: str, measurement: Measurement) -> list[dict[str, Any]]:
+    """The rows of iterations.csv of one process: the cold call, the start of the warm-up, all timed iterations."""
+    same = {"run_id": run_id, "block": measurement.block, **dict(zip(CASE_COLUMNS, measurement.case.key, strict=True))}
+    first = [] if measurement.first_us is None else [measurement.first_us]
+    phases: Sequence[tuple[str, Sequence[float]]] = (
+        ("first", first),
+        ("warmup", measurement.warmup_us),
+        ("timed", measurement.timed_us),
+    )
+    return [
+        {**same, "phase": phase, "iteration": index, "elapsed_us": elapsed}
+        for phase, samples in phases
+        for index, elapsed in enumerate(samples)
+    ]
+
+
+def loss_rows(run_id: str, measurement: Measurement) -> list[dict[str, Any]]:
+    """The rows of losses.csv: the rehearsal, once for each style, device, dtype, precision and thread count."""
+    case = measurement.case
+    if measurement.block != 0 or case.problem.size != TUTORIAL_SIZE:
+        return []
+    same = {"run_id": run_id, "oracle": case.oracle, **dict(zip(CASE_COLUMNS[:5], case.key[:5], strict=True))}
+    return [{**same, "iteration": index, "loss": loss} for index, loss in enumerate(measurement.losses)]
+
+
+def write_machine(folder: Path, machine: Mapping[str, Any]) -> None:
+    """machine.json, whole or not at all."""
+    replace_text(folder / MACHINE, json.dumps(machine, indent=1) + "\n")
+
+
+def write_speedups(folder: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """speedups.csv, whole or not at all."""
+    frame = pd.DataFrame(list(rows), columns=list(SPEEDUP_COLUMNS))
+    replace_text(folder / SPEEDUPS, frame.to_csv(index=False, lineterminator="\n"))
+
+
+def repair(folder: Path) -> None:
+    """Make the tables of a killed run whole: no cut-off line, no row of a process that has no measurement."""
+    names = (MEASUREMENTS, ITERATIONS, LOSSES)
+    for name in (*names, MEASURED_AS_FOUND):
+        drop_cut_line(folder / name)
+    if not has_rows(folder / MEASURED_AS_FOUND):
+        (folder / MEASURED_AS_FOUND).unlink(missing_ok=True)
+    path = folder / MEASUREMENTS
+    if not has_rows(path):
+        for name in names:
+            (folder / name).unlink(missing_ok=True)
+        return
+    done = read_table(path, MEASUREMENT_COLUMNS)
+    rehearsed = done[(done["block"] == 0) & (done[list(SIZE_COLUMNS)] == list(TUTORIAL_SIZE)).all(axis=1)]
+    _keep_only(folder / ITERATIONS, ITERATION_COLUMNS, done[["block", *CASE_COLUMNS]], "%.3f")
+    _keep_only(folder / LOSSES, LOSS_COLUMNS, rehearsed[list(CASE_COLUMNS[:5])])
+
+
+def _keep_only(path: Path, columns: Sequence[str], known: pd.DataFrame, float_format: str | None = None) -> None:
+    if not path.exists():
+        return
+    rows = read_table(path, columns)
+    keep = pd.MultiIndex.from_frame(rows[list(known.columns)]).isin(pd.MultiIndex.from_frame(known))
+    if not keep.all():
+        replace_text(path, rows[keep].to_csv(index=False, lineterminator="\n", float_format=float_format))

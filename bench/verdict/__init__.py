@@ -1,0 +1,1 @@
+"""Tables become ratios, intervals and verdicts (pure)."""

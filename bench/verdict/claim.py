@@ -1,0 +1,164 @@
+"""A claim held against measured speedups: supported, refuted, undecided or untested, and why (pure)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from bench.cases.case import Size
+from bench.cases.presets import SWEEP_SIZES
+from bench.cases.problem import Problem
+from bench.errors import UsageError
+from bench.verdict.evidence import BEST_GPU, Case, Evidence, contenders
+from bench.verdict.intervals import Ratio
+from bench.verdict.speedup import BASELINES, SCOPES, Speedup
+
+SUPPORTED, REFUTED, UNDECIDED, UNTESTED = "supported", "refuted", "undecided", "untested"
+OFTEN = 0.5  # "often": on at least this share of the grid
+SAME = 1e-9  # an interval relatively narrower than this has no spread at all: no clock gives that
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What somebody says about a speedup, where, and the speedup that it takes."""
+
+    text: str
+    source: str
+    threshold: float
+
+
+TUTORIAL_CLAIM = Claim(
+    "for modern deep neural networks, GPUs often provide speedups of 50x or greater",
+    "Learning PyTorch with Examples, which cites github.com/jcjohnson/cnn-benchmarks",
+    50.0,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`supported`, `refuted`, `undecided` or `untested`, and the reason in words."""
+
+    outcome: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The verdict at one size against one baseline in one scope. Times in us an iteration, NaN where unknown."""
+
+    size: Size
+    baseline: str
+    scope: str
+    speedup: Speedup | None
+    baseline_case: Case | None
+    baseline_us: float
+    verdict: Verdict
+
+    @property
+    def flops(self) -> int:
+        """Operations of an iteration."""
+        return Problem(*self.size).flops
+
+
+def at_least(threshold: float | None) -> Claim:
+    """The tutorial's claim, or the same about another threshold. Raises UsageError."""
+    if threshold is None:
+        return TUTORIAL_CLAIM
+    if not (math.isfinite(threshold) and threshold > 0):
+        raise UsageError(f"--at-least {threshold:g}: give a speedup above 0, such as 50")
+    return Claim(f"GPUs often provide speedups of {threshold:g}x or greater", "--at-least", threshold)
+
+
+def judge(ratio: Ratio, threshold: float, doubt: str = "") -> Verdict:
+    """Supported if low >= threshold, refuted if high < threshold, undecided otherwise.
+
+    Whatever cannot be trusted supports nothing: a ratio without an interval (one block, NaN, a time of 0), an
+    interval without any spread, and anything that `doubt` names. A doubtful ratio may still refute.
+    """
+    if not _has_interval(ratio):
+        few = "one block has no interval" if ratio.blocks == 1 else "a time is missing or not above 0"
+        return Verdict(UNDECIDED, few)
+    if ratio.high < threshold:
+        return Verdict(REFUTED, f"at most {ratio.high:.3g}x")
+    if ratio.low < threshold:
+        return Verdict(UNDECIDED, f"the interval holds {threshold:g}x")
+    if ratio.high / ratio.low - 1 < SAME:
+        return Verdict(UNDECIDED, "all blocks agree to the last digit: no clock gives that")
+    return Verdict(UNDECIDED, doubt) if doubt else Verdict(SUPPORTED, f"at least {ratio.low:.3g}x")
+
+
+def _has_interval(ratio: Ratio) -> bool:
+    bounds = (ratio.low, ratio.value, ratio.high)
+    return all(math.isfinite(one) and one > 0 for one in bounds) and ratio.low <= ratio.value <= ratio.high
+
+
+def find(
+    evidence: Evidence,
+    claim: Claim,
+    baselines: Iterable[str],
+    contender: str = BEST_GPU,
+    scopes: Iterable[str] = SCOPES,
+) -> list[Finding]:
+    """A finding for each size of the run, each baseline and each scope, in this order."""
+    scopes, baselines = tuple(scopes), tuple(baselines)
+    return [
+        find_one(evidence, claim, size, baseline, contender, scope)
+        for size in evidence.sizes
+        for baseline in baselines
+        for scope in scopes
+    ]
+
+
+def find_one(evidence: Evidence, claim: Claim, size: Size, baseline: str, contender: str, scope: str) -> Finding:
+    """The finding at one size. A missing side gives `untested` and names what is missing."""
+    case, baseline_us = evidence.baseline(size, baseline, scope)
+    speedup = fastest(contenders(evidence, size, baseline, contender, scope))
+    if speedup is None:
+        verdict = Verdict(UNTESTED, evidence.why_untested(size, baseline, contender, scope))
+        return Finding(size, baseline, scope, None, case, baseline_us, verdict)
+    verdict = judge(speedup.ratio, claim.threshold, evidence.doubt(speedup))
+    return Finding(size, baseline, scope, speedup, speedup.baseline_case, speedup.baseline_us, verdict)
+
+
+def fastest(found: Sequence[Speedup]) -> Speedup | None:
+    """The contender that takes the least time; a time that is no number comes last."""
+
+    def microseconds(one: Speedup) -> float:
+        return one.contender_us if one.contender_us > 0 else math.inf
+
+    return min(found, key=microseconds, default=None)
+
+
+def often(findings: Iterable[Finding], grid: Sequence[Size] = SWEEP_SIZES) -> Verdict:
+    """Is the claim true at half of the sizes of a fixed grid? `findings` are of one baseline and scope.
+
+    Sizes that are undecided or were not measured decide nothing: supported or refuted only if they could all
+    turn out either way.
+    """
+    outcomes = {one.size: one.verdict.outcome for one in findings}
+    here = [outcomes.get(size, UNTESTED) for size in grid]
+    yes, no, tested = here.count(SUPPORTED), here.count(REFUTED), len(here) - here.count(UNTESTED)
+    words = f"{yes} of {len(here)} sizes of the grid supported, {no} refuted"
+    open_ones = [f"{here.count(one)} {one}" for one in (UNDECIDED, UNTESTED) if one in here]
+    reason = ", ".join([words, *open_ones])
+    needed = OFTEN * len(here)
+    if tested == 0:
+        return Verdict(UNTESTED, reason)
+    if yes >= needed:
+        return Verdict(SUPPORTED, reason)
+    return Verdict(REFUTED if len(here) - no < needed else UNDECIDED, reason)
+
+
+def known_baseline(name: str) -> str:
+    """The name of a baseline. Raises UsageError."""
+    if name not in BASELINES:
+        raise UsageError(f"--baseline {name}: no such baseline; choose from {', '.join(BASELINES)}")
+    return name
+
+
+def known_scope(name: str) -> str:
+    """The name of a scope. Raises UsageError."""
+    if name not in SCOPES:
+        raise UsageError(f"--scope {name}: no such scope; choose from {', '.join(SCOPES)}")
+    return name

@@ -1,0 +1,149 @@
+"""Everything that a verdict rests on, for one run: findings, crossovers, break-even, decomposition, peaks (pure)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bench.cases.problem import Problem
+from bench.errors import UsageError
+from bench.machine.ceilings import Peaks, peaks
+from bench.verdict.break_even import BreakEven, break_even
+from bench.verdict.claim import Claim, Finding, Verdict, find, often
+from bench.verdict.crossover import TARGETS, Crossover, crossover
+from bench.verdict.decomposition import Decomposition, decompose
+from bench.verdict.evidence import BEST_GPU, PRIMARY, Evidence, case_name, gather, known_contender
+from bench.verdict.speedup import confidence_of
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked: a claim about a contender against a baseline in a scope. `baselines`: shown beside it."""
+
+    claim: Claim
+    baseline: str = PRIMARY
+    contender: str = BEST_GPU
+    scope: str = "iteration"
+    only: bool = False  # show this baseline alone
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The answer for one run; `verdict` is of the question, `findings` of every size, baseline and scope."""
+
+    question: Question
+    evidence: Evidence
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+    crossovers: tuple[Crossover, ...]
+    break_evens: tuple[BreakEven, ...]
+    decomposition: Decomposition | None
+    peaks: Peaks | None
+    missing: tuple[str, ...]
+    confidence: float  # of every interval of a speedup
+
+    def about(self, baseline: str, scope: str) -> list[Finding]:
+        """The findings against one baseline in one scope, by size."""
+        return [one for one in self.findings if (one.baseline, one.scope) == (baseline, scope)]
+
+    @property
+    def main(self) -> list[Finding]:
+        """The findings that the verdict counts."""
+        return self.about(self.question.baseline, self.question.scope)
+
+
+def judge_run(
+    measurements: pd.DataFrame, machine: Mapping[str, Any], question: Question, as_found: pd.DataFrame | None = None
+) -> Judgement:
+    """Hold the question against a table of measurements, one row a case and block. Raises UsageError.
+
+    `as_found` holds such rows in the environment as found: only the decomposition looks at them.
+    """
+    if measurements.empty:
+        raise UsageError("the run holds no measurement; start it again")
+    known_contender(measurements, question.contender)
+    confidence = confidence_of(machine)
+    evidence = gather(measurements, confidence)
+    baselines = (
+        (question.baseline,) if question.only else tuple(dict.fromkeys((question.baseline, *evidence.baselines)))
+    )
+    findings = find(evidence, question.claim, baselines, question.contender)
+    main = [one for one in findings if (one.baseline, one.scope) == (question.baseline, question.scope)]
+    first = [one for one in findings if (one.baseline, one.scope) == (question.baseline, "iteration")]
+    repaid = [break_even(evidence, one.speedup, confidence) for one in first if one.speedup is not None]
+    return Judgement(
+        question=question,
+        evidence=evidence,
+        verdict=often(main),
+        findings=tuple(findings),
+        crossovers=tuple(_crossovers(evidence, question)),
+        break_evens=tuple(one for one in repaid if one is not None),
+        decomposition=decompose(evidence, confidence=confidence, as_found=as_found, machine=machine),
+        peaks=peaks(machine),
+        missing=tuple(_troubles(evidence)),
+        confidence=confidence,
+    )
+
+
+def _crossovers(evidence: Evidence, question: Question) -> list[Crossover]:
+    """For the contender asked about and every other: each target against the baseline asked about."""
+    targets = sorted({*TARGETS, question.claim.threshold})
+    found = []
+    for name in dict.fromkeys((question.contender, *evidence.contenders)):
+        each = find(evidence, question.claim, [question.baseline], name, [question.scope])
+        known = [(one.speedup, one.flops) for one in each if one.speedup is not None]
+        if known:
+            ratios, flops = zip(*known, strict=True)
+            found += [crossover(name, question.baseline, target, ratios, flops) for target in targets]
+    return found
+
+
+def _troubles(evidence: Evidence) -> list[str]:
+    """Cases with anything but `ok`, one line for all that have the same trouble."""
+    alike: dict[str, dict[str, list[str]]] = {}
+    for case, trouble in evidence.trouble.items():
+        alike.setdefault(trouble.words, {}).setdefault(case_name(case), []).append("x".join(map(str, case[5:])))
+    return [
+        f"{words}: " + "; ".join(f"{name} at {', '.join(sizes)}" for name, sizes in cases.items())
+        for words, cases in alike.items()
+    ]
+
+
+def as_values(judgement: Judgement) -> dict[str, Any]:
+    """As plain values for JSON: what is unknown or without an end is null."""
+    question = judgement.question
+    decomposition = judgement.decomposition
+    values = {
+        "claim": asdict(question.claim),
+        "baseline": question.baseline,
+        "contender": question.contender,
+        "scope": question.scope,
+        "verdict": asdict(judgement.verdict),
+        "confidence": judgement.confidence,
+        "findings": [_finding_values(one) for one in judgement.findings],
+        "crossovers": [asdict(one) for one in judgement.crossovers],
+        "break_even": [asdict(one) for one in judgement.break_evens],
+        "decomposition": None if decomposition is None else asdict(decomposition),
+        "peaks": None if judgement.peaks is None else {**asdict(judgement.peaks), "ratio": judgement.peaks.ratio},
+        "missing": list(judgement.missing),
+    }
+    return {name: _plain(value) for name, value in values.items()}
+
+
+def _finding_values(one: Finding) -> dict[str, Any]:
+    return {**asdict(one), "flops": Problem(*one.size).flops, "speedup": one.speedup and one.speedup.row()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,66 @@
+"""Times as if every one-thread case of a block had run at one speed of the core (pure)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from bench.cases.case import CASE_COLUMNS
+from bench.verdict.intervals import t_quantile
+
+# a time by what takes its place: the same samples, each over the reference product timed beside it
+PER_REFERENCE = {"latency_median_us": "latency_per_reference", "throughput_us": "throughput_per_reference"}
+REFERENCE = "reference_us"
+SURE = 0.999  # that a case's own work changed the core's speed, before its times are left as they are
+
+
+def at_one_speed(rows: pd.DataFrame, case_columns: Sequence[str] = CASE_COLUMNS) -> pd.DataFrame:
+    """`rows` with the times in PER_REFERENCE brought to the mean speed that the core had in their block.
+
+    A time becomes (time / reference beside it) * r, where r is the geometric mean over the block of the
+    reference product's time (us). In the ratio of two such times of a block r cancels: what is left is how the
+    two cases compare at equal speed. The order within a block is random, so the correction is 0 on average
+    and moves no estimate; it takes away what the core's clock added to the spread.
+
+    Left as they are: rows without a reference (several threads, accelerators, older tables), and cases whose
+    reference differs from their block's by more than chance (t-test over blocks at SURE): such a case slows
+    the core by its own work, and that is its price. Corrected rows have no reference any more, so that
+    correcting twice changes nothing.
+    """
+    if REFERENCE not in rows or not rows[REFERENCE].gt(0).any():
+        return rows
+    known = rows[rows[REFERENCE] > 0]
+    logs = pd.Series(np.log(known[REFERENCE].to_numpy(float)), index=known.index)
+    by_block = logs.groupby(known["block"]).transform("mean")
+    away = (logs - by_block).groupby([known[name] for name in case_columns])
+    chosen = known[~away.transform(_differs).astype(bool)]
+    usual_us = np.exp(by_block.loc[chosen.index])
+    found = rows.copy()
+    for time, share in PER_REFERENCE.items():
+        if time in found:
+            found.loc[chosen.index, time] = chosen[share].fillna(chosen[time] / chosen[REFERENCE]) * usual_us
+    found.loc[known.index, REFERENCE] = math.nan
+    return found
+
+
+def speed_words(rows: pd.DataFrame) -> str:
+    """How far the core's speed moved while these rows were measured; empty where nobody read it."""
+    known = rows[REFERENCE][rows[REFERENCE] > 0] if REFERENCE in rows else pd.Series(dtype=float)
+    if known.empty:
+        return ""
+    least, most = float(known.min()), float(known.max())
+    return (
+        f"one-thread CPU times are brought to the core's mean speed in their block; it moved by {most / least - 1:.1%} "
+        f"over the run (reference product {least:.1f} to {most:.1f} us); measurements.csv has them as timed"
+    )
+
+
+def _differs(away: pd.Series) -> bool:
+    """Is the mean of these logarithms different from 0, by Student's t?"""
+    if len(away) < 2:
+        return False
+    error = float(away.std()) / math.sqrt(len(away))
+    return abs(float(away.mean())) > t_quantile(len(away) - 1, SURE) * error + 1e-12

@@ -1,0 +1,55 @@
+"""How a number is written for people."""
+
+from __future__ import annotations
+
+import math
+
+
+def number(value: float) -> str:
+    """A ratio with three figures: 0.0421, 1.23, 12.3, 123; beyond what anybody compares only its side."""
+    if not math.isfinite(value) or value == 0:
+        return str(value)
+    if not 1e-3 <= abs(value) < 1e5:
+        return "<0.001" if abs(value) < 1 else ">99,999"
+    digits = max(0, 2 - math.floor(math.log10(abs(value))))
+    return f"{value:.{digits}f}"
+
+
+def microseconds(value: float) -> str:
+    """Microseconds with about three figures and thousands separated."""
+    if not math.isfinite(value):
+        return ""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def percent(value: float) -> str:
+    """`95%`, `98.3%`."""
+    return f"{100 * value:.3g}%"
+
+
+def share(value: float) -> str:
+    """`62%`, and `<1%` rather than 0%."""
+    return "<1%" if value < 0.01 else f"{value:.0%}"
+
+
+def thread_count(threads: int) -> str:
+    """`1 thread`, `2 threads`."""
+    return "1 thread" if threads == 1 else f"{threads} threads"
+
+
+def engineering(value: float, unit: str) -> str:
+    """26.2 MFLOP."""
+    for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= factor:
+            return f"{number(value / factor)} {prefix}{unit}"
+    return f"{value:.0f} {unit}"
+
+
+def duration(seconds: float) -> str:
+    """45 s, 3 min 20 s, 1 h 05 min."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -1,0 +1,100 @@
+"""One process that measures a machine's ceilings: the fastest large product, and copies of several sizes."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from bench.machine.ceilings import Ceiling
+from bench.machine.device import Device, device_kind
+from bench.machine.frameworks import open_device
+from bench.machine.process import die_with_parent
+from bench.worker.clock import time_call, without_gc
+
+SIDES = {"cpu": (512, 1024, 2048), "accelerator": (1024, 4096, 8192)}
+COPY_BYTES = (2**21, 2**24, 2**27, 2**29)
+ROUNDS, ENOUGH_S = 7, 0.15  # per size; the best counts
+
+
+def main() -> None:
+    """Read {framework, device, precision, threads, dtypes} from stdin, print a list of Ceiling rows."""
+    die_with_parent()
+    answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    job = json.loads(sys.stdin.read())
+    with without_gc():
+        rows = [one.row() for one in measure_ceilings(**job)]
+    answer.write(json.dumps(rows) + "\n")
+    answer.close()
+    os._exit(0)
+
+
+def measure_ceilings(framework: str, device: str, precision: str, threads: int, dtypes: list[str]) -> Iterator[Ceiling]:
+    """A product per dtype and copies of several sizes. Raises DeviceError."""
+    place = open_device(framework, device, precision)
+    for dtype in dtypes:
+        exact = precision if dtype == "float32" else "ieee"
+        yield Ceiling("gemm", framework, device, dtype, exact, threads, gflops=gemm_gflops(framework, place, dtype))
+    for size in COPY_BYTES:
+        rate = copy_gbytes_per_s(framework, place, size)
+        yield Ceiling("copy", framework, device, "float32", precision, threads, gbytes_per_s=rate, bytes=2 * size)
+
+
+def gemm_gflops(framework: str, device: Device, dtype: str) -> float:
+    """The best rate over products of growing square matrices, in 1e9 operations a second."""
+    import numpy as np
+
+    draw = np.random.default_rng(0).standard_normal
+    best = 0.0
+    for side in SIDES["cpu" if device_kind(device.name) == "cpu" else "accelerator"]:
+        matrix = draw((side, side))  # random: zeros would run faster than any data
+        a, b, c = (device.put(matrix, dtype) for _ in range(3))
+        seconds = _best_seconds(_product(framework, a, b, c), device)
+        best = max(best, 2 * side**3 / seconds / 1e9)
+    return best
+
+
+def copy_gbytes_per_s(framework: str, device: Device, size: int) -> float:
+    """Bytes read and written a second, in 1e9, copying a buffer of `size` bytes onto another."""
+    import numpy as np
+
+    source, target = (device.put(np.ones(size // 4), "float32") for _ in range(2))
+    return 2 * size / _best_seconds(_copy(framework, source, target), device) / 1e9
+
+
+def _best_seconds(call: Callable[[], Any], device: Device) -> float:
+    time_call(call, device)
+    best, spent = float("inf"), 0.0
+    for done in range(10**6):
+        seconds, _ = time_call(call, device)
+        best, spent = min(best, seconds), spent + seconds
+        if done >= ROUNDS and spent >= ENOUGH_S:
+            break
+    return best
+
+
+def _product(framework: str, a: Any, b: Any, c: Any) -> Callable[[], Any]:
+    if framework == "torch":
+        import torch
+
+        return lambda: torch.mm(a, b, out=c)
+    if framework == "numpy":
+        return lambda: a.dot(b, out=c)
+    return lambda: a @ b
+
+
+def _copy(framework: str, source: Any, target: Any) -> Callable[[], Any]:
+    if framework == "torch":
+        return lambda: target.copy_(source)
+    if framework == "numpy":
+        import numpy as np
+
+        return lambda: np.copyto(target, source)
+    return source.copy  # type: ignore[no-any-return]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""One measurement in one fresh process: a job comes in as JSON on stdin, what was found goes out on stdout."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean, median
+from time import perf_counter
+from typing import Any
+
+from bench.cases.case import has_reference
+from bench.cases.measurement import Job, Value
+from bench.cases.phases import plan_counts
+from bench.cases.problem import work_flops
+from bench.machine.core_speed import open_reference
+from bench.machine.device import device_kind
+from bench.machine.frameworks import open_device, wait_for
+from bench.machine.process import die_with_parent
+from bench.worker import clock
+from bench.worker.counters import cores_in_use, threads_in_use
+from bench.worker.gate import check_pace, check_timed, rehearse
+from bench.worker.heap import scatter
+from bench.worker.loops import Timed, WrongStyleError, run_cold, run_timed
+from bench.worker.noise import Sampled, Steady, by_cycle, disturbance
+
+KEPT_WARMUP = 100  # rows of the warm-up that go into the table
+
+
+def main() -> None:
+    """Read a job, measure, print one line of JSON; whatever a style prints goes to stderr."""
+    die_with_parent()
+    answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    job = Job.load(sys.stdin.read())
+    answer.write(json.dumps(examine(job)) + "\n")
+    answer.close()
+    # skip the interpreter's tear-down: a GPU context takes its time and nothing is left to save
+    os._exit(0)
+
+
+def examine(job: Job) -> dict[str, Any]:
+    """Measure and check; a failure becomes a status and a reason, never an exception."""
+    try:
+        return measure(job)
+    except WrongStyleError as error:
+        return {"status": "wrong", "reason": str(error)}
+    except MemoryError as error:
+        return {"status": "oom", "reason": f"out of memory: {error}".rstrip(": ")}
+    except Exception as error:  # a style may raise anything, and that is a row
+        status = "oom" if "out of memory" in str(error).lower() else "failed"
+        return {"status": status, "reason": describe_error(error)}
+
+
+def measure(job: Job) -> dict[str, Any]:
+    """Everything about one case, in the order that keeps the first iteration cold; see the README."""
+    case = job.case
+    start = perf_counter()
+    train = job.style.train
+    device = open_device(case.framework, case.device, case.precision)
+    wait_for(device)  # an accelerator's context is made by its first call, and belongs to the start
+    import_seconds = perf_counter() - start
+    _pads = scatter()  # alive to the end
+    arrays = case.problem.arrays()
+    with clock.without_gc():
+        cold = run_cold(job, train, device, arrays)
+        reference = open_reference() if has_reference(case) else None
+        each_ns = median(cold.warm.elapsed_ns[1:][-50:])
+        counts = plan_counts(job.rule, each_ns, job.style.cycle, referenced=reference is not None)
+        timed = run_timed(case, train, device, arrays, counts, reference)
+        floor_us = clock.synchronize_floor_us(device)
+        peak_bytes = device.peak_bytes() if device.peak_bytes else None
+    blas = threads_in_use(case)
+    cores_in_use(case, timed.counters)
+    check_pace(cold.warm, timed)
+    losses = rehearse(case, train, device)
+    checked = check_timed(case, arrays, timed)
+    timed_us = [ns / 1e3 for ns in timed.latency.elapsed_ns]
+    cycles = by_cycle(timed_us, job.style.cycle)
+    steady = Steady.of(timed, timed_us, job.style.cycle)
+    values: dict[str, Value] = {
+        "device_model": device.model,
+        "blas": blas,
+        "import_seconds": import_seconds,
+        "setup_seconds": import_seconds + cold.transfer_seconds,
+        "synchronize_floor_us": floor_us,
+        "checked_iterations": checked,
+        "peak_device_bytes": peak_bytes,
+        **cold.values(),
+        **reduce_timed(job, timed, cycles),
+        **(steady.values() if steady else {}),
+    }
+    noise = disturbance(_sampled(job, timed, cycles, steady))
+    elapsed_us = [ns / 1e3 for ns in cold.warm.elapsed_ns]
+    return {
+        "status": "ok",
+        "reason": noise or "",
+        "noisy": noise is not None,
+        "values": values,
+        "first_us": elapsed_us[0],
+        "warmup_us": elapsed_us[1 : 1 + KEPT_WARMUP],
+        "losses": losses,
+        "timed_us": timed_us,
+    }
+
+
+def reduce_timed(job: Job, timed: Timed, cycles: Sequence[float]) -> dict[str, Value]:
+    """The columns that the timed loop fills; of a style with a cycle, statistics are over whole cycles' means."""
+    ordered = sorted(cycles)
+    batch = middle_batch(timed)
+    counters = timed.counters
+    problem = job.case.problem
+    return {
+        "iterations": timed.counts.latency,
+        "latency_median_us": median(ordered),
+        "latency_mean_us": fmean(ordered),
+        "latency_min_us": ordered[0],
+        "latency_p95_us": ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))],
+        "batch_iterations": timed.counts.batch,
+        "throughput_us": batch.mean_us,
+        "event_us": batch.event_us,
+        "flops": work_flops(problem, job.case.oracle),
+        "bytes_moved": problem.bytes_moved,
+        "minor_faults_per_iteration": counters.per_iteration_faults(timed.counts.sampling),
+        "involuntary_switches": counters.involuntary_switches,
+        "cpu_utilisation": counters.cpu_utilisation,
+        "peak_rss_bytes": counters.peak_rss_bytes,
+        "final_loss": timed.trained.losses[timed.counts.steps - 1],
+    }
+
+
+def _sampled(job: Job, timed: Timed, cycles: Sequence[float], steady: Steady | None) -> Sampled:
+    """For the noise gates: at one speed of the core where that was read, else as timed."""
+    on_cpu, used = device_kind(job.case.device) == "cpu", timed.counters.cpu_utilisation
+    if steady is not None:
+        return Sampled(steady.cycles, on_cpu, job.case.threads, used, steady.batch)
+    return Sampled(cycles, on_cpu, job.case.threads, used, middle_batch(timed).mean_us)
+
+
+def middle_batch(timed: Timed) -> clock.Batch:
+    """The batch whose time is the median of all."""
+    return sorted(timed.batches, key=lambda one: one.elapsed_ns)[len(timed.batches) // 2]
+
+
+def describe_error(error: Exception) -> str:
+    """One line: the type, the message, and the place in the style's file where it came from."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    message = " ".join(str(error).split()) or "no message"
+    return f"{type(error).__name__}: {message[:300]}{place}"
+
+
+if __name__ == "__main__":
+    main()
