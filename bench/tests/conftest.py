@@ -20,7 +20,7 @@ try:
 except ImportError:
     # a machine that only has what measuring needs, such as a lent GPU, still runs the tests without laws
     laws = (
-        path.name for path in Path(__file__).parent.glob("test_*.py") if "from hypothesis" in path.read_text("utf-8")
+        str(path) for path in Path(__file__).parent.rglob("test_*.py") if "from hypothesis" in path.read_text("utf-8")
     )
     collect_ignore = sorted(laws)
 else:

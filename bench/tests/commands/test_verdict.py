@@ -21,7 +21,7 @@ from bench.tests.planted import MACHINE, SIDES, planted, write_run
 from bench.verdict.claim import at_least
 from bench.verdict.judgement import Question, judge_run
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 pytestmark = pytest.mark.usefixtures("handlers")
 FEW = [("numpy_in_place", "cpu", "float32", 1), ("torch_tensors", "cuda:0", "float32", 1)]
 LARGE = SWEEP_SIZES[3:]

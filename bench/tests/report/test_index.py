@@ -5,7 +5,7 @@ from pathlib import Path
 from bench.report.index import INDEX, main, plain, render, run_folders
 from bench.tests.runs import NUMPY, around, write_run
 
-RESULTS = Path(__file__).resolve().parents[2] / "results"
+RESULTS = Path(__file__).resolve().parents[3] / "results"
 
 
 def test_the_committed_index_is_what_the_committed_runs_say() -> None:
