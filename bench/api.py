@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import pandas as pd
 
-from bench.cases.case import AS_FOUND, CASE_COLUMNS, Size
+from bench.cases.case import AS_FOUND, CASE_COLUMNS
 from bench.cases.forecast import case_seconds
 from bench.cases.request import Request
 from bench.errors import UsageError
@@ -24,8 +24,8 @@ from bench.runner.turns import Launch, Progress
 from bench.tables.columns import SPEEDUP_COLUMNS
 from bench.tables.run import Run, read_iterations, read_run
 from bench.verdict.claim import Finding, at_least, find, known_baseline, known_scope
-from bench.verdict.evidence import gather
-from bench.verdict.speedup import PRIMARY, confidence_of, speedups
+from bench.verdict.evidence import Evidence
+from bench.verdict.speedup import PRIMARY
 from bench.words import duration
 
 if TYPE_CHECKING:
@@ -83,8 +83,7 @@ class Measured:
     @property
     def speedups(self) -> pd.DataFrame:
         """A row a case, baseline and scope, with its interval (NaN with one block): speedups.csv."""
-        found = speedups(self.run.measurements, confidence_of(self.run.machine))
-        return pd.DataFrame([one.row() for one in found], columns=list(SPEEDUP_COLUMNS))
+        return pd.DataFrame([one.row() for one in Evidence.of(self.run).speedups], columns=list(SPEEDUP_COLUMNS))
 
     def figures(self) -> dict[str, Figure]:
         """Every chart that the run holds data for, by name; what `fiftyx chart` saves."""
@@ -92,7 +91,7 @@ class Measured:
         from bench.charts import style as chart_style
 
         with chart_style.applied():
-            return dict(drawing.figures(self.run))
+            return dict(drawing.figures(Evidence.of(self.run)))
 
 
 def prepare(
@@ -100,7 +99,7 @@ def prepare(
     *,
     styles: Sequence[str] = (),
     devices: Sequence[str] = (),
-    sizes: Sequence[Size] = (),
+    sizes: Sequence[tuple[int, int, int, int]] = (),
     dtypes: Sequence[str] = (),
     threads: Sequence[int | str] = (),
     style_files: Sequence[str | Path] = (),
@@ -158,7 +157,7 @@ def judge(
     """
     run = (measured if isinstance(measured, Measured) else load(measured)).run
     found = find(
-        gather(run.measurements, confidence_of(run.machine)),
+        Evidence.of(run),
         at_least(threshold),
         [known_baseline(baseline)],
         scopes=[known_scope(scope)],
@@ -169,7 +168,7 @@ def judge(
 def _verdict_row(one: Finding, threshold: float) -> dict[str, Any]:
     ratio = one.speedup.ratio if one.speedup is not None else None
     return {
-        **dict(zip(("n", "d_in", "hidden", "d_out"), one.size, strict=True)),
+        **one.size._asdict(),
         "baseline": one.baseline,
         "scope": one.scope,
         "threshold": threshold,
@@ -180,7 +179,7 @@ def _verdict_row(one: Finding, threshold: float) -> dict[str, Any]:
         "blocks": ratio.blocks if ratio else 0,
         "baseline_us": one.baseline_us,
         "contender_us": one.speedup.contender_us if one.speedup is not None else float("nan"),
-        "contender": " ".join(map(str, one.speedup.contender[:4])) if one.speedup is not None else "",
+        "contender": " ".join(one.speedup.contender[:4]) if one.speedup is not None else "",
         "reason": one.verdict.reason,
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bench.cases.case import Case, has_reference
+from bench.cases.case import Case
 from bench.cases.phases import Rule, affordable_steps, plan_counts
 from bench.cases.problem import TUTORIAL_ITERATIONS, work_flops
 from bench.machine.device import device_kind
@@ -51,7 +51,7 @@ def case_seconds(case: Case, rule: Rule, probe: Mapping[str, Any]) -> float:
     start = start_seconds(case.framework, case.device, probe)
     warm = rule.accelerator_warmup_s if accelerated else rule.warmup_s
     warmup = min(max(rule.warmup_iterations * each, warm), max(rule.warmup_limit_s, rule.warmup_floor * each))
-    counts = plan_counts(rule, each * 1e9, referenced=has_reference(case))
+    counts = plan_counts(rule, each * 1e9, referenced=case.one_core)
     flops = work_flops(case.problem, case.oracle)
     checking = affordable_steps(flops, counts.steps) * flops / (0.5 * probe["gflops"] * 1e9)
     program = start + TUTORIAL_ITERATIONS * each if case.program else 0.0

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from bench.cases.case import Size
-from bench.cases.problem import TUTORIAL_SIZE
+from bench.cases.problem import TUTORIAL_SIZE, Size
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class Preset:
 
 def scaled(*scales: float) -> tuple[Size, ...]:
     """The tutorial's size times each scale in every dimension; work grows with the cube."""
-    return tuple(tuple(max(1, round(side * scale)) for side in TUTORIAL_SIZE) for scale in scales)  # type: ignore[misc]
+    return tuple(map(TUTORIAL_SIZE.scaled, scales))
 
 
 SWEEP_SIZES = scaled(0.25, 0.5, 1, 2, 4, 8)

@@ -4,14 +4,36 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 
-TUTORIAL_SIZE = (64, 1000, 100, 10)
+class Size(NamedTuple):
+    """The four sides of the problem: N samples, D_in inputs, H hidden units, D_out outputs."""
+
+    n: int
+    d_in: int
+    hidden: int
+    d_out: int
+
+    def __str__(self) -> str:
+        """`64x1000x100x10`."""
+        return "x".join(map(str, self))
+
+    @property
+    def flops(self) -> int:
+        """Operations of one iteration under SGD, see `Problem.flops`."""
+        return Problem(*self).flops
+
+    def scaled(self, scale: float) -> Size:
+        """Every side times `scale`, at least 1; work grows with the cube."""
+        return Size(*(max(1, round(side * scale)) for side in self))
+
+
+TUTORIAL_SIZE = Size(64, 1000, 100, 10)
 TUTORIAL_LEARNING_RATE = 1e-6
 TUTORIAL_ITERATIONS = 500
 ITEM_BYTES = {"float64": 8, "float32": 4, "bfloat16": 2}
@@ -27,18 +49,18 @@ class Problem:
     x is (n, d_in), y (n, d_out), w1 (d_in, hidden), w2 (hidden, d_out).
     """
 
-    n: int = TUTORIAL_SIZE[0]
-    d_in: int = TUTORIAL_SIZE[1]
-    hidden: int = TUTORIAL_SIZE[2]
-    d_out: int = TUTORIAL_SIZE[3]
+    n: int = TUTORIAL_SIZE.n
+    d_in: int = TUTORIAL_SIZE.d_in
+    hidden: int = TUTORIAL_SIZE.hidden
+    d_out: int = TUTORIAL_SIZE.d_out
     dtype: str = "float32"
     learning_rate: float = TUTORIAL_LEARNING_RATE
     seed: int = 0
 
     @property
-    def size(self) -> tuple[int, int, int, int]:
+    def size(self) -> Size:
         """(n, d_in, hidden, d_out)."""
-        return self.n, self.d_in, self.hidden, self.d_out
+        return Size(self.n, self.d_in, self.hidden, self.d_out)
 
     @property
     def weights(self) -> int:

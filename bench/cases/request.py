@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.cases.case import Size
 from bench.cases.grid import expand, with_as_found
 from bench.cases.phases import Rule
 from bench.cases.plan import DEFAULT_TIMEOUT_S, Plan
 from bench.cases.presets import PRESETS, Leg
-from bench.cases.problem import DTYPES
+from bench.cases.problem import DTYPES, Size
 from bench.errors import UsageError, known
 from bench.machine.device import KINDS
 from bench.machine.facts import Machine
@@ -77,10 +76,10 @@ def parse_size(text: str) -> Size:
     parts = text.replace("x", ",").split(",")
     if len(parts) != 4 or not all(part.strip().isascii() and part.strip().isdigit() for part in parts):
         raise UsageError(f"--size {text}: give four whole numbers N,D_in,H,D_out, such as 64,1000,100,10")
-    n, d_in, hidden, d_out = (int(part) for part in parts)
-    if 0 in (n, d_in, hidden, d_out):
+    size = Size(*map(int, parts))
+    if 0 in size:
         raise UsageError(f"--size {text}: each of N,D_in,H,D_out must be at least 1")
-    return n, d_in, hidden, d_out
+    return size
 
 
 def make_plan(request: Request, styles: Mapping[str, Implementation], machine: Machine) -> Plan:

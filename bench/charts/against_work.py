@@ -5,21 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.cases.case import Size
-from bench.cases.problem import Problem
 from bench.charts import beside as chart_legend
 from bench.charts import style as chart_style
 from bench.charts.rows import Config, config_of, configs_in, in_order
 from bench.charts.style import FAINT, REFERENCES, WIDTH_IN, Page, Words
+from bench.tables.by_case import cases_in
 from bench.verdict.crossover import first_reaching
-from bench.verdict.speedup import Speedup
+from bench.verdict.speedup import Speedup, mean_us
 
 MOST_IN_ONE_PANEL = 6
 Limits = tuple[float, float]
@@ -47,24 +46,23 @@ def speedup_lines(found: Iterable[Speedup]) -> list[Line]:
     """A line a style and configuration, through its sizes in order of their work; the baseline itself is at 1."""
     by_series: dict[tuple[str, Config], list[tuple[float, float, float, float]]] = {}
     for one in found:
-        work = float(Problem(*cast(Size, one.contender[5:])).flops)
-        series = by_series.setdefault((str(one.contender[0]), config_of(one.contender)), [])
+        work = float(one.contender.size.flops)
+        series = by_series.setdefault((one.contender.style, config_of(one.contender)), [])
         series.append((work, one.ratio.value, one.ratio.low, one.ratio.high))
-        itself = by_series.setdefault((str(one.baseline_case[0]), config_of(one.baseline_case)), [])
+        itself = by_series.setdefault((one.baseline_case.style, config_of(one.baseline_case)), [])
         if (work, 1.0, 1.0, 1.0) not in itself:
             itself.append((work, 1.0, 1.0, 1.0))
     return _lines(by_series)
 
 
 def time_lines(ok: pd.DataFrame) -> list[Line]:
-    """us an iteration: the median over blocks of the process medians, and the least and most of them."""
+    """us an iteration: the mean over blocks of the process medians, and the least and most of them."""
     by_series: dict[tuple[str, Config], list[tuple[float, float, float, float]]] = {}
     for config in configs_in(ok):
-        for key, rows in config.of(ok).groupby(["style", "flops"], sort=True):
-            style, work = cast(tuple[str, float], key)
+        for case, rows in cases_in(config.of(ok)):
             us = rows["latency_median_us"]
-            series = by_series.setdefault((style, config), [])
-            series.append((float(work), float(us.median()), float(us.min()), float(us.max())))
+            series = by_series.setdefault((case.style, config), [])
+            series.append((float(case.size.flops), mean_us(rows), float(us.min()), float(us.max())))
     return _lines(by_series)
 
 

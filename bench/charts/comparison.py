@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from bench.charts.style import FAINT, INK, MARGIN_IN, PALETTE, WIDTH_IN, Page, Words, elided, log_axis, page
 from bench.charts.style import text_width_in as width_in
-from bench.verdict.comparison import Compared, Comparison, describe_case, summary
+from bench.verdict.comparison import Compared, Comparison, summary
 
 ROW_IN = 0.24
 LOOK: Mapping[str, tuple[str, str]] = {  # colour and shape, so that it reads without colour too
@@ -22,7 +22,7 @@ LOOK: Mapping[str, tuple[str, str]] = {  # colour and shape, so that it reads wi
 
 def comparison_chart(found: Comparison, footer: str) -> Page:
     """One row a case, B's speedup over A on a logarithmic axis, the margin of `same` shaded."""
-    labels = [elided(describe_case(one.case), 52) for one in found.cases]
+    labels = [elided(str(one.case), 52) for one in found.cases]
     words = Words(
         f"{found.b} against {found.a}",
         f"{summary(found)}. Times of A over times of B, {found.scope}: right of 1x, B is faster. "

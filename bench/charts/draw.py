@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.cases.case import CASE_COLUMNS, Size
+from bench.cases.case import CASE_COLUMNS
 from bench.charts import rows as chart_data
 from bench.tables.columns import ITERATIONS, LOSS_COLUMNS, LOSSES
 from bench.tables.csv_files import read_table
-from bench.tables.run import Run, read_run
+from bench.tables.run import Run
 from bench.verdict.decomposition import decompose
-from bench.verdict.evidence import case_name, gather
-from bench.verdict.speedup import BASELINES, PRIMARY, Speedup, chosen_baselines, confidence_of, speedups
+from bench.verdict.evidence import Evidence
+from bench.verdict.speedup import BASELINES, PRIMARY, chosen_baselines
 from bench.words import thread_count
 
 if TYPE_CHECKING:
@@ -29,19 +29,19 @@ CAPITALS = 84  # letters of a subtitle's line that holds names of variables, whi
 Named = tuple[str, "Figure"]
 
 
-def draw(folder: Path) -> list[Path]:
-    """Draw every chart that the tables of `folder` hold data for into `folder/charts/`; the files written.
+def draw(evidence: Evidence) -> list[Path]:
+    """Draw every chart that a run's tables hold data for into its folder's `charts/`; the files written.
 
     A --benchmark-json file x.json gets its charts into `x/charts/` beside it.
     PNG and SVG of each; the same tables give the same bytes. Empty when no case has a number. Raises TableError.
     """
     from bench.charts import style as chart_style
 
-    run = read_run(folder)
+    folder = evidence.run.folder
     place = (folder if folder.is_dir() else folder.with_suffix("")) / CHARTS
     written: list[Path] = []
     with chart_style.applied():
-        for name, figure in figures(run):
+        for name, figure in figures(evidence):
             place.mkdir(parents=True, exist_ok=True)
             written += chart_style.save(figure, place / name)
     remove_stale(place, written)
@@ -55,9 +55,9 @@ def remove_stale(charts: Path, written: Sequence[Path]) -> None:
             path.unlink()
 
 
-def why_nothing(folder: Path) -> str:
-    """One line that says why `draw` found nothing to draw. Raises TableError."""
-    rows = read_run(folder).measurements
+def why_nothing(run: Run) -> str:
+    """One line that says why `draw` found nothing to draw."""
+    folder, rows = run.folder, run.measurements
     if rows.empty:
         return f"{folder}: nothing to draw: measurements.csv has no rows yet; finish the run with --resume"
     counts = ", ".join(f"{n} {status}" for status, n in rows["status"].value_counts().sort_index().items())
@@ -65,81 +65,78 @@ def why_nothing(folder: Path) -> str:
     return f"{folder}: nothing to draw: no case was measured ({counts}); the first reason: {reason}"
 
 
-def figures(run: Run) -> Iterator[Named]:
+def figures(evidence: Evidence) -> Iterator[Named]:
     """Every chart of the run with the name of its file, without a suffix."""
-    ok = chart_data.usable(run)
-    if ok.empty:
+    if evidence.rows.empty:
         return
-    confidence = confidence_of(run.machine)
-    found = [one for one in speedups(run.measurements, confidence) if one.scope == "iteration"]
-    yield from ladders(run, ok, found)
-    yield from against_work(run, ok, found)
-    yield from at_one_size(run, ok)
-    yield from of_losses(run)
+    yield from ladders(evidence)
+    yield from against_work(evidence)
+    yield from at_one_size(evidence)
+    yield from of_losses(evidence.run)
 
 
-def ladders(run: Run, ok: pd.DataFrame, found: Sequence[Speedup]) -> Iterator[Named]:
+def ladders(evidence: Evidence) -> Iterator[Named]:
     """Speedups at one size over each chosen baseline, and apart from them those of the other trainings."""
     from bench.charts import ladder as charts
     from bench.charts.style import Words
 
-    size = chart_data.shown_size(ok)
-    rows = chart_data.at_size(ok, size)
-    here = [one for one in found if one.contender[5:] == size]
+    run, size = evidence.run, evidence.shown_size
+    rows, here = evidence.rows_at(size), evidence.by_iteration(size)
     for name in chosen_baselines(here):
         chosen = [one for one in here if one.baseline == name]
-        style, device, dtype, _precision, threads = chosen[0].baseline_case[:5]
-        title = f"Speedup of each style over {style}, {device} {dtype}, {thread_count(int(threads))}"
+        base = chosen[0].baseline_case
+        title = f"Speedup of each style over {base.style}, {base.device} {base.dtype}, {thread_count(base.threads)}"
         about = f"baseline {name}: {BASELINES[name]}\n{chart_data.size_words(size)}"
         foot = chart_data.footer(run, rows[rows["oracle"] == "sgd"])
-        yield f"speedup-{name}", charts.speedup_ladder(chosen, Words(title, about, foot), confidence_of(run.machine))
+        yield f"speedup-{name}", charts.speedup_ladder(chosen, Words(title, about, foot), evidence.confidence)
     apart = set(rows.loc[rows["oracle"] != "sgd", "style"])
-    others = [one for one in here if one.baseline == "own" and one.contender[0] in apart]
+    others = [one for one in here if one.baseline == "own" and one.contender.style in apart]
     if others:
         title = "Adam and the dynamic net: each over itself on one CPU thread"
         about = (
             f"baseline own: {BASELINES['own']}; they train another way than the ladder\n{chart_data.size_words(size)}"
         )
         foot = chart_data.footer(run, rows[rows["style"].isin(apart)])
-        yield "speedup-apart", charts.speedup_ladder(others, Words(title, about, foot), confidence_of(run.machine))
+        yield "speedup-apart", charts.speedup_ladder(others, Words(title, about, foot), evidence.confidence)
 
 
-def against_work(run: Run, ok: pd.DataFrame, found: Sequence[Speedup]) -> Iterator[Named]:
+def against_work(evidence: Evidence) -> Iterator[Named]:
     """Speedup and time against the work of an iteration, where there is more than one size."""
     from bench.charts import against_work as chart_work
     from bench.charts.style import Words
 
-    ladder = ok[ok["oracle"] == "sgd"]
+    ok, found = evidence.rows, evidence.by_iteration()
+    ladder = ok[(ok["oracle"] == "sgd") & (ok["latency_median_us"] > 0)]
     if ladder["flops"].nunique() < 2:
         return
-    foot = chart_data.footer(run, ladder)
+    foot = chart_data.footer(evidence.run, ladder)
     for name in chosen_baselines(found) or (PRIMARY,):
         chosen = [one for one in found if one.baseline == name]
-        if len({one.contender[5:] for one in chosen}) > 1:
+        if len({one.contender.size for one in chosen}) > 1:
             title = f"From which size on is it faster? Speedup over {name}"
             about = (
                 f"baseline {name}, at each size anew: {BASELINES[name]}\nlog-log; bands and bars: "
-                f"{chart_data.interval_words(confidence_of(run.machine))}s paired by block"
+                f"{chart_data.interval_words(evidence.confidence)}s paired by block"
             )
             words = Words(title, about, foot)
             yield f"speedup-against-work-{name}", chart_work.speedup_against_work(chosen, words)
-    about = "log-log; a point is the median of its blocks, bands and bars reach from the fastest block to the slowest"
+    about = "log-log; a point is the mean of its blocks, bands and bars reach from the fastest block to the slowest"
     words = Words("How long an iteration takes as its work grows", about, foot)
     yield "time-against-work", chart_work.time_against_work(ladder, words)
 
 
-def at_one_size(run: Run, ok: pd.DataFrame) -> Iterator[Named]:
+def at_one_size(evidence: Evidence) -> Iterator[Named]:
     """Inside one process, what each layer costs, and break-even, all at the size of the ladder."""
-    size = chart_data.shown_size(ok)
-    rows = chart_data.at_size(ok, size)
+    run, size = evidence.run, evidence.shown_size
+    rows = evidence.rows_at(size)
     about = chart_data.size_words(size)
     if (run.folder / ITERATIONS).exists():
         yield from of_one_process(run, rows, about)
     ladder = rows[rows["oracle"] == "sgd"]
     if len(ladder):
-        yield from of_layers(run, ladder, about)
+        yield from of_layers(evidence, ladder, about)
         yield from of_totals(run, ladder, about)
-        yield from of_factors(run, size, ladder, about)
+        yield from of_factors(evidence, ladder, about)
 
 
 def of_one_process(run: Run, rows: pd.DataFrame, about: str) -> Iterator[Named]:
@@ -161,12 +158,12 @@ def of_one_process(run: Run, rows: pd.DataFrame, about: str) -> Iterator[Named]:
     yield "trace", chart_process.trace(chart_process.trace_of(samples, as_timed), words)
 
 
-def of_layers(run: Run, ladder: pd.DataFrame, about: str) -> Iterator[Named]:
+def of_layers(evidence: Evidence, ladder: pd.DataFrame, about: str) -> Iterator[Named]:
     """What each layer of abstraction adds, on every configuration where two layers were measured."""
     from bench.charts import layers as chart_cost
     from bench.charts.style import Words
 
-    confidence, configs = confidence_of(run.machine), chart_data.configs_in(ladder)
+    run, confidence, configs = evidence.run, evidence.confidence, chart_data.configs_in(ladder)
     groups = [(config, chart_cost.rungs(config.of(ladder), confidence)) for config in configs]
     groups = [(config, found) for config, found in groups if found]
     if not groups:
@@ -195,19 +192,19 @@ def of_totals(run: Run, ladder: pd.DataFrame, about: str) -> Iterator[Named]:
     yield "break-even", chart_total.break_even(starts, words)
 
 
-def of_factors(run: Run, size: Size, ladder: pd.DataFrame, about: str) -> Iterator[Named]:
+def of_factors(evidence: Evidence, ladder: pd.DataFrame, about: str) -> Iterator[Named]:
     """The tutorial's headline as a product of factors, where its numpy and something faster were measured."""
     from bench.charts import factors
     from bench.charts.style import Words
 
-    found = decompose(gather(run.measurements), size, as_found=run.as_found, machine=run.machine)
+    found = decompose(evidence, evidence.shown_size)
     if found is None or not any(math.isfinite(factor) for _label, factor in found.waterfall()):
         return
-    title = f"What makes the speedup over {found.start[0]}, {found.start[1]} {found.start[2]}"
+    title = f"What makes the speedup over {found.start.style}, {found.start.device} {found.start.dtype}"
     merged = f"; not measured apart: {', '.join(found.unmeasured)}" if found.unmeasured else ""
-    told = f"from {found.start_words} to {case_name(found.end)}{merged}\n{textwrap.fill(found.environment, CAPITALS)}"
+    told = f"from {found.start_words} to {found.end.label}{merged}\n{textwrap.fill(found.environment, CAPITALS)}"
     noisy = "; noisy" if found.noisy else ""
-    foot = chart_data.footer(run, ladder).replace("\n", f"{noisy}; each factor with its 95% interval\n", 1)
+    foot = chart_data.footer(evidence.run, ladder).replace("\n", f"{noisy}; each factor with its 95% interval\n", 1)
     ratios = [*(one.ratio for one in found.factors), found.headline]
     bounds = [(ratio.low, ratio.high) for ratio in ratios]
     yield "decomposition", factors.waterfall(found.waterfall(), Words(title, f"{told}\n{about}", foot), bounds)

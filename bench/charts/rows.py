@@ -9,10 +9,10 @@ from typing import Any, cast
 
 import pandas as pd
 
-from bench.cases.case import CASE_COLUMNS, SIZE_COLUMNS, Size
-from bench.cases.problem import TUTORIAL_SIZE, Problem
+from bench.cases.case import CASE_COLUMNS, SIZE_COLUMNS
+from bench.cases.problem import Problem, Size
 from bench.tables.run import Run, read_iterations
-from bench.verdict.speedup import fastest, trusted
+from bench.verdict.speedup import fastest
 from bench.words import engineering, thread_count
 
 CONFIG_COLUMNS = ("device", "dtype", "precision", "threads")
@@ -71,27 +71,9 @@ def in_order(configs: Iterable[Config]) -> list[Config]:
     return sorted(set(configs), key=lambda one: (one.accelerated, one))
 
 
-def usable(run: Run) -> pd.DataFrame:
-    """The `ok` rows that have a latency; a case that was wrong in any block is in no chart."""
-    rows = trusted(run.measurements)
-    return rows[rows["latency_median_us"] > 0]
-
-
 def interval_words(confidence: float) -> str:
     """`95% interval`; a run that looked several times says `98.3% interval`."""
     return f"{100 * confidence:.3g}% interval"
-
-
-def shown_size(ok: pd.DataFrame) -> Size:
-    """The tutorial's size where it was measured, else the size with the most cases."""
-    cases = ok[[*SIZE_COLUMNS, "style", *CONFIG_COLUMNS]].drop_duplicates()
-    counts = cases.groupby(list(SIZE_COLUMNS), sort=True).size()
-    return TUTORIAL_SIZE if TUTORIAL_SIZE in counts.index else cast(Size, counts.idxmax())
-
-
-def at_size(rows: pd.DataFrame, size: Size) -> pd.DataFrame:
-    """The rows of one size."""
-    return rows[(rows[list(SIZE_COLUMNS)] == list(size)).all(axis=1)]
 
 
 def size_words(size: Size) -> str:

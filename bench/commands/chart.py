@@ -16,13 +16,16 @@ def chart(
 ) -> int:
     """Draw the charts of a run, PNG and SVG, from its CSV alone."""
     from bench.charts.draw import draw, why_nothing
+    from bench.tables.run import read_run
+    from bench.verdict.evidence import Evidence
 
     code = DONE
     for folder in folders:
-        paths = draw(folder)
+        evidence = Evidence.of(read_run(folder))
+        paths = draw(evidence)
         for path in paths:
             print(path)
         if not paths:
-            print(f"fiftyx: {why_nothing(folder)}", file=sys.stderr)
+            print(f"fiftyx: {why_nothing(evidence.run)}", file=sys.stderr)
             code = USAGE
     return code

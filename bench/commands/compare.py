@@ -76,13 +76,12 @@ def percentage(option: str, text: str) -> float:
 
 def failures(found: Comparison, limit: float) -> list[str]:
     """A line for every case that is slower beyond the limit, or that A measured and B broke."""
-    from bench.verdict.comparison import describe_case
 
     slower = [
-        f"{describe_case(one.case)}: takes {1 / one.ratio.value - 1:.1%} longer, at least {1 / one.ratio.high - 1:.1%}"
+        f"{one.case}: takes {1 / one.ratio.value - 1:.1%} longer, at least {1 / one.ratio.high - 1:.1%}"
         for one in found.slower_than(limit)
     ]
-    return slower + [f"{describe_case(one.case)}: {one.reason}" for one in found.apart if one.broken]
+    return slower + [f"{one.case}: {one.reason}" for one in found.apart if one.broken]
 
 
 def gate(found: Comparison, limit: float, failed: list[str]) -> int:

@@ -21,17 +21,18 @@ def report(
     """Write report.html into a run's folder: verdict, tables, charts, machine, method; needs no network."""
     from bench.report.page import chart_files, write
     from bench.tables.run import read_run
+    from bench.verdict.evidence import Evidence
 
     for folder in folders:
         if folder.is_file():
             raise UsageError(
                 f"{folder}: is a file; report takes run folders (table, chart and verdict take x.json too)"
             )
-        run = read_run(folder)
+        evidence = Evidence.of(read_run(folder))
         if charts or (charts is None and not chart_files(folder)):
             from bench.charts.draw import draw
 
-            if not draw(folder):
+            if not draw(evidence):
                 print(f"{folder}: nothing to draw, the page has no charts", file=sys.stderr)
-        print(write(run))
+        print(write(evidence))
     return DONE

@@ -98,15 +98,16 @@ def _measure(session: Session, charts: bool | None) -> int:
 def _sum_up(session: Session, charts: bool | None) -> int:
     from bench.report.run_tables import print_run
     from bench.tables.run import read_run
-    from bench.verdict.speedup import confidence_of, speedups
+    from bench.verdict.evidence import Evidence
 
     run = read_run(session.folder)
-    print_run(console(), run, speedups(run.measurements, confidence_of(run.machine)))
+    evidence = Evidence.of(run)
+    print_run(console(), evidence)
     measured = bool((run.measurements["status"] == "ok").any())
     if measured and (PRESETS[session.plan.preset].charts if charts is None else charts):
         from bench.charts.draw import draw
 
-        for path in draw(session.folder):
+        for path in draw(evidence):
             print(path)
     name, folder = own_name(), shlex.quote(str(session.folder))
     print(f"\ntables: {folder}/")
@@ -140,7 +141,7 @@ def print_plan(console: Console, session: Session) -> None:
         table.add_column(name, no_wrap=True)
     for case, count in zip(plan.cases, plan.case_blocks, strict=True):
         dtype = case.problem.dtype if case.precision == "ieee" else f"{case.problem.dtype} {case.precision}"
-        size = "x".join(map(str, case.problem.size))
+        size = str(case.problem.size)
         style = f"{case.style} {AS_FOUND}" if case.as_found else case.style
         table.add_row(style, case.device, dtype, str(case.threads), size, str(count))
     console.print(table)

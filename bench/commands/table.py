@@ -20,10 +20,10 @@ def table(
     from bench.errors import known
     from bench.report.run_tables import print_run
     from bench.tables.run import read_run
-    from bench.verdict.speedup import BASELINES, confidence_of, speedups
+    from bench.verdict.evidence import Evidence
+    from bench.verdict.speedup import BASELINES
 
     known("baseline", baseline or (), BASELINES)
     for folder in folders:
-        run = read_run(folder)
-        print_run(console(), run, speedups(run.measurements, confidence_of(run.machine)), baseline or ())
+        print_run(console(), Evidence.of(read_run(folder)), baseline or ())
     return DONE

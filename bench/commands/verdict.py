@@ -13,7 +13,6 @@ from bench.commands.common import DONE, NO, OPEN, console
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from bench.tables.run import Run
     from bench.verdict.judgement import Judgement, Question
 
 
@@ -49,8 +48,9 @@ def verdict(
 def _question(at_least: float | None, baseline: str | None, contender: str | None, scope: str | None) -> Question:
     from bench.verdict.claim import at_least as claim_of
     from bench.verdict.claim import known_baseline, known_scope
-    from bench.verdict.evidence import BEST_GPU, PRIMARY
+    from bench.verdict.evidence import BEST_GPU
     from bench.verdict.judgement import Question
+    from bench.verdict.speedup import PRIMARY
 
     return Question(
         claim=claim_of(at_least),
@@ -63,33 +63,34 @@ def _question(at_least: float | None, baseline: str | None, contender: str | Non
 
 def _verdicts(folders: Sequence[Path], question: Question, *, as_json: bool) -> int:
     from bench.report.verdict import machine_values, print_judgement
-    from bench.tables.run import read_run
     from bench.verdict.judgement import as_values
 
-    runs = [read_run(folder) for folder in folders]
-    judgements = [_judge(run, question) for run in runs]
+    judgements = [_judgement(folder, question) for folder in folders]
     if as_json:
         found = [
-            {"run": run.name, **machine_values(run.machine), **as_values(judgement)}
-            for run, judgement in zip(runs, judgements, strict=True)
+            {"run": one.evidence.run.name, **machine_values(one.evidence.run.machine), **as_values(one)}
+            for one in judgements
         ]
         print(json.dumps({"verdicts": found}, indent=1, allow_nan=False))
     else:
         to = console()
-        for index, (run, judgement) in enumerate(zip(runs, judgements, strict=True)):
+        for index, judgement in enumerate(judgements):
             if index:
                 to.print()
-            print_judgement(to, judgement, run.name, run.machine)
+            print_judgement(to, judgement)
     return exit_code(judgements)
 
 
-def _judge(run: Run, question: Question) -> Judgement:
-    from bench.verdict.judgement import judge_run
+def _judgement(folder: Path, question: Question) -> Judgement:
+    from bench.tables.run import read_run
+    from bench.verdict.evidence import Evidence
+    from bench.verdict.judgement import judgement_of
 
+    evidence = Evidence.of(read_run(folder))
     try:
-        return judge_run(run.measurements, run.machine, question, run.as_found)
+        return judgement_of(evidence, question)
     except UsageError as error:
-        raise UsageError(f"{run.folder}: {error}") from error
+        raise UsageError(f"{folder}: {error}") from error
 
 
 def exit_code(judgements: Sequence[Judgement]) -> int:

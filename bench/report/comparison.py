@@ -11,8 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.cases.case import CASE_COLUMNS
-from bench.verdict.comparison import Compared, Comparison, describe_case, summary
+from bench.verdict.comparison import Compared, Comparison, summary
 from bench.verdict.difference import Difference
 from bench.words import microseconds, number
 
@@ -37,10 +36,10 @@ def print_comparison(console: Console, found: Comparison, differing: Sequence[Di
         console.print(case_table(found))
         console.print(CAVEAT)
     for apart in found.apart:
-        console.print(Text(f"not compared: {describe_case(apart.case)}: {apart.reason}"))
+        console.print(Text(f"not compared: {apart.case}: {apart.reason}"))
     for one_case in found.cases:
         if one_case.reason:
-            console.print(Text(f"undecided: {describe_case(one_case.case)}: {one_case.reason}"))
+            console.print(Text(f"undecided: {one_case.case}: {one_case.reason}"))
     console.print(Text(f"{summary(found)}{_by_chance(found)}"))
 
 
@@ -68,7 +67,7 @@ def case_cells(one: Compared, margin: float) -> list[str]:
     interval = f"[{exact(ratio.low)}, {exact(ratio.high)}]" if math.isfinite(ratio.low) else "[?]"
     outcome = f"same ±{margin:.0%}" if one.outcome == "same" and margin >= 0.01 else one.outcome
     return [
-        describe_case(one.case),
+        str(one.case),
         microseconds(one.a_us),
         microseconds(one.b_us),
         f"{one.a_processes}, {one.b_processes}",
@@ -97,10 +96,7 @@ def as_json(
         "counts": found.counts,
         "differences": [asdict(one) for one in differing],
         "cases": [_case_json(one) for one in found.cases],
-        "not_compared": [
-            {**dict(zip(CASE_COLUMNS, one.case, strict=True)), "reason": one.reason, "broken": one.broken}
-            for one in found.apart
-        ],
+        "not_compared": [{**one.case._asdict(), "reason": one.reason, "broken": one.broken} for one in found.apart],
         "fail_if_slower": limit,
         "failed": list(failed),
     }
@@ -109,7 +105,7 @@ def as_json(
 def _case_json(one: Compared) -> dict[str, Any]:
     numbers = {"speedup": one.ratio.value, "low": one.ratio.low, "high": one.ratio.high}
     return {
-        **dict(zip(CASE_COLUMNS, one.case, strict=True)),
+        **one.case._asdict(),
         "a_us": one.a_us,
         "b_us": one.b_us,
         "a_processes": one.a_processes,

@@ -14,6 +14,7 @@ from bench.report.page import brief_facts, chart_files
 from bench.tables.columns import ACCEPTANCE, ACCEPTANCE_COLUMNS, MACHINE
 from bench.tables.csv_files import read_rows
 from bench.tables.run import read_run
+from bench.verdict.evidence import Evidence
 
 PRIVATE = ("run-*", "validate-*")  # what .gitignore keeps out of the repository
 INDEX = "README.md"
@@ -68,9 +69,13 @@ def _title(path: Path) -> str:
 
 
 def _section(folder: Path) -> str:
-    run = read_run(folder)
+    evidence = Evidence.of(read_run(folder))
     link = quote(folder.name)
-    parts = [f"## [{plain(folder.name)}]({link}/)", plain(headline(run)), plain("; ".join(brief_facts(run)))]
+    parts = [
+        f"## [{plain(folder.name)}]({link}/)",
+        plain(headline(evidence)),
+        plain("; ".join(brief_facts(evidence.run))),
+    ]
     drawn = chart_files(folder, ".png") or chart_files(folder)
     if drawn:
         parts.append(f"![The main chart of {plain(folder.name)}]({link}/charts/{quote(drawn[0].name)})")

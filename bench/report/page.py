@@ -15,8 +15,8 @@ from bench.report.inline_svg import inline_svg
 from bench.report.page_tables import leftover_sheet, size_sheets, speedup_sheet
 from bench.tables.columns import ITERATIONS, LOSSES, MACHINE, MEASURED_AS_FOUND, MEASUREMENTS, SPEEDUPS
 from bench.tables.run import Run
+from bench.verdict.evidence import Evidence
 from bench.verdict.one_speed import speed_words
-from bench.verdict.speedup import confidence_of, speedups
 from bench.words import percent
 
 PAGE = "report.html"
@@ -48,7 +48,7 @@ class Chart:
     source: str
 
 
-def render(run: Run) -> str:
+def render(evidence: Evidence) -> str:
     """The whole page of one run as HTML. Raises UsageError where a chart's file is no SVG."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
@@ -57,17 +57,17 @@ def render(run: Run) -> str:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    found = speedups(run.measurements, confidence_of(run.machine))
-    verdict = answer(run)
+    run = evidence.run
+    verdict = answer(evidence)
     return environment.get_template("page.html.j2").render(
         run=run,
-        confidence=percent(confidence_of(run.machine)),
+        confidence=percent(evidence.confidence),
         title=f"{run.name}: is it really 50x on a GPU?",
         verdict=verdict.sentence,
         outcome=verdict.outcome,
         charts=[(chart, Markup(chart.svg)) for chart in read_charts(run.folder)],  # inline_svg made it safe
-        sizes=size_sheets(run.measurements, found),
-        speedups=speedup_sheet(found),
+        sizes=size_sheets(evidence),
+        speedups=speedup_sheet(evidence.speedups),
         leftovers=leftover_sheet(run.measurements),
         machine=machine_facts(run.machine),
         brief=brief_facts(run),
@@ -80,11 +80,11 @@ def render(run: Run) -> str:
     )
 
 
-def write(run: Run) -> Path:
+def write(evidence: Evidence) -> Path:
     """`report.html` in the run folder, whole or not at all; its path. Raises UsageError."""
-    path = run.folder / PAGE
+    path = evidence.run.folder / PAGE
     beside = path.with_name(PAGE + ".part")
-    text = render(run)
+    text = render(evidence)
     try:
         beside.write_text(text, encoding="utf-8", newline="\n")
         beside.replace(path)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 
-from bench.cases.case import CASE_COLUMNS, SIZE_COLUMNS
-from bench.cases.problem import Problem
+from bench.cases.case import CASE_COLUMNS, CaseKey
+from bench.cases.problem import Size
 from bench.report.run_tables import caption, flags
-from bench.verdict.speedup import Speedup, chosen_baselines, trusted
-from bench.words import engineering, microseconds, number, share, thread_count
-
-Key = tuple[Any, ...]
+from bench.tables.by_case import cases_in, sizes_in
+from bench.verdict.evidence import Evidence
+from bench.verdict.speedup import Speedup, chosen_baselines, mean_us
+from bench.words import engineering, microseconds, number, share
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,27 +41,20 @@ TEXTS = ("style", "device", "dtype", "noise", "against", "scope", "what", "why",
 COMMON = ("device", "dtype", "threads", "blocks")
 
 
-def size_sheets(measurements: pd.DataFrame, found: Sequence[Speedup]) -> list[Sheet]:
+def size_sheets(evidence: Evidence) -> list[Sheet]:
     """A sheet for each size, small to large, its cases fastest first."""
-    ok = trusted(measurements)
-    sheets = []
-    for group, same in ok.groupby(list(SIZE_COLUMNS), sort=True):
-        size = cast(tuple[int, int, int, int], group)
-        here = [one for one in found if one.contender[5:] == size and one.scope == "iteration"]
-        sheets.append(_size_sheet(size, same, here))
-    return sheets
+    return [_size_sheet(size, same, evidence.by_iteration(size)) for size, same in sizes_in(evidence.rows)]
 
 
-def _size_sheet(size: tuple[int, int, int, int], same: pd.DataFrame, found: Sequence[Speedup]) -> Sheet:
+def _size_sheet(size: Size, same: pd.DataFrame, found: Sequence[Speedup]) -> Sheet:
     baselines = chosen_baselines(found)
     by_case = {(one.contender, one.baseline): one for one in found}
     bases = {(one.baseline_case, one.baseline) for one in found}
-    cases = sorted(same.groupby(list(CASE_COLUMNS), sort=False), key=lambda item: _middle(item[1], "latency_median_us"))
     rows = []
-    for key, of_case in cases:
-        ratios = {f"speedup over {name}": _ratio(by_case, bases, key, name) for name in baselines}
-        rows.append({**_case_cells(key, of_case), **ratios, **_side_cells(of_case)})
-    title = f"{'x'.join(map(str, size))}: {engineering(Problem(*size).flops, 'FLOP')} an iteration"
+    for case, of_case in sorted(cases_in(same), key=lambda item: mean_us(item[1])):
+        ratios = {f"speedup over {name}": _ratio(by_case, bases, case, name) for name in baselines}
+        rows.append({**_case_cells(case, of_case), **ratios, **_side_cells(of_case)})
+    title = f"{size}: {engineering(size.flops, 'FLOP')} an iteration"
     rows, common = _without_common(rows)
     return _sheet(title, rows, (*common, *caption(found, baselines).splitlines()))
 
@@ -83,32 +76,30 @@ def _sheet(title: str, rows: Sequence[Mapping[str, Cell]], notes: Sequence[str] 
     return Sheet(title, columns, tuple(tuple(row[name] for name in used) for row in rows), tuple(notes))
 
 
-def _case_cells(key: Any, rows: pd.DataFrame) -> dict[str, Cell]:
-    style, device, dtype, precision, threads = key[:5]
+def _case_cells(case: CaseKey, rows: pd.DataFrame) -> dict[str, Cell]:
     latency = rows["latency_median_us"]
-    middle = float(latency.median())
-    spread = (float(latency.max()) - float(latency.min())) / 2 / middle
+    mean = mean_us(rows)
+    spread = (float(latency.max()) - float(latency.min())) / 2 / mean
     return {
-        "style": Cell(style),
-        "device": Cell(device),
-        "dtype": Cell(dtype if precision == "ieee" else f"{dtype} {precision}"),
-        "threads": Cell(str(threads), sort=float(threads)) if device == "cpu" else Cell(""),
-        "latency us": Cell(microseconds(middle), f"±{spread:.1%}" if len(rows) > 1 else "", middle),
+        "style": Cell(case.style),
+        "device": Cell(case.device),
+        "dtype": Cell(case.arithmetic),
+        "threads": Cell(str(case.threads), sort=float(case.threads)) if case.on_cpu else Cell(""),
+        "latency us": Cell(microseconds(mean), f"±{spread:.1%}" if len(rows) > 1 else "", mean),
     }
 
 
 def _side_cells(rows: pd.DataFrame) -> dict[str, Cell]:
     return {
-        "throughput us": _time(rows, "throughput_us"),
-        "first call us": _time(rows, "first_iteration_seconds", 1e6),
+        "throughput us": _time(mean_us(rows, "throughput")),
+        "first call us": _time(_middle(rows, "first_iteration_seconds") * 1e6),
         "of floor": _share(rows),
         "blocks": Cell(str(len(rows)), sort=float(len(rows))),
         "noise": Cell(flags(rows)),
     }
 
 
-def _time(rows: pd.DataFrame, column: str, unit: float = 1.0) -> Cell:
-    value = _middle(rows, column) * unit
+def _time(value: float) -> Cell:
     return Cell(microseconds(value), sort=value) if math.isfinite(value) else Cell("")
 
 
@@ -121,7 +112,9 @@ def _middle(rows: pd.DataFrame, column: str) -> float:
     return float(rows[column].median())
 
 
-def _ratio(by_case: Mapping[tuple[Any, str], Speedup], bases: set[tuple[Any, str]], key: Key, baseline: str) -> Cell:
+def _ratio(
+    by_case: Mapping[tuple[Any, str], Speedup], bases: set[tuple[Any, str]], key: CaseKey, baseline: str
+) -> Cell:
     one = by_case.get((key, baseline))
     if one is None:
         return Cell("baseline", sort=1.0) if (key, baseline) in bases else Cell("")
@@ -139,20 +132,16 @@ def speedup_sheet(found: Sequence[Speedup]) -> Sheet:
     """Every speedup there is: each case, baseline and scope."""
     rows = []
     for one in found:
-        style, device, dtype, precision, threads, *size = one.contender
-        base_style, base_device, base_dtype, _precision, base_threads = one.baseline_case[:5]
-        flops = Problem(*cast(tuple[int, int, int, int], tuple(size))).flops
+        case = one.contender
         rows.append(
             {
-                "style": Cell(str(style)),
-                "device": Cell(str(device)),
-                "dtype": Cell(str(dtype) if precision == "ieee" else f"{dtype} {precision}"),
-                "threads": Cell(str(threads), sort=float(threads)) if device == "cpu" else Cell(""),
-                "size": Cell("x".join(map(str, size)), sort=float(flops)),
+                "style": Cell(case.style),
+                "device": Cell(case.device),
+                "dtype": Cell(case.arithmetic),
+                "threads": Cell(str(case.threads), sort=float(case.threads)) if case.on_cpu else Cell(""),
+                "size": Cell(str(case.size), sort=float(case.size.flops)),
                 "scope": Cell(one.scope),
-                "against": Cell(
-                    one.baseline, f"{base_style} {base_device} {base_dtype} {thread_count(int(base_threads))}"
-                ),
+                "against": Cell(one.baseline, one.baseline_case.label),
                 "baseline us": Cell(microseconds(one.baseline_us), sort=one.baseline_us),
                 "time us": Cell(microseconds(one.contender_us), sort=one.contender_us),
                 "speedup": ratio_cell(one),
@@ -168,11 +157,10 @@ def leftover_sheet(measurements: pd.DataFrame) -> Sheet:
     bad = measurements[measurements["status"] != "ok"]
     rows = []
     for (*key, status, reason), group in bad.groupby([*CASE_COLUMNS, "status", "reason"], sort=False):
-        style, device, dtype, precision, _threads, *size = key
-        exact = "" if precision == "ieee" else f" {precision}"
+        case = CaseKey.of(key)
         rows.append(
             {
-                "what": Cell(f"{style} {device} {dtype}{exact} {'x'.join(map(str, size))}"),
+                "what": Cell(f"{case.style} {case.device} {case.arithmetic} {case.size}"),
                 "status": Cell(str(status)),
                 "why": Cell(str(reason) or "no reason given"),
                 "times": Cell(str(len(group)), sort=float(len(group))),

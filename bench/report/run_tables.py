@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 from rich.console import Console
@@ -12,16 +12,17 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from bench.cases.case import CASE_COLUMNS, SIZE_COLUMNS
-from bench.cases.problem import Problem
-from bench.tables.run import Run
-from bench.verdict.one_speed import at_one_speed, speed_words
-from bench.verdict.speedup import BASELINES, Speedup, chosen_baselines, confidence_of
-from bench.words import engineering, microseconds, number, percent, share, thread_count
+from bench.cases.case import CaseKey
+from bench.cases.problem import Size
+from bench.tables.by_case import cases_in, sizes_in
+from bench.verdict.evidence import Evidence
+from bench.verdict.one_speed import speed_words
+from bench.verdict.speedup import BASELINES, Speedup, chosen_baselines, mean_us
+from bench.words import engineering, microseconds, number, percent, share
 
 LEFT = ("style", "device", "dtype", "")
 LEGEND = (
-    "latency: one iteration and its loss read on the host, median over processes of their medians; spread: half the "
+    "latency: one iteration and its loss read on the host, mean over processes of their medians; spread: half the "
     "range of these; throughput: an iteration within a batch; of floor: the share of the time that the machine's "
     "fastest product would need; vs: how many times as fast as that baseline, [low, high] its {confidence} interval, "
     "paired by block. On {machine}."
@@ -31,34 +32,31 @@ LEGEND = (
 LEAVE_OUT = ("first call us", "throughput us", "of floor")  # in this order, where a line is short
 
 
-def print_run(console: Console, run: Run, found: Sequence[Speedup], baselines: Sequence[str] = ()) -> None:
+def print_run(console: Console, evidence: Evidence, baselines: Sequence[str] = ()) -> None:
     """A table a size, fastest first, then what was noisy, wrong or left out, each with its reason."""
-    rows = run.measurements
-    ok = at_one_speed(rows[rows["status"] == "ok"])
-    for group, same in ok.groupby(list(SIZE_COLUMNS), sort=True):
-        size = cast(tuple[int, int, int, int], group)
-        here = [one for one in found if one.contender[5:] == size and one.scope == "iteration"]
+    run = evidence.run
+    for size, same in sizes_in(evidence.rows):
+        here = evidence.by_iteration(size)
         console.print(fitting_table(console, size, same, here, baselines or chosen_baselines(here)))
         console.print()
-    if len(ok):
+    if len(evidence.rows):
         console.print(
             LEGEND.format(
-                machine=run.machine.get("cpu_model") or "unknown processor",
-                confidence=percent(confidence_of(run.machine)),
+                machine=run.machine.get("cpu_model") or "unknown processor", confidence=percent(evidence.confidence)
             )
         )
-        if moved := speed_words(rows):
+        if moved := speed_words(run.measurements):
             console.print(moved)
     else:
         console.print("no case could be measured")
-    print_leftovers(console, rows)
-    if (rows["environment"] == "kept").any():
+    print_leftovers(console, run.measurements)
+    if (run.measurements["environment"] == "kept").any():
         console.print("measured with distorting variables kept (--keep-env): these times are not comparable")
 
 
 def fitting_table(
     console: Console,
-    size: tuple[int, int, int, int],
+    size: Size,
     same: pd.DataFrame,
     found: Sequence[Speedup],
     baselines: Sequence[str],
@@ -73,16 +71,15 @@ def fitting_table(
 
 
 def size_table(
-    size: tuple[int, int, int, int],
+    size: Size,
     same: pd.DataFrame,
     found: Sequence[Speedup],
     baselines: Sequence[str],
     leave_out: Sequence[str] = (),
 ) -> Table:
     """One row a case of one size, sorted by median latency; speedups with their intervals against `baselines`."""
-    flops = Problem(*size).flops
     table = Table(
-        title=f"{'x'.join(map(str, size))} (N x D_in x H x D_out), {engineering(flops, 'FLOP')} an iteration",
+        title=f"{size} (N x D_in x H x D_out), {engineering(size.flops, 'FLOP')} an iteration",
         caption=caption(found, baselines),
         title_justify="left",
         caption_justify="left",
@@ -91,7 +88,7 @@ def size_table(
         header_style="bold",
     )
     by_case = {(one.contender, one.baseline): one for one in found}
-    cases = sorted(same.groupby(list(CASE_COLUMNS), sort=False), key=lambda item: _latency(item[1]))
+    cases = sorted(cases_in(same), key=lambda item: mean_us(item[1]))
     for index, (key, rows) in enumerate(cases):
         ratios = {f"vs {name}": ratio_cell(by_case, key, name) for name in baselines}
         cells: dict[str, str | Text] = {**case_cells(key, rows), **ratios, "": flags(rows)}
@@ -103,24 +100,19 @@ def size_table(
     return table
 
 
-def _latency(rows: pd.DataFrame) -> float:
-    return float(rows["latency_median_us"].median())
-
-
-def case_cells(key: tuple[Any, ...], rows: pd.DataFrame) -> dict[str, str]:
-    """Style to floor of one case by column: medians over blocks of the processes' values, and half their range."""
-    style, device, dtype, precision, threads = key[:5]
+def case_cells(case: CaseKey, rows: pd.DataFrame) -> dict[str, str]:
+    """Style to floor of one case by column: means over blocks of the processes' values, and half their range."""
     latency = rows["latency_median_us"]
-    middle = float(latency.median())
-    spread = (float(latency.max()) - float(latency.min())) / 2 / middle
+    mean = mean_us(rows)
+    spread = (float(latency.max()) - float(latency.min())) / 2 / mean
     return {
-        "style": style,
-        "device": device,
-        "dtype": dtype if precision == "ieee" else f"{dtype} {precision}",
-        "threads": str(threads) if device == "cpu" else "",
-        "latency us": microseconds(middle),
+        "style": case.style,
+        "device": case.device,
+        "dtype": case.arithmetic,
+        "threads": str(case.threads) if case.on_cpu else "",
+        "latency us": microseconds(mean),
         "spread": f"±{spread:.1%}" if len(rows) > 1 else "",
-        "throughput us": microseconds(float(rows["throughput_us"].median())),
+        "throughput us": microseconds(mean_us(rows, "throughput")),
         "first call us": microseconds(float(rows["first_iteration_seconds"].median()) * 1e6),
         "of floor": share(float(rows["floor_share"].median())) if rows["floor_share"].notna().any() else "",
     }
@@ -149,8 +141,7 @@ def caption(found: Sequence[Speedup], baselines: Sequence[str]) -> str:
     for name in baselines:
         one = next((speedup for speedup in found if speedup.baseline == name), None)
         if one is not None:
-            style, device, dtype, _precision, threads = one.baseline_case[:5]
-            who = f"{style} {device} {dtype} {thread_count(int(threads))}, {microseconds(one.baseline_us)} us"
+            who = f"{one.baseline_case.label}, {microseconds(one.baseline_us)} us"
             lines.append(f"{name}: {BASELINES[name]}; here {who}")
     return "\n".join(lines)
 

@@ -20,7 +20,6 @@ from bench.report.verdict_tables import (
     ratio_words,
 )
 from bench.verdict.claim import REFUTED, SUPPORTED, UNDECIDED, UNTESTED, Finding
-from bench.verdict.evidence import case_name
 from bench.verdict.intervals import CONFIDENCE
 from bench.verdict.judgement import Judgement
 from bench.verdict.speedup import BASELINES, SCOPES
@@ -34,11 +33,11 @@ OFTEN_WORDS = {
 }
 
 
-def print_judgement(console: Console, judgement: Judgement, name: str, machine: Mapping[str, Any]) -> None:
+def print_judgement(console: Console, judgement: Judgement) -> None:
     """The sentence first; then sizes, scopes, crossovers, break-even, decomposition, peaks, and what is missing."""
-    question = judgement.question
-    console.print(f"{name}: {sentence(judgement)}", markup=False, soft_wrap=True)
-    console.print(machine_words(machine), markup=False, soft_wrap=True)
+    question, run = judgement.question, judgement.evidence.run
+    console.print(f"{run.name}: {sentence(judgement)}", markup=False, soft_wrap=True)
+    console.print(machine_words(run.machine), markup=False, soft_wrap=True)
     console.print(f'The claim: "{question.claim.text}" ({question.claim.source}).', markup=False, soft_wrap=True)
     console.print()
     console.print(findings_table(judgement))
@@ -65,12 +64,12 @@ def sentence(judgement: Judgement) -> str:
     if at is not None and at.speedup is not None:
         words.append(
             f"At the tutorial's size {ratio_words(at.speedup.ratio)}: {microseconds(at.speedup.contender_us)} us an "
-            f"iteration on {case_name(at.speedup.contender)}, {microseconds(at.baseline_us)} us on "
-            f"{case_name(at.speedup.baseline_case)}."
+            f"iteration on {at.speedup.contender.label}, {microseconds(at.baseline_us)} us on "
+            f"{at.speedup.baseline_case.label}."
         )
     elif judgement.main:
         one = at or judgement.main[0]
-        words.append(f"{'At the tutorial' + chr(39) + 's size' if at else size_words(one)}: {one.verdict.reason}.")
+        words.append(f"{'At the tutorial' + chr(39) + 's size' if at else str(one.size)}: {one.verdict.reason}.")
     crossing = [one for one in judgement.crossovers if one.contender == question.contender]
     words += [
         f"{one.target:g}x: {crossover_words(one)} an iteration."
@@ -113,7 +112,7 @@ def findings_table(judgement: Judgement) -> Table:
     """Per size and baseline: absolute times, the speedup with its interval, the outcome and why."""
     scope = judgement.question.scope
     table = plain_table(f"{judgement.question.contender} by {scope}, us an iteration")
-    mine = sorted((one for one in judgement.findings if one.scope == scope), key=lambda one: one.flops)
+    mine = sorted((one for one in judgement.findings if one.scope == scope), key=lambda one: one.size.flops)
     # without a contender its columns would only squeeze the reason
     width = len(CONTENDER_HEADERS) if any(one.speedup for one in mine) else 0
     for header, right in headers("size", "work>", "baseline", "its case", "us>", *CONTENDER_HEADERS[:width]):
@@ -122,7 +121,7 @@ def findings_table(judgement: Judgement) -> Table:
     table.add_column("why")
     last = None
     for one in mine:
-        size = ["", ""] if one.size == last else [size_words(one), engineering(one.flops, "FLOP")]
+        size = ["", ""] if one.size == last else [str(one.size), engineering(one.size.flops, "FLOP")]
         last = one.size
         cells = _finding_cells(one)[: 3 + width]
         table.add_row(*size, *cells, one.verdict.outcome, one.verdict.reason.partition(": ")[0])
@@ -133,9 +132,9 @@ def _finding_cells(one: Finding) -> list[str]:
     contender = one.speedup
     return [
         one.baseline,
-        case_name(one.baseline_case) if one.baseline_case else "",
+        one.baseline_case.label if one.baseline_case else "",
         microseconds(one.baseline_us),
-        case_name(contender.contender) if contender else "",
+        contender.contender.label if contender else "",
         microseconds(contender.contender_us) if contender else "",
         ratio_words(contender.ratio) if contender else "",
     ]
@@ -144,33 +143,28 @@ def _finding_cells(one: Finding) -> list[str]:
 def baseline_lines(judgement: Judgement) -> list[str]:
     """Each baseline's whole name, and how the intervals are made."""
     shown = dict.fromkeys(one.baseline for one in judgement.findings)
-    percent = f"{judgement.confidence:.1%}".replace(".0%", "%")
+    percent = f"{judgement.evidence.confidence:.1%}".replace(".0%", "%")
     how = f"Intervals: {percent}, over processes, paired by block"
-    why = "" if judgement.confidence == CONFIDENCE else " (95% over all of the run's looks at the threshold)"
+    why = "" if judgement.evidence.confidence == CONFIDENCE else " (95% over all of the run's looks at the threshold)"
     return [*(f"{name}: {BASELINES[name]}." for name in shown), f"{how}{why}."]
 
 
 def scopes_table(judgement: Judgement) -> Table | None:
     """The same machine by iteration, throughput, loop and program; None where no speedup was measured in any."""
-    there = {(one.flops, one.size, one.baseline) for one in judgement.findings if one.speedup is not None}
+    there = {(one.size.flops, one.size, one.baseline) for one in judgement.findings if one.speedup is not None}
     if not there:
         return None
     table = plain_table("by scope: an iteration with its loss read, in a batch, a cold loop of 500, a whole python")
     for header, right in headers("size", "baseline", *(f"{scope}>" for scope in SCOPES)):
         table.add_column(header, justify="right" if right else "left", no_wrap=True)
-    order = [(one.flops, one.size, one.baseline) for one in judgement.findings if one.scope == "iteration"]
+    order = [(one.size.flops, one.size, one.baseline) for one in judgement.findings if one.scope == "iteration"]
     by_key = {(one.size, one.baseline, one.scope): one for one in judgement.findings}
     for key in sorted((key for key in order if key in there), key=lambda key: key[0]):
         cells = [by_key[(*key[1:], scope)] for scope in SCOPES]
-        table.add_row(size_words(cells[0]), key[2], *(scope_cell(one) for one in cells))
+        table.add_row(str(cells[0].size), key[2], *(scope_cell(one) for one in cells))
     return table
 
 
 def scope_cell(one: Finding) -> str:
     """`8.12 [7.94, 8.30] refuted`, or that it was not measured."""
     return f"{ratio_words(one.speedup.ratio)} {one.verdict.outcome}" if one.speedup else "not measured"
-
-
-def size_words(one: Finding) -> str:
-    """`64x1000x100x10`."""
-    return "x".join(map(str, one.size))

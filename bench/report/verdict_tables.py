@@ -13,7 +13,6 @@ from bench.machine.ceilings import Peaks
 from bench.verdict.break_even import BreakEven, Iterations
 from bench.verdict.crossover import Crossover
 from bench.verdict.decomposition import ENVIRONMENT, Decomposition, Factor
-from bench.verdict.evidence import case_name
 from bench.verdict.intervals import Ratio
 from bench.verdict.judgement import Judgement
 from bench.words import engineering, microseconds, number, thread_count
@@ -62,8 +61,8 @@ def break_even_table(found: Sequence[BreakEven]) -> Table | None:
         table.add_column(header, justify="right", no_wrap=True)
     for one in found:
         table.add_row(
-            "x".join(map(str, one.contender[5:])),
-            case_name(one.contender),
+            str(one.contender.size),
+            one.contender.label,
             f"{one.saved_us:,.1f} us",
             f"{one.start_seconds:+.3g} s",
             iterations_words(one.warm),
@@ -98,8 +97,8 @@ def print_decomposition(console: Console, found: Decomposition | None) -> None:
         table.add_column(header, justify="right" if right else "left", no_wrap=True)
     for one in found.factors:
         before, after = microseconds(one.before_us), microseconds(one.after_us)
-        table.add_row(one.label, ratio_words(one.ratio), start_name(one), before, case_name(one.after), after)
-    start, end = start_name(found.factors[0]), case_name(found.end)
+        table.add_row(one.label, ratio_words(one.ratio), start_name(one), before, one.after.label, after)
+    start, end = start_name(found.factors[0]), found.end.label
     table.add_row("product", ratio_words(found.headline), start, "", end, "")
     console.print(table)
     for line in decomposition_lines(found):
@@ -108,7 +107,7 @@ def print_decomposition(console: Console, found: Decomposition | None) -> None:
 
 def start_name(link: Factor) -> str:
     """The case that a link starts from; where its environment is what changes, that in place of the other words."""
-    return f"{link.before[0]} {AS_FOUND}" if link.label == ENVIRONMENT else case_name(link.before)
+    return f"{link.before.style} {AS_FOUND}" if link.label == ENVIRONMENT else link.before.label
 
 
 def decomposition_lines(found: Decomposition) -> list[str]:

@@ -46,7 +46,7 @@ class Entry:
     @property
     def size(self) -> str:
         """`64x1000x100x10`."""
-        return "x".join(map(str, self.case.problem.size))
+        return str(self.case.problem.size)
 
     @property
     def parameters(self) -> tuple[str | int, ...]:

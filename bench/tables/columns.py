@@ -20,6 +20,13 @@ LATER_COLUMNS = ("reference_us", "latency_per_reference", "throughput_per_refere
                  "floor_share", "gpu_energy_mj", "gpu_energy_resolution_mj", "peak_rss_bytes",
                  "peak_device_bytes", "loop_seconds", "program_seconds", "checked_iterations", "blas")  # fmt: skip
 ITERATION_COLUMNS = ("run_id", "block", *CASE_COLUMNS, "phase", "iteration", "elapsed_us")
+LOSS_KEYS = (
+    "style",
+    "device",
+    "dtype",
+    "precision",
+    "threads",
+)  # a rehearsal is at the tutorial's size whatever the case's
 LOSS_COLUMNS = ("run_id", "style", "oracle", "device", "dtype", "precision", "threads", "iteration", "loss")
 SPEEDUP_COLUMNS = (
     *CASE_COLUMNS, "baseline", "baseline_style", "baseline_device", "baseline_dtype", "baseline_precision",

@@ -17,6 +17,7 @@ from bench.tables.columns import (
     ITERATION_COLUMNS,
     ITERATIONS,
     LOSS_COLUMNS,
+    LOSS_KEYS,
     LOSSES,
     MACHINE,
     MEASURED_AS_FOUND,
@@ -53,7 +54,7 @@ def measurement_row(run_id: str, measurement: Measurement, environment: str = "c
     """One row of measurements.csv; a value that is unknown stays empty."""
     case, problem = measurement.case, measurement.case.problem
     return {
-        **dict(zip(CASE_COLUMNS, case.key, strict=True)),
+        **case.key._asdict(),
         "run_id": run_id,
         "block": measurement.block,
         "order": measurement.order,
@@ -77,7 +78,7 @@ def one_line(text: str) -> str:
 
 def iteration_rows(run_id: str, measurement: Measurement) -> list[dict[str, Any]]:
     """The rows of iterations.csv of one process: the cold call, the start of the warm-up, all timed iterations."""
-    same = {"run_id": run_id, "block": measurement.block, **dict(zip(CASE_COLUMNS, measurement.case.key, strict=True))}
+    same = {"run_id": run_id, "block": measurement.block, **measurement.case.key._asdict()}
     first = [] if measurement.first_us is None else [measurement.first_us]
     phases: Sequence[tuple[str, Sequence[float]]] = (
         ("first", first),
@@ -96,7 +97,7 @@ def loss_rows(run_id: str, measurement: Measurement) -> list[dict[str, Any]]:
     case = measurement.case
     if measurement.block != 0 or case.problem.size != TUTORIAL_SIZE:
         return []
-    same = {"run_id": run_id, "oracle": case.oracle, **dict(zip(CASE_COLUMNS[:5], case.key[:5], strict=True))}
+    same = {"run_id": run_id, "oracle": case.oracle, **{name: getattr(case.key, name) for name in LOSS_KEYS}}
     return [{**same, "iteration": index, "loss": loss} for index, loss in enumerate(measurement.losses)]
 
 
@@ -126,7 +127,7 @@ def repair(folder: Path) -> None:
     done = read_table(path, MEASUREMENT_COLUMNS)
     rehearsed = done[(done["block"] == 0) & (done[list(SIZE_COLUMNS)] == list(TUTORIAL_SIZE)).all(axis=1)]
     _keep_only(folder / ITERATIONS, ITERATION_COLUMNS, done[["block", *CASE_COLUMNS]], "%.3f")
-    _keep_only(folder / LOSSES, LOSS_COLUMNS, rehearsed[list(CASE_COLUMNS[:5])])
+    _keep_only(folder / LOSSES, LOSS_COLUMNS, rehearsed[list(LOSS_KEYS)])
 
 
 def _keep_only(path: Path, columns: Sequence[str], known: pd.DataFrame, float_format: str | None = None) -> None:

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.cases.case import Size
 from bench.cases.presets import SWEEP_SIZES
-from bench.cases.problem import Problem
+from bench.cases.problem import Problem, Size
 from bench.tables.columns import MEASUREMENT_COLUMNS
 
 CPU_FLOPS_PER_US = 1e5

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from bench.cases.case import Case
 from bench.tables.run import Run, read_run
 from bench.tables.writer import Writer, write_machine, write_speedups
 from bench.tests.fakes import REASON, a_case, a_measurement
-from bench.verdict.speedup import speedups
+from bench.verdict.evidence import Evidence
 
 MACHINE: Mapping[str, Any] = {
     "created": "2026-11-20T12:00:00Z",
@@ -54,8 +56,15 @@ def write_run(
     for measurement in others:
         writer.append(measurement)
     run = read_run(folder)
-    write_speedups(folder, [one.row() for one in speedups(run.measurements)])
+    write_speedups(folder, [one.row() for one in Evidence.of(run).speedups])
     return run
+
+
+def evidence_of(
+    measurements: pd.DataFrame, *, machine: Mapping[str, Any] | None = None, as_found: pd.DataFrame | None = None
+) -> Evidence:
+    """The evidence in a table of measurements, of a run that no folder holds."""
+    return Evidence.of(Run(Path("a-run"), measurements, machine or {}, as_found))
 
 
 def around(middle_us: float, spread: Sequence[float] = SPREAD) -> list[float]:

@@ -9,11 +9,9 @@ from itertools import combinations
 from typing import TypeAlias
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from bench.verdict.intervals import Ratio, paired_ratio, t_quantile
-from bench.verdict.speedup import quiet_pairs
+from bench.verdict.intervals import Ratio, paired_ratio, welch_ratio
 
 Floats: TypeAlias = NDArray[np.float64]
 BLOCKS = 10  # K, as a run measures by default
@@ -126,16 +124,11 @@ def by_the_wall(pool: Pool) -> Pool:
 
 
 def experiment(pool: Pool, draw: Draw, kind: str, truth: float, factor: float = 1.0) -> Experiment:
-    """What a run of these blocks reports, noisy pairs left out as there; the contender takes `factor` times as long."""
-    rows = list(draw.blocks)
-    one, other = pool.column(draw.baseline), pool.column(draw.contender)
-    before, after = pool.medians_us[rows, one], pool.medians_us[rows, other] * factor
-    noisy_b, noisy_c = pool.noisy[rows, one], pool.noisy[rows, other]
-    if noisy_b.any() or noisy_c.any():  # else all pairs count, and a frame for each of thousands takes its time
-        pairs = pd.DataFrame({"before": before, "after": after, "noisy_b": noisy_b, "noisy_c": noisy_c})
-        chosen, _ = quiet_pairs(pairs)
-        before, after = chosen["before"].to_numpy(), chosen["after"].to_numpy()
-    return Experiment(kind, draw, truth, paired_ratio(before.tolist(), after.tolist()))
+    """What a run of these blocks reports, noisy pairs and all; the contender takes `factor` times as long."""
+    before, after = (
+        pool.medians_us[list(draw.blocks), pool.column(label)] for label in (draw.baseline, draw.contender)
+    )
+    return Experiment(kind, draw, truth, paired_ratio(before.tolist(), (after * factor).tolist()))
 
 
 def identical(pool: Pool, least: int, seed: int, slower: float = 0.0) -> list[Experiment]:
@@ -159,27 +152,14 @@ def sequential(pool: Pool, blocks: int = BLOCKS) -> list[Experiment]:
     starts at every turn, so neighbours share most of their processes. Times as the wall's clock has them: whoever
     measures this way reads no other.
     """
-    logs = np.log(pool.wall_us[:, : pool.copies]).ravel()
-    logs = logs[np.argsort(pool.turns[:, : pool.copies].ravel(), kind="stable")]
+    times = pool.wall_us[:, : pool.copies].ravel()
+    times = times[np.argsort(pool.turns[:, : pool.copies].ravel(), kind="stable")]
     found = []
-    for start in range(len(logs) - 2 * blocks + 1):
-        before, after = logs[start : start + blocks], logs[start + blocks : start + 2 * blocks]
-        draw = Draw(start, (), "A", "B")
-        found.append(Experiment(SEQUENTIAL, draw, 1.0, unpaired_ratio(before, after)))
+    for start in range(len(times) - 2 * blocks + 1):
+        before, after = times[start : start + blocks], times[start + blocks : start + 2 * blocks]
+        ratio = welch_ratio(before.tolist(), after.tolist())
+        found.append(Experiment(SEQUENTIAL, Draw(start, (), "A", "B"), 1.0, ratio))
     return found
-
-
-def unpaired_ratio(baseline: Floats, contender: Floats) -> Ratio:
-    """exp of the difference of two means of logarithms, with Welch's interval (Welch 1947)."""
-    difference = float(baseline.mean() - contender.mean())
-    parts = np.array([baseline.var(ddof=1) / len(baseline), contender.var(ddof=1) / len(contender)])
-    total = float(parts.sum())
-    if total == 0:
-        return Ratio(math.exp(difference), math.exp(difference), math.exp(difference), len(baseline))
-    freedom = total**2 / float((parts**2 / np.array([len(baseline) - 1, len(contender) - 1])).sum())
-    # t_quantile takes whole degrees; rounding down makes the control's interval wider, never narrower
-    half = t_quantile(max(1, int(freedom))) * math.sqrt(total)
-    return Ratio(math.exp(difference), math.exp(difference - half), math.exp(difference + half), len(baseline))
 
 
 def bootstrapped(samples: Mapping[tuple[int, str], Floats], seed: int) -> list[Experiment]:
@@ -208,9 +188,6 @@ def log_medians(samples: Floats, random: np.random.Generator, resamples: int = R
 
 
 def plant_estimate(pool: Pool, plant: str) -> Ratio:
-    """Slowdown of a plant over all quiet blocks, contender over baseline: the quiet copies' geometric mean."""
-    quiet, at = ~pool.noisy, pool.column(plant)
-    kept = quiet[:, at] & quiet[:, : pool.copies].any(axis=1)
-    logs = np.where(quiet[kept, : pool.copies], np.log(pool.medians_us[kept, : pool.copies]), np.nan)
-    copies = np.exp(np.nanmean(logs, axis=1)) if kept.any() else np.empty(0)
-    return paired_ratio(pool.medians_us[kept, at].tolist(), copies.tolist())
+    """Slowdown of a plant over all blocks, contender over baseline: the copies' geometric mean."""
+    copies = np.exp(np.log(pool.medians_us[:, : pool.copies]).mean(axis=1))
+    return paired_ratio(pool.medians_us[:, pool.column(plant)].tolist(), copies.tolist())

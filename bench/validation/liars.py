@@ -11,7 +11,7 @@ from bench.cases.case import Case
 from bench.cases.grid import Skip
 from bench.cases.phases import Rule
 from bench.cases.plan import DEFAULT_TIMEOUT_S, Plan
-from bench.cases.problem import Problem, stable_learning_rate
+from bench.cases.problem import Problem, Size, stable_learning_rate
 from bench.machine.device import device_kind
 from bench.runner.turns import Launch, Progress, process_launcher, run
 from bench.tables.csv_files import read_rows, write_rows
@@ -20,7 +20,7 @@ from bench.validation.kills import Told
 from bench.validation.lies import PLANTED, Liar, write_style
 
 LIARS = "liars.csv"
-SIZE = (16, 250, 25, 5)  # small, so that a process takes about a second
+SIZE = Size(16, 250, 25, 5)  # small, so that a process takes about a second
 
 
 @dataclass(frozen=True, slots=True)

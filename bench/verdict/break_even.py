@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.cases.case import CASE_COLUMNS
-from bench.verdict.evidence import Case, Evidence
+from bench.cases.case import CaseKey
+from bench.tables.by_case import of_cases
+from bench.verdict.evidence import Evidence
 from bench.verdict.intervals import CONFIDENCE, t_quantile
 from bench.verdict.speedup import Speedup
 
@@ -37,8 +38,8 @@ class BreakEven:
     """
 
     baseline: str
-    baseline_case: Case
-    contender: Case
+    baseline_case: CaseKey
+    contender: CaseKey
     blocks: int
     saved_us: float
     start_seconds: float
@@ -47,7 +48,7 @@ class BreakEven:
     cold: Iterations
 
 
-def break_even(evidence: Evidence, speedup: Speedup, confidence: float = CONFIDENCE) -> BreakEven | None:
+def break_even(evidence: Evidence, speedup: Speedup) -> BreakEven | None:
     """From the start-up times of both sides, paired by block; None where no block has them all.
 
     The start of a side is its transfer and its first call less one usual iteration; n satisfies
@@ -69,8 +70,8 @@ def break_even(evidence: Evidence, speedup: Speedup, confidence: float = CONFIDE
         saved_us=fmean(saved),
         start_seconds=fmean(start),
         import_seconds=fmean(imported),
-        warm=repaid_after(start, saved, confidence),
-        cold=repaid_after(cold, saved, confidence),
+        warm=repaid_after(start, saved, evidence.confidence),
+        cold=repaid_after(cold, saved, evidence.confidence),
     )
 
 
@@ -132,6 +133,5 @@ def _start_seconds(pairs: pd.DataFrame, side: str) -> pd.Series:
     return once - pairs[f"latency_median_us_{side}"] / 1e6
 
 
-def _starts(rows: pd.DataFrame, case: Case) -> pd.DataFrame:
-    keys = pd.MultiIndex.from_frame(rows[list(CASE_COLUMNS)])
-    return rows[keys == case][["block", *START_COLUMNS]].dropna()
+def _starts(rows: pd.DataFrame, case: CaseKey) -> pd.DataFrame:
+    return rows[of_cases(rows, [case])][["block", *START_COLUMNS]].dropna()

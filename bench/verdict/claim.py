@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bench.cases.case import Size
+from bench.cases.case import CaseKey
 from bench.cases.presets import SWEEP_SIZES
-from bench.cases.problem import Problem
+from bench.cases.problem import Size
 from bench.errors import UsageError
-from bench.verdict.evidence import BEST_GPU, Case, Evidence, contenders
+from bench.verdict.evidence import BEST_GPU, Evidence
 from bench.verdict.intervals import Ratio
 from bench.verdict.speedup import BASELINES, SCOPES, Speedup
 
@@ -51,14 +51,9 @@ class Finding:
     baseline: str
     scope: str
     speedup: Speedup | None
-    baseline_case: Case | None
+    baseline_case: CaseKey | None
     baseline_us: float
     verdict: Verdict
-
-    @property
-    def flops(self) -> int:
-        """Operations of an iteration."""
-        return Problem(*self.size).flops
 
 
 def at_least(threshold: float | None) -> Claim:
@@ -70,11 +65,12 @@ def at_least(threshold: float | None) -> Claim:
     return Claim(f"GPUs often provide speedups of {threshold:g}x or greater", "--at-least", threshold)
 
 
-def judge(ratio: Ratio, threshold: float, doubt: str = "") -> Verdict:
+def verdict_on(ratio: Ratio, threshold: float, doubt: str = "", *, noisy: bool = False) -> Verdict:
     """Supported if low >= threshold, refuted if high < threshold, undecided otherwise.
 
     Whatever cannot be trusted supports nothing: a ratio without an interval (one block, NaN, a time of 0), an
-    interval without any spread, and anything that `doubt` names. A doubtful ratio may still refute.
+    interval without any spread, and anything that `doubt` names. A doubtful ratio may still refute. Noise is no
+    doubt: it has widened the interval; the reason says so.
     """
     if not _has_interval(ratio):
         few = "one block has no interval" if ratio.blocks == 1 else "a time is missing or not above 0"
@@ -85,7 +81,9 @@ def judge(ratio: Ratio, threshold: float, doubt: str = "") -> Verdict:
         return Verdict(UNDECIDED, f"the interval holds {threshold:g}x")
     if ratio.high / ratio.low - 1 < SAME:
         return Verdict(UNDECIDED, "all blocks agree to the last digit: no clock gives that")
-    return Verdict(UNDECIDED, doubt) if doubt else Verdict(SUPPORTED, f"at least {ratio.low:.3g}x")
+    if doubt:
+        return Verdict(UNDECIDED, doubt)
+    return Verdict(SUPPORTED, f"at least {ratio.low:.3g}x" + (", though most blocks are noisy" if noisy else ""))
 
 
 def _has_interval(ratio: Ratio) -> bool:
@@ -113,11 +111,11 @@ def find(
 def find_one(evidence: Evidence, claim: Claim, size: Size, baseline: str, contender: str, scope: str) -> Finding:
     """The finding at one size. A missing side gives `untested` and names what is missing."""
     case, baseline_us = evidence.baseline(size, baseline, scope)
-    speedup = fastest(contenders(evidence, size, baseline, contender, scope))
+    speedup = fastest(evidence.against(size, baseline, contender, scope))
     if speedup is None:
         verdict = Verdict(UNTESTED, evidence.why_untested(size, baseline, contender, scope))
         return Finding(size, baseline, scope, None, case, baseline_us, verdict)
-    verdict = judge(speedup.ratio, claim.threshold, evidence.doubt(speedup))
+    verdict = verdict_on(speedup.ratio, claim.threshold, evidence.doubt(speedup), noisy=speedup.noisy)
     return Finding(size, baseline, scope, speedup, speedup.baseline_case, speedup.baseline_us, verdict)
 
 

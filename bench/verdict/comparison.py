@@ -5,23 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 
-from bench.cases.case import CASE_COLUMNS
-from bench.cases.problem import TUTORIAL_ITERATIONS
+from bench.cases.case import CaseKey
+from bench.tables.by_case import cases_in
 from bench.tables.run import Run
 from bench.verdict.intervals import Ratio, welch_ratio
-from bench.verdict.speedup import SCOPES
+from bench.verdict.speedup import SCOPES, mean_us, mostly_quiet
 
 MARGIN = 0.02
 OUTCOMES = ("faster", "slower", "same", "undecided")
 # Beside CASE_COLUMNS, all that must agree before two rows are the same work done under the same conditions.
 ALIKE_COLUMNS = ("framework", "oracle", "learning_rate", "seed", "environment", "flops")
 BROKEN = ("wrong", "failed", "crashed", "timeout", "oom")
-
-Key = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +29,7 @@ class Compared:
     `a_processes` and `b_processes` are the numbers of processes behind the two sides.
     """
 
-    case: Key
+    case: CaseKey
     a_us: float
     b_us: float
     a_processes: int
@@ -46,7 +44,7 @@ class Compared:
 class Apart:
     """A case that gets no ratio, and why; `broken` where A measured it and B failed to."""
 
-    case: Key
+    case: CaseKey
     reason: str
     broken: bool = False
 
@@ -78,7 +76,7 @@ class Comparison:
         return [one for one in self.cases if not (one.ratio.low >= bound or one.ratio.high < bound)]
 
 
-def judge(ratio: Ratio, margin: float) -> tuple[str, str]:
+def outcome_of(ratio: Ratio, margin: float) -> tuple[str, str]:
     """The outcome of one case and why it is undecided.
 
     - `same`: the whole interval lies in [1 / (1 + margin), 1 + margin]. This comes first: a difference that is sure
@@ -101,7 +99,7 @@ def judge(ratio: Ratio, margin: float) -> tuple[str, str]:
 def compare(a: Run, b: Run, *, scope: str = "iteration", margin: float = MARGIN) -> Comparison:
     """Every case of either run: compared where both measured the very same work, else set apart with a reason."""
     identical = same_run(a, b)
-    sides = [_by_case(run.measurements) for run in (a, b)]
+    sides = [dict(cases_in(run.measurements)) for run in (a, b)]
     cases, apart = [], []
     for key in dict.fromkeys([*sides[0], *sides[1]]):
         reason = obstacle(sides[0].get(key), sides[1].get(key), scope)
@@ -155,49 +153,26 @@ def _skipped_twice(a: pd.DataFrame | None, b: pd.DataFrame | None) -> bool:
     return all(rows is None or set(rows["status"]) == {"skipped"} for rows in (a, b))
 
 
-def _by_case(measurements: pd.DataFrame) -> dict[Key, pd.DataFrame]:
-    groups = measurements.groupby(list(CASE_COLUMNS), sort=False)
-    return {cast(Key, tuple(_plain(value) for value in cast(Key, key))): rows for key, rows in groups}
-
-
-def _plain(value: Any) -> str | int:
-    return value if isinstance(value, str) else int(value)
-
-
-def _compared(key: Key, a: pd.DataFrame, b: pd.DataFrame, scope: str, margin: float, *, identical: bool) -> Compared:
+def _compared(
+    key: CaseKey, a: pd.DataFrame, b: pd.DataFrame, scope: str, margin: float, *, identical: bool
+) -> Compared:
     column = SCOPES[scope]
-    (a, a_noisy), (b, b_noisy) = (quiet(rows[(rows["status"] == "ok") & rows[column].notna()]) for rows in (a, b))
-    unit = 1.0 if column.endswith("_us") else 1e6 / TUTORIAL_ITERATIONS
+    a, b = (rows[(rows["status"] == "ok") & rows[column].notna()] for rows in (a, b))
     ratio = welch_ratio(a[column].tolist(), b[column].tolist())
-    outcome, reason = judge(ratio, margin)
+    outcome, reason = outcome_of(ratio, margin)
     if identical:  # the same processes on both sides: nothing is left to chance
         ratio, outcome, reason = Ratio(1.0, 1.0, 1.0, len(a)), "same", ""
     return Compared(
         case=key,
-        a_us=float(a[column].median()) * unit,
-        b_us=float(b[column].median()) * unit,
+        a_us=mean_us(a, scope),
+        b_us=mean_us(b, scope),
         a_processes=len(a),
         b_processes=len(b),
         ratio=ratio,
         outcome=outcome,
         reason=reason,
-        noisy=a_noisy or b_noisy,
+        noisy=not all(mostly_quiet(rows["noisy"].astype(bool)) for rows in (a, b)),
     )
-
-
-def quiet(rows: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
-    """The processes that passed the noise gates, if at least half of them and three are; else all, and True."""
-    calm = rows[~rows["noisy"].astype(bool)]
-    enough = min(max(3, math.ceil(len(rows) / 2)), len(rows))
-    return (calm, False) if len(calm) >= enough else (rows, True)
-
-
-def describe_case(case: Key) -> str:
-    """For people: `torch_nn cpu float32 2 threads 64x1000x100x10`."""
-    style, device, dtype, precision, threads, *size = case
-    told = f" {threads} thread{'' if threads == 1 else 's'}" if device == "cpu" else ""
-    exact = f" {precision}" if precision != "ieee" else ""
-    return f"{style} {device} {dtype}{exact}{told} {'x'.join(map(str, size))}"
 
 
 def summary(found: Comparison) -> str:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
-from typing import Any, cast
 
-import numpy as np
 import pandas as pd
 
-from bench.cases.case import AS_FOUND, CASE_COLUMNS, Size
-from bench.cases.problem import TUTORIAL_SIZE
+from bench.cases.case import AS_FOUND, CaseKey
+from bench.cases.problem import TUTORIAL_SIZE, Size
 from bench.machine.environment import variable_words
-from bench.verdict.evidence import Case, Evidence, case_name, is_accelerator, troubles
-from bench.verdict.intervals import CONFIDENCE, Ratio, paired_ratio
+from bench.tables.by_case import at_size, cases_in, of_cases
+from bench.tables.run import Run
+from bench.verdict.evidence import Evidence, troubles
+from bench.verdict.intervals import Ratio, paired_ratio
 from bench.verdict.speedup import trusted
 
 LATENCY = "latency_median_us"
@@ -26,8 +26,9 @@ ENVIRONMENT = "environment"
 PAGE_FAULTS, DTYPE, THREADS = "no page faults", "float64 to float32", "threads"
 FRAMEWORK, DEVICE, LAUNCH = "framework", "device", "launch overhead"
 
-Times = dict[Case, dict[int, float]]  # us by block
-Link = tuple[str, Case | None]  # None: not measured
+Series = dict[int, float]  # us by block
+Times = dict[CaseKey, Series]
+Link = tuple[str, CaseKey | None]  # None: not measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,8 @@ class Factor:
 
     label: str
     ratio: Ratio
-    before: Case
-    after: Case
+    before: CaseKey
+    after: CaseKey
     before_us: float
     after_us: float
 
@@ -61,7 +62,7 @@ class Decomposition:
     environment: str = ""
 
     @property
-    def start(self) -> Case:
+    def start(self) -> CaseKey:
         """The tutorial's numpy."""
         return self.factors[0].before
 
@@ -73,10 +74,10 @@ class Decomposition:
     @property
     def start_words(self) -> str:
         """`numpy_manual cpu float64 1 thread as found`."""
-        return case_name(self.start) + (f" {AS_FOUND}" if self.as_found else "")
+        return self.start.label + (f" {AS_FOUND}" if self.as_found else "")
 
     @property
-    def end(self) -> Case:
+    def end(self) -> CaseKey:
         """The fastest GPU style, or without a GPU the fastest CPU case."""
         return self.factors[-1].after
 
@@ -85,102 +86,106 @@ class Decomposition:
         return [(one.label, one.ratio.value) for one in self.factors]
 
 
-def decompose(
-    evidence: Evidence,
-    size: Size = TUTORIAL_SIZE,
-    confidence: float = CONFIDENCE,
-    *,
-    as_found: pd.DataFrame | None = None,
-    machine: Mapping[str, Any] | None = None,
-) -> Decomposition | None:
+def decompose(evidence: Evidence, size: Size = TUTORIAL_SIZE) -> Decomposition | None:
     """The chain at one size by latency; None where the tutorial's numpy or all that follows was not measured.
 
     It starts at the tutorial's numpy on all threads or on one, where more of the links are measured; at a tie on
-    all, which is how the tutorial runs. Before it comes the same numpy `as_found` (rows as of measurements.csv), where
-    that was measured; `machine` (machine.json) knows why it was not. Times are geometric means over the blocks that
-    every case of the chain has, so that the factors multiply exactly to the headline.
+    all, which is how the tutorial runs. Before it comes the same numpy as found, where that was measured. Times are
+    geometric means over the blocks that every case of the chain has, so that the factors multiply exactly to the
+    headline.
     """
-    times = _times(evidence, evidence.rows, size)
+    run = evidence.run
+    times = _times(evidence.rows, size)
     # by itself: as found the reference product is slower too, and would hide what the variables cost
-    found = {} if as_found is None else _times(evidence, trusted(as_found), size)
-    starts = sorted((case for case in times if case[:3] == (AS_WRITTEN, "cpu", "float64")), key=_threads)
-    chains = [(start, links(times, start)) for start in {starts[0], starts[-1]}] if starts else []
-    if not chains:
+    found = {} if run.as_found is None else _times(trusted(run.as_found), size)
+    starts = [case for case in times if (case.style, case.device, case.dtype) == (AS_WRITTEN, "cpu", "float64")]
+    if not starts:
         return None
-    start, chain = max(chains, key=lambda pair: (_measured(pair[1]) + (pair[0] in found), _threads(pair[0])))
+    chains = [(links(times, start), start) for start in starts]
+    chain, start = max(chains, key=lambda one: (_measured(one[0]) + (one[1] in found), one[1].threads))
     steps, unmeasured = merged(chain)
-    stops = [start, *(case for _, case in steps)]
-    series = [times[case] for case in stops]
+    stops = [(start, times[start]), *((case, times[case]) for _, case in steps)]
+    labels = [label for label, _ in steps]
     if start in found:
-        steps, stops, series = [(ENVIRONMENT, start), *steps], [start, *stops], [found[start], *series]
-    if not steps:
+        stops, labels = [(start, found[start]), *stops], [ENVIRONMENT, *labels]
+    if not labels:
         return None
-    ends = list(zip(stops, _aligned(series), strict=True))
-    pairs = zip(steps, pairwise(ends), strict=True)
+    cases, series = zip(*stops, strict=True)
+    aligned = _aligned(series)
+    factors = tuple(
+        Factor(label, _ratio(slow, fast, evidence.confidence), before, after, _mean(slow), _mean(fast))
+        for label, (before, after), (slow, fast) in zip(labels, pairwise(cases), pairwise(aligned), strict=True)
+    )
     return Decomposition(
         size=size,
-        factors=tuple(_factor(label, *before, *after, confidence) for (label, _), (before, after) in pairs),
-        headline=_ratio(ends[0][1], ends[-1][1], confidence),
+        factors=factors,
+        headline=_ratio(aligned[0], aligned[-1], evidence.confidence),
         unmeasured=unmeasured,
-        on_gpu=is_accelerator(stops[-1]),
-        noisy=_is_noisy(evidence.rows, stops) or (start in found and _is_noisy(as_found, [start])),
-        environment=environment_words(machine or {}, as_found, measured=start in found),
+        on_gpu=not cases[-1].on_cpu,
+        noisy=_is_noisy(evidence.rows, cases) or (start in found and _is_noisy(run.as_found, [start])),
+        environment=environment_words(run, measured=start in found),
     )
 
 
-def environment_words(machine: Mapping[str, Any], as_found: pd.DataFrame | None, *, measured: bool) -> str:
+def environment_words(run: Run, *, measured: bool) -> str:
     """Which variables were removed for every case; where numpy was not `measured` as found, why."""
-    variables = machine.get("distorting_variables")
-    told = variable_words(variables or {})
+    variables = run.machine.get("distorting_variables")
+    there = variable_words(variables or {})
     if measured:
-        return f"Environment: as found there was {told}, which every other case ran without."
+        return f"Environment: as found there was {there}, which every other case ran without."
     if variables is None:
         return "Environment: no factor; which variables were removed is not recorded."
-    if machine.get("environment") == "kept":
-        return f"Environment: no factor; every case ran as found, with {told}."
-    if told == variable_words({}):
+    if run.machine.get("environment") == "kept":
+        return f"Environment: no factor; every case ran as found, with {there}."
+    if there == variable_words({}):
         return "Environment: factor 1; no variable that distorts was set, every case ran as found."
-    trouble = {} if as_found is None else troubles(as_found)
+    trouble = {} if run.as_found is None else troubles(run.as_found)
     why = next((one.words for one in trouble.values()), "not measured")
-    return f"Environment: not in the product; {told} was removed, and numpy as found was {why}."
+    return f"Environment: not in the product; {there} was removed, and numpy as found was {why}."
 
 
-def links(times: Iterable[Case], start: Case) -> list[Link]:
+def links(times: Times, start: CaseKey) -> list[Link]:
     """The chain from `start`, with None for what was not measured.
 
     Page faults go first if numpy without them was measured in float64, else the dtype does: either way every
     link compares two measured cases.
     """
-    known = dict.fromkeys(times)
-    in_place = _like(known, start, style=IN_PLACE)
-    single, both = _like(known, start, dtype="float32"), _like(known, start, style=IN_PLACE, dtype="float32")
+
+    def measured(case: CaseKey) -> CaseKey | None:
+        return case if case in times else None
+
+    in_place, single = measured(start._replace(style=IN_PLACE)), measured(start._replace(dtype="float32"))
+    both = measured(start._replace(style=IN_PLACE, dtype="float32"))
     if in_place is None and single is not None:
         chain: list[Link] = [(DTYPE, single), (PAGE_FAULTS, both)]
     else:
         chain = [(PAGE_FAULTS, in_place), (DTYPE, both or single)]
-    return [*chain, *_beyond(cast(Times, times), both or single)]
+    return [*chain, *_beyond(times, both or single)]
 
 
-def _beyond(times: Times, numpy_case: Case | None) -> list[Link]:
+def _beyond(times: Times, numpy_case: CaseKey | None) -> list[Link]:
     """From numpy in float32: threads, framework, device, launch overhead."""
-    single = [case for case in times if case[2:4] == ("float32", "ieee")]
-    on_cpu = [case for case in single if not is_accelerator(case)]
-    on_gpu = [case for case in single if is_accelerator(case)]
-    counts = [case for case in on_cpu if numpy_case is not None and case[0] == numpy_case[0]]
-    threads = _fastest(times, counts) if len(counts) > 1 else None
+
+    def fastest(cases: Sequence[CaseKey]) -> CaseKey | None:
+        return min(cases, key=lambda case: _mean(times[case]), default=None)
+
+    plain = [case for case in times if case.arithmetic == "float32"]
+    on_cpu, on_gpu = [case for case in plain if case.on_cpu], [case for case in plain if not case.on_cpu]
+    same_style = [case for case in on_cpu if numpy_case is not None and case.style == numpy_case.style]
+    threads = fastest(same_style) if len(same_style) > 1 else None
     if not on_gpu:
-        return [(THREADS, threads), (FRAMEWORK, _fastest(times, on_cpu)), (DEVICE, None), (LAUNCH, None)]
-    eager = next((case for style in EAGER for case in on_gpu if case[0] == style), None)
-    same = _fastest(times, [case for case in on_cpu if eager is not None and case[0] == eager[0]])
-    best = _fastest(times, on_gpu)
+        return [(THREADS, threads), (FRAMEWORK, fastest(on_cpu)), (DEVICE, None), (LAUNCH, None)]
+    eager = next((case for style in EAGER for case in on_gpu if case.style == style), None)
     if eager is None:
-        return [(THREADS, threads), (FRAMEWORK, None), (DEVICE, best), (LAUNCH, None)]
-    return [(THREADS, threads), (FRAMEWORK, same), (DEVICE, eager), (LAUNCH, best if len(on_gpu) > 1 else None)]
+        return [(THREADS, threads), (FRAMEWORK, None), (DEVICE, fastest(on_gpu)), (LAUNCH, None)]
+    on_host = fastest([case for case in on_cpu if case.style == eager.style])
+    launch = fastest(on_gpu) if len(on_gpu) > 1 else None
+    return [(THREADS, threads), (FRAMEWORK, on_host), (DEVICE, eager), (LAUNCH, launch)]
 
 
-def merged(chain: Sequence[Link]) -> tuple[list[tuple[str, Case]], tuple[str, ...]]:
+def merged(chain: Sequence[Link]) -> tuple[list[tuple[str, CaseKey]], tuple[str, ...]]:
     """The measured links, each with the labels of unmeasured ones right before it; and all unmeasured labels."""
-    steps: list[tuple[str, Case]] = []
+    steps: list[tuple[str, CaseKey]] = []
     waiting: list[str] = []
     for label, case in chain:
         waiting.append(label)
@@ -194,57 +199,30 @@ def _measured(chain: Sequence[Link]) -> int:
     return sum(case is not None for _, case in chain)
 
 
-def _threads(case: Case) -> int:
-    return int(case[4])
-
-
-def _like(known: Iterable[Case], start: Case, style: str | None = None, dtype: str | None = None) -> Case | None:
-    wanted = (style or start[0], start[1], dtype or start[2], *start[3:])
-    return next((case for case in known if case == wanted), None)
-
-
-def _fastest(times: Times, cases: Sequence[Case]) -> Case | None:
-    return min(cases, key=lambda case: float(np.median(list(times[case].values()))), default=None)
-
-
-def _times(evidence: Evidence, sound: pd.DataFrame, size: Size) -> Times:
+def _times(sound: pd.DataFrame, size: Size) -> Times:
     """Latency by case and block: above 0, plain SGD."""
-    found: Times = {}
-    for key, rows in sound.groupby(list(CASE_COLUMNS), sort=True):
-        case = cast(Case, key)
-        if case[5:] != size or case not in evidence.sgd:
-            continue
-        by_block = dict(zip(rows["block"].astype(int), rows[LATENCY].astype(float), strict=True))
-        good = {block: us for block, us in by_block.items() if math.isfinite(us) and us > 0}
-        if good:
-            found[case] = good
-    return found
+    rows = at_size(sound[(sound["oracle"] == "sgd") & (sound[LATENCY] > 0)], size)
+    return {
+        case: dict(zip(same["block"].astype(int), same[LATENCY].astype(float), strict=True))
+        for case, same in sorted(cases_in(rows))
+    }
 
 
-def _aligned(series: Sequence[dict[int, float]]) -> list[dict[int, float]]:
+def _aligned(series: Sequence[Series]) -> list[Series]:
     """The times over the blocks that all share; over each one's own blocks where they share none."""
     shared = sorted(set.intersection(*map(set, series)))
     return [{block: one[block] for block in shared} for one in series] if shared else list(series)
 
 
-def _is_noisy(rows: pd.DataFrame | None, cases: Sequence[Case]) -> bool:
-    if rows is None:
-        return False
-    keys = pd.MultiIndex.from_frame(rows[list(CASE_COLUMNS)])
-    return bool(rows["noisy"].astype(bool)[keys.isin(cases)].any())
+def _is_noisy(rows: pd.DataFrame | None, cases: Sequence[CaseKey]) -> bool:
+    return rows is not None and bool(rows["noisy"].astype(bool)[of_cases(rows, cases)].any())
 
 
-def _factor(
-    label: str, before: Case, slow: dict[int, float], after: Case, fast: dict[int, float], confidence: float
-) -> Factor:
-    return Factor(label, _ratio(slow, fast, confidence), before, after, _mean(slow), _mean(fast))
-
-
-def _ratio(before: dict[int, float], after: dict[int, float], confidence: float) -> Ratio:
+def _ratio(before: Series, after: Series, confidence: float) -> Ratio:
     if list(before) == list(after):
         return paired_ratio(list(before.values()), list(after.values()), confidence)
     return Ratio(_mean(before) / _mean(after), math.nan, math.nan, 0)
 
 
-def _mean(by_block: dict[int, float]) -> float:
+def _mean(by_block: Series) -> float:
     return math.exp(fmean(math.log(us) for us in by_block.values()))

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from bench.cases.problem import Problem
 from bench.errors import UsageError
 from bench.machine.ceilings import Peaks, peaks
 from bench.verdict.break_even import BreakEven, break_even
 from bench.verdict.claim import Claim, Finding, Verdict, find, often
 from bench.verdict.crossover import TARGETS, Crossover, crossover
 from bench.verdict.decomposition import Decomposition, decompose
-from bench.verdict.evidence import BEST_GPU, PRIMARY, Evidence, case_name, gather, known_contender
-from bench.verdict.speedup import confidence_of
+from bench.verdict.evidence import BEST_GPU, Evidence, known_contender
+from bench.verdict.speedup import PRIMARY
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +42,6 @@ class Judgement:
     decomposition: Decomposition | None
     peaks: Peaks | None
     missing: tuple[str, ...]
-    confidence: float  # of every interval of a speedup
 
     def about(self, baseline: str, scope: str) -> list[Finding]:
         """The findings against one baseline in one scope, by size."""
@@ -57,25 +53,17 @@ class Judgement:
         return self.about(self.question.baseline, self.question.scope)
 
 
-def judge_run(
-    measurements: pd.DataFrame, machine: Mapping[str, Any], question: Question, as_found: pd.DataFrame | None = None
-) -> Judgement:
-    """Hold the question against a table of measurements, one row a case and block. Raises UsageError.
-
-    `as_found` holds such rows in the environment as found: only the decomposition looks at them.
-    """
-    if measurements.empty:
+def judgement_of(evidence: Evidence, question: Question) -> Judgement:
+    """Hold the question against a run. Raises UsageError."""
+    run = evidence.run
+    if run.measurements.empty:
         raise UsageError("the run holds no measurement; start it again")
-    known_contender(measurements, question.contender)
-    confidence = confidence_of(machine)
-    evidence = gather(measurements, confidence)
-    baselines = (
-        (question.baseline,) if question.only else tuple(dict.fromkeys((question.baseline, *evidence.baselines)))
-    )
-    findings = find(evidence, question.claim, baselines, question.contender)
+    known_contender(run.measurements, question.contender)
+    named = (question.baseline,) if question.only else (question.baseline, *evidence.baselines)
+    findings = find(evidence, question.claim, dict.fromkeys(named), question.contender)
     main = [one for one in findings if (one.baseline, one.scope) == (question.baseline, question.scope)]
     first = [one for one in findings if (one.baseline, one.scope) == (question.baseline, "iteration")]
-    repaid = [break_even(evidence, one.speedup, confidence) for one in first if one.speedup is not None]
+    repaid = [break_even(evidence, one.speedup) for one in first if one.speedup is not None]
     return Judgement(
         question=question,
         evidence=evidence,
@@ -83,10 +71,9 @@ def judge_run(
         findings=tuple(findings),
         crossovers=tuple(_crossovers(evidence, question)),
         break_evens=tuple(one for one in repaid if one is not None),
-        decomposition=decompose(evidence, confidence=confidence, as_found=as_found, machine=machine),
-        peaks=peaks(machine),
+        decomposition=decompose(evidence),
+        peaks=peaks(run.machine),
         missing=tuple(_troubles(evidence)),
-        confidence=confidence,
     )
 
 
@@ -96,7 +83,7 @@ def _crossovers(evidence: Evidence, question: Question) -> list[Crossover]:
     found = []
     for name in dict.fromkeys((question.contender, *evidence.contenders)):
         each = find(evidence, question.claim, [question.baseline], name, [question.scope])
-        known = [(one.speedup, one.flops) for one in each if one.speedup is not None]
+        known = [(one.speedup, one.size.flops) for one in each if one.speedup is not None]
         if known:
             ratios, flops = zip(*known, strict=True)
             found += [crossover(name, question.baseline, target, ratios, flops) for target in targets]
@@ -107,7 +94,7 @@ def _troubles(evidence: Evidence) -> list[str]:
     """Cases with anything but `ok`, one line for all that have the same trouble."""
     alike: dict[str, dict[str, list[str]]] = {}
     for case, trouble in evidence.trouble.items():
-        alike.setdefault(trouble.words, {}).setdefault(case_name(case), []).append("x".join(map(str, case[5:])))
+        alike.setdefault(trouble.words, {}).setdefault(case.label, []).append(str(case.size))
     return [
         f"{words}: " + "; ".join(f"{name} at {', '.join(sizes)}" for name, sizes in cases.items())
         for words, cases in alike.items()
@@ -124,7 +111,7 @@ def as_values(judgement: Judgement) -> dict[str, Any]:
         "contender": question.contender,
         "scope": question.scope,
         "verdict": asdict(judgement.verdict),
-        "confidence": judgement.confidence,
+        "confidence": judgement.evidence.confidence,
         "findings": [_finding_values(one) for one in judgement.findings],
         "crossovers": [asdict(one) for one in judgement.crossovers],
         "break_even": [asdict(one) for one in judgement.break_evens],
@@ -136,7 +123,7 @@ def as_values(judgement: Judgement) -> dict[str, Any]:
 
 
 def _finding_values(one: Finding) -> dict[str, Any]:
-    return {**asdict(one), "flops": Problem(*one.size).flops, "speedup": one.speedup and one.speedup.row()}
+    return {**asdict(one), "flops": one.size.flops, "speedup": one.speedup and one.speedup.row()}
 
 
 def _plain(value: Any) -> Any:

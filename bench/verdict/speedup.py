@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from bench.cases.case import CASE_COLUMNS, SIZE_COLUMNS
+from bench.cases.case import CASE_COLUMNS, CaseKey
 from bench.cases.problem import TUTORIAL_ITERATIONS
+from bench.tables.by_case import cases_in, of_cases, sizes_in
 from bench.verdict.intervals import CONFIDENCE, Ratio, paired_ratio
 from bench.verdict.one_speed import at_one_speed
 
@@ -29,15 +31,20 @@ BASELINES = {
     "best-cpu": "the fastest correct float32 of any style and thread count on the CPU",
     "own": "the same style and dtype on one CPU thread",
 }
+SHOWN_FIRST = ("tutorial", "tutorial-1", "numpy-1", "best-cpu")
+PRIMARY = "best-cpu"
 
 
 @dataclass(frozen=True, slots=True)
 class Speedup:
-    """How much faster a contender is than a baseline in a scope, times in us an iteration (medians over blocks)."""
+    """How much faster a contender is than a baseline in a scope.
 
-    contender: tuple[str | int, ...]  # values of CASE_COLUMNS
+    Times are geometric means over the paired blocks, us an iteration: their quotient is the ratio.
+    """
+
+    contender: CaseKey
     baseline: str
-    baseline_case: tuple[str | int, ...]
+    baseline_case: CaseKey
     scope: str
     ratio: Ratio
     baseline_us: float
@@ -47,15 +54,15 @@ class Speedup:
 
     def row(self) -> dict[str, Any]:
         """One row of speedups.csv."""
-        style, device, dtype, precision, threads = self.baseline_case[:5]
+        base = self.baseline_case
         return {
-            **dict(zip(CASE_COLUMNS, self.contender, strict=True)),
+            **self.contender._asdict(),
             "baseline": self.baseline,
-            "baseline_style": style,
-            "baseline_device": device,
-            "baseline_dtype": dtype,
-            "baseline_precision": precision,
-            "baseline_threads": threads,
+            "baseline_style": base.style,
+            "baseline_device": base.device,
+            "baseline_dtype": base.dtype,
+            "baseline_precision": base.precision,
+            "baseline_threads": base.threads,
             "scope": self.scope,
             "blocks": self.ratio.blocks,
             "baseline_us": self.baseline_us,
@@ -68,28 +75,42 @@ class Speedup:
         }
 
 
+def mean_us(rows: pd.DataFrame, scope: str = "iteration") -> float:
+    """The time of a case, us an iteration: the geometric mean over its blocks; NaN where none was measured.
+
+    This is the one time of a case that is shown anywhere: ratios are means of logarithms over the same blocks, so
+    that shown times divide into shown ratios. `rows` are of one case, at one speed of the core (see `trusted`).
+    """
+    column = SCOPES[scope]
+    times = rows[column].to_numpy(float)
+    times = times[np.isfinite(times) & (times > 0)]
+    unit = 1.0 if column.endswith("_us") else 1e6 / TUTORIAL_ITERATIONS
+    if not len(times):
+        return math.nan
+    return float(times[0] * np.exp(np.log(times / times[0]).mean())) * unit  # equal times give just that time
+
+
 def confidence_of(machine: Mapping[str, Any]) -> float:
     """The confidence of every interval of a run: 95%, or with `--decide` corrected for looking several times.
 
     Bonferroni: 1 - 0.05 / looks, so that all looks together err as often as one.
     """
-    looks = (machine.get("plan") or {}).get("looks") or [0]
+    looks = (machine.get("plan") or {}).get("looks") or [None]
     return 1 - (1 - CONFIDENCE) / len(looks)
 
 
-def straddling(found: Iterable[Speedup], threshold: float) -> set[tuple[str | int, ...]]:
-    """The cases, contenders and their baselines, whose interval of the scope `iteration` holds `threshold`."""
-    undecided: set[tuple[str | int, ...]] = set()
-    for one in found:
-        if one.scope == "iteration" and one.ratio.low < threshold <= one.ratio.high:
-            undecided |= {one.contender, one.baseline_case}
-    return undecided
+def straddling(found: Iterable[Speedup], threshold: float) -> set[CaseKey]:
+    """Both cases of every speedup by iteration whose interval holds `threshold`: more blocks would decide it."""
+    return {
+        case
+        for one in found
+        if one.scope == "iteration" and one.ratio.low < threshold <= one.ratio.high
+        for case in (one.contender, one.baseline_case)
+    }
 
 
 def speedups(
-    measurements: pd.DataFrame,
-    confidence: float = CONFIDENCE,
-    of: Callable[[tuple[str | int, ...]], bool] = lambda _case: True,
+    measurements: pd.DataFrame, confidence: float = CONFIDENCE, of: Callable[[CaseKey], bool] = lambda _case: True
 ) -> list[Speedup]:
     """Every case (that `of` picks) against every baseline of its size, in every scope that was measured.
 
@@ -98,15 +119,14 @@ def speedups(
     on one CPU thread.
     """
     found: list[Speedup] = []
-    for _size, same in trusted(measurements).groupby(list(SIZE_COLUMNS), sort=False):
+    for _size, same in sizes_in(trusted(measurements)):
         named = list(named_baselines(same))
-        for case, contender in same.groupby(list(CASE_COLUMNS), sort=False):
-            key = cast(tuple[str | int, ...], case)
-            if not of(key):
+        for case, contender in cases_in(same):
+            if not of(case):
                 continue
             baselines = named if contender["oracle"].iloc[0] == "sgd" else []
             for name, baseline in [*baselines, *own_baseline(same, contender)]:
-                found += _against(name, baseline, key, contender, confidence)
+                found += _against(name, baseline, case, contender, confidence)
     return found
 
 
@@ -115,43 +135,43 @@ def trusted(measurements: pd.DataFrame) -> pd.DataFrame:
 
     A style caught once has no other number that counts.
     """
-    keys = pd.MultiIndex.from_frame(measurements[list(CASE_COLUMNS)])
-    wrong = keys[measurements["status"] == "wrong"]
-    return at_one_speed(measurements[(measurements["status"] == "ok") & ~keys.isin(wrong)])
+    status = measurements["status"]
+    wrong = {case for case, _ in cases_in(measurements[status == "wrong"])}
+    return at_one_speed(measurements[(status == "ok") & ~of_cases(measurements, wrong)])
 
 
 def _against(
-    name: str, baseline: pd.DataFrame, key: tuple[str | int, ...], contender: pd.DataFrame, confidence: float
+    name: str, baseline: pd.DataFrame, case: CaseKey, contender: pd.DataFrame, confidence: float
 ) -> Iterator[Speedup]:
-    baseline_key = tuple(baseline.iloc[0][list(CASE_COLUMNS)])
-    if baseline_key == key:
+    baseline_case = CaseKey.of(baseline.iloc[0][list(CASE_COLUMNS)])
+    if baseline_case == case:
         return
-    pairs = baseline.merge(contender, on="block", suffixes=("_b", "_c"))
+    shared = sorted(set(baseline["block"]) & set(contender["block"]))
+    sides = [rows.set_index("block").loc[shared] for rows in (baseline, contender)]
     for scope, column in SCOPES.items():
-        both = pairs[pairs[f"{column}_b"].notna() & pairs[f"{column}_c"].notna()]
-        if both.empty:
+        measured = np.logical_and.reduce([side[column].notna() for side in sides])
+        if not measured.any():
             continue
-        chosen, noisy = quiet_pairs(both)
-        unit = 1.0 if column.endswith("_us") else 1e6 / TUTORIAL_ITERATIONS
-        before, after = chosen[f"{column}_b"], chosen[f"{column}_c"]
+        before, after = (side[measured] for side in sides)
         yield Speedup(
-            contender=key,
+            contender=case,
             baseline=name,
-            baseline_case=baseline_key,
+            baseline_case=baseline_case,
             scope=scope,
-            ratio=paired_ratio(before.tolist(), after.tolist(), confidence),
-            baseline_us=float(before.median()) * unit,
-            contender_us=float(after.median()) * unit,
-            noisy=noisy,
+            ratio=paired_ratio(before[column].tolist(), after[column].tolist(), confidence),
+            baseline_us=mean_us(before, scope),
+            contender_us=mean_us(after, scope),
+            noisy=not mostly_quiet(before["noisy"].astype(bool) | after["noisy"].astype(bool)),
             environment=str(contender["environment"].iloc[0]),
         )
 
 
-def quiet_pairs(pairs: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
-    """The pairs where neither side was noisy, if at least half of them and three are; else all, and True."""
-    quiet = pairs[~(pairs["noisy_b"].astype(bool) | pairs["noisy_c"].astype(bool))]
-    enough = max(3, math.ceil(len(pairs) / 2))
-    return (quiet, False) if len(quiet) >= min(enough, len(pairs)) else (pairs, True)
+def mostly_quiet(noisy: pd.Series) -> bool:
+    """Whether at least half of these passed the noise gates, and three did (or all, where there are fewer).
+
+    A noisy process counts with the spread that it has, which widens the interval; this only decides what is said.
+    """
+    return int((~noisy).sum()) >= min(max(3, math.ceil(len(noisy) / 2)), len(noisy))
 
 
 def named_baselines(same_size: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -188,25 +208,18 @@ def own_baseline(same_size: pd.DataFrame, contender: pd.DataFrame) -> Iterator[t
 
 
 def fastest(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the case with the least median latency over its blocks; empty of none.
+    """The rows of the case that takes least (see `mean_us`); empty of none.
 
     Only cases with at least half as many blocks as the one that has most: one lucky block is no baseline.
     """
-    if rows.empty:
-        return rows
-    latencies = rows.groupby(list(CASE_COLUMNS), sort=True)["latency_median_us"]
-    blocks = latencies.count()
-    best = latencies.median()[blocks >= blocks.max() / 2].idxmin()
-    keys = pd.MultiIndex.from_frame(rows[list(CASE_COLUMNS)])
-    return rows[keys == best]
-
-
-PREFERRED = ("tutorial", "tutorial-1", "numpy-1", "best-cpu")
-PRIMARY = "best-cpu"
+    cases = sorted(cases_in(rows))
+    most = max((len(same) for _, same in cases), default=0)
+    known = [same for _, same in cases if len(same) >= most / 2 and mean_us(same) > 0]
+    return min(known, key=mean_us, default=rows.iloc[:0])
 
 
 def chosen_baselines(found: Sequence[Speedup]) -> tuple[str, ...]:
     """Two baselines to show: the tutorial's own as far as it was measured, and the best CPU."""
     there = {one.baseline for one in found}
-    first = next((name for name in PREFERRED if name in there), None)
+    first = next((name for name in SHOWN_FIRST if name in there), None)
     return tuple(dict.fromkeys(name for name in (first, PRIMARY) if name in there))

@@ -12,7 +12,6 @@ from statistics import fmean, median
 from time import perf_counter
 from typing import Any
 
-from bench.cases.case import has_reference
 from bench.cases.measurement import Job, Value
 from bench.cases.phases import plan_counts
 from bench.cases.problem import work_flops
@@ -67,7 +66,7 @@ def measure(job: Job) -> dict[str, Any]:
     arrays = case.problem.arrays()
     with clock.without_gc():
         cold = run_cold(job, train, device, arrays)
-        reference = open_reference() if has_reference(case) else None
+        reference = open_reference() if case.one_core else None
         each_ns = median(cold.warm.elapsed_ns[1:][-50:])
         counts = plan_counts(job.rule, each_ns, job.style.cycle, referenced=reference is not None)
         timed = run_timed(case, train, device, arrays, counts, reference)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bench.cases.grid import expand
 from bench.cases.presets import PRESETS, Leg, scaled
-from bench.cases.problem import DTYPES, TUTORIAL_SIZE
+from bench.cases.problem import DTYPES, TUTORIAL_SIZE, Size
 from bench.machine.facts import Machine
 from bench.tests.fakes import CPU_ONLY, REASON, WITH_CUDA
 from implementations import Implementation, find_implementations
@@ -111,7 +111,7 @@ def test_a_precision_is_a_matter_of_float32_alone():
 
 
 def test_a_size_too_large_for_the_memory_is_skipped_with_what_it_needs_and_what_is_free():
-    leg = Leg(("numpy_manual",), ("cpu",), sizes=(TUTORIAL_SIZE, (10**6, 10**5, 100, 10)))
+    leg = Leg(("numpy_manual",), ("cpu",), sizes=(TUTORIAL_SIZE, Size(10**6, 10**5, 100, 10)))
     found = grid(leg)
     assert [case.problem.size for case in found.cases] == [TUTORIAL_SIZE]
     need = found.skips[0].case.problem

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from bench.cases.problem import Problem
+from bench.cases.case import CaseKey
+from bench.cases.problem import Problem, Size
 from bench.charts import against_work as chart_work
 from bench.charts import break_even as chart_total
 from bench.charts import ladder as charts
@@ -27,16 +28,16 @@ from bench.verdict.intervals import Ratio
 from bench.verdict.speedup import Speedup
 
 WORDS = Words("A title", "A subtitle", "A footer")
-SMALL, TUTORIAL, LARGE = (32, 500, 50, 5), (64, 1000, 100, 10), (256, 4000, 400, 40)
+SMALL, TUTORIAL, LARGE = Size(32, 500, 50, 5), Size(64, 1000, 100, 10), Size(256, 4000, 400, 40)
 CPU = Config("cpu", 1, "float32", "ieee")
 GPU = Config("cuda:0", 1, "float32", "ieee")
 positive = st.floats(1e-3, 1e3)
 
 
 def speedup(style, value, *, device="cpu", threads=1, size=TUTORIAL, half=0.1, noisy=False):
-    baseline = ("numpy_in_place", "cpu", "float32", "ieee", 1, *size)
+    baseline = CaseKey("numpy_in_place", "cpu", "float32", "ieee", 1, *size)
     ratio = Ratio(value, value * (1 - half), value * (1 + half), 5)
-    contender = (style, device, "float32", "ieee", threads, *size)
+    contender = CaseKey(style, device, "float32", "ieee", threads, *size)
     return Speedup(contender, "best-cpu", baseline, "iteration", ratio, 100.0, 100.0 / value, noisy, "clean")
 
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from bench.cases.problem import Size
 from bench.charts import draw as drawing
-from bench.charts import rows as chart_data
 from bench.charts import style as chart_style
 from bench.cli import app, main
 from bench.errors import UsageError
@@ -18,8 +18,10 @@ from bench.tables.columns import ITERATION_COLUMNS, LOSS_COLUMNS, MEASUREMENT_CO
 from bench.tables.csv_files import read_table
 from bench.tables.run import read_run
 from bench.tests.planted import MACHINE, planted
+from bench.tests.runs import evidence_of
+from bench.verdict.evidence import Evidence
 
-TUTORIAL, LARGE = (64, 1000, 100, 10), (256, 4000, 400, 40)
+TUTORIAL, LARGE = Size(64, 1000, 100, 10), Size(256, 4000, 400, 40)
 AS_WRITTEN = ("numpy_manual", "cpu", "float64", 1)
 IN_PLACE = ("numpy_in_place", "cpu", "float32", 1)
 ON_GPU = ("torch_tensors", "cuda:0", "float32", 1)
@@ -64,7 +66,7 @@ def names(paths: list[Path]) -> list[str]:
 
 def test_a_run_gets_every_chart_that_it_holds_data_for_as_png_and_svg(tmp_path: Path):
     rows = complete(planted(sizes=(TUTORIAL, LARGE)))
-    paths = drawing.draw(write(tmp_path, rows, traced=True))
+    paths = drawing.draw(Evidence.of(read_run(write(tmp_path, rows, traced=True))))
     assert names(paths) == [
         "speedup-tutorial-1", "speedup-best-cpu", "speedup-against-work-tutorial-1", "speedup-against-work-best-cpu",
         "time-against-work", "trace", "layers", "break-even", "decomposition",
@@ -78,9 +80,9 @@ def test_the_same_tables_give_the_same_bytes_whatever_the_users_settings(tmp_pat
     import matplotlib
 
     write(tmp_path, complete(planted([AS_WRITTEN, IN_PLACE], sizes=(TUTORIAL,), blocks=3)), traced=True)
-    before = {path.name: path.read_bytes() for path in drawing.draw(tmp_path)}
+    before = {path.name: path.read_bytes() for path in drawing.draw(Evidence.of(read_run(tmp_path)))}
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red", "svg.hashsalt": None}):
-        after = {path.name: path.read_bytes() for path in drawing.draw(tmp_path)}
+        after = {path.name: path.read_bytes() for path in drawing.draw(Evidence.of(read_run(tmp_path)))}
         assert matplotlib.rcParams["font.size"] == 30
     assert before == after
     assert any(name.endswith(".svg") for name in before)
@@ -92,7 +94,7 @@ def test_the_same_tables_give_the_same_bytes_whatever_the_users_settings(tmp_pat
     ids=["one case", "only a GPU", "no GPU, another size"],
 )
 def test_a_small_table_gets_the_charts_that_it_can(tmp_path: Path, sides, sizes, blocks):
-    paths = drawing.draw(write(tmp_path, complete(planted(sides, sizes=sizes, blocks=blocks))))
+    paths = drawing.draw(Evidence.of(read_run(write(tmp_path, complete(planted(sides, sizes=sizes, blocks=blocks))))))
     assert "break-even" in names(paths)
 
 
@@ -119,7 +121,7 @@ def test_a_case_that_was_wrong_in_one_block_is_in_no_chart(tmp_path: Path):
     rows.loc[(rows["style"] == "torch_tensors") & (rows["block"] == 0), "status"] = "wrong"
     write(tmp_path, rows)
     with chart_style.applied():
-        for _name, figure in drawing.figures(read_run(tmp_path)):
+        for _name, figure in drawing.figures(Evidence.of(read_run(tmp_path))):
             shown = [text.get_text() for axes in figure.axes for text in axes.texts]
             shown += [text.get_text() for legend in figure.legends for text in legend.get_texts()]
             assert not any("torch_tensors" in text for text in shown)
@@ -128,7 +130,7 @@ def test_a_case_that_was_wrong_in_one_block_is_in_no_chart(tmp_path: Path):
 def test_every_chart_names_its_machine_and_n_and_every_speedup_its_baseline(tmp_path: Path):
     write(tmp_path, complete(planted(sizes=(TUTORIAL, LARGE))), traced=True)
     with chart_style.applied():
-        for name, figure in drawing.figures(read_run(tmp_path)):
+        for name, figure in drawing.figures(Evidence.of(read_run(tmp_path))):
             title, _subtitle, footer = [text.get_text() for text in figure.texts]
             assert "A CPU, 2 CPUs" in footer, name
             assert "n = 5 blocks" in footer or name == "trace"
@@ -140,8 +142,8 @@ def test_every_chart_names_its_machine_and_n_and_every_speedup_its_baseline(tmp_
 
 def test_the_size_of_the_ladder_is_the_tutorials_or_the_one_with_most_cases(tmp_path: Path):
     both = planted([AS_WRITTEN, IN_PLACE], sizes=(LARGE,))
-    assert chart_data.shown_size(pd.concat([both, planted([IN_PLACE], sizes=(TUTORIAL,))])) == TUTORIAL
-    assert chart_data.shown_size(pd.concat([both, planted([IN_PLACE], sizes=((8, 8, 8, 8),))])) == LARGE
+    assert evidence_of(pd.concat([both, planted([IN_PLACE], sizes=(TUTORIAL,))])).shown_size == TUTORIAL
+    assert evidence_of(pd.concat([both, planted([IN_PLACE], sizes=(Size(8, 8, 8, 8),))])).shown_size == LARGE
 
 
 def test_a_run_that_looked_several_times_says_so_at_its_intervals(tmp_path: Path):
@@ -150,7 +152,7 @@ def test_a_run_that_looked_several_times_says_so_at_its_intervals(tmp_path: Path
     machine["plan"]["looks"] = [10, 20, 30]
     (tmp_path / "machine.json").write_text(json.dumps(machine))
     with chart_style.applied():
-        figure = dict(drawing.figures(read_run(tmp_path)))["speedup-best-cpu"]
+        figure = dict(drawing.figures(Evidence.of(read_run(tmp_path))))["speedup-best-cpu"]
     assert "[98.3% interval]" in [text.get_text() for text in figure.axes[0].texts]
 
 
@@ -159,7 +161,7 @@ def test_a_chart_that_no_longer_applies_goes_and_what_is_not_ours_stays(tmp_path
     (tmp_path / "charts").mkdir()
     for name in ("speedup-numpy-1.png", "mine.png", "trace.txt"):
         (tmp_path / "charts" / name).touch()
-    drawing.draw(tmp_path)
+    drawing.draw(Evidence.of(read_run(tmp_path)))
     left = {path.name for path in (tmp_path / "charts").iterdir()}
     assert "speedup-numpy-1.png" not in left
     assert {"mine.png", "trace.txt"} <= left
@@ -171,10 +173,10 @@ def test_losses_are_drawn_where_a_table_holds_them(tmp_path: Path):
     same = "sgd,cpu,float32,ieee,1"
     rows = [f"r,{style},{same},{index},{loss}" for style in "ab" for index, loss in enumerate((4.0, 2.0))]
     (tmp_path / "losses.csv").write_text("\n".join([head, *rows, "r,adam,adam,cpu,float32,ieee,1,0,9.0", ""]))
-    assert "losses" in names(drawing.draw(tmp_path))
+    assert "losses" in names(drawing.draw(Evidence.of(read_run(tmp_path))))
     (tmp_path / "losses.csv").write_text(f"{head.removesuffix(',loss')}\nr,a,{same},0\n")
     with pytest.raises(UsageError, match="has no column 'loss'"):
-        drawing.draw(tmp_path)
+        drawing.draw(Evidence.of(read_run(tmp_path)))
 
 
 def test_a_folder_that_is_none_is_one_line(tmp_path: Path, handlers, capsys):
@@ -195,22 +197,22 @@ def test_a_million_timed_iterations_are_drawn_within_a_gigabyte(tmp_path: Path):
     with open(tmp_path / "iterations.csv", "a", encoding="utf-8") as file:
         file.write(more)
     told = (
-        "import pathlib, resource, sys; from bench.charts.draw import draw; draw(pathlib.Path(sys.argv[1])); "
+        "import pathlib, resource, sys; from bench.cli import main; main(['chart', sys.argv[1]]); "
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
     ended = subprocess.run([sys.executable, "-c", told, str(tmp_path)], capture_output=True, text=True, check=True)
     assert len(timed) + more.count("\n") >= 1_000_000
-    assert int(ended.stdout) * 1024 <= 2**30
+    assert int(ended.stdout.split()[-1]) * 1024 <= 2**30
 
 
 def test_the_waterfall_begins_with_the_environment_where_it_was_measured(tmp_path: Path):
     rows = complete(planted([AS_WRITTEN, IN_PLACE], sizes=(TUTORIAL,), blocks=3))
     folder = write(tmp_path / "run", rows)
-    without = (drawing.draw(folder), (folder / "charts" / "decomposition.svg").read_text())[1]
+    without = (drawing.draw(Evidence.of(read_run(folder))), (folder / "charts" / "decomposition.svg").read_text())[1]
     found = rows[rows["style"] == AS_WRITTEN[0]].assign(environment="as found")
     found["latency_median_us"] *= 1.3
     found.reindex(columns=list(MEASUREMENT_COLUMNS)).to_csv(folder / "as_found.csv", index=False)
-    drawing.draw(folder)
+    drawing.draw(Evidence.of(read_run(folder)))
     text = (folder / "charts" / "decomposition.svg").read_text()
     assert "<!-- environment -->" in text
     assert "<!-- environment -->" not in without

@@ -18,8 +18,9 @@ from bench.errors import UsageError
 from bench.machine.ceilings import peaks
 from bench.tables.row_checks import check_rows
 from bench.tests.planted import MACHINE, SIDES, planted, write_run
+from bench.tests.runs import evidence_of
 from bench.verdict.claim import at_least
-from bench.verdict.judgement import Question, judge_run
+from bench.verdict.judgement import Question, judgement_of
 
 ROOT = Path(__file__).resolve().parents[3]
 pytestmark = pytest.mark.usefixtures("handlers")
@@ -179,13 +180,13 @@ def test_rows_of_one_run_pass():
 
 def test_an_empty_table_is_refused():
     with pytest.raises(UsageError, match="no measurement"):
-        judge_run(planted(FEW, LARGE, 2).iloc[:0], MACHINE, Question(at_least(None)))
+        judgement_of(evidence_of(planted(FEW, LARGE, 2).iloc[:0], machine=MACHINE), Question(at_least(None)))
 
 
 def test_a_case_that_is_missing_is_named():
     table = planted(FEW, [TUTORIAL_SIZE], 2)
     table.loc[table["device"] == "cuda:0", ["status", "reason"]] = ["oom", "needs 200 GiB"]
-    found = judge_run(table, MACHINE, Question(at_least(None)))
+    found = judgement_of(evidence_of(table, machine=MACHINE), Question(at_least(None)))
     assert found.missing == ("oom in 2 of 2 blocks: needs 200 GiB: torch_tensors cuda:0 float32 at 64x1000x100x10",)
 
 
@@ -206,9 +207,9 @@ def test_the_peaks_are_the_best_products_and_the_copies_of_the_largest_buffers()
 
 def test_a_run_that_looked_several_times_has_wider_intervals_and_says_so(tmp_path, capsys):
     table = planted(FEW, [TUTORIAL_SIZE], 4)
-    once = judge_run(table, MACHINE, Question(at_least(None))).main[0].speedup
+    once = judgement_of(evidence_of(table, machine=MACHINE), Question(at_least(None))).main[0].speedup
     looked = {**MACHINE, "plan": {**MACHINE["plan"], "looks": [10, 20, 30]}}
-    thrice = judge_run(table, looked, Question(at_least(None))).main[0].speedup
+    thrice = judgement_of(evidence_of(table, machine=looked), Question(at_least(None))).main[0].speedup
     assert once is not None
     assert thrice is not None
     assert thrice.ratio.low < once.ratio.low < once.ratio.high < thrice.ratio.high
@@ -217,7 +218,7 @@ def test_a_run_that_looked_several_times_has_wider_intervals_and_says_so(tmp_pat
 
 
 def test_every_planted_side_takes_part():
-    found = judge_run(planted(sizes=LARGE, blocks=2), MACHINE, Question(at_least(None)))
+    found = judgement_of(evidence_of(planted(sizes=LARGE, blocks=2), machine=MACHINE), Question(at_least(None)))
     assert found.evidence.contenders == ("torch_autograd cuda:0 float32", "torch_tensors cuda:0 float32")
     assert not any(math.isnan(one.baseline_us) for one in found.main)
     assert len(found.evidence.rows) == len(SIDES) * len(LARGE) * 2

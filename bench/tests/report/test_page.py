@@ -20,6 +20,7 @@ from bench.report.page import read_charts, render, write
 from bench.tests.chromium import Browser, browser, find_chromium
 from bench.tests.fakes import REASON, a_case, a_measurement
 from bench.tests.runs import MACHINE, NUMPY, TORCH, around, write_run
+from bench.verdict.evidence import Evidence
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 9 9" {}>{}</svg>'
 HOSTILE = '</script><script>alert(1)</script><img src=x onerror="alert(2)">'
@@ -64,7 +65,7 @@ def test_all_text_of_a_run_is_escaped(tmp_path: Path) -> None:
         plan={**MACHINE["plan"], "style_files": [HOSTILE], "preset": HOSTILE, "rule": {"warmup_s": HOSTILE}},
         devices={"cpu": {"model": ""}, HOSTILE: {"model": HOSTILE, HOSTILE: HOSTILE}},
     )  # fmt: skip
-    page = render(run)
+    page = render(Evidence.of(run))
     assert HOSTILE not in page
     assert "<img" not in page
     assert page.count("<script>") == 1
@@ -116,7 +117,7 @@ def test_a_file_that_is_no_svg_is_named(tmp_path: Path, text: str) -> None:
 def test_the_page_links_files_that_are_there_and_nothing_else(tmp_path: Path) -> None:
     run = write_run(tmp_path / "a", CASES)
     charted(run.folder, SVG.format("", DRAWING))
-    page = write(run).read_text(encoding="utf-8")
+    page = write(Evidence.of(run)).read_text(encoding="utf-8")
     links = [link for link in re.findall(r'(?:href|src|action)="([^"]+)"', page) if not link.startswith("data:")]
     assert len(links) >= 10
     for link in links:
@@ -129,12 +130,12 @@ def test_the_page_links_files_that_are_there_and_nothing_else(tmp_path: Path) ->
 def test_a_run_without_a_single_number_still_makes_a_page(tmp_path: Path) -> None:
     skipped = a_measurement(TORCH, 0, status="skipped", reason=REASON, values={})
     run = write_run(tmp_path / "a", {}, others=[skipped])
-    assert "No case has a number." in render(run)
-    assert headline(run) == "Untested: no case of this run could be measured."
+    assert "No case has a number." in render(Evidence.of(run))
+    assert headline(Evidence.of(run)) == "Untested: no case of this run could be measured."
 
 
 def test_the_headline_without_a_gpu_is_untested_and_names_the_fastest(tmp_path: Path) -> None:
-    found = answer(write_run(tmp_path / "a", CASES))
+    found = answer(Evidence.of(write_run(tmp_path / "a", CASES)))
     assert found.outcome == "untested"
     assert "numpy_in_place float32, 1 thread: 170 us" in found.sentence
     assert found.sentence.count(". ") == 0
@@ -142,7 +143,7 @@ def test_the_headline_without_a_gpu_is_untested_and_names_the_fastest(tmp_path: 
 
 def test_the_headline_with_a_gpu_gives_its_ratio_to_the_fastest_cpu_style(tmp_path: Path) -> None:
     gpu = a_case("torch_tensors", "cuda:0", framework="torch", **FLOAT32)
-    found = answer(write_run(tmp_path / "a", {**CASES, gpu: around(100)}, **GPU))
+    found = answer(Evidence.of(write_run(tmp_path / "a", {**CASES, gpu: around(100)}, **GPU)))
     assert found.outcome != "untested"
     assert "1.70x [1.70, 1.70] as fast as the fastest CPU style (numpy_in_place float32" in found.sentence
 
@@ -152,12 +153,12 @@ def test_the_headline_names_the_size_where_the_gpu_gains_most(tmp_path: Path) ->
     cpu, gpu = a_case("numpy_in_place", **large), a_case("torch_tensors", "cuda:0", framework="torch", **large)
     small = a_case("torch_tensors", "cuda:0", framework="torch", **FLOAT32)
     run = write_run(tmp_path / "a", {**CASES, small: around(100), cpu: around(9270), gpu: around(900)}, **GPU)
-    assert headline(run).endswith("; the highest is 10.3x [10.3, 10.3] at 512x8000x800x80.")
+    assert headline(Evidence.of(run)).endswith("; the highest is 10.3x [10.3, 10.3] at 512x8000x800x80.")
 
 
 def test_a_machine_that_says_little_still_makes_a_page(tmp_path: Path) -> None:
     nothing: dict[str, Any] = dict.fromkeys(set(MACHINE) - {"environment"})
-    page = render(write_run(tmp_path / "a", {NUMPY: around(100)}, **nothing))
+    page = render(Evidence.of(write_run(tmp_path / "a", {NUMPY: around(100)}, **nothing)))
     assert "unknown processor" in page
     assert "None" not in page
 
@@ -165,7 +166,7 @@ def test_a_machine_that_says_little_still_makes_a_page(tmp_path: Path) -> None:
 def test_a_style_that_was_wrong_once_has_no_time_on_the_page(tmp_path: Path) -> None:
     wrong = a_measurement(TORCH, 9, status="wrong", reason="its loss strays", values={})
     run = write_run(tmp_path / "a", {NUMPY: around(100), TORCH: around(7)}, others=[wrong])
-    page = render(run)
+    page = render(Evidence.of(run))
     assert "its loss strays" in page
     assert not re.search(r"<td[^>]*>7\.0", page)
 

@@ -36,11 +36,9 @@ from bench.validation.experiments import (
     draws,
     experiment,
     identical,
-    plant_estimate,
     planted,
     sequential,
     share,
-    unpaired_ratio,
 )
 from bench.validation.experiments import copy_pairs as every_two
 from bench.validation.kills import COLUMNS as KILL_COLUMNS
@@ -139,12 +137,6 @@ def test_a_harness_that_sees_half_of_a_plant_is_reported():
     assert judge_bias(pool, 2, planted(pool, "spin-2", TRULY, 200, 0), BESIDE).met is False
 
 
-def test_disturbed_copies_do_not_blur_how_large_a_plant_is():
-    pool = make_pool(sd=0.003, plants=(("spin-2", 5.3),), outliers=0.1)
-    assert plant_estimate(pool, "spin-2").value == pytest.approx(TRULY, rel=0.002)
-    assert judge_bias(pool, 2, planted(pool, "spin-2", TRULY, 200, 0), BESIDE).met
-
-
 def test_each_block_has_its_plants_measured_once_and_a_failure_is_kept(tmp_path, monkeypatch):
     asked: list[dict[str, object]] = []
 
@@ -187,12 +179,11 @@ def test_plants_are_measured_in_turns_over_one_and_the_same_loop(monkeypatch):
     assert Counter(driven) == {(True, 2): 5, (True, 6): 5, (False, 2): 10, (False, 6): 10}
 
 
-def test_noisy_pairs_are_left_out_as_a_run_leaves_them_out():
+def test_noisy_pairs_count_as_they_do_in_a_run():
     pool = make_pool(blocks=10, copies=2)
     (draw,) = draws(pool, every_two(pool), 1, 0)
     flagged = replace(pool, noisy=np.arange(20).reshape(10, 2) < 4)
-    assert experiment(pool, draw, IDENTICAL, 1.0).ratio.blocks == 10
-    assert experiment(flagged, draw, IDENTICAL, 1.0).ratio.blocks == 8
+    assert experiment(flagged, draw, IDENTICAL, 1.0) == experiment(pool, draw, IDENTICAL, 1.0)
 
 
 @given(st.integers(10, 45), st.integers(1, 300), st.integers(0, 5))
@@ -205,19 +196,6 @@ def test_groups_of_a_round_share_no_block_and_every_pair_meets_in_each(blocks, l
     together = [block for group in groups.values() for block in group]
     assert len(together) == len(set(together)) == 10 * (blocks // 10)
     assert {(draw.baseline, draw.contender) for draw in first} == {("A1", "A2"), ("A1", "A3"), ("A2", "A3")}
-
-
-def test_the_unpaired_interval_is_welchs():
-    from scipy.stats import ttest_ind
-
-    random = np.random.default_rng(2)
-    one, other = random.normal(1, 0.1, 10), random.normal(1.05, 0.1, 10)
-    expected = ttest_ind(one, other, equal_var=False).confidence_interval(0.95)
-    ratio = unpaired_ratio(one, other)
-    # degrees of freedom are rounded down, so ours is a little wider
-    assert np.log(ratio.low) == pytest.approx(expected.low, rel=0.02)
-    assert np.log(ratio.low) <= expected.low
-    assert np.log(ratio.high) >= expected.high
 
 
 def test_every_line_of_the_acceptance_table_is_judged():

@@ -14,7 +14,7 @@ from bench.cases.case import Case
 from bench.cli import main
 from bench.tests.fakes import a_measurement
 from bench.tests.runs import MACHINE, NUMPY, TORCH, around, write_run
-from bench.verdict.comparison import Compared, compare, describe_case, judge, summary
+from bench.verdict.comparison import Compared, compare, outcome_of, summary
 from bench.verdict.difference import differences
 from bench.verdict.intervals import Ratio, welch_ratio
 
@@ -124,10 +124,10 @@ def test_cases_skipped_on_both_sides_are_not_worth_a_line(tmp_path: Path) -> Non
 
 
 def test_a_sure_difference_within_the_margin_is_the_same() -> None:
-    assert judge(Ratio(1.01, 1.005, 1.015, 9), 0.02)[0] == "same"
-    assert judge(Ratio(1.01, 1.005, 1.015, 9), 0.0)[0] == "faster"
-    assert judge(Ratio(0.97, 0.96, 0.99, 9), 0.02)[0] == "slower"
-    assert judge(Ratio(1.0, 0.97, 1.01, 9), 0.02)[0] == "undecided"
+    assert outcome_of(Ratio(1.01, 1.005, 1.015, 9), 0.02)[0] == "same"
+    assert outcome_of(Ratio(1.01, 1.005, 1.015, 9), 0.0)[0] == "faster"
+    assert outcome_of(Ratio(0.97, 0.96, 0.99, 9), 0.02)[0] == "slower"
+    assert outcome_of(Ratio(1.0, 0.97, 1.01, 9), 0.02)[0] == "undecided"
 
 
 def test_welch_agrees_with_scipy() -> None:
@@ -269,4 +269,4 @@ def test_the_summary_counts(tmp_path: Path) -> None:
     a = write_run(tmp_path / "a", {NUMPY: around(100), TORCH: around(50)})
     b = write_run(tmp_path / "b", {NUMPY: around(80), TORCH: around(50)}, run_id="run2")
     assert summary(compare(a, b)) == "B is faster in 1 of 2 cases, the same in 1"
-    assert describe_case(NUMPY.key) == NUMPY.label
+    assert str(NUMPY.key) == NUMPY.label

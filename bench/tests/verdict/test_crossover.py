@@ -15,12 +15,12 @@ from bench.cases.presets import SWEEP_SIZES, scaled
 from bench.cases.problem import Problem
 from bench.report.verdict_tables import break_even_table, iterations_words
 from bench.tests.planted import CPU_FLOPS_PER_US, SIDES, planted
+from bench.tests.runs import evidence_of
 from bench.verdict.break_even import Iterations, break_even, iterations_to_repay, repaid_after
 from bench.verdict.claim import at_least
 from bench.verdict.crossover import Crossover, first_reaching
-from bench.verdict.evidence import gather
 from bench.verdict.intervals import t_quantile
-from bench.verdict.judgement import Question, judge_run
+from bench.verdict.judgement import Question, judgement_of
 
 WORK = [float(Problem(*size).flops) for size in SWEEP_SIZES]
 CPU = ("numpy_in_place", "cpu", "float32", 1)
@@ -36,7 +36,7 @@ def planted_crossover(target: float, launch_us: float) -> float:
 
 
 def crossovers(table, contender: str) -> dict[float, Crossover]:
-    found = judge_run(table, {}, Question(at_least(50)))
+    found = judgement_of(evidence_of(table, machine={}), Question(at_least(50)))
     return {one.target: one for one in found.crossovers if one.contender == contender}
 
 
@@ -95,7 +95,7 @@ def test_one_block_gives_a_place_without_an_interval():
 
 
 def test_the_planted_start_is_repaid_after_the_planted_iterations():
-    evidence = gather(planted(FEW, noise=0.0, sizes=scaled(2)))
+    evidence = evidence_of(planted(FEW, noise=0.0, sizes=scaled(2)))
     speedup = next(one for one in evidence.speedups if one.baseline == "best-cpu" and one.contender[0:2] == GPU)
     found = break_even(evidence, speedup)
     assert found is not None
@@ -106,7 +106,7 @@ def test_the_planted_start_is_repaid_after_the_planted_iterations():
 
 
 def test_the_table_says_whose_interval_it_is():
-    evidence = gather(planted(FEW, sizes=scaled(2)))
+    evidence = evidence_of(planted(FEW, sizes=scaled(2)))
     found = [break_even(evidence, one) for one in evidence.speedups if one.baseline == "best-cpu"]
     table = break_even_table([one for one in found if one is not None])
     console = Console(width=150, file=io.StringIO())
@@ -240,6 +240,6 @@ def test_an_end_that_is_never_reached_is_a_word(found, words):
 def test_a_start_that_was_not_measured_gives_no_break_even():
     table = planted(FEW, sizes=scaled(2))
     table.loc[table["device"] == "cuda:0", "transfer_seconds"] = math.nan
-    evidence = gather(table)
+    evidence = evidence_of(table)
     speedup = next(one for one in evidence.speedups if one.contender[0:2] == GPU)
     assert break_even(evidence, speedup) is None

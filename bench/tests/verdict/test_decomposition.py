@@ -14,10 +14,10 @@ from rich.console import Console
 from bench.cases.problem import TUTORIAL_SIZE
 from bench.report.verdict_tables import print_decomposition
 from bench.tests.planted import MACHINE, SIDES, planted
+from bench.tests.runs import evidence_of
 from bench.verdict.claim import TUTORIAL_CLAIM
 from bench.verdict.decomposition import DEVICE, DTYPE, ENVIRONMENT, FRAMEWORK, LAUNCH, PAGE_FAULTS, THREADS, decompose
-from bench.verdict.evidence import gather
-from bench.verdict.judgement import Question, as_values, judge_run
+from bench.verdict.judgement import Question, as_values, judgement_of
 
 HERE = [TUTORIAL_SIZE]
 ALL = tuple(SIDES)
@@ -39,7 +39,7 @@ def slowed(factor: float = 1.25, blocks: int = 5, **changes: Any) -> pd.DataFram
 @given(st.sets(st.sampled_from(ALL), min_size=1), st.integers(1, 3), st.integers(0, 3))
 def test_the_factors_multiply_to_the_headline_whatever_was_measured(sides, blocks, blocks_as_found):
     table = planted(sorted(sides), HERE, blocks)
-    found = decompose(gather(table), as_found=slowed(blocks=blocks_as_found))
+    found = decompose(evidence_of(table, as_found=slowed(blocks=blocks_as_found)))
     if AS_WRITTEN not in sides:
         assert found is None
     elif found is not None:
@@ -50,7 +50,7 @@ def test_the_factors_multiply_to_the_headline_whatever_was_measured(sides, block
 
 
 def test_the_planted_factors_are_found():
-    found = decompose(gather(planted(sizes=HERE, noise=0.0)))
+    found = decompose(evidence_of(planted(sizes=HERE, noise=0.0)))
     assert found is not None
     factors = dict(found.waterfall())
     assert factors[PAGE_FAULTS] == pytest.approx(2.5)
@@ -62,7 +62,7 @@ def test_the_planted_factors_are_found():
 
 
 def test_without_a_gpu_it_ends_at_the_best_cpu_and_says_so():
-    found = decompose(gather(planted([side for side in ALL if side[1] == "cpu"], HERE)))
+    found = decompose(evidence_of(planted([side for side in ALL if side[1] == "cpu"], HERE)))
     assert found is not None
     assert not found.on_gpu
     assert found.end[:2] == ("numpy_in_place", "cpu")
@@ -70,14 +70,14 @@ def test_without_a_gpu_it_ends_at_the_best_cpu_and_says_so():
 
 
 def test_a_link_that_was_not_measured_is_merged_into_the_next_under_both_names():
-    found = decompose(gather(planted(without(("numpy_in_place", "cpu", "float64", 1)), HERE)))
+    found = decompose(evidence_of(planted(without(("numpy_in_place", "cpu", "float64", 1)), HERE)))
     assert found is not None
     assert found.waterfall()[0][0] == f"{PAGE_FAULTS} + {DTYPE}"
     assert PAGE_FAULTS in found.unmeasured
 
 
 def test_a_last_link_that_was_not_measured_is_left_out():
-    found = decompose(gather(planted(without(("torch_autograd", "cuda:0", "float32", 1)), HERE)))
+    found = decompose(evidence_of(planted(without(("torch_autograd", "cuda:0", "float32", 1)), HERE)))
     assert found is not None
     assert found.waterfall()[-1][0] == DEVICE
     assert LAUNCH in found.unmeasured
@@ -86,7 +86,7 @@ def test_a_last_link_that_was_not_measured_is_left_out():
 def test_blocks_that_a_case_lacks_are_left_out_of_every_factor():
     table = planted(sizes=HERE)
     table = table[~((table["device"] == "cuda:0") & (table["block"] > 1))]
-    found = decompose(gather(table))
+    found = decompose(evidence_of(table))
     assert found is not None
     assert {one.ratio.blocks for one in found.factors} == {2}
 
@@ -94,7 +94,7 @@ def test_blocks_that_a_case_lacks_are_left_out_of_every_factor():
 def test_cases_without_a_common_block_still_multiply_but_have_no_interval():
     table = planted(sizes=HERE, blocks=2)
     gpu = table["device"] == "cuda:0"
-    found = decompose(gather(table[gpu == (table["block"] == 1)]))
+    found = decompose(evidence_of(table[gpu == (table["block"] == 1)]))
     assert found is not None
     assert math.prod(factor for _, factor in found.waterfall()) == pytest.approx(found.headline.value, rel=1e-12)
     assert math.isnan(found.headline.low)
@@ -103,14 +103,14 @@ def test_cases_without_a_common_block_still_multiply_but_have_no_interval():
 def test_a_noisy_case_is_told():
     table = planted(sizes=HERE)
     table.loc[table["style"] == "numpy_manual", "noisy"] = True
-    found = decompose(gather(table))
+    found = decompose(evidence_of(table))
     assert found is not None
     assert found.noisy
 
 
 def test_the_environment_is_the_first_factor_and_the_headline_starts_as_found():
     table = planted(sizes=HERE, noise=0.0)
-    clean, found = decompose(gather(table)), decompose(gather(table), as_found=slowed())
+    clean, found = decompose(evidence_of(table)), decompose(evidence_of(table, as_found=slowed()))
     assert clean is not None
     assert found is not None
     first = found.factors[0]
@@ -130,7 +130,7 @@ def test_a_reference_product_that_the_variables_slow_too_hides_nothing():
 
     table = planted(sizes=HERE, noise=0.0)
     on_one = with_reference(table[table["device"] == "cpu"], 30.0)
-    found = decompose(gather(on_one), as_found=with_reference(slowed(), 60.0))
+    found = decompose(evidence_of(on_one, as_found=with_reference(slowed(), 60.0)))
     assert found is not None
     assert found.factors[0].ratio.value == pytest.approx(1.25, rel=0.01)
 
@@ -139,7 +139,7 @@ def test_the_environment_is_paired_by_block():
     shared = planted(sizes=HERE, noise=0.1)
     rows = shared[(shared["style"] == "numpy_manual")]
     rows = rows.assign(latency_median_us=rows["latency_median_us"] * 1.25, environment="as found")
-    found = decompose(gather(shared), as_found=rows[rows["block"] > 1])
+    found = decompose(evidence_of(shared, as_found=rows[rows["block"] > 1]))
     assert found is not None
     assert found.factors[0].ratio.low == pytest.approx(1.25)
     assert {one.ratio.blocks for one in found.factors} == {3}
@@ -151,7 +151,7 @@ def test_it_starts_on_the_thread_count_that_was_measured_as_found():
     more = both[both["style"] == "numpy_manual"].assign(threads=2)
     table = pd.concat([both[both["style"] == "numpy_manual"], more])
     for threads in (1, 2):
-        found = decompose(gather(table), as_found=slowed(threads=threads))
+        found = decompose(evidence_of(table, as_found=slowed(threads=threads)))
         assert found is not None
         assert (found.start[4], [one.label for one in found.factors]) == (threads, [ENVIRONMENT])
 
@@ -160,7 +160,7 @@ def test_numpy_that_was_wrong_as_found_is_no_factor():
     rows = slowed()
     rows.loc[rows["block"] == 2, ["status", "reason"]] = ["wrong", "a sign"]
     machine = {**MACHINE, "distorting_variables": SHELL}
-    found = decompose(gather(planted(sizes=HERE)), as_found=rows, machine=machine)
+    found = decompose(evidence_of(planted(sizes=HERE), as_found=rows, machine=machine))
     assert found is not None
     assert not found.as_found
     assert found.environment == (
@@ -170,7 +170,7 @@ def test_numpy_that_was_wrong_as_found_is_no_factor():
 
 
 def test_noise_as_found_is_told():
-    found = decompose(gather(planted(sizes=HERE)), as_found=slowed(noisy=True))
+    found = decompose(evidence_of(planted(sizes=HERE), as_found=slowed(noisy=True)))
     assert found is not None
     assert found.noisy
 
@@ -187,7 +187,7 @@ def test_noise_as_found_is_told():
 )
 def test_a_chain_without_the_environment_says_why(machine, words):
     table = planted(sizes=HERE)
-    found = decompose(gather(table), machine={**MACHINE, **machine})
+    found = decompose(evidence_of(table, machine={**MACHINE, **machine}))
     assert found is not None
     assert found.environment.startswith("Environment: ")
     assert words in found.environment
@@ -197,7 +197,9 @@ def test_a_chain_without_the_environment_says_why(machine, words):
 
 def test_the_verdict_prints_the_link_and_its_variables_and_json_holds_both(capsys):
     machine = {**MACHINE, "distorting_variables": SHELL}
-    judgement = judge_run(planted(sizes=HERE), machine, Question(TUTORIAL_CLAIM), slowed())
+    judgement = judgement_of(
+        evidence_of(planted(sizes=HERE), machine=machine, as_found=slowed()), Question(TUTORIAL_CLAIM)
+    )
     print_decomposition(Console(width=128), judgement.decomposition)
     lines = capsys.readouterr().out.splitlines()
     (link,) = (line for line in lines if line.startswith(ENVIRONMENT))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.cases.case import Case, has_reference
+from bench.cases.case import Case
 from bench.cases.phases import Counts
 from bench.cases.problem import TUTORIAL_SIZE, Problem
 from bench.machine.core_speed import REPEATS, beside, open_reference
@@ -165,7 +165,7 @@ def test_the_reference_is_the_least_of_its_repeats():
 )
 def test_one_cpu_thread_alone_has_a_reference(framework, device, threads, expected):
     problem = Problem(*TUTORIAL_SIZE, "float32", 1e-7)
-    assert has_reference(Case("a_style", device, problem, threads=threads, framework=framework)) is expected
+    assert Case("a_style", device, problem, threads=threads, framework=framework).one_core is expected
 
 
 def test_each_sample_is_held_against_the_readings_around_its_segment():

@@ -1,0 +1,34 @@
+"""The rows of a table by case and by size."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any, cast
+
+import pandas as pd
+
+from bench.cases.case import CASE_COLUMNS, SIZE_COLUMNS, CaseKey
+from bench.cases.problem import Size
+
+
+def cases_in(rows: pd.DataFrame) -> Iterator[tuple[CaseKey, pd.DataFrame]]:
+    """Each case with its rows, in the order of their first ones."""
+    for key, same in rows.groupby(list(CASE_COLUMNS), sort=False):
+        yield CaseKey.of(cast(tuple[Any, ...], key)), same
+
+
+def sizes_in(rows: pd.DataFrame) -> Iterator[tuple[Size, pd.DataFrame]]:
+    """Each size with its rows, small to large."""
+    for sides, same in rows.groupby(list(SIZE_COLUMNS), sort=True):
+        yield Size(*map(int, cast(tuple[Any, ...], sides))), same
+
+
+def at_size(rows: pd.DataFrame, size: Size) -> pd.DataFrame:
+    """The rows of one size."""
+    return rows[(rows[list(SIZE_COLUMNS)] == list(size)).all(axis=1)]
+
+
+def of_cases(rows: pd.DataFrame, cases: Collection[CaseKey]) -> pd.Series:
+    """Which of `rows` are of these cases, as booleans."""
+    keys = pd.MultiIndex.from_frame(rows[list(CASE_COLUMNS)])
+    return pd.Series(keys.isin(list(cases)), index=rows.index, dtype=bool)
