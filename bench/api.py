@@ -58,8 +58,7 @@ class Planned:
         A case that is measured as found too, with the shell's own variables, comes once more, with that as `reason`.
         """
         plan = self.session.plan
-        counted = zip(plan.cases, plan.case_blocks, strict=True)
-        rows = [(*case.key, blocks, AS_FOUND if case.as_found else "") for case, blocks in counted]
+        rows = [(*case.key, blocks, AS_FOUND if case.as_found else "") for case, blocks in plan.cases.items()]
         rows += [(*skip.case.key, 0, skip.reason) for skip in plan.skips]
         return pd.DataFrame(rows, columns=[*CASE_COLUMNS, "blocks", "reason"])
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 
-from bench.cases.case import Case
+from bench.cases.case import Case, CaseKey
 from bench.cases.presets import Leg
 from bench.cases.problem import TUTORIAL_SIZE, Problem, stable_learning_rate
 from bench.machine.device import canonical_name, device_kind, unsupported
@@ -24,39 +24,33 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """The cases of a plan, how many blocks each has where that differs, and the skipped ones."""
+    """The cases of a plan, each with the number of its blocks, and the skipped ones."""
 
-    cases: tuple[Case, ...]
+    cases: Mapping[Case, int]
     skips: tuple[Skip, ...]
-    blocks: tuple[int, ...]  # for each case
 
 
 def expand(
     legs: Iterable[Leg], styles: Mapping[str, Implementation], machine: Machine, *, blocks: int, seed: int
 ) -> Grid:
     """The grid that `legs` span over `styles`, each case once, split into what can run here and what cannot."""
-    wanted: dict[tuple[str | int, ...], tuple[Case, int]] = {}
+    wanted: dict[CaseKey, tuple[Case, int]] = {}
     for leg in legs:
         for case in _cases(leg, styles, machine.cpus, seed):
             known, count = wanted.get(case.key, (case, 0))
             merged = replace(known, program=known.program or case.program)
             wanted[case.key] = (merged, max(count, min(leg.blocks or blocks, blocks)))
-    cases, skips, counts = [], [], []
-    for case, count in wanted.values():
-        reason = _reason(case, styles[case.style], machine)
-        if reason is None:
-            cases.append(case)
-            counts.append(count)
-        else:
-            skips.append(Skip(case, reason))
-    return Grid(tuple(cases), tuple(skips), tuple(counts))
+    reasons = {case: _reason(case, styles[case.style], machine) for case, _count in wanted.values()}
+    skips = tuple(Skip(case, reason) for case, reason in reasons.items() if reason is not None)
+    return Grid({case: count for case, count in wanted.values() if reasons[case] is None}, skips)
 
 
 def with_as_found(grid: Grid) -> Grid:
     """`grid` with the tutorial's numpy at the tutorial's size once more, in the environment as found."""
-    chosen = [at for at, case in enumerate(grid.cases) if _is_as_written(case)]
-    cases = tuple(replace(grid.cases[at], as_found=True, program=False) for at in chosen)
-    return replace(grid, cases=grid.cases + cases, blocks=grid.blocks + tuple(grid.blocks[at] for at in chosen))
+    more = {
+        replace(case, as_found=True, program=False): count for case, count in grid.cases.items() if _is_as_written(case)
+    }
+    return replace(grid, cases={**grid.cases, **more})
 
 
 def _is_as_written(case: Case) -> bool:

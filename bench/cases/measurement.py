@@ -1,16 +1,14 @@
-"""What one process found out about one case."""
+"""A question to a worker, what it found, and what a run keeps of that: Job, Found, Measurement."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 from bench.cases.case import Case
 from bench.cases.phases import Rule
-from bench.cases.problem import Problem
+from bench.plain import ShapeError, from_plain
 from implementations import Implementation
 
 Value: TypeAlias = float | int | str | bool | None
@@ -19,13 +17,47 @@ STATUSES = ("ok", "skipped", "failed", "oom", "timeout", "crashed", "wrong")
 
 
 @dataclass(frozen=True, slots=True)
-class Measurement:
-    """A case in a block: its status, the reason where it is not `ok`, reduced values, raw samples in us.
+class Job:
+    """What a worker is told: the case, its style, and how long to time."""
+
+    case: Case
+    style: Implementation
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a worker answers: its status, the reason where it is not `ok` or is noisy, values and raw samples in us.
 
     `values` are columns of measurements.csv by name. `warmup_us` holds the first iterations of the warm-up
     after the cold call `first_us`, `timed_us` every iteration of the latency phase, `losses`
     the losses of the rehearsal at the tutorial's size.
     """
+
+    status: str
+    reason: str = ""
+    noisy: bool = False
+    values: Mapping[str, Value] = field(default_factory=dict)
+    first_us: float | None = None
+    warmup_us: Sequence[float] = ()
+    timed_us: Sequence[float] = ()
+    losses: Sequence[float] = ()
+
+    @classmethod
+    def read(cls, answer: Any) -> Found:
+        """From a worker's answer, which is untrusted input: what has not the shape is `crashed`, with the place."""
+        try:
+            found = from_plain(cls, answer)
+        except ShapeError as error:
+            return cls("crashed", f"its answer is not what a worker says: {error}")
+        if found.status not in STATUSES:
+            return cls("crashed", f"its answer has the unknown status {found.status!r}")
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What was found of a case in a block: the fields of Found, the turn's place in the run, and the tries it took."""
 
     case: Case
     block: int
@@ -40,24 +72,8 @@ class Measurement:
     timed_us: Sequence[float] = ()
     losses: Sequence[float] = ()
 
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What a worker is told: the case, its style, and how long to time."""
-
-    case: Case
-    style: Implementation
-    rule: Rule
-
-    def dump(self) -> str:
-        """As JSON."""
-        return json.dumps({**asdict(self), "style": {**asdict(self.style), "source": str(self.style.source)}})
-
     @classmethod
-    def load(cls, text: str) -> Job:
-        """From what `dump` wrote."""
-        raw = json.loads(text)
-        problem = Problem(**raw["case"].pop("problem"))
-        style = raw["style"]
-        style.update(source=Path(style["source"]), devices=tuple(style["devices"]), imports=tuple(style["imports"]))
-        return cls(Case(problem=problem, **raw["case"]), Implementation(**style), Rule(**raw["rule"]))
+    def of(cls, found: Found, case: Case, block: int, order: int, attempts: int) -> Measurement:
+        """What a worker found, as a row of a run."""
+        fields = {name: getattr(found, name) for name in Found.__slots__}
+        return cls(case=case, block=block, order=order, attempts=attempts, **fields)

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from bench.cases.grid import expand, with_as_found
 from bench.cases.phases import Rule
-from bench.cases.plan import DEFAULT_TIMEOUT_S, Plan
+from bench.cases.plan import Plan
 from bench.cases.presets import PRESETS, Leg
 from bench.cases.problem import DTYPES, Size
 from bench.errors import UsageError, known
 from bench.machine.device import KINDS
 from bench.machine.facts import Machine
+from bench.machine.process import DEFAULT_TIMEOUT_S
 from implementations import Implementation, find_implementations
 
 PRECISIONS = ("ieee", "tf32")
@@ -90,14 +91,13 @@ def make_plan(request: Request, styles: Mapping[str, Implementation], machine: M
     legs = [override(leg, request, styles) for leg in preset.legs]
     grid = expand(legs, styles, machine, blocks=blocks, seed=seed)
     if request.blocks:
-        grid = replace(grid, blocks=(blocks,) * len(grid.cases))
+        grid = replace(grid, cases=dict.fromkeys(grid.cases, blocks))
     if machine.altered and not request.keep_env:
         grid = with_as_found(grid)
     used = {case.style for case in grid.cases}
     return Plan(
         preset=preset.name,
         cases=grid.cases,
-        case_blocks=grid.blocks,
         skips=grid.skips,
         blocks=blocks,
         seed=seed,

@@ -120,7 +120,7 @@ def _sum_up(session: Session, charts: bool | None) -> int:
 def sentence(session: Session) -> str:
     """One line: cases, blocks, processes, time, folder."""
     plan = session.plan
-    processes = sum(plan.case_blocks)
+    processes = sum(plan.cases.values())
     found = sum(case.as_found for case in plan.cases)
     cases = f"{len(plan.cases) - found} cases" + (f" and {found} of them once more {AS_FOUND}" if found else "")
     skipped = f", {len(plan.skips)} skipped" if plan.skips else ""
@@ -139,7 +139,7 @@ def print_plan(console: Console, session: Session) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("style", "device", "dtype", "threads", "size", "blocks"):
         table.add_column(name, no_wrap=True)
-    for case, count in zip(plan.cases, plan.case_blocks, strict=True):
+    for case, count in plan.cases.items():
         dtype = case.problem.dtype if case.precision == "ieee" else f"{case.problem.dtype} {case.precision}"
         size = str(case.problem.size)
         style = f"{case.style} {AS_FOUND}" if case.as_found else case.style

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 from time import perf_counter_ns
@@ -13,8 +10,9 @@ from typing import Any
 
 from bench.doctor.findings import Readings
 from bench.machine.device import cpu_model
-from bench.machine.environment import available_cpus, cgroup_quota, distorting, worker_environment
+from bench.machine.environment import available_cpus, cgroup_quota, distorting
 from bench.machine.facts import available_memory
+from bench.machine.process import ask
 
 PROBE_TIMEOUT_S = 120.0
 TIMER_READS = 20_000
@@ -106,18 +104,8 @@ def cpu_flags(cpuinfo: str) -> frozenset[str]:
 
 def probe_libraries() -> dict[str, Any]:
     """What `bench.doctor.libraries` sees in a worker's environment for one thread, or its `error`."""
-    environment = worker_environment(os.environ, 1)
-    command = [sys.executable, "-m", "bench.doctor.libraries"]
-    try:
-        ended = subprocess.run(
-            command, capture_output=True, text=True, env=environment, check=False, timeout=PROBE_TIMEOUT_S
-        )
-    except subprocess.TimeoutExpired:
-        return {"error": f"no answer in {PROBE_TIMEOUT_S:g} s"}
-    if ended.returncode != 0:
-        return {"error": (ended.stderr.strip().splitlines() or ["no message"])[-1]}
-    found: dict[str, Any] = json.loads(ended.stdout)
-    return found
+    found = ask("bench.doctor.libraries", None, timeout_s=PROBE_TIMEOUT_S)
+    return found.value if found.status is None else {"error": found.reason}
 
 
 def _read(path: str) -> str | None:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 import platform
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 from bench.errors import UsageError
 from bench.machine.device import cpu_model
-from bench.machine.environment import available_cpus, cgroup_quota, distorting, is_altered, worker_environment
+from bench.machine.environment import available_cpus, cgroup_quota, distorting, is_altered
+from bench.machine.process import ask
 
 PACKAGES = ("numpy", "torch", "scipy", "pandas", "matplotlib", "cupy", "jax", "numba", "triton")
 ASSUMED_FREE = 0.8  # of the memory that is free now; the rest is for everybody else
@@ -24,16 +21,10 @@ ASSUMED_FREE = 0.8  # of the memory that is free now; the rest is for everybody 
 
 def probe_devices() -> dict[str, Any]:
     """What `bench.machine.probe` sees in a fresh process, so that this one never imports torch. Raises UsageError."""
-    start = perf_counter()
-    environment = worker_environment(os.environ, 1)
-    command = [sys.executable, "-m", "bench.machine.probe"]
-    ended = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    if ended.returncode != 0:
-        last = (ended.stderr.strip().splitlines() or ["no message"])[-1]
-        raise UsageError(f"cannot look for devices: {last}")
-    found: dict[str, Any] = json.loads(ended.stdout)
-    found["seconds"] = perf_counter() - start
-    return found
+    found = ask("bench.machine.probe", None)
+    if found.status is not None:
+        raise UsageError(f"cannot look for devices: {found.reason}")
+    return {**found.value, "seconds": found.seconds}
 
 
 def as_grid_machine(probe: Mapping[str, Any]) -> Machine:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import json
-import sys
 from time import perf_counter
 from typing import Any
 
 from bench.machine.device import KINDS, cpu_model
 from bench.machine.frameworks import torch_missing
+from bench.machine.process import answer
 
 ROUNDS = 40
 
@@ -76,4 +75,4 @@ def _cuda_devices() -> dict[str, dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    json.dump(probe(), sys.stdout)
+    answer(lambda _question: probe())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,7 +11,7 @@ from bench.cases.measurement import Measurement
 from bench.cases.plan import Plan
 from bench.machine.ceilings import Ceiling
 from bench.machine.device import FRAMEWORKS
-from bench.machine.process import start_process
+from bench.machine.process import ask
 
 BELOW = 0.95  # a time under this share of its floor is an error, not luck with the ceiling's own noise
 
@@ -80,11 +79,11 @@ def measure_ceilings(plan: Plan) -> tuple[list[dict[str, Any]], list[str]]:
     rows: list[dict[str, Any]] = []
     failures: list[str] = []
     for job in ceiling_jobs(plan):
-        ended = start_process(
-            "bench.worker.ceilings", json.dumps(job), job["threads"], keep_env=plan.keep_env, timeout_s=plan.timeout_s
+        answer = ask(
+            "bench.worker.ceilings", job, threads=job["threads"], keep_env=plan.keep_env, timeout_s=plan.timeout_s
         )
-        if ended.status is None:
-            rows += json.loads(ended.output)
+        if answer.status is None:
+            rows += answer.value
         else:
-            failures.append(f"no ceiling of {job['framework']} on {job['device']}: {ended.reason}")
+            failures.append(f"no ceiling of {job['framework']} on {job['device']}: {answer.reason}")
     return rows, failures

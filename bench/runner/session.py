@@ -26,6 +26,7 @@ from bench.runner.turns import Launch, Progress, process_launcher, run
 from bench.tables.columns import MACHINE
 from bench.tables.run import read_machine, read_run
 from bench.tables.writer import Writer, repair, write_machine, write_speedups
+from bench.verdict.evidence import Evidence
 from bench.verdict.speedup import confidence_of, speedups, straddling
 
 RETRIED = 0.1  # share of processes that are run again on a machine that is quiet most of the time
@@ -47,10 +48,7 @@ class Session:
     def seconds(self) -> float:
         """About how long all of it will take; a noisy machine up to half as long again."""
         plan = self.plan
-        whole = sum(
-            count * case_seconds(case, plan.rule, self.probe)
-            for case, count in zip(plan.cases, plan.case_blocks, strict=True)
-        )
+        whole = sum(count * case_seconds(case, plan.rule, self.probe) for case, count in plan.cases.items())
         whole = (1 + RETRIED) * whole + ceiling_seconds(ceiling_jobs(plan), self.probe) + SUM_UP_S
         return min(whole, plan.budget_s) if plan.budget_s is not None else whole
 
@@ -116,14 +114,13 @@ def _measure(session: Session, launch: Launch | None, told: Callable[[Progress],
         if plan.budget_s is not None:
             break  # what the budget refused, no later look may start
     measured = read_run(folder)
-    found_speedups = speedups(measured.measurements, confidence_of(measured.machine))
-    write_speedups(folder, [one.row() for one in found_speedups])
+    write_speedups(folder, [one.row() for one in Evidence.of(measured).speedups])
 
 
 def known_ceilings(session: Session, again: Case | None = None) -> tuple[Ceiling, ...]:
     """The machine's ceilings, from machine.json or measured now and written there; `again` those of one case too."""
     machine = read_machine(session.folder)
-    plan = session.plan if again is None else replace(session.plan, cases=(again,))
+    plan = session.plan if again is None else replace(session.plan, cases={again: 1})
     if again is not None or "ceilings" not in machine:
         rows, failures = measure_ceilings(plan)
         machine["ceilings"] = [*machine.get("ceilings", ()), *rows]
@@ -142,8 +139,5 @@ def with_more_blocks(whole: Plan, plan: Plan, blocks: int, measurements: pd.Data
     known = measurements[measurements["block"] < before]
     found = speedups(known, confidence_of({"plan": {"looks": whole.looks}}))
     undecided = straddling(found, whole.decide if whole.decide is not None else math.inf)
-    counts = tuple(
-        blocks if case.key in undecided and count >= before else count
-        for case, count in zip(plan.cases, plan.case_blocks, strict=True)
-    )
-    return replace(plan, blocks=blocks, case_blocks=counts)
+    cases = {case: blocks if case.key in undecided and count >= before else count for case, count in plan.cases.items()}
+    return replace(plan, blocks=blocks, cases=cases)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from bench.cases.case import Case
-from bench.cases.measurement import Job, Measurement
+from bench.cases.measurement import Found, Job, Measurement
 from bench.cases.plan import Plan
-from bench.machine.process import Ended, start_process
+from bench.machine.process import Answer, ask
+from bench.plain import to_plain
 
-Launch = Callable[[Job], dict[str, Any]]
+Launch = Callable[[Job], Found]
 Key = tuple[int, tuple[str | int, ...]]
 
 
@@ -48,7 +47,7 @@ def schedule(plan: Plan) -> list[Slot]:
     shuffle = random.Random(plan.seed)
     turns: list[tuple[int, Case]] = []
     for block in range(plan.blocks):
-        cases = [case for case, count in zip(plan.cases, plan.case_blocks, strict=True) if block < count]
+        cases = [case for case, count in plan.cases.items() if block < count]
         shuffle.shuffle(cases)
         turns += [(block, case) for case in cases]
     return [Slot(block, order, case) for order, (block, case) in enumerate(turns)]
@@ -76,7 +75,7 @@ def run(
     turns = schedule(plan)
     start = now() if began is None else began
     longest: dict[tuple[str | int, ...], float] = {}
-    spare = Counter({case.turn: count // 2 for case, count in zip(plan.cases, plan.case_blocks, strict=True)})
+    spare = Counter({case.turn: count // 2 for case, count in plan.cases.items()})
     spare.subtract(used or {})
     for index, slot in enumerate(turns):
         if plan.budget_s is not None and index and slot.block != turns[index - 1].block:
@@ -100,49 +99,36 @@ def take_turn(plan: Plan, slot: Slot, launch: Launch, spare: Counter[tuple[str |
     job = Job(slot.case, plan.styles[slot.case.style], plan.rule)
     attempts = 1
     found = launch(job)
-    if found.get("noisy") and spare[slot.case.turn] > 0:
+    if found.noisy and spare[slot.case.turn] > 0:
         spare[slot.case.turn] -= 1
         attempts += 1
         again = launch(job)
-        found = again if again["status"] in ("ok", "wrong") else found
-    return Measurement(
-        case=slot.case,
-        block=slot.block,
-        order=slot.order,
-        status=found["status"],
-        reason=found.get("reason", ""),
-        attempts=attempts,
-        noisy=bool(found.get("noisy", False)),
-        values=found.get("values", {}),
-        first_us=found.get("first_us"),
-        warmup_us=found.get("warmup_us", ()),
-        timed_us=found.get("timed_us", ()),
-        losses=found.get("losses", ()),
-    )
+        found = again if again.status in ("ok", "wrong") else found
+    return Measurement.of(found, slot.case, slot.block, slot.order, attempts)
 
 
 def process_launcher(plan: Plan) -> Launch:
     """A launcher of real processes: a worker, and for cases that want it the whole program after it."""
 
-    def start(module: str, job: Job, *, keep_env: bool) -> Ended:
-        return start_process(module, job.dump(), job.case.threads, keep_env=keep_env, timeout_s=plan.timeout_s)
+    def start(module: str, job: Job, *, keep_env: bool) -> Answer:
+        return ask(module, to_plain(job), threads=job.case.threads, keep_env=keep_env, timeout_s=plan.timeout_s)
 
-    def launch(job: Job) -> dict[str, Any]:
-        found = parse_answer(start("bench.worker.measure", job, keep_env=plan.keep_env or job.case.as_found))
-        if found["status"] == "ok" and job.case.program:
-            program = start("bench.worker.program", job, keep_env=plan.keep_env)
-            if program.status is None:
-                found["values"] |= {"loop_seconds": float(program.output), "program_seconds": program.seconds}
-            else:  # the latency stands; what a program takes stays unknown
-                found["reason"] = f"as a whole program: {program.status}: {program.reason}"
-        return found
+    def launch(job: Job) -> Found:
+        answer = start("bench.worker", job, keep_env=plan.keep_env or job.case.as_found)
+        found = Found(answer.status, answer.reason) if answer.status is not None else Found.read(answer.value)
+        return (
+            _with_program(found, start("bench.worker.program", job, keep_env=plan.keep_env))
+            if (found.status == "ok" and job.case.program)
+            else found
+        )
 
     return launch
 
 
-def parse_answer(ended: Ended) -> dict[str, Any]:
-    """What the worker found, or the status and reason of how it ended instead."""
-    if ended.status is not None:
-        return {"status": ended.status, "reason": ended.reason}
-    answer: dict[str, Any] = json.loads(ended.output)
-    return answer
+def _with_program(found: Found, program: Answer) -> Found:
+    """What a worker found, and what the whole program took; where that is unknown, why: the latency stands."""
+    if program.status is not None:
+        return replace(found, reason=f"as a whole program: {program.status}: {program.reason}")
+    if not isinstance(program.value, float) or not 0 < program.value < program.seconds:
+        return replace(found, reason=f"as a whole program: crashed: it answered {str(program.value)[:40]!r}")
+    return replace(found, values={**found.values, "loop_seconds": program.value, "program_seconds": program.seconds})

@@ -10,7 +10,7 @@ from bench.cases.case import Case
 from bench.cases.grid import Skip, expand
 from bench.cases.measurement import Job
 from bench.cases.phases import Rule
-from bench.cases.plan import DEFAULT_TIMEOUT_S, Plan
+from bench.cases.plan import Plan
 from bench.cases.presets import PRESETS, Leg
 from bench.cases.problem import TUTORIAL_ITERATIONS, work_flops
 from bench.cases.request import Request, check, override
@@ -92,16 +92,12 @@ def make_grid(request: Request, threads: int) -> Grid:
     entries = [Entry(case, reasons.get(case.key)) for case in sorted(cases, key=_turn)]
     plan = Plan(
         preset=request.preset or "suite",
-        cases=tuple(entry.case for entry in entries if entry.reason is None),
-        case_blocks=(1,) * sum(entry.reason is None for entry in entries),
-        skips=tuple(Skip(entry.case, entry.reason) for entry in entries if entry.reason is not None),
+        cases={entry.case: 1 for entry in entries if entry.reason is None},
         blocks=1,
+        styles=styles,
+        skips=tuple(Skip(entry.case, entry.reason) for entry in entries if entry.reason is not None),
         seed=request.seed or 0,
         rule=Rule(limit_s=preset.limit_s if preset else LIMIT_S),
-        timeout_s=DEFAULT_TIMEOUT_S,
-        budget_s=None,
-        keep_env=False,
-        styles=styles,
     )
     return Grid({entry.name: entry for entry in entries}, plan, probe)
 

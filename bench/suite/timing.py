@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -60,20 +61,11 @@ def time_iterations(benchmark: Any, job: Job) -> Measurement:
     """
     gate(job)
     found = examine(job)
-    if found["status"] != "ok":
-        raise Unfit(found["status"], found["reason"])
-    record(benchmark, (us / 1e6 for us in by_cycle(found["timed_us"], job.style.cycle)))
-    return Measurement(
-        case=job.case,
-        block=0,
-        order=0,
-        status="ok",
-        reason=found["reason"],
-        noisy=found["noisy"],
-        values={name: value for name, value in found["values"].items() if name not in OF_A_FRESH_PROCESS},
-        warmup_us=found["warmup_us"],
-        timed_us=found["timed_us"],
-    )
+    if found.status != "ok":
+        raise Unfit(found.status, found.reason)
+    record(benchmark, (us / 1e6 for us in by_cycle(found.timed_us, job.style.cycle)))
+    values = {name: value for name, value in found.values.items() if name not in OF_A_FRESH_PROCESS}
+    return Measurement.of(replace(found, values=values, first_us=None, losses=()), job.case, 0, 0, 1)
 
 
 def time_loops(benchmark: Any, job: Job) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.cases.case import Case
 from bench.cases.grid import Skip
-from bench.cases.measurement import Job, Measurement
+from bench.cases.measurement import Found, Job, Measurement
 from bench.cases.phases import Rule
 from bench.cases.plan import Plan
 from bench.cases.problem import Problem, stable_learning_rate
@@ -155,33 +155,29 @@ def a_plan(cases: Sequence[Case], **changes: Any) -> Plan:
     """Three blocks of `cases`, nothing skipped."""
     blocks = changes.pop("blocks", 3)
     skips: tuple[Skip, ...] = changes.pop("skips", ())
+    counts = changes.pop("case_blocks", (blocks,) * len(cases))
     whole = Plan(
         preset="quick",
-        cases=tuple(cases),
-        case_blocks=tuple(changes.pop("case_blocks", (blocks,) * len(cases))),
-        skips=skips,
+        cases=dict(zip(cases, counts, strict=True)),
         blocks=blocks,
-        seed=0,
-        rule=BRIEF,
-        timeout_s=300.0,
-        budget_s=None,
-        keep_env=False,
         styles={case.style: a_style(case.style) for case in cases},
+        skips=skips,
+        rule=BRIEF,
     )
     return replace(whole, **changes)
 
 
-def an_answer(latency_us: float = 100.0, *, noisy: bool = False, **values: Any) -> dict[str, Any]:
+def an_answer(latency_us: float = 100.0, *, noisy: bool = False, **values: Any) -> Found:
     """What a worker answers when all went well."""
-    return {
-        "status": "ok",
-        "reason": "halves differ by 9.9%" if noisy else "",
-        "noisy": noisy,
-        "values": {"latency_median_us": latency_us, "throughput_us": latency_us * 0.9, "iterations": 2, **values},
-        "first_us": 5 * latency_us,
-        "warmup_us": [latency_us],
-        "timed_us": [latency_us, latency_us],
-    }
+    return Found(
+        status="ok",
+        reason="halves differ by 9.9%" if noisy else "",
+        noisy=noisy,
+        values={"latency_median_us": latency_us, "throughput_us": latency_us * 0.9, "iterations": 2, **values},
+        first_us=5 * latency_us,
+        warmup_us=[latency_us],
+        timed_us=[latency_us, latency_us],
+    )
 
 
 def a_measurement(case: Case, block: int = 0, latency_us: float = 100.0, **changes: Any) -> Measurement:

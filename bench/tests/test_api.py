@@ -6,25 +6,24 @@ import io
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from matplotlib.figure import Figure
 
 import bench
 from bench.api import notebook_bar
-from bench.cases.measurement import Job
+from bench.cases.measurement import Found, Job
 from bench.errors import UsageError
 from bench.runner.turns import Progress, schedule
 
 SIZE = (8, 5, 4, 3)
 
 
-def launch(job: Job) -> dict[str, Any]:
+def launch(job: Job) -> Found:
     """A process that says each framework takes as long as its name."""
     median_us = float(len(job.case.style))
     values = {"latency_median_us": median_us, "throughput_us": median_us, "flops": 1000.0, "bytes_moved": 10.0}
-    return {"status": "ok", "values": values, "first_us": 1.0, "timed_us": [median_us]}
+    return Found("ok", values=values, first_us=1.0, timed_us=[median_us])
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bench.cases.case import AS_FOUND
-from bench.cases.measurement import Job
+from bench.cases.measurement import Found, Job
 from bench.cases.plan import dump_plan, load_plan
 from bench.cases.problem import TUTORIAL_SIZE
 from bench.cases.request import Request
@@ -20,7 +20,7 @@ from bench.cli import main
 from bench.commands.run import sentence
 from bench.errors import TableError, UsageError
 from bench.machine.ceilings import Ceiling
-from bench.machine.process import Ended
+from bench.machine.process import Answer
 from bench.runner import turns as runner
 from bench.runner.floor import floor_us
 from bench.runner.session import measure, prepare
@@ -54,7 +54,7 @@ def begin(folder: Path, after: int = 10**6, request: Request = REQUEST, *, resum
     """Run until killed in the turn number `after`; of each turn before it whether it was as found."""
     started: list[bool] = []
 
-    def launch(job: Job) -> dict[str, Any]:
+    def launch(job: Job) -> Found:
         if len(started) == after:
             raise KilledError
         started.append(job.case.as_found)
@@ -207,7 +207,8 @@ def test_a_plan_remembers_which_cases_are_as_found_and_an_older_one_had_none(tmp
     plan = prepare(REQUEST, tmp_path / "run").plan
     dumped = json.loads(json.dumps(dump_plan(plan)))
     assert load_plan(dumped, find_implementations()) == plan
-    assert [case.get("as_found") for case in dumped["cases"]] == [None] * (PLAIN // 2) + [True]
+    assert [case.pop("as_found") for case in dumped["cases"]] == [False] * (PLAIN // 2) + [True]
+    assert not any(case.as_found for case in load_plan(dumped, find_implementations()).cases)
 
 
 @pytest.mark.usefixtures("distorted")
@@ -228,7 +229,7 @@ def test_its_tries_are_its_own():
     case, again = a_case("style0"), a_case("style0", as_found=True)
     launched = []
 
-    def launch(job: Job) -> dict[str, Any]:
+    def launch(job: Job) -> Found:
         launched.append(job.case.as_found)
         return an_answer(noisy=True)
 
@@ -246,17 +247,17 @@ def test_its_process_has_the_shells_variables_and_its_threads_all_the_same(tmp_p
         place.mkdir()
         job = a_job(write_style(place, body.format(value, threads) + HONEST), as_found=as_found)
         found = process_launcher(a_plan([job.case]))(job)
-        assert found["status"] == "ok", found
+        assert found.status == "ok", found
 
 
 def test_only_its_own_process_keeps_the_variables(monkeypatch):
     kept = []
 
-    def start(_module: str, _question: str, _threads: int, *, keep_env: bool, timeout_s: float) -> Ended:
+    def ask(_module: str, _question: Any, *, keep_env: bool, **_limits: Any) -> Answer:
         kept.append(keep_env)
-        return Ended('{"status": "ok"}', 1.0)
+        return Answer({"status": "ok"}, 1.0)
 
-    monkeypatch.setattr(runner, "start_process", start)
+    monkeypatch.setattr(runner, "ask", ask)
     plan = a_plan([a_case("style0")])
     launch = process_launcher(plan)
     for as_found in (False, True, False):

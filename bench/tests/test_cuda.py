@@ -80,8 +80,8 @@ def test_tf32_follows_the_oracle_within_its_own_tolerance():
 def test_a_measurement_on_the_gpu_is_whole_and_its_times_agree(name):
     """Event time lies inside the host's time of the same batch; the transfer and the floor were timed."""
     found = examine(on_gpu(style_of(name), size=TUTORIAL_SIZE, dtype="float32"))
-    assert found["status"] == "ok", found
-    values = found["values"]
+    assert found.status == "ok", found
+    values: Any = found.values
     assert values["device_model"]
     assert values["peak_device_bytes"] > Problem().weights * 4
     assert values["transfer_seconds"] > 0
@@ -96,8 +96,8 @@ def test_latency_is_throughput_and_the_wait_where_the_gpu_is_the_slower_side():
     """At a size where the GPU works longer than Python does, an iteration alone adds the waits and the read."""
     job = on_gpu(style_of("torch_tensors"), size=(1024, 4096, 2048, 16), dtype="float32")
     found = examine(replace(job, rule=replace(QUICK, accelerator_warmup_s=1.0)))
-    assert found["status"] == "ok", found
-    values = found["values"]
+    assert found.status == "ok", found
+    values: Any = found.values
     latency = values["latency_median_us"]
     assert latency - values["throughput_us"] == pytest.approx(values["synchronize_floor_us"], abs=0.2 * latency)
 
@@ -134,7 +134,7 @@ def test_a_style_that_computes_on_the_host_is_wrong(tmp_path):
     (homely,) = (one for one in PLANTED if one.device == "cuda:0")
     style = write_style(tmp_path, homely.body, name="homely", framework="torch", devices=("cpu", "cuda"))
     found = examine(on_gpu(style))
-    assert (found["status"], found["reason"]) == ("wrong", homely.must_say)
+    assert (found.status, found.reason) == ("wrong", homely.must_say)
 
 
 def test_the_transfer_is_timed_to_its_end():
@@ -163,10 +163,10 @@ def test_out_of_memory_is_a_row_and_the_next_case_works(tmp_path):
     )
     greedy = write_style(tmp_path, body, name="greedy", framework="torch", devices=("cuda",))
     found = examine(on_gpu(greedy))
-    assert found["status"] == "oom", found
-    assert "out of memory" in found["reason"]
-    assert "\n" not in found["reason"]
-    assert examine(on_gpu(style_of("torch_tensors")))["status"] == "ok"
+    assert found.status == "oom", found
+    assert "out of memory" in found.reason
+    assert "\n" not in found.reason
+    assert examine(on_gpu(style_of("torch_tensors"))).status == "ok"
 
 
 @pytest.mark.parametrize(("precision", "least", "most"), [("ieee", 0.0, 1e-5), ("tf32", 5e-5, 5e-3)])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from bench.cases.measurement import Job
 from bench.cases.presets import PRESETS, Leg
 from bench.cases.request import Request, make_plan
 from bench.commands.list import listing
+from bench.plain import from_plain, to_plain
 from bench.tests.fakes import CPU_ONLY, PROBE, a_job
 from bench.validation.lies import HONEST, write_style
 from implementations import Implementation, StyleError, find_implementations, implementation
@@ -124,4 +125,4 @@ def hello():
 
 def test_a_style_travels_to_its_process_as_text():
     for style in STYLES.values():
-        assert Job.load(a_job(style).dump()).style == replace(style)
+        assert from_plain(Job, json.loads(json.dumps(to_plain(a_job(style))))) == a_job(style)

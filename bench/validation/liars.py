@@ -9,8 +9,7 @@ from pathlib import Path
 
 from bench.cases.case import Case
 from bench.cases.grid import Skip
-from bench.cases.phases import Rule
-from bench.cases.plan import DEFAULT_TIMEOUT_S, Plan
+from bench.cases.plan import Plan
 from bench.cases.problem import Problem, Size, stable_learning_rate
 from bench.machine.device import device_kind
 from bench.runner.turns import Launch, Progress, process_launcher, run
@@ -87,19 +86,12 @@ def plan_liars(folder: Path, devices: Collection[str]) -> Plan:
         for one in planted
     }
     missing = {name: style.missing for name, style in styles.items() if style.missing}
-    cases = tuple(make_case(one) for one in planted if one.name not in missing)
     return Plan(
         preset="validate",
-        cases=cases,
-        case_blocks=(1,) * len(cases),
-        skips=tuple(Skip(make_case(one), missing[one.name]) for one in planted if one.name in missing),
+        cases={make_case(one): 1 for one in planted if one.name not in missing},
         blocks=1,
-        seed=0,
-        rule=Rule(),
-        timeout_s=DEFAULT_TIMEOUT_S,
-        budget_s=None,
-        keep_env=False,
         styles=styles,
+        skips=tuple(Skip(make_case(one), missing[one.name]) for one in planted if one.name in missing),
     )
 
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
-import os
-import sys
 import timeit
 from collections.abc import Callable, Generator
 from random import Random
@@ -16,7 +13,7 @@ from typing import Any
 from bench.cases.problem import Problem, stable_learning_rate
 from bench.machine.device import Device
 from bench.machine.frameworks import open_device
-from bench.machine.process import die_with_parent
+from bench.machine.process import answer
 from bench.validation.plants import STYLE, with_spin
 from bench.worker import clock
 from bench.worker.heap import scatter
@@ -119,21 +116,21 @@ def foreign_timers(loop: Any) -> dict[str, Callable[[], float]]:
 
 
 def main() -> None:
-    """A request as JSON on stdin, the answer as JSON on stdout."""
-    die_with_parent()
-    answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    asked = json.loads(sys.stdin.read())
+    """Answer what was asked for: the clock's cost, what plants cost, how others time the same loop."""
     with clock.without_gc():
-        found: dict[str, Any] = {}
-        if "clock" in asked:
-            found["clock"] = clock_cost()
-        if "plants_ns" in asked:
-            found["plants"] = plant_ratios(tuple(asked["size"]), asked["plants_ns"])
-        if "rounds" in asked:
-            found["agreement"] = agreement(tuple(asked["size"]), asked["rounds"])
-    answer.write(json.dumps(found))
-    answer.close()
+        answer(find)
+
+
+def find(asked: dict[str, Any]) -> dict[str, Any]:
+    """`clock`, `plants` and `agreement`, each where it was asked for."""
+    found: dict[str, Any] = {}
+    if "clock" in asked:
+        found["clock"] = clock_cost()
+    if "plants_ns" in asked:
+        found["plants"] = plant_ratios(tuple(asked["size"]), asked["plants_ns"])
+    if "rounds" in asked:
+        found["agreement"] = agreement(tuple(asked["size"]), asked["rounds"])
+    return found
 
 
 if __name__ == "__main__":

@@ -6,15 +6,16 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.cases.measurement import Job
 from bench.cases.phases import Rule
-from bench.cases.plan import DEFAULT_TIMEOUT_S, Plan
+from bench.cases.plan import Plan
 from bench.cases.problem import TUTORIAL_SIZE
 from bench.errors import TableError, UsageError
 from bench.machine.facts import describe, probe_devices
+from bench.plain import ShapeError, from_plain, to_plain
 from bench.runner.turns import Key, Launch, Progress, process_launcher, run
 from bench.tables.columns import ACCEPTANCE, ACCEPTANCE_COLUMNS, EXPERIMENTS, MACHINE
 from bench.tables.csv_files import read_rows, write_rows
@@ -107,7 +108,9 @@ def begin(folder: Path, first: Design, now: Callable[[], float] = time.monotonic
     design = replace(first, spins_ns=spins, blocks=max(BLOCKS, fit))
     created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     folder.mkdir(parents=True, exist_ok=True)
-    write_machine(folder, {"run_id": uuid.uuid4().hex[:8], "created": created, **machine, "validation": asdict(design)})
+    write_machine(
+        folder, {"run_id": uuid.uuid4().hex[:8], "created": created, **machine, "validation": to_plain(design)}
+    )
     return design
 
 
@@ -126,17 +129,17 @@ def read_design(folder: Path) -> Design:
     """From machine.json. Raises TableError."""
     raw = read_machine(folder).get("validation", {})
     try:
-        return Design(**raw | {"size": tuple(raw["size"])})
-    except (TypeError, KeyError) as error:
+        return from_plain(Design, raw)
+    except ShapeError as error:
         raise TableError(f"{folder / MACHINE}: is not of fiftyx validate; a run is read by fiftyx report") from error
 
 
 def ours(launch: Launch, design: Design, column: str) -> float:
     """One value that the harness finds of the plain case in a fresh process. Raises UsageError."""
     found = launch(Job(make_case(STYLE, design.size, design.seed), find_implementations()[STYLE], Rule()))
-    if found["status"] != "ok":
-        raise UsageError(f"a worker fails, so nothing can be validated: {found.get('reason')}; try: fiftyx doctor")
-    return float(found["values"][column])
+    if found.status != "ok":
+        raise UsageError(f"a worker fails, so nothing can be validated: {found.reason}; try: fiftyx doctor")
+    return float(found.values[column] or 0)
 
 
 def measure(folder: Path, design: Design, budget_s: float | None, told: Told) -> None:
@@ -191,20 +194,9 @@ def make_plan(design: Design, styles: Path) -> Plan:
     """A plan for the runner: every label a case in every block, the slow first call in the first blocks only."""
     plain = find_implementations()[STYLE]
     implementations = dict.fromkeys(design.labels, plain) | write_styles(styles, dict(design.spins_ns))
-    labels = (*design.labels, SLOW_FIRST)
-    return Plan(
-        preset="validate",
-        cases=tuple(make_case(label, design.size, design.seed) for label in labels),
-        case_blocks=(*[design.blocks] * len(design.labels), min(design.slow_blocks, design.blocks)),
-        skips=(),
-        blocks=design.blocks,
-        seed=design.seed,
-        rule=Rule(),
-        timeout_s=DEFAULT_TIMEOUT_S,
-        budget_s=None,
-        keep_env=False,
-        styles=implementations,
-    )
+    cases = {make_case(label, design.size, design.seed): design.blocks for label in design.labels}
+    cases[make_case(SLOW_FIRST, design.size, design.seed)] = min(design.slow_blocks, design.blocks)
+    return Plan("validate", cases, design.blocks, implementations, seed=design.seed)
 
 
 def done_keys(folder: Path, design: Design) -> set[Key]:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,9 +11,9 @@ from pathlib import Path
 from statistics import geometric_mean, median
 from typing import Any
 
-from bench.machine.environment import THREAD_VARIABLES, worker_environment
+from bench.machine import process
+from bench.machine.environment import THREAD_VARIABLES
 
-TIMEOUT_S = 300.0
 PEDANTIC_ROUNDS = 20_000
 AGREEMENT_ROUNDS = 60
 PYPERF_LOOPS, PYPERF_VALUES, PYPERF_WARMUPS = 50, 10, 10
@@ -25,7 +22,7 @@ TIMEIT, TORCH, PYPERF = "timeit", "torch Timer", "pyperf"
 
 PEDANTIC_TEST = """
 import json, os, time
-from bench.validation_probe import noop
+from bench.validation.probe import noop
 
 def test_noop(benchmark):
     loop = noop()
@@ -38,7 +35,7 @@ def test_noop(benchmark):
 """
 PYPERF_SCRIPT = """
 import pyperf
-from bench.validation_probe import make_loop
+from bench.validation.probe import make_loop
 
 runner = pyperf.Runner()
 loop = make_loop({size})[0] if runner.parse_args().worker else iter(())
@@ -124,7 +121,7 @@ def pedantic_tool() -> list[Tool]:
             str(test),
             "--benchmark-disable-gc",
         ]
-        start(command, cwd=folder, variables={"FIFTYX_ANSWER": str(answer)})
+        start(command, folder, variables={"FIFTYX_ANSWER": str(answer)})
         found = json.loads(answer.read_text(encoding="utf-8"))
     return [Tool(PEDANTIC, found["untimed_us"], "us", found["n"])]
 
@@ -154,7 +151,7 @@ def pyperf_us(script: Path, number: int) -> float:
         "-q", "-o", str(out), "-p", "1", "-l", str(PYPERF_LOOPS), "-n", str(PYPERF_VALUES), "-w", str(PYPERF_WARMUPS),
         "--inherit-environ", ",".join((*THREAD_VARIABLES, "PYTHONPATH", "PYTHONHASHSEED")),
     ]  # fmt: skip
-    start([str(script), *options], cwd=str(script.parent))
+    start([str(script), *options], str(script.parent))
     runs = json.loads(out.read_text(encoding="utf-8"))["benchmarks"][0]["runs"]
     values: list[float] = [value for run in runs for value in run.get("values", ())]
     return median(values) * 1e6
@@ -162,24 +159,15 @@ def pyperf_us(script: Path, number: int) -> float:
 
 def ask(request: Mapping[str, Any]) -> dict[str, Any]:
     """The answer of a fresh `bench.validation.probe`. Raises ToolError."""
-    answer: dict[str, Any] = json.loads(start(["-m", "bench.validation.probe"], told=json.dumps(request)))
-    return answer
+    answer = process.ask("bench.validation.probe", request)
+    if answer.status is not None:
+        raise ToolError(answer.reason)
+    found: dict[str, Any] = answer.value
+    return found
 
 
-def start(
-    command: list[str], *, told: str = "", cwd: str | None = None, variables: Mapping[str, str] | None = None
-) -> str:
-    """Run `python command` in a worker's environment for one thread; its stdout. Raises ToolError."""
-    environment = worker_environment(os.environ, 1)
-    environment |= variables or {}
-    whole = [sys.executable, *command]
-    try:
-        ended = subprocess.run(
-            whole, input=told, capture_output=True, text=True, env=environment, cwd=cwd, timeout=TIMEOUT_S, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ToolError(f"no answer in {TIMEOUT_S:g} s") from error
-    if ended.returncode != 0:
-        lines = (ended.stderr.strip() or ended.stdout.strip() or "no message").splitlines()
-        raise ToolError(f"ended with exit code {ended.returncode}: {lines[-1][:200]}")
-    return ended.stdout
+def start(command: list[str], folder: str, variables: Mapping[str, str] | None = None) -> None:
+    """Run `python command` in a worker's environment for one thread. Raises ToolError."""
+    ended = process.run_python(command, folder=folder, variables=variables)
+    if ended.status is not None:
+        raise ToolError(ended.reason)

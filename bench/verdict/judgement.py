@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
 from bench.errors import UsageError
 from bench.machine.ceilings import Peaks, peaks
+from bench.plain import to_plain
 from bench.verdict.break_even import BreakEven, break_even
 from bench.verdict.claim import Claim, Finding, Verdict, find, often
 from bench.verdict.crossover import TARGETS, Crossover, crossover
@@ -119,18 +117,8 @@ def as_values(judgement: Judgement) -> dict[str, Any]:
         "peaks": None if judgement.peaks is None else {**asdict(judgement.peaks), "ratio": judgement.peaks.ratio},
         "missing": list(judgement.missing),
     }
-    return {name: _plain(value) for name, value in values.items()}
+    return {name: to_plain(value) for name, value in values.items()}
 
 
 def _finding_values(one: Finding) -> dict[str, Any]:
-    return {**asdict(one), "flops": one.size.flops, "speedup": one.speedup and one.speedup.row()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return {**to_plain(one), "flops": one.size.flops, "speedup": one.speedup and to_plain(one.speedup.row())}

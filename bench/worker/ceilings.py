@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from bench.machine.ceilings import Ceiling
 from bench.machine.device import Device, device_kind
 from bench.machine.frameworks import open_device
-from bench.machine.process import die_with_parent
+from bench.machine.process import answer
 from bench.worker.clock import time_call, without_gc
 
 SIDES = {"cpu": (512, 1024, 2048), "accelerator": (1024, 4096, 8192)}
@@ -20,16 +17,9 @@ ROUNDS, ENOUGH_S = 7, 0.15  # per size; the best counts
 
 
 def main() -> None:
-    """Read {framework, device, precision, threads, dtypes} from stdin, print a list of Ceiling rows."""
-    die_with_parent()
-    answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    job = json.loads(sys.stdin.read())
+    """Read {framework, device, precision, threads, dtypes}, answer with a list of Ceiling rows."""
     with without_gc():
-        rows = [one.row() for one in measure_ceilings(**job)]
-    answer.write(json.dumps(rows) + "\n")
-    answer.close()
-    os._exit(0)
+        answer(lambda job: [one.row() for one in measure_ceilings(**job)])
 
 
 def measure_ceilings(framework: str, device: str, precision: str, threads: int, dtypes: list[str]) -> Iterator[Ceiling]:

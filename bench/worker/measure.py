@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean, median
 from time import perf_counter
-from typing import Any
 
-from bench.cases.measurement import Job, Value
+from bench.cases.measurement import Found, Job, Value
 from bench.cases.phases import plan_counts
 from bench.cases.problem import work_flops
 from bench.machine.core_speed import open_reference
 from bench.machine.device import device_kind
 from bench.machine.frameworks import open_device, wait_for
-from bench.machine.process import die_with_parent
+from bench.machine.process import answer
+from bench.plain import from_plain, to_plain
 from bench.worker import clock
 from bench.worker.counters import cores_in_use, threads_in_use
 from bench.worker.gate import check_pace, check_timed, rehearse
@@ -31,30 +28,23 @@ KEPT_WARMUP = 100  # rows of the warm-up that go into the table
 
 def main() -> None:
     """Read a job, measure, print one line of JSON; whatever a style prints goes to stderr."""
-    die_with_parent()
-    answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    job = Job.load(sys.stdin.read())
-    answer.write(json.dumps(examine(job)) + "\n")
-    answer.close()
-    # skip the interpreter's tear-down: a GPU context takes its time and nothing is left to save
-    os._exit(0)
+    answer(lambda raw: to_plain(examine(from_plain(Job, raw))))
 
 
-def examine(job: Job) -> dict[str, Any]:
+def examine(job: Job) -> Found:
     """Measure and check; a failure becomes a status and a reason, never an exception."""
     try:
         return measure(job)
     except WrongStyleError as error:
-        return {"status": "wrong", "reason": str(error)}
+        return Found("wrong", str(error))
     except MemoryError as error:
-        return {"status": "oom", "reason": f"out of memory: {error}".rstrip(": ")}
+        return Found("oom", f"out of memory: {error}".rstrip(": "))
     except Exception as error:  # a style may raise anything, and that is a row
         status = "oom" if "out of memory" in str(error).lower() else "failed"
-        return {"status": status, "reason": describe_error(error)}
+        return Found(status, describe_error(error))
 
 
-def measure(job: Job) -> dict[str, Any]:
+def measure(job: Job) -> Found:
     """Everything about one case, in the order that keeps the first iteration cold; see the README."""
     case = job.case
     start = perf_counter()
@@ -94,16 +84,16 @@ def measure(job: Job) -> dict[str, Any]:
     }
     noise = disturbance(_sampled(job, timed, cycles, steady))
     elapsed_us = [ns / 1e3 for ns in cold.warm.elapsed_ns]
-    return {
-        "status": "ok",
-        "reason": noise or "",
-        "noisy": noise is not None,
-        "values": values,
-        "first_us": elapsed_us[0],
-        "warmup_us": elapsed_us[1 : 1 + KEPT_WARMUP],
-        "losses": losses,
-        "timed_us": timed_us,
-    }
+    return Found(
+        status="ok",
+        reason=noise or "",
+        noisy=noise is not None,
+        values=values,
+        first_us=elapsed_us[0],
+        warmup_us=elapsed_us[1 : 1 + KEPT_WARMUP],
+        timed_us=timed_us,
+        losses=losses,
+    )
 
 
 def reduce_timed(job: Job, timed: Timed, cycles: Sequence[float]) -> dict[str, Value]:
@@ -150,7 +140,3 @@ def describe_error(error: Exception) -> str:
     place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     message = " ".join(str(error).split()) or "no message"
     return f"{type(error).__name__}: {message[:300]}{place}"
-
-
-if __name__ == "__main__":
-    main()

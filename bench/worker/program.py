@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from time import perf_counter
 
 from bench.cases.measurement import Job
 from bench.cases.problem import TUTORIAL_ITERATIONS
 from bench.machine.frameworks import open_device, wait_for
-from bench.machine.process import die_with_parent
+from bench.machine.process import answer
+from bench.plain import from_plain
 
 
 def main() -> None:
-    """Train once from cold and print the seconds of transfer and loop; the parent times the whole process."""
-    die_with_parent()
-    answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever a style prints is not the answer
-    job = Job.load(sys.stdin.read())
+    """Train once from cold and answer the seconds of transfer and loop; the parent times the whole process."""
+    answer(lambda raw: loop_seconds(from_plain(Job, raw)), tear_down=True)
+
+
+def loop_seconds(job: Job) -> float:
+    """Seconds of the transfer and of the tutorial's 500 iterations, each loss read."""
     problem = job.case.problem
     train = job.style.train
     device = open_device(job.case.framework, job.case.device, job.case.precision)
@@ -27,8 +27,7 @@ def main() -> None:
     for loss in loop:
         device.read(loss)  # the tutorial prints it
     wait_for(device)
-    answer.write(f"{perf_counter() - start}\n")
-    answer.close()
+    return perf_counter() - start
 
 
 if __name__ == "__main__":

@@ -30,8 +30,7 @@ def test_a_preset_holds_every_case_once_and_names_only_styles_that_exist(preset,
     keys = [case.key for case in found.cases] + [skip.case.key for skip in found.skips]
     assert len(keys) == len(set(keys))
     assert found.cases
-    assert len(found.blocks) == len(found.cases)
-    assert all(1 <= count <= preset.blocks for count in found.blocks)
+    assert all(1 <= count <= preset.blocks for count in found.cases.values())
     assert {name for leg in preset.legs for name in leg.styles} <= set(STYLES)
 
 
@@ -62,7 +61,7 @@ def test_however_legs_overlap_a_case_comes_once_and_runs_or_has_a_reason(legs):
     assert len(keys) == len(set(keys))
     assert all(skip.reason for skip in found.skips)
     assert all(case.device in WITH_CUDA.devices for case in found.cases)
-    assert all(1 <= count <= 10 for count in found.blocks)
+    assert all(1 <= count <= 10 for count in found.cases.values())
 
 
 def test_numpy_on_a_gpu_is_no_case_at_all():
@@ -86,8 +85,8 @@ def test_all_threads_are_the_cores_there_are_and_on_one_core_the_same_case():
 def test_a_case_of_two_legs_takes_the_larger_number_of_blocks_and_the_program_of_either():
     leg = Leg(("numpy_manual",), ("cpu",))
     found = grid(replace(leg, blocks=3), replace(leg, program=True, blocks=5), replace(leg, blocks=4))
-    assert found.blocks == (5,)
-    assert found.cases[0].program
+    assert list(found.cases.values()) == [5]
+    assert next(iter(found.cases)).program
 
 
 @pytest.mark.parametrize(

@@ -257,7 +257,7 @@ def test_what_is_asked_for_is_what_is_planned(request_):
         assert {case.problem.dtype for case in cases} <= set(request_.dtypes)
     if request_.blocks:
         assert plan.blocks == request_.blocks
-        assert set(plan.case_blocks) <= {request_.blocks}
+        assert set(plan.cases.values()) <= {request_.blocks}
     assert {case.problem.seed for case in cases} <= {request_.seed or 0}
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bench.cases.measurement import Job
+from bench.cases.measurement import Found, Job
 from bench.cases.request import Request
 from bench.errors import UsageError
 from bench.runner.session import Session, measure, prepare
@@ -40,7 +40,7 @@ def dying(after: int) -> tuple[Launch, Started]:
     """A launcher that answers `after` times and is then killed, and the cases that it was asked for."""
     started: Started = []
 
-    def launch(job: Job) -> dict[str, Any]:
+    def launch(job: Job) -> Found:
         if len(started) == after:
             raise KilledError
         started.append(job.case.key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 from collections import Counter
 from itertools import pairwise
@@ -11,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.cases.grid import Skip
-from bench.machine.process import Ended, _crash_reason, start_process
+from bench.cases.measurement import Found
+from bench.machine.process import Answer, _crash_reason, ask
+from bench.plain import to_plain
 from bench.runner import turns as runner
-from bench.runner.turns import parse_answer, process_launcher, schedule
+from bench.runner.turns import process_launcher, schedule
 from bench.tests.fakes import FakeClock, a_case, a_job, a_plan, an_answer
 from bench.validation.lies import HONEST, write_style
 
@@ -103,7 +106,7 @@ def test_a_case_that_quietens_is_quiet():
 
 @pytest.mark.parametrize(
     ("second", "status", "latency"),
-    [({"status": "crashed", "reason": "why"}, "ok", 70.0), ({"status": "wrong", "reason": "a sign"}, "wrong", None)],
+    [(Found("crashed", "why"), "ok", 70.0), (Found("wrong", "a sign"), "wrong", None)],
 )
 def test_a_second_try_that_fails_leaves_the_first_but_a_wrong_one_counts(second, status, latency):
     answers = iter([an_answer(70.0, noisy=True), second, an_answer(), an_answer()])
@@ -122,7 +125,7 @@ def test_tries_that_were_used_before_are_not_had_again():
 
 def test_a_failure_is_a_row_and_the_next_case_is_measured():
     def answers(job):
-        return {"status": "crashed", "reason": "why"} if job.case.style == "style0" else an_answer()
+        return Found("crashed", "why") if job.case.style == "style0" else an_answer()
 
     found, _started = launched(a_plan(CASES[:2], blocks=1), answers)
     assert {one.case.style: (one.status, one.reason) for one in found} == {
@@ -163,9 +166,38 @@ def test_a_crash_says_how_in_one_line(code, errors, reason):
     assert _crash_reason(code, errors) == reason
 
 
-def test_an_ended_process_is_its_answer_or_its_status():
-    assert parse_answer(Ended('{"status": "ok"}', 1.0)) == {"status": "ok"}
-    assert parse_answer(Ended("", 1.0, "timeout", "why")) == {"status": "timeout", "reason": "why"}
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ([1, 2], "it is [1, 2], expected names and values"),
+        ({}, "it has no 'status'"),
+        ({"status": "fine"}, "unknown status 'fine'"),
+        ({"status": "ok", "values": 5}, "values is 5, expected names and values"),
+        ({"status": "ok", "timed_us": ["x"]}, "timed_us[0] is 'x', expected float"),
+        ({"status": "ok", "first_us": math.nan}, "first_us is nan, expected float"),
+        ({"status": "ok", "more": 1}, "it has an unknown 'more'"),
+    ],
+)
+def test_an_answer_without_the_right_shape_is_a_crash_that_names_the_place(answer, reason):
+    found = Found.read(answer)
+    assert found.status == "crashed"
+    assert reason in found.reason
+
+
+def test_a_worker_whose_style_writes_into_the_pipe_is_a_row(tmp_path):
+    """What it wrote comes before the answer, so that nobody can tell it from one."""
+    forged = "    import os\n    for fd in pipes():\n        os.write(fd, b'garbage\\n')\n"
+    pipes = (
+        "def pipes():\n    import os, stat\n    fds = [int(fd) for fd in os.listdir('/proc/self/fd')]\n"
+        "    return [fd for fd in fds if fd > 2 and os.path.exists(f'/proc/self/fd/{fd}') and "
+        "stat.S_ISFIFO(os.stat(fd).st_mode)]\n"
+    )
+    style = write_style(tmp_path, forged + HONEST)
+    style.source.write_text(style.source.read_text().replace("@implementation", pipes + "\n\n@implementation", 1))
+    job, plan = plan_of(style)
+    found = process_launcher(plan)(job)
+    assert found.status == "crashed"
+    assert "its answer is no JSON" in found.reason
 
 
 def plan_of(style, **changes):
@@ -179,20 +211,20 @@ def test_a_style_that_prints_is_measured_in_a_process_of_its_own(tmp_path, monke
     style = write_style(tmp_path, body + HONEST)
     job, plan = plan_of(style)
     found = process_launcher(plan)(job)
-    assert found["status"] == "ok", found
-    assert len(found["timed_us"]) == 8
+    assert found.status == "ok", found
+    assert len(found.timed_us) == 8
 
 
 def test_a_killed_process_is_a_crash_and_out_of_memory_is_its_own_status(tmp_path):
     job, plan = plan_of(write_style(tmp_path, "    import os\n    os.kill(os.getpid(), 9)\n    yield\n"))
-    assert process_launcher(plan)(job) == {"status": "crashed", "reason": "process killed by SIGKILL (out of memory?)"}
+    assert process_launcher(plan)(job) == Found("crashed", "process killed by SIGKILL (out of memory?)")
 
 
 def test_a_process_that_never_ends_is_given_up(tmp_path):
     style = write_style(tmp_path, "    import time\n    time.sleep(3600)\n    yield\n")
     job, plan = plan_of(style, timeout_s=0.8)
     found = process_launcher(plan)(job)
-    assert found == {"status": "timeout", "reason": "took longer than 0.8 s; see --timeout"}
+    assert found == Found("timeout", "took longer than 0.8 s; see --timeout")
 
 
 def ended(monkeypatch, *answers):
@@ -200,46 +232,46 @@ def ended(monkeypatch, *answers):
     left = list(answers)
     modules = []
 
-    def start(module, _question, _threads, **_limits):
+    def ask(module, _question, **_limits):
         modules.append(module)
         return left.pop(0)
 
-    monkeypatch.setattr(runner, "start_process", start)
+    monkeypatch.setattr(runner, "ask", ask)
     return modules
 
 
 def test_a_case_that_wants_its_program_gets_both_scopes(monkeypatch):
     job = a_job(a_plan(CASES[:1]).styles["style0"], program=True)
-    modules = ended(monkeypatch, Ended('{"status": "ok", "values": {"iterations": 8}}', 1.0), Ended("0.25\n", 2.5))
+    modules = ended(monkeypatch, Answer({"status": "ok", "values": {"iterations": 8}}, 1.0), Answer(0.25, 2.5))
     found = process_launcher(a_plan([job.case]))(job)
-    assert found["values"] == {"iterations": 8, "loop_seconds": 0.25, "program_seconds": 2.5}
-    assert modules == ["bench.worker.measure", "bench.worker.program"]
+    assert found.values == {"iterations": 8, "loop_seconds": 0.25, "program_seconds": 2.5}
+    assert modules == ["bench.worker", "bench.worker.program"]
 
 
 def test_a_wrong_style_is_not_run_as_a_program(monkeypatch):
     job = a_job(a_plan(CASES[:1]).styles["style0"], program=True)
-    modules = ended(monkeypatch, Ended('{"status": "wrong", "reason": "a sign"}', 1.0))
-    assert process_launcher(a_plan([job.case]))(job)["status"] == "wrong"
-    assert modules == ["bench.worker.measure"]
+    modules = ended(monkeypatch, Answer({"status": "wrong", "reason": "a sign"}, 1.0))
+    assert process_launcher(a_plan([job.case]))(job).status == "wrong"
+    assert modules == ["bench.worker"]
 
 
 def test_a_program_that_fails_leaves_its_columns_empty_and_the_latency_stands(monkeypatch):
     job = a_job(a_plan(CASES[:1]).styles["style0"], program=True)
-    ended(monkeypatch, Ended('{"status": "ok", "values": {}}', 1.0), Ended("", 1.0, "crashed", "why"))
+    ended(monkeypatch, Answer({"status": "ok", "values": {}}, 1.0), Answer(None, 1.0, "crashed", "why"))
     found = process_launcher(a_plan([job.case]))(job)
-    assert (found["status"], found["values"]) == ("ok", {})
-    assert found["reason"] == "as a whole program: crashed: why"
+    assert (found.status, found.values) == ("ok", {})
+    assert found.reason == "as a whole program: crashed: why"
 
 
 def test_a_program_whose_style_prints_still_has_its_seconds(tmp_path):
     body = "    print(t := 0, 'loss', flush=True)\n" + HONEST
     job, plan = plan_of(write_style(tmp_path, body))
-    found = start_process("bench.worker.program", job.dump(), 1, keep_env=plan.keep_env, timeout_s=60)
+    found = ask("bench.worker.program", to_plain(job), keep_env=plan.keep_env, timeout_s=60)
     assert found.status is None, found.reason
-    assert 0 < float(found.output) < found.seconds
+    assert 0 < found.value < found.seconds
 
 
 def test_a_module_that_says_nothing_has_crashed(tmp_path):
     job, plan = plan_of(write_style(tmp_path, HONEST))
-    silent = start_process("bench.errors", job.dump(), 1, keep_env=plan.keep_env, timeout_s=60)
+    silent = ask("bench.errors", to_plain(job), keep_env=plan.keep_env, timeout_s=60)
     assert (silent.status, silent.reason) == ("crashed", "process ended with exit code 0: no message")

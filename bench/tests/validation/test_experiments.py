@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.cases.case import Case
-from bench.cases.measurement import Measurement
+from bench.cases.measurement import Found, Measurement
 from bench.cases.problem import TUTORIAL_SIZE, Problem
 from bench.cli import main
 from bench.commands.validate import more, sentence
@@ -289,7 +289,7 @@ def test_plants_are_styles_that_the_finder_accepts(tmp_path):
 def test_the_slow_first_call_is_in_the_first_blocks_only(tmp_path):
     design = replace(draft(quick=False, minutes=None, seed=0), blocks=40)
     plan = make_plan(design, tmp_path)
-    blocks = {case.style: count for case, count in zip(plan.cases, plan.case_blocks, strict=True)}
+    blocks = {case.style: count for case, count in plan.cases.items()}
     assert blocks["A1"] == 40
     assert blocks[SLOW_FIRST] == 10
     assert set(plan.styles) == set(blocks)
@@ -298,12 +298,12 @@ def test_the_slow_first_call_is_in_the_first_blocks_only(tmp_path):
 
 def test_a_worker_that_fails_ends_the_validation_with_the_reason():
     with pytest.raises(UsageError, match="no numpy"):
-        ours(lambda job: {"status": "failed", "reason": "no numpy"}, draft(quick=True, minutes=None, seed=0), "x")
+        ours(lambda job: Found("failed", "no numpy"), draft(quick=True, minutes=None, seed=0), "x")
 
 
 def test_a_tool_that_ends_badly_is_an_error_with_its_last_line():
     with pytest.raises(ToolError, match="exit code 1: ValueError: boom"):
-        start(["-c", "raise ValueError('boom')"])
+        start(["-c", "raise ValueError('boom')"], ".")
 
 
 def measured(label, block, order, median=265.0):
@@ -395,7 +395,7 @@ def test_a_pool_that_was_cut_off_is_finished_without_a_turn_twice(tmp_path, monk
             launched.append("cut off")
             raise KeyboardInterrupt
         launched.append(job.case.style)
-        return {"status": "ok", "values": {"latency_median_us": 265.0}, "timed_us": [265.0, 266.0]}
+        return Found("ok", values={"latency_median_us": 265.0}, timed_us=[265.0, 266.0])
 
     monkeypatch.setattr("bench.validation.session.process_launcher", lambda plan: launch)
     (tmp_path / TOOLS).write_text("measured before\n")
@@ -410,7 +410,7 @@ def test_a_pool_that_was_cut_off_is_finished_without_a_turn_twice(tmp_path, monk
 
 
 def test_measuring_ends_after_the_turn_in_which_the_time_is_up(tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.validation.session.process_launcher", lambda plan: lambda job: {"status": "ok"})
+    monkeypatch.setattr("bench.validation.session.process_launcher", lambda plan: lambda job: Found("ok"))
     (tmp_path / TOOLS).write_text("measured before\n")
     design = replace(draft(quick=True, minutes=None, seed=0), blocks=5)
     measure(tmp_path, design, -1.0, lambda text: None)

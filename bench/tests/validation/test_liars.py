@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench.cases.measurement import Job
+from bench.cases.measurement import Found, Job
 from bench.commands import validate
 from bench.tests.fakes import an_answer
 from bench.validation.liars import LIARS, Trial, judge_liars, measure_liars, plan_liars, read_liars
@@ -22,7 +22,7 @@ LIAR = Trial("no work", "", "cpu", "loss of iteration 1", "wrong", "loss of iter
 def found_out(job):
     """What a worker answers that sees through everybody."""
     reason = MUST_SAY[job.style.name]
-    return {"status": "wrong", "reason": f"it {reason}"} if reason else an_answer(noisy=True)
+    return Found("wrong", f"it {reason}") if reason else an_answer(noisy=True)
 
 
 def silent(_text):
@@ -99,17 +99,17 @@ def test_without_torch_its_liars_are_skipped_with_the_reason_and_the_promise_is_
 @pytest.mark.parametrize(
     "changes",
     [
-        {"status": "ok", "reason": ""},
-        {"status": "failed", "reason": "ValueError: loss of iteration 1"},
-        {"status": "crashed", "reason": "process killed by SIGSEGV"},
-        {"status": "wrong", "reason": "weight 1 is not where the float64 oracle ends"},
+        Found("ok"),
+        Found("failed", "ValueError: loss of iteration 1"),
+        Found("crashed", "process killed by SIGSEGV"),
+        Found("wrong", "weight 1 is not where the float64 oracle ends"),
     ],
 )
 def test_a_liar_is_caught_only_as_wrong_and_only_for_its_own_lie(changes):
-    missed = replace(LIAR, liar="cached loss", **changes)
+    missed = replace(LIAR, liar="cached loss", status=changes.status, reason=changes.reason)
     check = judge_liars([HONEST, LIAR, missed])
     assert (check.met, check.got) == (False, "1 of 2 caught")
-    assert check.note.startswith(f"cached loss ended {changes['status']}")
+    assert check.note.startswith(f"cached loss ended {changes.status}")
 
 
 def test_a_gate_that_lets_nobody_through_catches_nothing():

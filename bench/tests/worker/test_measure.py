@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import tracemalloc
 from dataclasses import replace
 from textwrap import indent
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from bench.cases.measurement import Job
 from bench.cases.phases import plan_counts
 from bench.machine.device import DeviceError
 from bench.machine.frameworks import open_device
+from bench.plain import from_plain, to_plain
 from bench.tests.fakes import BRIEF, a_case, a_job, a_problem, fake_device
 from bench.validation.lies import HONEST, NO_WORK, PLANTED, told_apart_by, write_style
 from bench.worker import gate, oracle
@@ -67,9 +70,9 @@ def any_threads(monkeypatch):
 def test_a_liar_is_wrong_and_the_reason_says_where(lie, tmp_path):
     body, reason = LIARS[lie]
     found = examine(a_job(write_style(tmp_path, body)))
-    assert found["status"] == "wrong", found
-    assert reason in found["reason"]
-    assert "values" not in found
+    assert found.status == "wrong", found
+    assert reason in found.reason
+    assert not found.values
 
 
 @pytest.mark.parametrize("planted", [one for one in PLANTED if one.device == "cpu"], ids=lambda one: one.style)
@@ -78,15 +81,15 @@ def test_a_planted_liar_is_wrong_for_its_lie_and_the_honest_one_is_not(planted, 
     if style.missing:
         pytest.skip(style.missing)
     found = examine(a_job(style, PATIENT))
-    assert found["status"] == ("wrong" if planted.must_say else "ok"), found
-    assert planted.must_say in found["reason"]
+    assert found.status == ("wrong" if planted.must_say else "ok"), found
+    assert planted.must_say in found.reason
 
 
 def test_the_liars_are_liars_because_of_their_lie_alone(tmp_path):
     assert all(body != HONEST for body, _ in LIARS.values())
     for body in (HONEST, told_apart_by("steps == 50", HONEST)):
         found = examine(a_job(write_style(tmp_path, body, name=f"honest{len(body)}")))
-        assert found["status"] == "ok", found
+        assert found.status == "ok", found
 
 
 def test_a_style_that_works_on_another_device_is_wrong(tmp_path, monkeypatch):
@@ -100,12 +103,12 @@ def test_a_style_that_works_on_another_device_is_wrong(tmp_path, monkeypatch):
     monkeypatch.setattr(worker, "open_device", lambda *_: away)
     at_home = f"    x, y, w1, w2 = (np.array(a) for a in (x, y, w1, w2))\n{HONEST}"
     found = examine(a_job(write_style(tmp_path, at_home), device="fake:0"))
-    assert (found["status"], found["reason"]) == ("wrong", "yielded a loss on cpu, expected on fake:0")
+    assert (found.status, found.reason) == ("wrong", "yielded a loss on cpu, expected on fake:0")
     brought_back = at_home.replace("yield loss", "yield np.asarray(loss).view(Away)").replace(
         "    x,", "    Away=type(x)\n    x,"
     )
     found = examine(a_job(write_style(tmp_path, brought_back, name="half"), device="fake:0"))
-    assert (found["status"], found["reason"]) == ("wrong", "returned weights on cpu, expected on fake:0")
+    assert (found.status, found.reason) == ("wrong", "returned weights on cpu, expected on fake:0")
 
 
 def test_a_loss_that_drags_its_graph_along_is_wrong():
@@ -135,9 +138,9 @@ def test_a_loss_that_drags_its_graph_along_is_wrong():
 )  # fmt: skip
 def test_what_a_style_raises_becomes_a_status_and_one_line(body, status, reason, tmp_path):
     found = examine(a_job(write_style(tmp_path, body, name="bad")))
-    assert found["status"] == status
-    assert found["reason"].startswith(reason)
-    assert "\n" not in found["reason"]
+    assert found.status == status
+    assert found.reason.startswith(reason)
+    assert "\n" not in found.reason
 
 
 def test_a_device_that_is_not_there_is_a_failure_with_its_reason(monkeypatch):
@@ -146,8 +149,8 @@ def test_a_device_that_is_not_there_is_a_failure_with_its_reason(monkeypatch):
 
     monkeypatch.setattr(worker, "open_device", refuse)
     found = examine(a_job(STYLES["torch_nn"], device="cuda:0"))
-    assert found["status"] == "failed"
-    assert "no CUDA device" in found["reason"]
+    assert found.status == "failed"
+    assert "no CUDA device" in found.reason
 
 
 @pytest.mark.parametrize("name", STYLES)
@@ -157,17 +160,17 @@ def test_every_style_is_measured_whole_on_the_cpu(name):
         pytest.skip(style.missing or "not on the cpu")
     job = a_job(style)
     found = examine(job)
-    assert found["status"] == "ok", found
-    values = found["values"]
+    assert found.status == "ok", found
+    values: Any = found.values
     counts = plan_counts(BRIEF, 1.0, style.cycle, referenced=True)
     steps = counts.steps
-    assert len(found["timed_us"]) == values["iterations"] == 8
+    assert len(found.timed_us) == values["iterations"] == 8
     assert values["checked_iterations"] == counts.settle + counts.sampling + 1  # all that were read
     at_usual_speed = values["reference_us"] * values["latency_per_reference"]
     assert values["latency_min_us"] / 5 < at_usual_speed < values["latency_p95_us"] * 5
     assert values["latency_min_us"] <= values["latency_median_us"] <= values["latency_p95_us"]
-    assert values["warmup_iterations"] == len(found["warmup_us"]) == 3
-    assert values["first_iteration_seconds"] * 1e6 == pytest.approx(found["first_us"])
+    assert values["warmup_iterations"] == len(found.warmup_us) == 3
+    assert values["first_iteration_seconds"] * 1e6 == pytest.approx(found.first_us)
     assert values["event_us"] is None
     assert values["flops"] > 0
     case = job.case
@@ -177,7 +180,8 @@ def test_every_style_is_measured_whole_on_the_cpu(name):
 
 def test_the_reduced_values_are_those_of_the_samples():
     found = examine(a_job(STYLES["numpy_manual"]))
-    samples, values = found["timed_us"], found["values"]
+    samples = found.timed_us
+    values: Any = found.values
     assert values["latency_median_us"] == pytest.approx(np.median(samples))
     assert values["latency_mean_us"] == pytest.approx(np.mean(samples))
     assert values["latency_min_us"] == min(samples)
@@ -185,15 +189,15 @@ def test_the_reduced_values_are_those_of_the_samples():
 
 def test_a_style_that_writes_into_its_inputs_gets_fresh_ones_each_time(tmp_path):
     body = HONEST.replace("    return w1, w2", "    x[:] = 0\n    y[:] = 0\n    return w1, w2")
-    assert examine(a_job(write_style(tmp_path, body)))["status"] == "ok"
+    assert examine(a_job(write_style(tmp_path, body))).status == "ok"
 
 
 def test_a_run_too_dear_to_follow_is_still_checked_at_its_first_losses(tmp_path, monkeypatch):
     monkeypatch.setattr(phases, "AFFORDED_FLOPS", 3.5 * a_problem().flops)
     found = examine(a_job(STYLES["numpy_manual"]))
-    assert (found["status"], found["values"]["checked_iterations"]) == ("ok", 3)
+    assert (found.status, found.values["checked_iterations"]) == ("ok", 3)
     body = told_apart_by("x.shape[0] == 64", HONEST.replace("2.0 *", "1.9 *"))
-    assert examine(a_job(write_style(tmp_path, body)))["reason"].startswith("in the timed run: loss of iteration 1")
+    assert examine(a_job(write_style(tmp_path, body))).reason.startswith("in the timed run: loss of iteration 1")
 
 
 @pytest.mark.parametrize("afforded", [0.5, 3.5])
@@ -206,9 +210,9 @@ def test_a_style_that_rests_where_the_oracle_cannot_follow_is_wrong(tmp_path, mo
     rests = HONEST.replace("        h = ", f"{rest}        h = ")
     body = rests if checked else told_apart_by("steps == 50", NO_WORK)
     found = examine(a_job(write_style(tmp_path, body)))
-    assert found["status"] == "wrong"
-    assert found["reason"].startswith("in the timed run: the loss stands still at ")
-    assert found["reason"].endswith(f"from iteration {checked} on")
+    assert found.status == "wrong"
+    assert found.reason.startswith("in the timed run: the loss stands still at ")
+    assert found.reason.endswith(f"from iteration {checked} on")
 
 
 def test_a_style_that_works_for_many_iterations_at_once_is_never_quiet(tmp_path):
@@ -221,7 +225,7 @@ def test_a_style_that_works_for_many_iterations_at_once_is_never_quiet(tmp_path)
     )
     rule = replace(PATIENT, latency_iterations=40, latency_most=40, batch_iterations=40)
     found = examine(a_job(write_style(tmp_path, body), rule))
-    assert (found["status"], found["noisy"]) == ("ok", True), found["reason"]
+    assert (found.status, found.noisy) == ("ok", True), found.reason
 
 
 def test_a_long_run_is_held_against_every_loss_that_the_oracle_affords(tmp_path, monkeypatch):
@@ -232,16 +236,16 @@ def test_a_long_run_is_held_against_every_loss_that_the_oracle_affords(tmp_path,
     )
     rule = replace(BRIEF, latency_iterations=70, latency_most=70)
     honest = examine(a_job(write_style(tmp_path, HONEST, name="honest"), rule))
-    assert (honest["status"], honest["values"]["checked_iterations"]) == ("ok", 70)
+    assert (honest.status, honest.values["checked_iterations"]) == ("ok", 70)
     found = examine(a_job(write_style(tmp_path, rests), rule))
-    assert found["status"] == "wrong"
-    assert found["reason"].startswith("in the timed run: the loss after 61 iterations is ")
+    assert found.status == "wrong"
+    assert found.reason.startswith("in the timed run: the loss after 61 iterations is ")
 
 
 def test_a_job_comes_out_of_its_json_as_it_went_in(tmp_path):
     for style in (STYLES["torch_dynamic"], write_style(tmp_path, HONEST)):
         job = a_job(style, rule=replace(BRIEF, limit_s=0.5))
-        assert Job.load(job.dump()) == job
+        assert from_plain(Job, json.loads(json.dumps(to_plain(job)))) == job
 
 
 def test_numpy_in_place_allocates_nothing_and_numpy_manual_does():
