@@ -8,6 +8,7 @@ from typing import Any
 from bench.cases.case import Case
 from bench.cases.phases import Rule, affordable_steps, plan_counts
 from bench.cases.problem import TUTORIAL_ITERATIONS, work_flops
+from bench.machine.core_speed import NEUTRAL_S
 from bench.machine.device import device_kind
 
 # Calls a style makes in an iteration, in us on a slow core: what a tiny problem costs.
@@ -52,8 +53,9 @@ def case_seconds(case: Case, rule: Rule, probe: Mapping[str, Any]) -> float:
     warm = rule.accelerator_warmup_s if accelerated else rule.warmup_s
     warmup = min(max(rule.warmup_iterations * each, warm), max(rule.warmup_limit_s, rule.warmup_floor * each))
     counts = plan_counts(rule, each * 1e9, referenced=case.one_core)
+    neutral = NEUTRAL_S * (1 + len(counts.segments) + counts.batches) if case.one_core else 0.0
     flops = work_flops(case.problem, case.oracle)
     checking = affordable_steps(flops, counts.steps) * flops / (0.5 * probe["gflops"] * 1e9)
     program = start + TUTORIAL_ITERATIONS * each if case.program else 0.0
-    seconds: float = start + warmup + counts.steps * each + checking + program
+    seconds: float = start + warmup + counts.steps * each + neutral + checking + program
     return seconds

@@ -6,12 +6,24 @@ import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from time import perf_counter_ns
+from typing import NamedTuple
 
 SIDE = 128  # 192 KiB of float32 for the three matrices: in any second-level cache, and little of it
 REPEATS = 6  # the least of which counts
 WARM = 20
+NEUTRAL_S = 0.01  # of a plain loop in Python, after which the core has forgotten what ran before
 
 Reference = Callable[[], float]
+
+
+class Reading(NamedTuple):
+    """The reference product in us: after NEUTRAL_S of work that is the same for every case, and right before it."""
+
+    us: float
+    after_case_us: float
+
+
+Gauge = Callable[[], Reading]
 
 
 def open_reference(now: Callable[[], int] = perf_counter_ns) -> Reference:
@@ -40,6 +52,36 @@ def open_reference(now: Callable[[], int] = perf_counter_ns) -> Reference:
     return least_us
 
 
-def beside(readings_us: Sequence[float]) -> list[float]:
+def open_gauge(now: Callable[[], int] = perf_counter_ns) -> Gauge:
+    """A function that reads the core's speed twice: as the case left it, and once the core has forgotten the case.
+
+    A case can slow its own core: by wide instructions that lower its clock, or by heat. That is its price, so what
+    corrects its times for the neighbours' doing must not hold it: only the second reading, after NEUTRAL_S of the
+    same plain loop for everybody, does so. The first says what the case does to its core.
+    """
+    least_us = open_reference(now)
+
+    def read() -> Reading:
+        after_case_us = least_us()
+        end = now() + int(NEUTRAL_S * 1e9)
+        while now() < end:
+            pass
+        return Reading(least_us(), after_case_us)
+
+    return read
+
+
+def around(readings: Sequence[Reading]) -> list[float]:
     """The reference in us of each stretch between two readings: their geometric mean."""
-    return [math.sqrt(before * after) for before, after in pairwise(readings_us)]
+    return [math.sqrt(before.us * after.us) for before, after in pairwise(readings)]
+
+
+def own_effect(readings: Sequence[Reading]) -> float:
+    """By what share the case slows the core by its own work: the mean of the middle 80% of all readings but the first.
+
+    ln of the product's time right after the case over the same after neutral work.
+    """
+    each = sorted(math.log(one.after_case_us / one.us) for one in readings[1:])
+    cut = len(each) // 10
+    middle = each[cut : len(each) - cut]
+    return math.expm1(sum(middle) / len(middle))

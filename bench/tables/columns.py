@@ -10,13 +10,13 @@ MEASUREMENT_COLUMNS = (
     "noisy", "import_seconds", "transfer_seconds", "setup_seconds", "first_iteration_seconds", "warmup_iterations",
     "iterations", "latency_median_us", "latency_mean_us", "latency_min_us", "latency_p95_us", "batch_iterations",
     "throughput_us", "event_us", "synchronize_floor_us", "loop_seconds", "program_seconds", "flops", "bytes_moved",
-    "reference_us", "latency_per_reference", "throughput_per_reference",
+    "reference_us", "own_effect", "latency_per_reference", "throughput_per_reference",
     "floor_us", "floor_share", "minor_faults_per_iteration", "involuntary_switches", "cpu_utilisation",
     "peak_rss_bytes", "peak_device_bytes", "gpu_energy_mj", "gpu_energy_resolution_mj",
     "checked_iterations", "final_loss", "blas",
 )  # fmt: skip
 # Columns that came after the first version: a table without them is read with these empty.
-LATER_COLUMNS = ("reference_us", "latency_per_reference", "throughput_per_reference", "floor_us",
+LATER_COLUMNS = ("reference_us", "own_effect", "latency_per_reference", "throughput_per_reference", "floor_us",
                  "floor_share", "gpu_energy_mj", "gpu_energy_resolution_mj", "peak_rss_bytes",
                  "peak_device_bytes", "loop_seconds", "program_seconds", "checked_iterations", "blas")  # fmt: skip
 ITERATION_COLUMNS = ("run_id", "block", *CASE_COLUMNS, "phase", "iteration", "elapsed_us")

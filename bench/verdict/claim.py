@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.cases.case import CaseKey
 from bench.cases.presets import SWEEP_SIZES
@@ -111,10 +111,12 @@ def find(
 def find_one(evidence: Evidence, claim: Claim, size: Size, baseline: str, contender: str, scope: str) -> Finding:
     """The finding at one size. A missing side gives `untested` and names what is missing."""
     case, baseline_us = evidence.baseline(size, baseline, scope)
-    speedup = fastest(evidence.against(size, baseline, contender, scope))
+    found = evidence.against(size, baseline, contender, scope)
+    speedup = fastest(found)
     if speedup is None:
         verdict = Verdict(UNTESTED, evidence.why_untested(size, baseline, contender, scope))
         return Finding(size, baseline, scope, None, case, baseline_us, verdict)
+    speedup = replace(speedup, ratio=evidence.best_ratio(size, baseline, found, scope, speedup))
     verdict = verdict_on(speedup.ratio, claim.threshold, evidence.doubt(speedup), noisy=speedup.noisy)
     return Finding(size, baseline, scope, speedup, speedup.baseline_case, speedup.baseline_us, verdict)
 

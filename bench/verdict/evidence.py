@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
 from bench.cases.case import CASE_COLUMNS, CaseKey
 from bench.cases.problem import TUTORIAL_SIZE, Size
 from bench.errors import UsageError
-from bench.tables.by_case import at_size, cases_in, sizes_in
+from bench.tables.by_case import at_size, cases_in, of_cases, sizes_in
 from bench.tables.run import Run
-from bench.verdict.speedup import BASELINES, Speedup, confidence_of, mean_us, named_baselines, speedups, trusted
+from bench.verdict.intervals import Ratio
+from bench.verdict.speedup import (
+    BASELINES,
+    SCOPES,
+    Speedup,
+    both_measured,
+    candidates,
+    confidence_of,
+    mean_us,
+    named_baselines,
+    paired,
+    ratio_of,
+    speedups,
+    trusted,
+)
 
 BEST_GPU, BEST_GPU_TF32 = "best-gpu", "best-gpu-tf32"
 BROKEN = ("failed", "oom", "timeout", "crashed")
@@ -110,6 +124,29 @@ class Evidence:
             and self.is_contender(one.contender)
             and named(one.contender, contender)
         ]
+
+    def best_ratio(self, size: Size, baseline: str, found: Sequence[Speedup], scope: str, shown: Speedup) -> Ratio:
+        """The ratio of `shown`, the fastest of `found` over the fastest behind `baseline`, with room for both choices.
+
+        The fastest of many measured cases is partly lucky. The best contender reaches a threshold over the best
+        baseline if one contender does so over every case that could be the baseline: the lower end is the greatest,
+        over contenders, of their least lower end, with an interval each of 1 - alpha / contenders (Bonferroni); the
+        upper end is the greatest of their least upper end, at 1 - alpha / baselines. Never narrower than `shown`.
+        """
+        column, alpha = SCOPES[scope], 1 - self.confidence
+        pool = candidates(at_size(self.rows, size)).get(baseline) if baseline in POOLS else None
+        against = [rows for _, rows in cases_in(pool)] if pool is not None else []
+        if len(found) * max(1, len(against)) == 1 or baseline == "own" or not math.isfinite(shown.ratio.low):
+            return shown.ratio
+        against = against or [self.baselines_by_size[size][baseline]]
+        lows, highs = [], []
+        for one in found:
+            contender = self.rows[of_cases(self.rows, [one.contender])]
+            sides = [both_measured(paired(rows, contender), column) for rows in against]
+            pairs = [(before, after) for before, after in sides if len(before)]
+            lows.append(min(ratio_of(*pair, column, 1 - alpha / len(found)).low for pair in pairs))
+            highs.append(min(ratio_of(*pair, column, 1 - alpha / len(pairs)).high for pair in pairs))
+        return replace(shown.ratio, low=min(max(lows), shown.ratio.low), high=max(max(highs), shown.ratio.high))
 
     def baseline(self, size: Size, name: str, scope: str) -> tuple[CaseKey | None, float]:
         """The case behind a baseline's name at a size, and its us an iteration in a scope."""

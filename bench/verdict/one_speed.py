@@ -11,38 +11,40 @@ import pandas as pd
 from bench.cases.case import CASE_COLUMNS
 from bench.verdict.intervals import t_quantile
 
-# a time by what takes its place: the same samples, each over the reference product timed beside it
+# a time by what takes its place: the same samples, each over the reference product timed around it
 PER_REFERENCE = {"latency_median_us": "latency_per_reference", "throughput_us": "throughput_per_reference"}
-REFERENCE = "reference_us"
-SURE = 0.999  # that a case's own work changed the core's speed, before its times are left as they are
+REFERENCE, OWN_EFFECT = "reference_us", "own_effect"
+SURE = 0.999  # of older tables: that a case's own work slows the core, before its times are left as they are
 
 
 def at_one_speed(rows: pd.DataFrame, case_columns: Sequence[str] = CASE_COLUMNS) -> pd.DataFrame:
     """`rows` with the times in PER_REFERENCE brought to the mean speed that the core had in their block.
 
-    A time becomes (time / reference beside it) * r, where r is the geometric mean over the block of the
-    reference product's time (us). In the ratio of two such times of a block r cancels: what is left is how the
-    two cases compare at equal speed. The order within a block is random, so the correction is 0 on average
-    and moves no estimate; it takes away what the core's clock added to the spread.
+    A time becomes (time / reference around it) * r, where r is the geometric mean over the block of the reference
+    product's time (us). In the ratio of two such times of a block r cancels: what is left is how the two cases compare
+    at equal speed. The reference is read after neutral work, so that what a case does to its own core stays in its
+    time as its price. The order within a block is random, so the correction is 0 on average and moves no estimate; it
+    takes away what the core's clock added to the spread.
 
-    Left as they are: rows without a reference (several threads, accelerators, older tables), and cases whose
-    reference differs from their block's by more than chance (t-test over blocks at SURE): such a case slows
-    the core by its own work, and that is its price. Corrected rows have no reference any more, so that
-    correcting twice changes nothing.
+    Left as they are: rows without a reference (several threads, accelerators, older tables). Tables from before the
+    reading after neutral work (no own effect recorded) hold a case's own effect in its reference: there a case whose
+    reference differs from the others' of its blocks by more than chance (t-test at SURE) is left as it is, and stands
+    in no block's mean. Corrected rows have no reference any more, so that correcting twice changes nothing.
     """
     if REFERENCE not in rows or not rows[REFERENCE].gt(0).any():
         return rows
-    known = rows[rows[REFERENCE] > 0]
-    logs = pd.Series(np.log(known[REFERENCE].to_numpy(float)), index=known.index)
-    by_block = logs.groupby(known["block"]).transform("mean")
-    away = (logs - by_block).groupby([known[name] for name in case_columns])
-    chosen = known[~away.transform(_differs).astype(bool)]
-    usual_us = np.exp(by_block.loc[chosen.index])
+    read_us = rows[REFERENCE].where(rows[REFERENCE] > 0)
+    log = pd.Series(np.log(read_us.to_numpy(float)), index=rows.index)
+    if OWN_EFFECT not in rows or rows[OWN_EFFECT].isna().all():
+        away = log - log.groupby(rows["block"]).transform("mean")
+        log = log.mask(away.groupby([rows[name] for name in case_columns]).transform(_differs).astype(bool))
+    block_mean = log.groupby(rows["block"]).transform("mean")
+    usual_us = np.exp(block_mean).where(log.notna())  # NaN: this time stays as it was taken
     found = rows.copy()
-    for time, share in PER_REFERENCE.items():
-        if time in found:
-            found.loc[chosen.index, time] = chosen[share].fillna(chosen[time] / chosen[REFERENCE]) * usual_us
-    found.loc[known.index, REFERENCE] = math.nan
+    for time, per in PER_REFERENCE.items():
+        if time in rows:
+            found[time] = (rows[per].fillna(rows[time] / read_us) * usual_us).fillna(rows[time])
+    found[REFERENCE] = math.nan
     return found
 
 
@@ -60,7 +62,8 @@ def speed_words(rows: pd.DataFrame) -> str:
 
 def _differs(away: pd.Series) -> bool:
     """Is the mean of these logarithms different from 0, by Student's t?"""
-    if len(away) < 2:
+    known = away.dropna()
+    if len(known) < 2:
         return False
-    error = float(away.std()) / math.sqrt(len(away))
-    return abs(float(away.mean())) > t_quantile(len(away) - 1, SURE) * error + 1e-12
+    error = float(known.std()) / math.sqrt(len(known))
+    return abs(float(known.mean())) > t_quantile(len(known) - 1, SURE) * error + 1e-12

@@ -146,24 +146,44 @@ def _against(
     baseline_case = CaseKey.of(baseline.iloc[0][list(CASE_COLUMNS)])
     if baseline_case == case:
         return
-    shared = sorted(set(baseline["block"]) & set(contender["block"]))
-    sides = [rows.set_index("block").loc[shared] for rows in (baseline, contender)]
+    sides = paired(baseline, contender)
     for scope, column in SCOPES.items():
-        measured = np.logical_and.reduce([side[column].notna() for side in sides])
-        if not measured.any():
+        before, after = both_measured(sides, column)
+        if before.empty:
             continue
-        before, after = (side[measured] for side in sides)
         yield Speedup(
             contender=case,
             baseline=name,
             baseline_case=baseline_case,
             scope=scope,
-            ratio=paired_ratio(before[column].tolist(), after[column].tolist(), confidence),
+            ratio=ratio_of(before, after, column, confidence),
             baseline_us=mean_us(before, scope),
             contender_us=mean_us(after, scope),
             noisy=not mostly_quiet(before["noisy"].astype(bool) | after["noisy"].astype(bool)),
             environment=str(contender["environment"].iloc[0]),
         )
+
+
+def paired(baseline: pd.DataFrame, contender: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows of two cases over the blocks that both have, in order of block."""
+    blocks = sorted(set(baseline["block"]) & set(contender["block"]))
+    return baseline.set_index("block").loc[blocks], contender.set_index("block").loc[blocks]
+
+
+def both_measured(sides: tuple[pd.DataFrame, pd.DataFrame], column: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Of paired rows those where both sides hold `column`."""
+    measured = (sides[0][column].notna() & sides[1][column].notna()).to_numpy()
+    return sides[0][measured], sides[1][measured]
+
+
+def ratio_of(before: pd.DataFrame, after: pd.DataFrame, column: str, confidence: float) -> Ratio:
+    """The ratio of paired rows; the drift of the CPU's clock, which an accelerator does not share, widens it."""
+    drifting = _on_cpu(before) != _on_cpu(after)
+    return paired_ratio(before[column].tolist(), after[column].tolist(), confidence, drifting=drifting)
+
+
+def _on_cpu(rows: pd.DataFrame) -> bool:
+    return bool(rows["device"].iloc[0] == "cpu")
 
 
 def mostly_quiet(noisy: pd.Series) -> bool:
@@ -174,24 +194,31 @@ def mostly_quiet(noisy: pd.Series) -> bool:
     return int((~noisy).sum()) >= min(max(3, math.ceil(len(noisy) / 2)), len(noisy))
 
 
-def named_baselines(same_size: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The baselines of BASELINES that were measured at one size, except `own`: (name, rows)."""
+def candidates(same_size: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The rows of every case that could stand behind a name of BASELINES at one size, except `own`."""
     on_cpu = same_size[(same_size["device"] == "cpu") & (same_size["oracle"] == "sgd")]
     if on_cpu.empty:
-        return
+        return {}
     most = on_cpu["threads"].max()
     as_written = on_cpu[(on_cpu["style"] == "numpy_manual") & (on_cpu["dtype"] == "float64")]
     single = on_cpu[on_cpu["dtype"] == "float32"]
     in_numpy = single[single["framework"] == "numpy"]
-    candidates = [
-        ("tutorial", as_written[as_written["threads"] == most]),
-        ("tutorial-1", as_written[as_written["threads"] == 1]),
-        ("numpy-1", fastest(in_numpy[in_numpy["threads"] == 1])),
-        ("numpy-all", fastest(in_numpy[in_numpy["threads"] == most])),
-        ("best-cpu", fastest(single)),
-    ]
+    found = {
+        "tutorial": as_written[as_written["threads"] == most],
+        "tutorial-1": as_written[as_written["threads"] == 1],
+        "numpy-1": in_numpy[in_numpy["threads"] == 1],
+        "numpy-all": in_numpy[in_numpy["threads"] == most],
+        "best-cpu": single,
+    }
     alike = ("tutorial", "numpy-all") if most == 1 else ()  # only one thread was measured
-    yield from ((name, rows) for name, rows in candidates if len(rows) and name not in alike)
+    return {name: rows for name, rows in found.items() if len(rows) and name not in alike}
+
+
+def named_baselines(same_size: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The baselines of BASELINES that were measured at one size, except `own`: (name, rows of the fastest case)."""
+    for name, rows in candidates(same_size).items():
+        if len(best := fastest(rows)):
+            yield name, best
 
 
 def own_baseline(same_size: pd.DataFrame, contender: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:

@@ -10,6 +10,7 @@ from time import perf_counter_ns
 from typing import Any
 
 from bench.cases.phases import Counts, Rule
+from bench.machine.core_speed import Gauge, Reading
 from bench.machine.device import Device
 
 Loop = Generator[Any, None, Any]
@@ -38,7 +39,7 @@ class Sampling:
 
     latency: Latency
     losses: list[float]
-    readings_us: list[float]
+    readings: list[Reading]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,24 +103,24 @@ def time_latency(loop: Loop, device: Device, iterations: int, now: Now = perf_co
 
 
 def time_segments(
-    loop: Loop, device: Device, counts: Counts, reference: Callable[[], float] | None, now: Now = perf_counter_ns
+    loop: Loop, device: Device, counts: Counts, gauge: Gauge | None, now: Now = perf_counter_ns
 ) -> Sampling:
-    """The samples of `counts`, in segments: before each and after the last `reference` reads the core's speed (us).
+    """The samples of `counts`, in segments: before each and after the last `gauge` reads the core's speed.
 
     After a reading come `counts.resettle` iterations that are no samples: the reading has used the caches.
     """
     elapsed: list[int] = []
     sampled: list[float] = []
     losses: list[float] = []
-    readings = [reference()] if reference is not None else []
+    readings = [gauge()] if gauge is not None else []
     for samples in counts.segments:
         losses += time_latency(loop, device, counts.resettle, now).losses
         one = time_latency(loop, device, samples, now)
         elapsed += one.elapsed_ns
         sampled += one.losses
         losses += one.losses
-        if reference is not None:
-            readings.append(reference())
+        if gauge is not None:
+            readings.append(gauge())
     return Sampling(Latency(elapsed, sampled), losses, readings)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.cases.case import Case
 from bench.cases.phases import Counts
-from bench.machine.core_speed import Reference
+from bench.machine.core_speed import Gauge, Reading
 from bench.machine.device import Device
 from bench.worker import clock
 from bench.worker.counters import Counters
@@ -29,19 +29,19 @@ class WrongStyleError(Exception):
 class Timed:
     """The timed loop: its phases, and the losses and weights that prove what it did.
 
-    `readings_us` are of the core's speed, before the first segment or batch and after each; none where it is not read.
+    `readings` are of the core's speed, before the first segment or batch and after each; none where it is not read.
     """
 
     counts: Counts
     latency: clock.Latency
     batches: tuple[clock.Batch, ...]
-    readings_us: tuple[float, ...]
+    readings: tuple[Reading, ...]
     trained: oracle.Trained
     counters: Counters
 
 
 def run_timed(
-    case: Case, train: Train, device: Device, arrays: Any, counts: Counts, reference: Reference | None = None
+    case: Case, train: Train, device: Device, arrays: Any, counts: Counts, gauge: Gauge | None = None
 ) -> Timed:
     """A second, warm loop from the same start, whose length is fixed before it begins and which runs to its end."""
     problem = case.problem
@@ -49,14 +49,14 @@ def run_timed(
     try:
         settle = clock.time_latency(loop, device, counts.settle)
         before = Counters.read()
-        sampling = clock.time_segments(loop, device, counts, reference)
+        sampling = clock.time_segments(loop, device, counts, gauge)
         counters = Counters.read() - before
-        timed, readings = [], sampling.readings_us
+        timed, readings = [], sampling.readings
         for _ in range(counts.batches):
             clock.time_latency(loop, device, counts.resettle)
             timed.append(clock.time_batch(loop, device, counts.batch))
-            if reference is not None:
-                readings.append(reference())
+            if gauge is not None:
+                readings.append(gauge())
         weights = clock.finish(loop)
     except StopIteration:
         raise WrongStyleError(f"stopped before its {counts.steps} steps") from None

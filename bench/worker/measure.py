@@ -11,7 +11,7 @@ from time import perf_counter
 from bench.cases.measurement import Found, Job, Value
 from bench.cases.phases import plan_counts
 from bench.cases.problem import work_flops
-from bench.machine.core_speed import open_reference
+from bench.machine.core_speed import open_gauge
 from bench.machine.device import device_kind
 from bench.machine.frameworks import open_device, wait_for
 from bench.machine.process import answer
@@ -56,10 +56,10 @@ def measure(job: Job) -> Found:
     arrays = case.problem.arrays()
     with clock.without_gc():
         cold = run_cold(job, train, device, arrays)
-        reference = open_reference() if case.one_core else None
+        gauge = open_gauge() if case.one_core else None
         each_ns = median(cold.warm.elapsed_ns[1:][-50:])
-        counts = plan_counts(job.rule, each_ns, job.style.cycle, referenced=reference is not None)
-        timed = run_timed(case, train, device, arrays, counts, reference)
+        counts = plan_counts(job.rule, each_ns, job.style.cycle, referenced=gauge is not None)
+        timed = run_timed(case, train, device, arrays, counts, gauge)
         floor_us = clock.synchronize_floor_us(device)
         peak_bytes = device.peak_bytes() if device.peak_bytes else None
     blas = threads_in_use(case)

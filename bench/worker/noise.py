@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean, median
 
 from bench.cases.measurement import Value
-from bench.machine.core_speed import beside
+from bench.machine.core_speed import around, own_effect
 from bench.worker.loops import Timed
 
 SPREAD_LIMIT = 1.05  # median over minimum, on a CPU
@@ -65,29 +65,32 @@ def disturbance(sampled: Sampled) -> str | None:
 class Steady:
     """The timed loop over the reference product beside it: what is left is not the core's clock, unitless.
 
-    `usual_us` is the median reading of the reference.
+    `usual_us` is the median reading of the reference, `own_effect` the share by which the case slows the core itself.
     """
 
     usual_us: float
+    own_effect: float
     cycles: list[float]
     batch: float
 
     @classmethod
     def of(cls, timed: Timed, timed_us: Sequence[float], cycle: int) -> Steady | None:
         """From the samples in us and the readings between them; None where there are none."""
-        if not timed.readings_us:
+        if not timed.readings:
             return None
-        references = beside(timed.readings_us)
+        references = around(timed.readings)
         segments = timed.counts.segments
         each = [us for us, samples in zip(references, segments, strict=False) for _ in range(samples)]
         samples = [sample / us for sample, us in zip(timed_us, each, strict=True)]
         batches = [one.mean_us / us for one, us in zip(timed.batches, references[len(segments) :], strict=True)]
-        return cls(median(timed.readings_us), by_cycle(samples, cycle), median(batches))
+        usual_us = median(one.us for one in timed.readings)
+        return cls(usual_us, own_effect(timed.readings), by_cycle(samples, cycle), median(batches))
 
     def values(self) -> dict[str, Value]:
         """Its columns of measurements.csv."""
         return {
             "reference_us": self.usual_us,
+            "own_effect": self.own_effect,
             "latency_per_reference": median(self.cycles),
             "throughput_per_reference": self.batch,
         }

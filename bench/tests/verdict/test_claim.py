@@ -232,3 +232,21 @@ def test_a_threshold_that_is_none_is_refused(threshold):
 def test_an_unknown_contender_is_refused_with_those_that_there_are():
     with pytest.raises(UsageError, match="torch_autograd cuda:0 float32"):
         known_contender(planted(sizes=[TUTORIAL_SIZE]), "torch_optm")
+
+
+@given(st.integers(1, 4), st.integers(1, 4), st.integers(3, 8), st.integers(0, 10**6))
+def test_the_best_of_several_has_room_for_the_choice_and_of_one_needs_none(gpus, cpus, blocks, seed):
+    """Tied cases, so that which one is the fastest is luck."""
+    draw = np.random.default_rng(seed)
+    sides = [("numpy_in_place", "cpu", "float32", 1), ("torch_tensors", "cuda:0", "float32", 1)]
+    tables = []
+    for side, count in zip(sides, (cpus, gpus), strict=True):
+        for number in range(count):
+            table = planted([side], sizes=(LARGEST,), blocks=blocks, noise=0.01, seed=int(draw.integers(2**31)))
+            tables.append(table.assign(style=f"{side[0]}_{number}"))
+    evidence = evidence_of(pd.concat(tables, ignore_index=True))
+    found = evidence.against(LARGEST, PRIMARY, BEST_GPU, "iteration")
+    shown = min(found, key=lambda one: one.contender_us)
+    ratio = evidence.best_ratio(LARGEST, PRIMARY, found, "iteration", shown)
+    assert ratio.low <= shown.ratio.low <= shown.ratio.value <= shown.ratio.high <= ratio.high
+    assert (ratio == shown.ratio) or gpus * cpus > 1

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bench.cases.case import Case
 from bench.cases.phases import Counts
 from bench.cases.problem import TUTORIAL_SIZE, Problem
-from bench.machine.core_speed import REPEATS, beside, open_reference
+from bench.machine.core_speed import REPEATS, Reading, around, open_gauge, open_reference, own_effect
 from bench.tests.fakes import FakeClock
 from bench.verdict.intervals import paired_ratio
 from bench.verdict.one_speed import at_one_speed, speed_words
@@ -29,7 +29,7 @@ NOTHING_COUNTED = Counters(1.0, 1.0, None, None, None)
 SPEEDS = st.floats(0.5, 2.0)
 
 
-def rows(times, references):
+def rows(times, references, own=0.0):
     """A row a block and label, from (blocks, labels) of us; per_reference as a worker would find it."""
     times, references = np.asarray(times, float), np.asarray(references, float)
     return pd.DataFrame(
@@ -39,6 +39,7 @@ def rows(times, references):
             "latency_median_us": times[block, label],
             "throughput_us": times[block, label] / 2,
             "reference_us": references[block, label],
+            "own_effect": own,
             "latency_per_reference": times[block, label] / references[block, label],
             "throughput_per_reference": times[block, label] / 2 / references[block, label],
         }
@@ -101,15 +102,23 @@ def test_a_table_from_before_there_were_references_stays_as_it_was():
     assert speed_words(frame) == ""
 
 
-def test_a_case_that_slows_the_core_by_its_own_work_pays_for_it():
-    """Its reference is slower in every block: not the neighbours' doing, so its time stays as the wall has it."""
+@given(st.floats(0.0, 0.3), st.integers(3, 10), st.integers(0, 10**6))
+def test_a_case_that_slows_the_core_by_its_own_work_pays_for_all_of_it(own, blocks, seed):
+    """The reference is read after neutral work: it holds what the neighbours did, and not what the case did."""
+    clock = np.exp(0.05 * np.random.default_rng(seed).standard_normal((blocks, 4)))
+    price = np.array([1 + own, 1, 1, 1])
+    found = at_one_speed(rows(200 * clock * price, 30 * clock, own), LABEL)
+    assert speedup(found).value == pytest.approx(1 + own)
+
+
+def test_of_an_older_table_a_case_that_slows_the_core_stays_as_timed_and_stands_in_no_mean():
     draw = np.random.default_rng(1)
     slowed = np.exp(0.002 * draw.standard_normal((10, 4)))
-    slowed[:, 0] *= 1.05
-    found = at_one_speed(rows(200 * slowed, 30 * slowed), LABEL)
+    slowed[:, 0] *= 1.30
+    found = at_one_speed(rows(200 * slowed, 30 * slowed, math.nan), LABEL)
     own = found[found["label"] == "L0"]
     assert own["latency_median_us"].to_numpy() == pytest.approx(200 * slowed[:, 0])
-    assert speedup(found).value == pytest.approx(1.05, abs=0.02)
+    assert speedup(found).value == pytest.approx(1.30, rel=0.002)
 
 
 @pytest.mark.parametrize("bound", [1.0, 0.7, 0.0], ids=["by the core", "in part", "by memory alone"])
@@ -170,13 +179,27 @@ def test_one_cpu_thread_alone_has_a_reference(framework, device, threads, expect
 
 def test_each_sample_is_held_against_the_readings_around_its_segment():
     counts = Counts(settle=1, latency=4, batch=2, batches=1, segment=2, resettle=1)
-    loop = timed_loop([20.0, 20.0, 30.0, 30.0], batch_us=25.0, readings=(2.0, 2.0, 4.5, 4.5), counts=counts)
-    assert beside(loop.readings_us) == [2.0, 3.0, 4.5]
+    readings = tuple(Reading(us, 1.02 * us) for us in (2.0, 2.0, 4.5, 4.5))
+    loop = timed_loop([20.0, 20.0, 30.0, 30.0], batch_us=25.0, readings=readings, counts=counts)
+    assert around(loop.readings) == [2.0, 3.0, 4.5]
     found = Steady.of(loop, [20.0, 20.0, 30.0, 30.0], 1)
     assert found is not None
     assert found.cycles == [10.0] * 4
     assert found.batch == pytest.approx(25.0 / 4.5)
     assert found.values()["reference_us"] == 3.25
+    assert found.values()["own_effect"] == pytest.approx(0.02)
+
+
+def test_the_gauge_reads_right_after_the_case_and_again_once_the_core_has_forgotten_it():
+    now = FakeClock()
+
+    def clock():
+        now.pass_ns(1_500_000 if now.ns < 20_000_000 else 1_000_000)
+        return now()
+
+    reading = open_gauge(clock)()
+    assert (reading.us, reading.after_case_us) == (1000.0, 1500.0)
+    assert own_effect([reading, reading]) == pytest.approx(0.5)
 
 
 def test_a_loop_without_readings_has_no_steady_times():

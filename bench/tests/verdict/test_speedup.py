@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from bench.cases.case import CASE_COLUMNS
 from bench.tables.columns import MEASUREMENT_COLUMNS
 from bench.tables.writer import measurement_row
 from bench.tests.fakes import a_case, a_measurement
-from bench.verdict.intervals import paired_ratio, t_quantile
+from bench.verdict.intervals import effective_blocks, paired_ratio, t_quantile
 from bench.verdict.speedup import BASELINES, SCOPES, mostly_quiet, speedups
 
 TIME = st.floats(1e-3, 1e6)
@@ -217,3 +218,15 @@ def test_a_noisy_speedup_says_so_and_a_row_has_every_column():
     assert tuple(row[name] for name in CASE_COLUMNS) == one.contender
     assert row["speedup"] == one.ratio.value
     assert row["baseline_threads"] == 1
+
+
+@given(st.lists(st.floats(-0.2, 0.2), min_size=2, max_size=30))
+def test_drifting_blocks_are_worth_at_most_their_number_and_widen_the_interval(logs):
+    worth, variance = effective_blocks(np.array(logs))
+    assert min(1.5, len(logs)) <= worth <= len(logs)
+    assert variance >= np.var(logs, ddof=1) * (1 - 1e-9)
+    times = np.exp(logs).tolist()
+    plain, drifting = paired_ratio(times, [1.0] * len(logs)), paired_ratio(times, [1.0] * len(logs), drifting=True)
+    assert drifting.value == plain.value
+    assert drifting.low <= plain.low * (1 + 1e-9)
+    assert plain.high <= drifting.high * (1 + 1e-9)

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.cases.phases import Counts, Rule, plan_counts
+from bench.machine.core_speed import Reading
 from bench.tests.fakes import AsyncDevice, FakeClock, fake_device
 from bench.worker import clock
 
@@ -217,19 +218,19 @@ def test_the_core_is_read_around_each_segment_and_what_follows_a_reading_is_no_s
     def reference():
         now.pass_ns(7)
         read_at.append(now.ns)
-        return float(len(read_at))
+        return Reading(float(len(read_at)), 0.0)
 
     counts = Counts(settle=0, latency=10, batch=1, segment=4, resettle=1)
     found = clock.time_segments(loop(), fake_device(), counts, reference, now)
     assert found.latency.elapsed_ns == [10] * 10
-    assert found.readings_us == [1.0, 2.0, 3.0, 4.0]
+    assert [one.us for one in found.readings] == [1.0, 2.0, 3.0, 4.0]
     assert len(found.losses) == counts.sampling == 13
 
 
 def test_without_a_reference_the_segments_are_one():
     now = FakeClock()
     found = clock.time_segments(iter_costs(now, [5]), fake_device(), Counts(0, 10, 1), None, now)
-    assert (found.latency.elapsed_ns, found.readings_us, len(found.losses)) == ([5] * 10, [], 10)
+    assert (found.latency.elapsed_ns, list(found.readings), len(found.losses)) == ([5] * 10, [], 10)
 
 
 def test_finish_gives_what_the_loop_returns():
