@@ -135,9 +135,9 @@ def _between(x: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
     Two errors, added in quadrature. What the measured sizes show: `DISAGREEMENT` times the largest distance of
     the curve from straight lines and from the natural spline. What they do not show, a cache's edge or a second
     thread between two of them: ROUGHNESS * (x - a) (b - x), the error of a line between a and b through a curve
-    whose second derivative is 2 * ROUGHNESS. Disagreement alone is no measure: the 95th percentile of
-    the true error is 3 to 7 times as large. Both constants come from simulated machines
-    (`python -m bench.validation.crossovers`), and the committed table from others.
+    whose second derivative is 2 * ROUGHNESS. Disagreement alone is no measure: it would have to be
+    multiplied by 3 to 7 to hold 95% of the true errors. Both constants come from simulated machines
+    (`python -m bench.validation.crossovers`), the table in results/crossover from others.
     """
     if len(x) == 1:
         return x, y, np.zeros(1)
@@ -168,9 +168,9 @@ def first_reaching(flops: Sequence[float], ratios: Sequence[float], target: floa
     """The smallest of `flops`, or a place between two of them, where the ratio is `target` or more; None if nowhere.
 
     Between two sizes ln ratio follows a monotone cubic over ln FLOP (PCHIP, Fritsch and Butland 1984). It never
-    leaves the range of its two neighbours, as a natural spline does on uneven sizes, and follows the bend of
-    launch + work better than straight lines. Sizes of equal work count as one, the geometric mean of their ratios.
-    All of `ratios` are finite and above 0.
+    leaves the range of its two neighbours, as a natural spline does on uneven sizes; on even ones the spline would
+    be a little nearer to the bend of launch + work, and straight lines farther. Sizes of equal work count as one,
+    the geometric mean of their ratios. All of `ratios` are finite and above 0.
     """
     work, which = np.unique(np.asarray(flops, dtype=float), return_inverse=True)
     logs = np.log(np.asarray(ratios, dtype=float)) - math.log(target)
