@@ -25,7 +25,7 @@ def crossover_table(judgement: Judgement) -> Table | None:
     targets = list(dict.fromkeys(one.target for one in judgement.crossovers))
     baseline, scope = judgement.question.baseline, judgement.question.scope
     table = plain_table(f"the smallest size that reaches a speedup over {baseline} by {scope}, in FLOP an iteration")
-    table.caption = "Intervals hold the spread of the ratios; interpolating between sizes can add 5%."
+    table.caption = "Intervals hold the spread of the ratios and what interpolating between the sizes can miss."
     table.caption_justify = "left"
     table.add_column("contender", no_wrap=True)
     for target in targets:

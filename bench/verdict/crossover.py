@@ -5,10 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from typing import TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.cases.presets import scaled
+from bench.cases.problem import Problem, Size
 from bench.verdict.speedup import Speedup
 
+Floats: TypeAlias = NDArray[np.float64]
 TARGETS = (1.0, 10.0, 50.0)
+STEPS = 64  # places between two sizes where the band is held against the target
+DISAGREEMENT = 1.5  # the band is this many times the disagreement of curve, line and spline
+ROUGHNESS = 0.15  # of what no measured size shows: see `_between`
+NEAREST, FARTHEST = 1.25, 2.0  # of the sizes to measure next, from the estimate, as a factor of FLOP
 TINY = 1e-9
 
 
@@ -47,12 +59,13 @@ def crossover(
 ) -> Crossover:
     """Where `found`, one speedup a size with `flops` operations an iteration, first reaches `target`.
 
-    The estimate is where the curve of the ratios crosses; its interval runs from where the curve of their upper
-    bounds crosses to where that of their lower bounds does.
+    The first place counts, also where the speedup falls below the target again at larger sizes. Nothing is
+    extrapolated: below the smallest size (`already`) and beyond the largest (`flops` None) the place is open. The
+    interval runs from where the upper edge of a band around the curve reaches the target to where its lower edge
+    does; the band holds the ratios' own intervals and what interpolation can miss (`_between`). Sizes of equal
+    work are one point: the geometric mean of their ratios within the widest of their bounds.
     """
-    both = sorted(zip(flops, found, strict=True), key=lambda pair: pair[0])
-    points = [Point(float(work), one.ratio.value, one.ratio.low, one.ratio.high) for work, one in both]
-    points = [point for point in points if math.isfinite(point.value) and point.value > 0]
+    points = _points(found, flops)
     if not points:
         return Crossover(contender, baseline, target, None, None, None, math.nan, math.nan)
     work = [point.flops for point in points]
@@ -74,37 +87,134 @@ def crossover(
     )
 
 
+def _points(found: Sequence[Speedup], flops: Sequence[int]) -> list[Point]:
+    """The known ratios in order of their work, one for each amount of it."""
+    ratios = [one.ratio for one in found]
+    each = [Point(float(work), one.value, one.low, one.high) for work, one in zip(flops, ratios, strict=True)]
+    known = sorted((one for one in each if 0 < one.value < math.inf), key=lambda one: one.flops)
+    return [_merged(list(same)) for _work, same in groupby(known, key=lambda one: one.flops)]
+
+
+def _merged(same: Sequence[Point]) -> Point:
+    """Several sizes of equal work as one; without an interval if one of them has none."""
+    if len(same) == 1:
+        return same[0]
+    value = math.exp(sum(math.log(one.value) for one in same) / len(same))
+    if not all(map(_has_interval, same)):
+        return Point(same[0].flops, value, math.nan, math.nan)
+    return Point(same[0].flops, value, min(one.low for one in same), max(one.high for one in same))
+
+
+def _has_interval(one: Point) -> bool:
+    return 0 < one.low <= one.high < math.inf
+
+
 def _bounds(points: Sequence[Point], target: float) -> tuple[float | None, float | None]:
-    """The interval of the place: open on both sides as soon as one size has no interval (a single block)."""
-    if not all(0 < point.low <= point.high < math.inf for point in points):
+    """The interval of the place: open on both sides as soon as one size has no interval (a single block).
+
+    Between two sizes their half-widths go over into each other linearly: right for errors that both share, such as
+    a drift of the machine, and a little wide for errors of their own.
+    """
+    if not all(map(_has_interval, points)):
         return None, None
-    work = [point.flops for point in points]
-    early = first_reaching(work, [point.high for point in points], target)
-    late = first_reaching(work, [point.low for point in points], target)
-    return (None if early == work[0] else early), late
+    x = np.log([point.flops for point in points])
+    middle, low, high = (
+        np.log([getattr(point, name) for point in points]) - math.log(target) for name in ("value", "low", "high")
+    )
+    places, curve, missed = _between(x, middle)
+    upper = curve + np.hypot(np.interp(places, x, high - middle), missed)
+    lower = curve - np.hypot(np.interp(places, x, middle - low), missed)
+    early, late = _first_above(places, upper), _first_above(places, lower)
+    return (None if early is None or early == x[0] else math.exp(early)), (None if late is None else math.exp(late))
+
+
+def _between(x: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
+    """Places through all sizes, in ln FLOP, the curve there in ln ratio, and how far off it can be (95%).
+
+    Two errors, added in quadrature. What the measured sizes show: `DISAGREEMENT` times the largest distance of
+    the curve from straight lines and from the natural spline. What they do not show, a cache's edge or a second
+    thread between two of them: ROUGHNESS * (x - a) (b - x), the error of a line between a and b through a curve
+    whose second derivative is 2 * ROUGHNESS. Disagreement alone is no measure: it would have to be
+    multiplied by 3 to 7 to hold 95% of the true errors. Both constants come from simulated machines
+    (`python -m bench.validation.crossovers`), the table in results/crossover from others.
+    """
+    if len(x) == 1:
+        return x, y, np.zeros(1)
+    from scipy.interpolate import CubicSpline, PchipInterpolator
+
+    places = np.append((x[:-1, None] + np.diff(x)[:, None] * np.arange(STEPS) / STEPS).ravel(), x[-1])
+    curve = np.asarray(PchipInterpolator(x, y)(places))
+    others = (np.interp(places, x, y), np.asarray(CubicSpline(x, y, bc_type="natural")(places)))
+    apart = np.max([np.abs(curve - other) for other in others], axis=0)
+    gap = np.minimum(np.searchsorted(x, places, side="right") - 1, len(x) - 2)
+    unseen = ROUGHNESS * (places - x[gap]) * (x[gap + 1] - places)
+    return places, curve, np.hypot(DISAGREEMENT * apart, unseen)
+
+
+def _first_above(places: Floats, heights: Floats) -> float | None:
+    """The first place where straight lines through `heights` are at 0 or above; None if nowhere."""
+    above = np.flatnonzero(heights >= 0)
+    if not len(above):
+        return None
+    over = int(above[0])
+    if over == 0:
+        return float(places[0])
+    before, after = heights[over - 1], heights[over]
+    return float(places[over - 1] + (places[over] - places[over - 1]) * before / (before - after))
 
 
 def first_reaching(flops: Sequence[float], ratios: Sequence[float], target: float) -> float | None:
     """The smallest of `flops`, or a place between two of them, where the ratio is `target` or more; None if nowhere.
 
-    Between two sizes ln ratio follows a natural cubic spline over ln FLOP. Straight lines there would miss the
-    bend of launch + work: on the sweep's grid, eight times the work a step, they err by up to 50%, the spline by
-    4%. All of `ratios` are finite and above 0.
+    Between two sizes ln ratio follows a monotone cubic over ln FLOP (PCHIP, Fritsch and Butland 1984). It never
+    leaves the range of its two neighbours, as a natural spline does on uneven sizes; on even ones the spline would
+    be a little nearer to the bend of launch + work, and straight lines farther. Sizes of equal work count as one,
+    the geometric mean of their ratios. All of `ratios` are finite and above 0.
     """
-    over = next((index for index, ratio in enumerate(ratios) if ratio >= target), None)
-    if over is None or over == 0:
-        return None if over is None else flops[0]
-    points = [(math.log(work), math.log(ratio / target)) for work, ratio in zip(flops, ratios, strict=True)]
-    return math.exp(_root(points, points[over - 1][0], points[over][0]))
+    work, which = np.unique(np.asarray(flops, dtype=float), return_inverse=True)
+    logs = np.log(np.asarray(ratios, dtype=float)) - math.log(target)
+    y = np.bincount(which, weights=logs) / np.bincount(which)
+    reached = np.flatnonzero(y >= 0)
+    if not len(reached) or reached[0] == 0:
+        return float(work[0]) if len(reached) else None
+    over = int(reached[0])
+    at = math.exp(_root(np.log(work), y, over))
+    return min(max(at, float(work[over - 1])), float(work[over]))
 
 
-def _root(points: Sequence[tuple[float, float]], left: float, right: float) -> float:
-    """Where the natural cubic spline through (ln FLOP, ln ratio) crosses 0 between two of its points."""
-    from scipy.interpolate import CubicSpline
+def _root(x: Floats, y: Floats, over: int) -> float:
+    """Where the monotone cubic through (ln FLOP, ln ratio) crosses 0 between the points `over` - 1 and `over`."""
+    from scipy.interpolate import PchipInterpolator
     from scipy.optimize import brentq
 
-    x, y = zip(*points, strict=True)
-    curve = CubicSpline(x, y, bc_type="natural")
-    if abs(float(curve(right))) < TINY:
+    left, right = float(x[over - 1]), float(x[over])
+    if y[over] < TINY or y[over - 1] > -TINY:
         return right
+    curve = PchipInterpolator(x, y)
     return float(brentq(lambda at: float(curve(at)), left, right))
+
+
+def sizes_at(found: Crossover) -> tuple[Size, ...]:
+    """Two sizes, the tutorial's scaled in every dimension, whose measurement would sharpen the place best.
+
+    They lie half-way between the estimate and the ends of its interval, at least 1.25 and at most 2 times the
+    FLOP away, and inside what was measured. None where the place is outside what was measured, for nothing is
+    known there.
+    """
+    if found.flops is None or found.already:
+        return ()
+    low = math.sqrt(found.flops / found.low) if found.low else FARTHEST
+    high = math.sqrt(found.high / found.flops) if found.high else FARTHEST
+    down, up = (min(max(one, NEAREST), FARTHEST) for one in (low, high))
+    wanted = [work for work in (found.flops / down, found.flops * up) if found.smallest < work < found.largest]
+    return tuple(dict.fromkeys(map(_size_of, wanted)))
+
+
+def _size_of(flops: float) -> Size:
+    """The tutorial's size at the scale whose work is `flops`, up to the rounding of its sides."""
+    from scipy.optimize import brentq
+
+    def excess(log_scale: float) -> float:
+        return math.log(Problem(*scaled(math.exp(log_scale))[0]).flops / flops)
+
+    return scaled(math.exp(brentq(excess, math.log(1e-3), math.log(1e3), xtol=1e-6)))[0]

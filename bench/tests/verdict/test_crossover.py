@@ -11,16 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from bench.cases.case import CaseKey
 from bench.cases.presets import SWEEP_SIZES, scaled
-from bench.cases.problem import Problem
+from bench.cases.problem import TUTORIAL_SIZE, Problem
 from bench.report.verdict_tables import break_even_table, iterations_words
 from bench.tests.planted import CPU_FLOPS_PER_US, SIDES, planted
 from bench.tests.runs import evidence_of
 from bench.verdict.break_even import Iterations, break_even, iterations_to_repay, repaid_after
 from bench.verdict.claim import at_least
-from bench.verdict.crossover import Crossover, first_reaching
-from bench.verdict.intervals import t_quantile
+from bench.verdict.crossover import Crossover, _between, crossover, first_reaching, sizes_at
+from bench.verdict.intervals import Ratio, t_quantile
 from bench.verdict.judgement import Question, judgement_of
+from bench.verdict.speedup import Speedup
 
 WORK = [float(Problem(*size).flops) for size in SWEEP_SIZES]
 CPU = ("numpy_in_place", "cpu", "float32", 1)
@@ -57,13 +59,169 @@ def test_a_slower_launch_moves_the_crossover_of_its_own_contender():
     assert found[50.0].flops == pytest.approx(planted_crossover(50.0, 200.0), rel=0.05)
 
 
+def speedup(ratio: Ratio) -> Speedup:
+    case = CaseKey("a", "cuda:0", "float32", "ieee", 1, *TUTORIAL_SIZE)
+    return Speedup(case, "best-cpu", case, "iteration", ratio, 1.0, 1.0, False, "clean")
+
+
+def place(target, work, values, wide=1.0) -> Crossover:
+    """The crossover of ratios whose intervals reach `wide` times up and down, one factor or one a size."""
+    factors = wide if isinstance(wide, list) else [wide] * len(work)
+    found = [speedup(Ratio(one, one / by, one * by, 10)) for one, by in zip(values, factors, strict=True)]
+    return crossover("a", "best-cpu", target, found, work)
+
+
+def ends(one: Crossover) -> tuple[float, float]:
+    """Its interval, an open end as 0 or infinity."""
+    return (0.0 if one.low is None else one.low), (math.inf if one.high is None else one.high)
+
+
+worlds = st.lists(  # sizes however uneven, ratios that rise and fall
+    st.tuples(st.integers(10**5, 10**11), st.floats(1e-2, 1e3), st.floats(1.001, 1.5)), min_size=1, max_size=8
+).map(lambda rows: tuple(map(list, zip(*rows, strict=True))))
+targets = st.floats(1e-1, 1e2)
+
+
 @given(st.floats(60, 400), st.floats(1e7, 1e9), st.sampled_from([1.0, 10.0, 50.0]))
-def test_the_spline_follows_the_bend_of_launch_and_work_on_the_sweeps_grid(limit, knee, target):
+def test_the_interval_holds_the_bend_of_launch_and_work_on_the_sweeps_grid(limit, knee, target):
     truth = target * knee / (limit - target)
     if not WORK[0] < truth < WORK[-1]:
         return
-    curve = [limit * work / (work + knee) for work in WORK]
-    assert first_reaching(WORK, curve, target) == pytest.approx(truth, rel=0.06)
+    found = place(target, WORK, [limit * work / (work + knee) for work in WORK])
+    assert found.flops == pytest.approx(truth, rel=0.15)
+    low, high = ends(found)
+    assert low <= truth <= high
+
+
+@given(worlds, targets, st.floats(0.1, 10))
+def test_all_speedups_and_the_target_times_a_number_cross_at_the_same_place(world, target, times):
+    work, values, wide = world
+    one, other = place(target, work, values, wide), place(target * times, work, [times * v for v in values], wide)
+    if any(abs(math.log(v * by / target)) < 1e-9 for v in values for by in (1, *wide, *(1 / w for w in wide))):
+        return  # at the target to the last digit: either side is right
+    assert (one.flops is None) == (other.flops is None)
+    assert (one.flops or 0) == pytest.approx(other.flops or 0, rel=1e-6)
+    assert ends(one) == pytest.approx(ends(other), rel=1e-3)
+
+
+@given(worlds, targets)
+def test_the_interval_holds_the_estimate_which_is_within_what_was_measured(world, target):
+    found = place(target, *world)
+    if found.flops is not None:
+        low, high = ends(found)
+        assert low <= found.flops <= high
+        assert min(world[0]) <= found.flops <= max(world[0])
+
+
+@given(worlds, targets, st.floats(1, 2))
+def test_wider_intervals_of_the_speedups_never_make_the_crossovers_narrower(world, target, times):
+    work, values, wide = world
+    one, other = place(target, work, values, wide), place(target, work, values, [times * by for by in wide])
+    assert ends(other)[0] <= ends(one)[0] * (1 + 1e-9)
+    assert ends(one)[1] <= ends(other)[1] * (1 + 1e-9)
+
+
+@given(worlds, targets, st.randoms())
+def test_the_order_in_which_sizes_were_measured_changes_nothing(world, target, random):
+    rows = list(zip(*world, strict=True))
+    random.shuffle(rows)
+    one, other = place(target, *world), place(target, *map(list, zip(*rows, strict=True)))
+    assert (one.flops or 0) == pytest.approx(other.flops or 0)
+    assert ends(one) == pytest.approx(ends(other), rel=1e-6)
+
+
+@given(st.integers(0, 2**32))
+def test_between_uneven_sizes_the_curve_never_leaves_its_neighbours(seed):
+    draw = np.random.default_rng(seed)
+    x = np.cumsum(np.exp(draw.uniform(-3, 1.5, 7)))
+    y = draw.normal(0, 2, 7)
+    places, curve, missed = _between(x, y)
+    gap = np.minimum(np.searchsorted(x, places, side="right") - 1, len(x) - 2)
+    assert (curve >= np.minimum(y[gap], y[gap + 1]) - 1e-9).all()
+    assert (curve <= np.maximum(y[gap], y[gap + 1]) + 1e-9).all()
+    assert missed[np.isin(places, x)] == pytest.approx(0, abs=1e-6)
+
+
+def test_where_the_speedup_falls_again_the_first_place_counts():
+    found = place(10.0, WORK, [1, 5, 20, 5, 5, 20], 1.01)
+    assert found.flops is not None
+    assert WORK[1] < found.flops < WORK[2]
+    assert found.high is not None
+    assert found.high < WORK[2]
+
+
+def test_a_first_summit_that_may_not_reach_the_target_leaves_the_interval_open_to_the_second():
+    found = place(10.0, WORK, [1, 5, 10.5, 5, 5, 20], 1.1)
+    low, high = ends(found)
+    assert WORK[1] < low < WORK[2]
+    assert WORK[4] < high < WORK[5]
+
+
+def test_a_summit_that_may_reach_the_target_is_a_perhaps():
+    found = place(10.0, WORK, [1, 5, 9.5, 5, 3, 2], 1.1)
+    assert (found.flops, found.high) == (None, None)
+    assert found.low is not None
+    assert WORK[1] < found.low < WORK[2]
+
+
+@given(st.floats(0.1, 10), st.floats(0.1, 10), targets)
+def test_sizes_of_equal_work_are_one_with_the_geometric_mean_of_their_ratios(one, other, target):
+    work, between = [1e6, 1e8, 1e8, 1e10], math.sqrt(one * other)
+    if abs(math.log(between / target)) < 1e-9:
+        return
+    found = place(target, work, [0.05, one, other, 500], 1.1)
+    alone = place(target, [1e6, 1e8, 1e10], [0.05, between, 500], 1.1)
+    assert found.flops == pytest.approx(alone.flops, rel=1e-6)
+    assert ends(found)[0] <= ends(alone)[0] * (1 + 1e-9)
+    assert first_reaching(work, [0.05, one, other, 500], target) == pytest.approx(alone.flops, rel=1e-6)
+
+
+@given(st.floats(0.01, 0.9), st.floats(1.1, 100))
+def test_between_two_sizes_the_place_lies_on_a_straight_line(below, above):
+    found = place(1.0, [1e6, 1e9], [below, above])
+    share = math.log(below) / (math.log(below) - math.log(above))
+    assert found.flops == pytest.approx(1e6 * 1e3**share, rel=1e-6)
+    assert found.flops is not None
+    assert ends(found)[0] < found.flops < ends(found)[1]
+
+
+@pytest.mark.parametrize(("value", "flops", "already"), [(2.0, 1e6, True), (0.5, None, False)])
+def test_one_size_says_only_on_which_side_of_it_the_place_is(value, flops, already):
+    found = place(1.0, [1e6], [value], 1.01)
+    assert (found.flops, found.already, found.low) == (flops, already, None)
+    assert found.high == (1e6 if already else None)
+
+
+def test_an_unknown_interval_opens_both_ends_and_an_unknown_speedup_is_left_out():
+    ratios = [Ratio(0.5, 0.4, 0.6, 3), Ratio(2.0, math.nan, math.nan, 1), Ratio(math.nan, math.nan, math.nan, 0)]
+    found = crossover("a", "b", 1.0, [speedup(one) for one in ratios], [10**6, 10**8, 10**9])
+    assert found.flops == pytest.approx(1e7)
+    assert (found.low, found.high, found.largest) == (None, None, 1e8)
+
+
+@given(worlds, targets)
+def test_what_is_measured_next_lies_around_the_estimate_and_within_what_was_measured(world, target):
+    found = place(target, *world)
+    sizes, place_at = sizes_at(found), found.flops or math.nan
+    assert len(sizes) <= 2
+    assert not sizes or (found.flops is not None and not found.already)
+    for size in sizes:
+        work = Problem(*size).flops
+        assert found.smallest * 0.9 < work < found.largest * 1.1  # up to the rounding of the sides
+        assert 1 / 2.2 < work / place_at < 2.2
+        assert size[1] == pytest.approx(10 * size[2], rel=0.1)  # the tutorial's shape
+
+
+def test_two_sizes_more_at_the_estimate_narrow_its_interval():
+    def at(works):
+        return [200 * work / (work + 1e9) for work in works]
+
+    first = place(50.0, WORK, at(WORK), 1.01)
+    more = [*WORK, *(float(Problem(*size).flops) for size in sizes_at(first))]
+    second = place(50.0, more, at(more), 1.01)
+    assert len(more) == len(WORK) + 2
+    assert ends(second)[1] / ends(second)[0] < (ends(first)[1] / ends(first)[0]) ** 0.5
+    assert ends(second)[0] < 1e9 / 3 < ends(second)[1]
 
 
 @given(ratios, st.floats(1e-2, 1e2))
