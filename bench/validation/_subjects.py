@@ -109,11 +109,8 @@ def others(oracle: str) -> list[Subject]:
 
 def fewest_honest(oracle: str) -> list[Subject]:
     """For the largest sizes, where a trial takes seconds: another order of summation, and a real style."""
-    return [
-        one
-        for one in telling(oracle)
-        if one.case.style in ("permuted", "torch_tensors") and one.case.problem.dtype == "float32"
-    ]
+    kept = [one for one in telling(oracle) if one.case.style in ("permuted", "torch_tensors")]
+    return [one for one in kept if one.case.problem.dtype == "float32"]
 
 
 def fewest_lies(oracle: str) -> list[Subject]:

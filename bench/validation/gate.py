@@ -184,8 +184,8 @@ one thread, made by `{command}`.
 
 A row of `gate.csv` is a style and dtype in one phase at one size: `seeds` were tried, on `strayed` of them something
 was beyond its tolerance, `wrong` is the gate's verdict (in the rehearsal by the majority of five seeds),
-`least_excess` and `most_excess` are the smallest and the largest error over what is allowed. Where `checked` is less than `steps`, the
-oracle affords only so many iterations of the timed run, and the rest was not run.
+`least_excess` and `most_excess` are the smallest and the largest error over what is allowed. Where `checked` is less
+than `steps`, the oracle affords only so many iterations of the timed run, and the rest was not run.
 """
 
 

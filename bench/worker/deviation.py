@@ -59,7 +59,7 @@ TIMED: Mapping[Kind, Tolerance] = {
     FLOAT32: Tolerance(1e-2, 50, 5e-2, first=2e-6, root=1e-3, unit=3e-3),
     TF32: Tolerance(2e-2, 4, 0.3, root=1e-2, unit=5e-2),
     BFLOAT16: Tolerance(8e-2, 4, 0.3, root=0.25, by_norm=True),
-    BFLOAT16_ADAM: Tolerance(8e-2, 4, 0.3, root=0.6, by_norm=True),
+    BFLOAT16_ADAM: Tolerance(8e-2, 4, 0.3, root=0.8, by_norm=True),
 }
 
 
