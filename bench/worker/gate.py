@@ -26,6 +26,7 @@ OPENING_STEPS = 4  # the dynamic net has used its middle layer 0, 1, 2 and 3 tim
 # with the largest min |h| / (|x| |w|) over 50 iterations in float64
 FURTHER_SEEDS = (1152, 1084, 1079, 1189, 1155)
 SEEDS = 5
+FLIP_EXCESS = 100  # a flip in float32 strays by a few times what is allowed; beyond this nobody asks for more seeds
 PACE_ITERATIONS = 20
 
 
@@ -53,14 +54,14 @@ def confirmed(case: Case, train: Train, device: Device, first: Rehearsal) -> str
     """Why a style is wrong that strayed in its `first` rehearsal or did not, or None.
 
     A right float32 style strays on about one seed in a hundred: rounding puts one hidden unit on the other side of
-    its ReLU, and from there on it is another training run. So four more seeds are tried where the first failed, and
-    wrong is who fails on most of the five.
+    its ReLU, and from there on it is another training run, a little. So four more seeds are tried where the first
+    failed by little, and wrong is who fails on most of the five.
     """
-    from bench.worker.deviation import reason
+    from bench.worker.deviation import reason, worst
 
     why = reason(first.deviations)
-    if why is None:
-        return None
+    if why is None or worst(first.deviations) > FLIP_EXCESS:
+        return why
     failed = 1
     for seed in [seed for seed in FURTHER_SEEDS if seed != case.problem.seed][: SEEDS - 1]:
         failed += reason(rehearse_seed(case, train, device, seed).deviations) is not None

@@ -31,7 +31,7 @@ from bench.validation._arithmetic import (
     truncated_to,
 )
 from bench.worker import gate
-from bench.worker.deviation import fault, reason, worst
+from bench.worker.deviation import Deviation, fault, reason, worst
 from bench.worker.loops import WrongStyleError
 from bench.worker.oracle import Trained, reference
 
@@ -114,7 +114,7 @@ def test_wrong_needs_most_of_the_seeds_and_right_needs_only_the_first(monkeypatc
     def strays_on(wrong):
         def rehearsed(case, train, device, seed):
             tried.append(seed)
-            strayed = [fault("strays")] if len(tried) in wrong else []
+            strayed = [Deviation(2.0, 1.0, "strays")] if len(tried) in wrong else []
             return gate.Rehearsal([], strayed)
 
         return rehearsed
@@ -132,6 +132,16 @@ def test_wrong_needs_most_of_the_seeds_and_right_needs_only_the_first(monkeypatc
         first = gate.rehearse_seed(case, emulated(FLOAT32), device, case.problem.seed)
         assert gate.confirmed(case, emulated(FLOAT32), device, first) == said
         assert len(tried) == seeds == len(set(tried))
+
+
+def test_what_no_flip_explains_is_wrong_without_another_seed(monkeypatch):
+    def nobody(*_):
+        raise AssertionError("another seed was tried")
+
+    monkeypatch.setattr(gate, "rehearse_seed", nobody)
+    for one in (fault("another shape"), Deviation(1.0, 1e-3, "far off"), Deviation(float("nan"), 1.0, "no number")):
+        first = gate.Rehearsal([], [one])
+        assert gate.confirmed(a_rehearsal(FLOAT32, 0), emulated(FLOAT32), FLOAT32.device(), first) == one.says
 
 
 @pytest.mark.parametrize("scale", [0.25, 0.5, 1, 2, 4])
