@@ -2,35 +2,98 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from bench.cases.case import Case
-from bench.cases.problem import TUTORIAL_LEARNING_RATE, TUTORIAL_SIZE, Problem, stable_learning_rate, work_flops
+from bench.cases.phases import affordable_steps
+from bench.cases.problem import TUTORIAL_SIZE, Problem, stable_learning_rate, work_flops
 from bench.machine.device import Device
 from bench.worker import clock
+from bench.worker.loops import Timed, WrongStyleError, as_trained, check_kind
 from implementations import Train
 
 if TYPE_CHECKING:
-    from bench.worker import oracle
-from bench.cases.phases import affordable_steps
-from bench.worker.loops import Timed, WrongStyleError, as_trained, check_kind
+    from bench.worker.deviation import Deviation
+    from bench.worker.oracle import Array, Reference, Trained
 
+REHEARSAL_STEPS = 50
+OPENING_STEPS = 4  # the dynamic net has used its middle layer 0, 1, 2 and 3 times by then
+# Data on which no hidden unit comes near the kink of its ReLU in any of the three nets: of the seeds 1000 to 1249 those
+# with the largest min |h| / (|x| |w|) over 50 iterations in float64
+FURTHER_SEEDS = (1152, 1084, 1079, 1189, 1155)
+SEEDS = 5
+FLIP_EXCESS = 100  # a flip in float32 strays by a few times what is allowed; beyond this nobody asks for more seeds
 PACE_ITERATIONS = 20
 
 
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """One seed's rehearsal: the losses, and how far each thing that was compared strays."""
+
+    losses: list[float]
+    deviations: list[Deviation]
+
+
 def rehearse(case: Case, train: Train, device: Device) -> list[float]:
-    """Follow the oracle for 50 iterations of the tutorial's size at its learning rate: the losses.
+    """Follow the oracle for 50 iterations of the tutorial's size at the stable rate: the losses at the case's seed.
 
     Raises WrongStyleError.
     """
-    from bench.worker import oracle
+    first = rehearse_seed(case, train, device, case.problem.seed)
+    why = confirmed(case, train, device, first)
+    if why is not None:
+        raise WrongStyleError(why)
+    return first.losses
 
-    rate = TUTORIAL_LEARNING_RATE if case.oracle == "sgd" else stable_learning_rate(TUTORIAL_SIZE, case.oracle)
-    problem = Problem(*TUTORIAL_SIZE, case.problem.dtype, rate, case.problem.seed)
-    arrays = problem.arrays()
-    steps = oracle.REHEARSAL_STEPS
-    loop = train(*[device.put(a, problem.dtype) for a in arrays], rate, steps)
+
+def confirmed(case: Case, train: Train, device: Device, first: Rehearsal) -> str | None:
+    """Why a style is wrong that strayed in its `first` rehearsal or did not, or None.
+
+    A right float32 style strays on about one seed in a hundred: rounding puts one hidden unit on the other side of
+    its ReLU, and from there on it is another training run, a little. So four more seeds are tried where the first
+    failed by little, and wrong is who fails on most of the five.
+    """
+    from bench.worker.deviation import reason, worst
+
+    why = reason(first.deviations)
+    if why is None or worst(first.deviations) > FLIP_EXCESS:
+        return why
+    failed = 1
+    for seed in [seed for seed in FURTHER_SEEDS if seed != case.problem.seed][: SEEDS - 1]:
+        failed += reason(rehearse_seed(case, train, device, seed).deviations) is not None
+        if failed > SEEDS // 2:
+            return why
+    return None
+
+
+def rehearse_seed(case: Case, train: Train, device: Device, seed: int) -> Rehearsal:
+    """The rehearsal on the data of one seed. Raises WrongStyleError for what no tolerance covers."""
+    from bench.worker import deviation
+
+    arrays, expected = _rehearsed(case.oracle, seed)
+    problem = Problem(*TUTORIAL_SIZE, case.problem.dtype, stable_learning_rate(TUTORIAL_SIZE, case.oracle), seed)
+    trained = run(case, train, device, problem, arrays, REHEARSAL_STEPS)
+    allowed = deviation.tolerance(deviation.REHEARSAL, problem.dtype, case.precision, case.oracle)
+    losses = [trained.losses[t] for t in range(REHEARSAL_STEPS)]
+    return Rehearsal(losses, deviation.of_run(trained, expected, allowed))
+
+
+@lru_cache(maxsize=8)
+def _rehearsed(oracle: str, seed: int) -> tuple[tuple[Array, ...], Reference]:
+    """Data and reference of a rehearsal; nobody writes into them."""
+    from bench.worker.oracle import reference
+
+    arrays = Problem(*TUTORIAL_SIZE, seed=seed).arrays()
+    return arrays, reference(oracle, arrays, stable_learning_rate(TUTORIAL_SIZE, oracle), REHEARSAL_STEPS)
+
+
+def run(case: Case, train: Train, device: Device, problem: Problem, arrays: Sequence[Any], steps: int) -> Trained:
+    """A whole training run, every loss read. Raises WrongStyleError for another kind or number of what it gives."""
+    loop = train(*[device.put(a, problem.dtype) for a in arrays], problem.learning_rate, steps)
     losses = {}
     try:
         for t in range(steps):
@@ -42,31 +105,58 @@ def rehearse(case: Case, train: Train, device: Device) -> list[float]:
         raise WrongStyleError(f"stopped before its {steps} steps") from None
     except clock.TooManyStepsError as error:
         raise WrongStyleError(str(error)) from None
-    trained = as_trained(case, device, losses, weights)
-    expected = oracle.reference(case.oracle, arrays, rate, steps)
-    reason = oracle.disagreement(trained, expected, tolerance(case))
-    if reason:
-        raise WrongStyleError(reason)
-    return [losses[t] for t in range(steps)]
+    return as_trained(case, device, losses, weights)
 
 
-def check_timed(case: Case, arrays: Any, timed: Timed) -> int:
-    """Compare the timed run with the oracle as far as that is affordable; how many of its losses were compared."""
-    from bench.worker import oracle
+def check_timed(case: Case, train: Train, device: Device, arrays: Sequence[Any], timed: Timed) -> int:
+    """Compare the timed run with the oracle as far as that is affordable; how many of its losses were compared.
+
+    And beside it a few iterations at the same size whose weights show what a single loss hides: TF32 at 512x8000 is
+    off by 5e-6 of the loss, where a right style may be too. Raises WrongStyleError.
+    """
+    from bench.worker.deviation import reason
+    from bench.worker.oracle import reference
 
     steps = timed.counts.steps
     checked = affordable_steps(work_flops(case.problem, case.oracle), steps)
-    expected = oracle.reference(case.oracle, arrays, case.problem.learning_rate, checked)
-    if checked == steps:
-        reason = oracle.disagreement(timed.trained, expected, tolerance(case), end=True)
-    else:
-        losses = timed.trained.losses
-        reason = oracle.first_losses_disagreement(losses, expected.losses, tolerance(case))
-        reason = reason or oracle.standstill(losses, min(checked, tolerance(case).losses), tolerance(case))
-    final = timed.trained.losses[steps - 1]
-    if reason or not abs(final) < float("inf"):
-        raise WrongStyleError(f"in the timed run: {reason or f'loss became {final}'}")
+    expected = reference(case.oracle, arrays, case.problem.learning_rate, checked)
+    why = reason(timed_deviations(case, expected, timed.trained, steps))
+    if why is not None:
+        raise WrongStyleError(f"in the timed run: {why}")
+    if checked:
+        why = reason(opening_deviations(case, train, device, arrays, expected))
+        if why is not None:
+            raise WrongStyleError(f"in the first iterations at its own size: {why}")
     return sum(t < checked for t in timed.trained.losses)
+
+
+def timed_deviations(case: Case, expected: Reference, trained: Trained, steps: int) -> list[Deviation]:
+    """How far a run of `steps` strays from a reference that may be shorter; then only its losses are compared."""
+    from bench.worker import deviation
+
+    allowed = deviation.tolerance(deviation.TIMED, case.problem.dtype, case.precision, case.oracle)
+    checked, final = len(expected.losses), trained.losses.get(steps - 1, 0.0)
+    if checked == steps:
+        found = deviation.of_run(trained, expected, allowed)
+    else:
+        found = deviation.of_losses(trained.losses, expected.losses, allowed)
+        still = deviation.standstill(trained.losses, min(checked, allowed.losses), allowed)
+        found += [deviation.fault(still)] if still else []
+    return found if abs(final) < float("inf") else [*found, deviation.fault(f"loss became {final}")]
+
+
+def opening_deviations(
+    case: Case, train: Train, device: Device, arrays: Sequence[Any], expected: Reference
+) -> list[Deviation]:
+    """How far the first iterations at the case's own size stray, weights and all; `expected` is of the timed run."""
+    from bench.worker import deviation
+    from bench.worker.oracle import reference
+
+    steps = min(OPENING_STEPS, len(expected.losses))
+    if steps < len(expected.losses):
+        expected = reference(case.oracle, arrays, case.problem.learning_rate, steps)
+    allowed = deviation.tolerance(deviation.OPENING, case.problem.dtype, case.precision, case.oracle)
+    return deviation.of_run(run(case, train, device, case.problem, arrays, steps), expected, allowed)
 
 
 def check_pace(endless: clock.Latency, timed: Timed) -> None:
@@ -83,10 +173,3 @@ def check_pace(endless: clock.Latency, timed: Timed) -> None:
             f"an iteration takes {middle / 1e3:.1f} us where the number of steps is known beforehand, and at least "
             f"{least / 1e3:.1f} us where it is not: the work is done ahead of the clock"
         )
-
-
-def tolerance(case: Case) -> oracle.Tolerance:
-    """How far this case's dtype and precision may stray."""
-    from bench.worker import oracle
-
-    return oracle.TOLERANCES[case.problem.dtype, case.precision]

@@ -66,7 +66,7 @@ def measure(job: Job) -> Found:
     cores_in_use(case, timed.counters)
     check_pace(cold.warm, timed)
     losses = rehearse(case, train, device)
-    checked = check_timed(case, arrays, timed)
+    checked = check_timed(case, train, device, arrays, timed)
     timed_us = [ns / 1e3 for ns in timed.latency.elapsed_ns]
     cycles = by_cycle(timed_us, job.style.cycle)
     steady = Steady.of(timed, timed_us, job.style.cycle)
