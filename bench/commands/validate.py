@@ -168,7 +168,7 @@ def _disturb(source: Path) -> int:
 
     design = read_design(source)
     pool, _blocks = read_pool(source, design.labels, design.groups)
-    _experiments, checks = disturb(pool, DRAWN, design.seed)
+    _experiments, checks = disturb(pool, DRAWN, design.seed, simulate=not design.quick)
     return _show(checks, quick=design.quick)
 
 

@@ -68,7 +68,9 @@ def run_experiments(
     """Every experiment that the pool is enough for, at least `least` of each kind and many times that of A/A."""
     found = twins(pool)
     for blocks in COUNTS:
-        found += identical(pool, least * COVERAGE_DRAWS, seed, blocks) + unlike(pool, least, seed, blocks)
+        found += identical(pool, least * COVERAGE_DRAWS, seed, blocks) + unlike(
+            pool, least * COVERAGE_DRAWS, seed, blocks
+        )
     for percent in POWER:
         found += calculated(pool, percent, least, seed)
     for plant, ratios in truths.items():

@@ -122,12 +122,12 @@ def unlike(pool: Pool, least: int, seed: int, blocks: int = BLOCKS) -> list[Expe
     random, found = np.random.default_rng(seed), list[Experiment]()
     if pool.blocks <= blocks:
         return []
-    pairs = [pair for one, other in combinations(pool.groups, 2) for pair in product(one, other)]
+    pairs = [pair for groups in combinations(pool.groups, 2) for pair in product(*groups)]
+    truths = {(one, other): paired_ratio(pool.of(one).tolist(), pool.of(other).tolist()).value for one, other in pairs}
     for number, chosen in block_groups(pool.blocks, blocks, random):
         if len(found) >= least or not pairs:
             break
-        for one, other in pairs:
-            truth = paired_ratio(pool.of(one).tolist(), pool.of(other).tolist()).value
+        for (one, other), truth in truths.items():
             ratio = paired_ratio(pool.of(one)[chosen].tolist(), pool.of(other)[chosen].tolist())
             ratio = narrowed(ratio, math.sqrt(1 - blocks / pool.blocks))
             found.append(Experiment(unlike_kind(blocks), number, one, other, truth, ratio))

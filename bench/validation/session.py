@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from bench.cases.measurement import Job
@@ -92,7 +93,7 @@ class Outcome:
 def draft(*, quick: bool, minutes: float | None, seed: int) -> Design:
     """A design before the machine is known: what work a plant is made of, and how many blocks fit, is open."""
     known = find_implementations()
-    there = {style: count for style, count in COPIES.items() if not known[style].missing}
+    there = {style: count for style, count in COPIES.items() if find_spec(known[style].framework)}
     work = {f"{WORK}-{percent}": percent for percent in ((2,) if quick else (5, 2, 1))}
     return Design(
         quick=quick,
