@@ -30,7 +30,6 @@ from bench.validation.experiments import (
 )
 from bench.validation.inside import SLOW_FIRST_S
 from bench.validation.pool import Floats, Pool, SlowFirst
-from bench.validation.tools import CLOCK, PEDANTIC, PYPERF, SUITE, TIMEIT, TORCH, UNTIMED, Tool
 from bench.verdict.intervals import paired_ratio
 
 COVERAGE = (0.93, 0.97)
@@ -40,8 +39,6 @@ CONTROL = 0.80
 POWER = {5: 0.99, 2: 0.95, 1: 0.50}  # percent slower -> share that must find it
 BIAS_POINTS, UNSURE_POINTS = 0.2, 0.6
 HALF_WIDTH = 0.01
-CLOCK_US, UNTIMED_US = 0.1, 0.4
-AGREEMENT = {TIMEIT: 0.005, TORCH: 0.005, PYPERF: 0.02, SUITE: 0.05}
 SLOW_FIRST_LIMIT, SLOW_FIRST_BLOCKS = 0.01, 3
 Truths = Mapping[str, Mapping[int, float]]  # by plant and place of the block in the pool
 
@@ -81,25 +78,41 @@ def run_experiments(
 def judge(pool: Pool, experiments: Iterable[Experiment], truths: Truths) -> list[Check]:
     """The lines of the acceptance table that are about intervals, one a promise."""
     kinds = by_kind(experiments)
-    few = f"only {pool.blocks} whole blocks, an experiment takes {BLOCKS}; see --resume"
-    overlap = f"drawn from one pool of {pool.blocks} blocks, all styles: they overlap"
-    note = few if pool.blocks < BLOCKS else overlap
 
     def of(kind: str) -> list[Experiment]:
         return kinds.get(kind, [])
 
+    def coverage(what: str, blocks: int, kind: str) -> Check:
+        enough = pool.blocks >= least_blocks(blocks)
+        note = f"from one pool of {pool.blocks} blocks, all styles: they overlap"
+        few = f"{pool.blocks} whole blocks, takes {least_blocks(blocks)} of at least two styles; see --resume"
+        return judge_coverage(what, blocks, of(kind) if enough else [], note if enough and of(kind) else few)
+
     return [
-        *(judge_coverage("A/A coverage of the 95% interval", k, of(identical_kind(k)), note) for k in COUNTS),
+        *(coverage("A/A coverage of the 95% interval", k, identical_kind(k)) for k in COUNTS),
         judge_twins(of(TWINS)),
-        *(judge_coverage("coverage of a ratio of unlike styles", k, of(unlike_kind(k)), note) for k in COUNTS),
+        *(coverage("coverage of a ratio of unlike styles", k, unlike_kind(k)) for k in COUNTS),
         judge_control(BOOTSTRAP, of(BOOTSTRAP), "every two of the copies kept, in each block"),
         judge_control(SEQUENTIAL, of(SEQUENTIAL), "unpaired, Welch; windows overlap"),
         *(judge_power(f"calculated {p}%", p, of(f"calculated {p}%"), "real medians multiplied") for p in POWER),
-        *(judge_power(f"work-{p}", p, of(f"work-{p}"), truth_words(of(f"work-{p}"))) for p in POWER if truths),
+        *(
+            judge_power(f"work-{p}", p, of(f"work-{p}"), truth_words(of(f"work-{p}")))
+            for p in POWER
+            if f"work-{p}" in truths
+        ),
         *(judge_bias(name, {name: ratios}, pool) for name, ratios in truths.items()),
         *([judge_bias("all of these together", truths, pool)] if len(truths) > 1 else []),
         judge_half_width(pool, [one for one in of(identical_kind(BLOCKS)) if one.baseline in pool.copies]),
     ]
+
+
+def least_blocks(blocks: int) -> int:
+    """The pool that experiments of so many blocks take: of fewer, chance decides whether coverage is in its band.
+
+    Simulated pools of 12 blocks whose true coverage is 95% lie in 93-97% in 80% of cases with K = 3, in 93% with
+    K = 5 and in 100% with K = 10; of 20 blocks in 95%, 99%, 100%.
+    """
+    return max(blocks + 2, 60 // blocks)
 
 
 def by_kind(experiments: Iterable[Experiment]) -> dict[str, list[Experiment]]:
@@ -190,34 +203,6 @@ def judge_half_width(pool: Pool, found: Sequence[Experiment]) -> Check:
     wall = median(one.half_width for one in identical(unread, LEAST_EXPERIMENTS, 0))
     note = f"of the same processes as timed, the core's speed not taken out: {wall:.2%}"
     return Check(name, must, f"{median(widths):.2%}", median(widths) <= HALF_WIDTH, len(widths), note)
-
-
-def judge_tools(tools: Mapping[str, Tool]) -> list[Check]:
-    """What the clock costs, and whether other tools find the same."""
-    pedantic = tools.get(PEDANTIC) or Tool(PEDANTIC, None, "us", note="not measured")
-    note = f"pytest-benchmark pedantic: {pedantic.note if pedantic.value is None else f'{pedantic.value:.2f} us'}"
-    checks = [
-        judge_at_most("cost of the clock: a no-op sample", tools.get(CLOCK), CLOCK_US),
-        judge_at_most("untimed between samples", tools.get(UNTIMED), UNTIMED_US, note),
-    ]
-    return [*checks, *(judge_agreement(name, tools.get(name), limit) for name, limit in AGREEMENT.items())]
-
-
-def judge_at_most(name: str, tool: Tool | None, limit: float, note: str = "") -> Check:
-    """A cost in us."""
-    must = f"<= {limit:g} us"
-    if tool is None or tool.value is None:
-        return Check(name, must, "", None, 0, tool.note if tool else "not measured")
-    return Check(name, must, f"{tool.value:.3f} us", tool.value <= limit, tool.n, note)
-
-
-def judge_agreement(name: str, tool: Tool | None, limit: float) -> Check:
-    """The same loop by another tool, over ours."""
-    title, must = f"same quantity by {name}", f"within {limit:.1%}"
-    if tool is None or tool.value is None:
-        return Check(title, must, "", None, 0, tool.note if tool else "not measured")
-    error = tool.value - 1
-    return Check(title, must, f"{error:+.2%}", abs(error) <= limit, tool.n, "theirs over ours, in turns")
 
 
 def judge_slow_first(slow: SlowFirst) -> Check:

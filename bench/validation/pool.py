@@ -34,6 +34,7 @@ TIMES = (
 POOL_COLUMNS = (
     "block", "order", "label", "status", "reason", "attempts", "noisy", "first_iteration_seconds", "iterations", *TIMES,
 )  # fmt: skip
+NUMBERS = ("block", "order", "iterations", "first_iteration_seconds", *TIMES)
 ITERATION_COLUMNS = ("block", "label", "iteration", "elapsed_us")
 ANSWER = "truth.json"  # of a plant's process, beside its style file
 GIVEN = "(x, y, w1, w2, learning_rate), steps"
@@ -179,11 +180,10 @@ def read_processes(folder: Path) -> pd.DataFrame:
     rows = pd.DataFrame(read_rows(folder / POOL, POOL_COLUMNS), columns=list(POOL_COLUMNS))
     rows = rows[rows["status"] == "ok"].drop_duplicates(["block", "label"], keep="last", ignore_index=True)
     try:
-        whole = {name: rows[name].astype(int) for name in ("block", "order", "iterations")}
-        real = {name: pd.to_numeric(rows[name]) for name in ("first_iteration_seconds", *TIMES)}
+        numbers = {name: pd.to_numeric(rows[name]) for name in NUMBERS}
     except ValueError as error:
         raise TableError(f"{folder / POOL}: holds something that is not a number: {error}") from error
-    return rows.assign(**whole, **real)
+    return rows.assign(**numbers)
 
 
 def read_pool(folder: Path, labels: Sequence[str], groups: tuple[Group, ...]) -> tuple[Pool, list[int]]:

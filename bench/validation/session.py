@@ -27,7 +27,6 @@ from bench.validation.acceptance import (
     Check,
     judge,
     judge_slow_first,
-    judge_tools,
     run_experiments,
 )
 from bench.validation.attacks import Told, judge_kills, judge_liars, read_kills, read_liars
@@ -48,7 +47,7 @@ from bench.validation.pool import (
     styles_of,
 )
 from bench.validation.simulated import disturb
-from bench.validation.tools import TOOLS, Tool, ToolError, ask, measure_tools
+from bench.validation.tools import TOOLS, Tool, ToolError, ask, judge_tools, measure_tools
 from implementations import find_implementations
 
 CALIBRATIONS = 3

@@ -16,6 +16,7 @@ from bench.errors import UsageError
 from bench.machine import process
 from bench.machine.environment import ROOT, THREAD_VARIABLES
 from bench.tables.run import read_run
+from bench.validation.acceptance import Check
 from bench.validation.inside import STYLE
 
 TOOLS = "tools.csv"
@@ -25,6 +26,8 @@ PYPERF_LOOPS, PYPERF_VALUES, PYPERF_WARMUPS = 50, 10, 10
 SUITE_SHARE = 4  # one session of pytest for so many rounds of pyperf: it takes four times as long
 CLOCK, UNTIMED, PEDANTIC = "clock", "untimed", "pedantic untimed"
 TIMEIT, TORCH, PYPERF, SUITE = "timeit", "torch Timer", "pyperf", "pytest --benchmark-only"
+CLOCK_US, UNTIMED_US = 0.1, 0.4  # at most
+AGREEMENT = {TIMEIT: 0.005, TORCH: 0.005, PYPERF: 0.02, SUITE: 0.05}  # of theirs with ours
 
 PEDANTIC_TEST = """
 import json, os, time
@@ -76,7 +79,7 @@ def measure_tools(size: Size, ours: Callable[[str], float], rounds: int) -> Iter
             ((PEDANTIC,), "us", lambda: [pedantic_tool(folder)]),
             ((TIMEIT, TORCH), "ratio", lambda: agreement_tools(size)),
             ((PYPERF,), "ratio", lambda: [pyperf_tool(folder, size, ours, rounds)]),
-            ((SUITE,), "ratio", lambda: [suite_tool(folder, size, ours, max(1, rounds // SUITE_SHARE))]),
+            ((SUITE,), "ratio", lambda: [suite_tool(folder, size, ours, max(2, rounds // SUITE_SHARE))]),
         )
         for quantities, unit, measure in tools:
             try:
@@ -180,3 +183,31 @@ def start(command: list[str], folder: Path, variables: Mapping[str, str] | None 
     ended = process.run_python(command, folder=str(folder), variables=variables)
     if ended.status is not None:
         raise ToolError(ended.reason)
+
+
+def judge_tools(tools: Mapping[str, Tool]) -> list[Check]:
+    """What the clock costs, and whether other tools find the same."""
+    pedantic = tools.get(PEDANTIC) or Tool(PEDANTIC, None, "us", note="not measured")
+    note = f"pytest-benchmark pedantic: {pedantic.note if pedantic.value is None else f'{pedantic.value:.2f} us'}"
+    checks = [
+        judge_at_most("cost of the clock: a no-op sample", tools.get(CLOCK), CLOCK_US),
+        judge_at_most("untimed between samples", tools.get(UNTIMED), UNTIMED_US, note),
+    ]
+    return [*checks, *(judge_agreement(name, tools.get(name), limit) for name, limit in AGREEMENT.items())]
+
+
+def judge_at_most(name: str, tool: Tool | None, limit: float, note: str = "") -> Check:
+    """A cost in us."""
+    must = f"<= {limit:g} us"
+    if tool is None or tool.value is None:
+        return Check(name, must, "", None, 0, tool.note if tool else "not measured")
+    return Check(name, must, f"{tool.value:.3f} us", tool.value <= limit, tool.n, note)
+
+
+def judge_agreement(name: str, tool: Tool | None, limit: float) -> Check:
+    """The same loop by another tool, over ours."""
+    title, must = f"same quantity by {name}", f"within {limit:.1%}"
+    if tool is None or tool.value is None:
+        return Check(title, must, "", None, 0, tool.note if tool else "not measured")
+    error = tool.value - 1
+    return Check(title, must, f"{error:+.2%}", abs(error) <= limit, tool.n, "theirs over ours, in turns")

@@ -55,7 +55,7 @@ def make_pool(
 def measured(label, block, order, median=265.0, status="ok"):
     """A process of the pool."""
     case = Case(style=label, device="cpu", problem=Problem())
-    values = {"latency_median_us": median, "first_iteration_seconds": 2.5, "iterations": 500}
+    values = {"latency_median_us": median, "first_iteration_seconds": 2.5, "iterations": 500.0}
     return Measurement(case, block, order, status, values=values, timed_us=[median, median + 1])
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.cases.problem import TUTORIAL_SIZE
+from bench.tests.validation.pools import GOOD_TOOLS
 from bench.validation import tools
 from bench.validation.tools import (
     CLOCK,
@@ -16,8 +17,11 @@ from bench.validation.tools import (
     TIMEIT,
     TORCH,
     UNTIMED,
+    Tool,
     ToolError,
     in_turns,
+    judge_agreement,
+    judge_tools,
     measure_tools,
     start,
 )
@@ -71,3 +75,17 @@ def test_without_pytest_benchmark_its_quantities_say_how_to_get_it(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ToolError, match=r"pip install 'fiftyx\[test\]'"):
         tools.suite_tool(Path(), TUTORIAL_SIZE, lambda column: 1.0, 1)
+
+
+def test_a_tool_that_is_not_installed_is_untested_with_the_reason():
+    check = judge_agreement(PYPERF, Tool(PYPERF, None, "ratio", note="pyperf is not installed"), 0.02)
+    assert check.met is None
+    assert check.note == "pyperf is not installed"
+    assert judge_agreement(TIMEIT, Tool(TIMEIT, 1.006, "ratio", 9), 0.005).met is False
+
+
+def test_tools_that_agree_and_a_cheap_clock_are_met():
+    checks = judge_tools(GOOD_TOOLS)
+    assert [check.met for check in checks] == [True] * 6
+    assert "2.00 us" in checks[1].note
+    assert [check.met for check in judge_tools({})] == [None] * 6
