@@ -152,6 +152,7 @@ def _sum_up(source: Path, folder: Path) -> int:
     from bench.validation.experiments import EXPERIMENT_COLUMNS
     from bench.validation.session import analyse, read_design
 
+    console(stderr=True).print("experiments on the pool, planted disturbances, simulated runs: about a minute")
     outcome = analyse(source, folder)
     with chart_style.applied():
         figure = validation_figure(read_rows(folder / EXPERIMENTS, EXPERIMENT_COLUMNS), read_machine(source))
