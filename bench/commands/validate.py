@@ -152,12 +152,13 @@ def _sum_up(source: Path, folder: Path) -> int:
     from bench.validation.experiments import EXPERIMENT_COLUMNS
     from bench.validation.session import analyse, read_design
 
+    quick = read_design(source).quick
     console(stderr=True).print("experiments on the pool, planted disturbances, simulated runs: about a minute")
     outcome = analyse(source, folder)
     with chart_style.applied():
         figure = validation_figure(read_rows(folder / EXPERIMENTS, EXPERIMENT_COLUMNS), read_machine(source))
         chart_style.save(figure, folder / "validation")
-    code = _show(outcome.checks, quick=read_design(source).quick)
+    code = _show(outcome.checks, quick=quick)
     print(f"tables: {folder / ACCEPTANCE}, {folder / EXPERIMENTS}   chart: validation.png")
     return code
 
