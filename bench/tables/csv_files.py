@@ -6,8 +6,9 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 import pandas as pd
 
@@ -17,6 +18,8 @@ from bench.tables.columns import (
     TEXT_COLUMNS,
 )
 from bench.tables.files import append_text, replace_text
+
+T = TypeVar("T")
 
 
 def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
@@ -83,6 +86,45 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     if missing:
         raise TableError(f"{path}: has no column {missing[0]!r}; is this a folder of fiftyx validate?")
     return list(reader)
+
+
+def columns_of(kind: type[Any]) -> tuple[str, ...]:
+    """The columns of a table whose rows are of a dataclass: its fields."""
+    return tuple(field.name for field in fields(kind))
+
+
+def write_as(path: Path, kind: type[T], rows: Iterable[T]) -> None:
+    """A whole table of dataclasses, or not at all."""
+    write_rows(path, columns_of(kind), (asdict(cast(Any, row)) for row in rows))
+
+
+def append_as(path: Path, kind: type[T], rows: Iterable[T]) -> None:
+    """Dataclasses at the end of their table, on the disk when this returns."""
+    append_rows(path, columns_of(kind), (asdict(cast(Any, row)) for row in rows))
+
+
+def read_as(path: Path, kind: type[T]) -> list[T]:
+    """The inverse of `write_as` for fields of text, numbers and booleans; empty where there is no such file.
+
+    Raises TableError: a column is missing, a number is none.
+    """
+    if not path.exists():
+        return []
+    hints = get_type_hints(kind)
+    return [
+        kind(**{name: _parsed(path, name, hints[name], row[name]) for name in columns_of(kind)})
+        for row in read_rows(path, columns_of(kind))
+    ]
+
+
+def _parsed(path: Path, name: str, kind: Any, text: str) -> Any:
+    kinds = get_args(kind) or (kind,)
+    if text == "" and type(None) in kinds:
+        return None
+    try:
+        return text == "True" if kinds[0] is bool else kinds[0](text)
+    except ValueError as error:
+        raise TableError(f"{path}: column {name!r} holds {text[:40]!r}, which is not a number") from error
 
 
 def _text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]], *, header: bool) -> str:

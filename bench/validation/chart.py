@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from bench.charts import style as chart_style
 from bench.charts.style import FAINT, INK, PALETTE, Words
-from bench.validation.experiments import BOOTSTRAP, IDENTICAL, SEQUENTIAL
+from bench.validation.acceptance import COVERAGE, POWER
+from bench.validation.experiments import BLOCKS, BOOTSTRAP, SEQUENTIAL, identical_kind
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +19,7 @@ Row = Mapping[str, str]
 SHOWN = 100
 BODY_IN = 4.7
 GOOD, MISSED, REAL = PALETTE[0], PALETTE[1], PALETTE[2]
-NEEDS = {5: 0.99, 2: 0.95, 1: 0.50}
+IDENTICAL = identical_kind(BLOCKS)
 KINDS = {IDENTICAL: "paired\nby block", SEQUENTIAL: "all of A,\nthen all of B", BOOTSTRAP: "bootstrap over\niterations"}
 
 
@@ -59,7 +60,8 @@ def _coverage(axes: Axes, rows: Sequence[Row]) -> None:
     for place, kind in enumerate(KINDS):
         colour = GOOD if kind == IDENTICAL else MISSED
         _bar(axes, place, [row["holds"] == "True" for row in rows if row["kind"] == kind], colour)
-    axes.axhspan(93, 97, xmax=1 / 3, color=INK, alpha=0.3, linewidth=0)
+    low, high = COVERAGE
+    axes.axhspan(100 * low, 100 * high, xmax=1 / 3, color=INK, alpha=0.3, linewidth=0)
     axes.plot([0.5, 2.5], [80, 80], color=INK, linewidth=1.2)
     axes.set(ylim=(0, 119), xlim=(-0.5, 2.5), yticks=[0, 50, 100])
     axes.set_xticks(range(len(KINDS)), list(KINDS.values()))
@@ -67,14 +69,14 @@ def _coverage(axes: Axes, rows: Sequence[Row]) -> None:
 
 
 def _power(axes: Axes, rows: Sequence[Row]) -> None:
-    for place, (percent, need) in enumerate(NEEDS.items()):
-        for shift, kind, colour in ((-0.2, f"calculated {percent}%", GOOD), (0.2, f"spin-{percent}", REAL)):
+    for place, (percent, need) in enumerate(POWER.items()):
+        for shift, kind, colour in ((-0.2, f"calculated {percent}%", GOOD), (0.2, f"work-{percent}", REAL)):
             _bar(axes, place + shift, [row["found_slower"] == "True" for row in rows if row["kind"] == kind], colour)
         axes.plot([place - 0.42, place + 0.42], [100 * need] * 2, color=INK, linewidth=1.2)
     axes.set(
-        ylim=(0, 119), xlim=(-0.5, 2.5), yticks=[0, 50, 100], xlabel="slower by; blue: calculated, green: real spin"
+        ylim=(0, 119), xlim=(-0.5, 2.5), yticks=[0, 50, 100], xlabel="slower by; blue: calculated, green: real work"
     )
-    axes.set_xticks(range(len(NEEDS)), [f"{percent}%" for percent in NEEDS])
+    axes.set_xticks(range(len(POWER)), [f"{percent}%" for percent in POWER])
     axes.set_title("Planted slowdowns found, %\nline: must reach")
 
 

@@ -1,160 +1,114 @@
-"""The tables of `validate`: the pool and its iterations as they come, tools, experiments and acceptance at the end."""
+"""The pool: its columns and the styles behind them, and its tables, written as they come and read again."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import geometric_mean
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from bench.cases.case import Case
 from bench.cases.measurement import Measurement
-from bench.tables.csv_files import append_rows, read_rows, write_rows
-from bench.validation.experiments import Experiment, Floats, Pool
-from bench.validation.plants import SLOW_FIRST
-from bench.validation.tools import ToolError, ask
-from bench.verdict.intervals import Ratio, paired_ratio
-from bench.verdict.one_speed import at_one_speed
+from bench.cases.problem import Problem, Size, stable_learning_rate
+from bench.errors import TableError
+from bench.tables.csv_files import append_as, append_rows, columns_of, read_as, read_rows, write_rows
+from bench.tables.files import drop_cut_line
+from bench.validation.inside import SLOW_FIRST, STYLE
+from bench.validation.lies import write_style
+from bench.verdict.one_speed import PER_REFERENCE, REFERENCE, at_one_speed
+from implementations import Implementation, find_implementations
 
-POOL, ITERATIONS, TOOLS, COSTS = "pool.csv", "pool_iterations.csv", "tools.csv", "plants.csv"
+Floats: TypeAlias = NDArray[np.float64]
+Group: TypeAlias = tuple[str, ...]  # labels of copies: one and the same case
+POOL, ITERATIONS, TRUTHS = "pool.csv", "pool_iterations.csv", "plants.csv"
 TIMES = (
     "latency_median_us", "latency_min_us", "throughput_us", "reference_us", "latency_per_reference",
-    "throughput_per_reference",
+    "throughput_per_reference", "own_effect",
 )  # fmt: skip
 POOL_COLUMNS = (
     "block", "order", "label", "status", "reason", "attempts", "noisy", "first_iteration_seconds", "iterations", *TIMES,
 )  # fmt: skip
+NUMBERS = ("block", "order", "iterations", "first_iteration_seconds", *TIMES)
 ITERATION_COLUMNS = ("block", "label", "iteration", "elapsed_us")
-COST_COLUMNS = ("block", "label", "ratio", "note")
-TOOL_COLUMNS = ("quantity", "value", "unit", "n", "note")
-EXPERIMENT_COLUMNS = (
-    "kind", "group", "baseline", "contender", "blocks", "truth", "speedup", "low", "high", "holds", "found_slower",
-)  # fmt: skip
-COPY = "A"
-KEPT_COPIES = 4  # whose iterations are kept: they are the bulk of the bytes
+ANSWER = "truth.json"  # of a plant's process, beside its style file
+GIVEN = "(x, y, w1, w2, learning_rate), steps"
+BODY = """    from bench.validation.inside import {plant}
+    from implementations.{style} import {style}
+    return (yield from {plant}({style}, {given}))
+"""
 
 
-def copy_label(index: int) -> str:
-    """A1, A2, ..."""
-    return f"{COPY}{index + 1}"
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Medians of processes, (blocks, labels): as timed, of the reference product, of their quotient; and the turns.
 
-
-def append_measurement(folder: Path, measurement: Measurement) -> None:
-    """One process; on the disk when this returns, its iterations first: the pool's row says that they are there."""
-    label = measurement.case.style
-    if label in map(copy_label, range(KEPT_COPIES)):
-        rows = [
-            {"block": measurement.block, "label": label, "iteration": index, "elapsed_us": f"{elapsed:.3f}"}
-            for index, elapsed in enumerate(measurement.timed_us)
-        ]
-        append_rows(folder / ITERATIONS, ITERATION_COLUMNS, rows)
-    values = {name: measurement.values.get(name) for name in POOL_COLUMNS}
-    told = {name: getattr(measurement, name) for name in ("block", "order", "status", "reason", "attempts", "noisy")}
-    append_rows(folder / POOL, POOL_COLUMNS, [{**values, **told, "label": label}])
-
-
-def repair(folder: Path) -> None:
-    """Make the tables of a killed run whole: no line cut off, no iterations of a process that has no row."""
-    if (folder / COSTS).exists():
-        write_rows(folder / COSTS, COST_COLUMNS, read_rows(folder / COSTS, COST_COLUMNS))
-    if not (folder / POOL).exists():
-        (folder / ITERATIONS).unlink(missing_ok=True)
-        return
-    pool = read_rows(folder / POOL, POOL_COLUMNS)
-    write_rows(folder / POOL, POOL_COLUMNS, pool)
-    if (folder / ITERATIONS).exists():
-        known = {(row["block"], row["label"]) for row in pool}
-        rows = read_rows(folder / ITERATIONS, ITERATION_COLUMNS)
-        write_rows(folder / ITERATIONS, ITERATION_COLUMNS, [r for r in rows if (r["block"], r["label"]) in known])
-
-
-def read_processes(folder: Path) -> pd.DataFrame:
-    """pool.csv, its `ok` rows: `wall_us` as timed, `latency_median_us` at one speed of the core in each block.
-
-    Raises TableError; ValueError for what is no number.
+    `groups` are the copies of each style; the first group's style also carries plants, which are the other labels.
+    Columns without a reading of the reference hold NaN there.
     """
-    rows = pd.DataFrame(read_rows(folder / POOL, POOL_COLUMNS), columns=list(POOL_COLUMNS))
-    rows = rows[rows["status"] == "ok"].drop_duplicates(["block", "label"], keep="last", ignore_index=True)
-    whole = {name: rows[name].astype(int) for name in ("block", "order", "iterations")}
-    real = {name: pd.to_numeric(rows[name]) for name in ("first_iteration_seconds", *TIMES)}
-    frame = rows.assign(**whole, **real, noisy=rows["noisy"] == "True")
-    return at_one_speed(frame.assign(wall_us=frame["latency_median_us"]), ("label",))
+
+    labels: tuple[str, ...]
+    groups: tuple[Group, ...]
+    wall_us: Floats
+    reference_us: Floats
+    per_reference: Floats
+    turns: NDArray[np.int64]
+    medians_us: Floats  # at one speed of the core in each block, as a run compares them
+
+    @classmethod
+    def make(cls, labels: tuple[str, ...], groups: tuple[Group, ...], turns: NDArray[np.int64], *times: Floats) -> Pool:
+        """From wall_us, reference_us and per_reference, brought to one speed by what `run` does it with."""
+        wall_us, reference_us, per_reference = times
+        block, label = (index.ravel() for index in np.indices(wall_us.shape))
+        names = ("latency_median_us", REFERENCE, PER_REFERENCE["latency_median_us"])
+        columns = dict(zip(names, (one.ravel() for one in times), strict=True))
+        medians = at_one_speed(pd.DataFrame({"block": block, "label": label, **columns}), ("label",))
+        medians_us = medians["latency_median_us"].to_numpy(float).reshape(wall_us.shape)
+        return cls(labels, groups, wall_us, reference_us, per_reference, turns, medians_us)
+
+    @property
+    def blocks(self) -> int:
+        """How many."""
+        return len(self.wall_us)
+
+    def disturbed(self, blocks: NDArray[np.int64], machine: Floats, own: Floats | float = 1.0) -> Pool:
+        """Some blocks, everything slower by `machine` (times and readings alike), times alone also by `own`."""
+        wall, reference, share = (each[blocks] for each in (self.wall_us, self.reference_us, self.per_reference))
+        times = wall * machine * own, reference * machine, share * own
+        return Pool.make(self.labels, self.groups, self.turns[blocks], *times)
+
+    @property
+    def copies(self) -> Group:
+        """Of the style that carries plants."""
+        return self.groups[0]
+
+    def of(self, label: str) -> Floats:
+        """A label's medians, (blocks,)."""
+        return self.medians_us[:, self.labels.index(label)]
+
+    def pair(self, group: Group) -> Floats:
+        """Medians of the second copy of a group and of its first, (2, blocks)."""
+        return np.stack([self.of(group[1]), self.of(group[0])])
+
+    def columns(self, labels: Sequence[str]) -> list[int]:
+        """Where labels are."""
+        return [self.labels.index(label) for label in labels]
 
 
-def read_pool(folder: Path, labels: Sequence[str], copies: int) -> Pool:
-    """The blocks in which every one of `labels` was measured. Raises as `read_processes`."""
-    rows = read_processes(folder)
-    grids = {
-        name: rows.pivot(index="block", columns="label", values=name).reindex(columns=list(labels))
-        for name in ("latency_median_us", "wall_us", "noisy", "order")
-    }
-    whole = grids["latency_median_us"].dropna().index
-    medians, wall, noisy, turns = (grid.loc[whole].to_numpy() for grid in grids.values())
-    return Pool(
-        tuple(labels), copies, medians.astype(float), wall.astype(float), noisy.astype(bool), turns.astype(np.int64)
-    )
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What a plant's process in the pool says of its own plant: bare iteration and reference in us, and the ratio."""
 
-
-def read_samples(folder: Path) -> dict[tuple[int, str], Floats]:
-    """The kept timed iterations in us by (block, copy), in order."""
-    found: dict[tuple[int, str], list[float]] = {}
-    if (folder / ITERATIONS).exists():
-        for row in read_rows(folder / ITERATIONS, ITERATION_COLUMNS):
-            found.setdefault((int(row["block"]), row["label"]), []).append(float(row["elapsed_us"]))
-    return {key: np.array(values) for key, values in found.items()}
-
-
-def experiment_row(one: Experiment) -> dict[str, Any]:
-    """One row of experiments.csv; `blocks` are those that counted, after noisy pairs were left out."""
-    ratio = one.ratio
-    return {
-        "kind": one.kind,
-        "group": one.draw.number,
-        "baseline": one.draw.baseline,
-        "contender": one.draw.contender,
-        "blocks": ratio.blocks,
-        "truth": f"{one.truth:.6f}",
-        "speedup": f"{ratio.value:.6f}",
-        "low": f"{ratio.low:.6f}",
-        "high": f"{ratio.high:.6f}",
-        "holds": one.holds,
-        "found_slower": one.found_slower,
-    }
-
-
-def measure_costs(folder: Path, block: int, size: tuple[int, int, int, int], spins_ns: Mapping[str, int]) -> None:
-    """One process, unless the block has had its own: its rows of plants.csv; where it fails a row says why."""
-    if any(int(row["block"]) == block for row in read_costs(folder)):
-        return
-    try:
-        found = ask({"plants_ns": dict(spins_ns), "size": size})["plants"]
-        rows = [{"block": block, "label": label, "ratio": f"{ratio:.6f}"} for label, ratio in found.items()]
-    except ToolError as error:
-        rows = [{"block": block, "label": label, "note": str(error)} for label in spins_ns]
-    append_rows(folder / COSTS, COST_COLUMNS, rows)
-
-
-def read_costs(folder: Path) -> list[dict[str, str]]:
-    """The rows of plants.csv; none where there is no such table. Raises TableError."""
-    return read_rows(folder / COSTS, COST_COLUMNS) if (folder / COSTS).exists() else []
-
-
-def slowdowns(folder: Path) -> dict[str, Ratio]:
-    """How many times as long an iteration takes with each plant: geometric mean over blocks, with its 95% interval.
-
-    Not the cost of the spin around a loop that does nothing: in a loop that fills the caches and heats the core a
-    pause of 1% cost 0.9 to 2.1% (spin-1 in results/validation-cpu/plants.csv). Hence beside the
-    blocks, and in the loop.
-    Raises TableError, and ValueError for what is no number.
-    """
-    found: dict[str, list[float]] = {}
-    for row in read_costs(folder):
-        if row["ratio"]:
-            found.setdefault(row["label"], []).append(float(row["ratio"]))
-    return {label: paired_ratio(ratios, [1.0] * len(ratios)) for label, ratios in found.items()}
+    block: int
+    label: str
+    base_us: float
+    reference_us: float
+    ratio: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +122,107 @@ class SlowFirst:
     first_s: Sequence[float]
 
 
-def read_slow_first(folder: Path) -> SlowFirst:
-    """The blocks that hold a slow first call, with the geometric means of their copies."""
+def copies_of(style: str, count: int) -> Group:
+    """The labels of a style's copies: `numpy_in_place-1`, ..."""
+    return tuple(f"{style}-{index + 1}" for index in range(count))
+
+
+def styles_of(folder: Path, copies: Mapping[str, int], plants: Mapping[str, int]) -> dict[str, Implementation]:
+    """The style behind each label; those of the plants, by label with their products, are written into `folder`."""
+    known = find_implementations()
+    styles = {label: known[style] for style, count in copies.items() for label in copies_of(style, count)}
+    for label, products in plants.items():
+        kind = label.partition("-")[0] if products else label
+        given = f"{GIVEN}, {kind!r}, {products}, {str(folder / ANSWER)!r}"
+        body = BODY.format(plant="planted", style=STYLE, given=given)
+        styles[label] = write_style(folder, body, label.replace("-", "_"))
+    body = BODY.format(plant="slow_first", style=STYLE, given=GIVEN)
+    return styles | {SLOW_FIRST: write_style(folder, body, SLOW_FIRST.replace("-", "_"))}
+
+
+def make_case(label: str, size: Size, seed: int, framework: str = "numpy") -> Case:
+    """One column of the pool: a style on one thread in float32, called by the column's label."""
+    problem = Problem(*size, "float32", stable_learning_rate(size), seed)
+    return Case(style=label, device="cpu", problem=problem, framework=framework)
+
+
+def append_measurement(folder: Path, measurement: Measurement, styles: Path) -> None:
+    """One process; on the disk when this returns, the pool's row last: it says that the others are there."""
+    label, block = measurement.case.style, measurement.block
+    if label.startswith(STYLE):
+        rows = [
+            {"block": block, "label": label, "iteration": index, "elapsed_us": f"{elapsed:.3f}"}
+            for index, elapsed in enumerate(measurement.timed_us)
+        ]
+        append_rows(folder / ITERATIONS, ITERATION_COLUMNS, rows)
+    told = styles / ANSWER
+    if told.exists():
+        append_as(folder / TRUTHS, Truth, [Truth(block, label, **json.loads(told.read_text(encoding="utf-8")))])
+        told.unlink()
+    values = {name: measurement.values.get(name) for name in POOL_COLUMNS}
+    known = {name: getattr(measurement, name) for name in ("block", "order", "status", "reason", "attempts", "noisy")}
+    append_rows(folder / POOL, POOL_COLUMNS, [{**values, **known, "label": label}])
+
+
+def repair(folder: Path) -> None:
+    """Make the tables of a killed run whole: no line cut off, nothing of a process that has no row in the pool."""
+    drop_cut_line(folder / POOL)
+    pool = read_rows(folder / POOL, POOL_COLUMNS) if (folder / POOL).exists() else []
+    known = {(row["block"], row["label"]) for row in pool}
+    for name, columns in ((ITERATIONS, ITERATION_COLUMNS), (TRUTHS, columns_of(Truth))):
+        if (folder / name).exists():
+            rows = read_rows(folder / name, columns)
+            write_rows(folder / name, columns, [row for row in rows if (row["block"], row["label"]) in known])
+
+
+def read_processes(folder: Path) -> pd.DataFrame:
+    """pool.csv, its `ok` rows. Raises TableError."""
+    rows = pd.DataFrame(read_rows(folder / POOL, POOL_COLUMNS), columns=list(POOL_COLUMNS))
+    rows = rows[rows["status"] == "ok"].drop_duplicates(["block", "label"], keep="last", ignore_index=True)
+    try:
+        numbers = {name: pd.to_numeric(rows[name]) for name in NUMBERS}
+    except ValueError as error:
+        raise TableError(f"{folder / POOL}: holds something that is not a number: {error}") from error
+    return rows.assign(**numbers)
+
+
+def read_pool(folder: Path, labels: Sequence[str], groups: tuple[Group, ...]) -> tuple[Pool, list[int]]:
+    """The blocks in which every one of `labels` was measured, and their numbers. Raises TableError."""
     rows = read_processes(folder)
+    names = ("order", "latency_median_us", "reference_us", "latency_per_reference")
+    grids = [rows.pivot(index="block", columns="label", values=name).reindex(columns=list(labels)) for name in names]
+    whole = grids[1].dropna().index
+    turns, *times = (grid.loc[whole].to_numpy(float) for grid in grids)
+    return Pool.make(tuple(labels), groups, turns.astype(np.int64), *times), [int(block) for block in whole]
+
+
+def read_truths(folder: Path, blocks: Sequence[int]) -> dict[str, dict[int, float]]:
+    """How many times as long an iteration takes with each plant, by its label and the block's place in `blocks`.
+
+    Raises TableError.
+    """
+    found: dict[str, dict[int, float]] = {}
+    for one in read_as(folder / TRUTHS, Truth):
+        if one.block in blocks:
+            found.setdefault(one.label, {})[blocks.index(one.block)] = one.ratio
+    return found
+
+
+def read_samples(folder: Path) -> dict[tuple[int, str], Floats]:
+    """The kept timed iterations in us by (block, copy), in order. Raises TableError."""
+    found: dict[tuple[int, str], list[float]] = {}
+    for row in read_rows(folder / ITERATIONS, ITERATION_COLUMNS) if (folder / ITERATIONS).exists() else []:
+        found.setdefault((int(row["block"]), row["label"]), []).append(float(row["elapsed_us"]))
+    return {key: np.array(values) for key, values in found.items()}
+
+
+def read_slow_first(folder: Path) -> SlowFirst:
+    """The blocks that hold a slow first call, with the geometric means of their copies. Raises TableError."""
+    rows = read_processes(folder)
+    rows = rows[(rows["label"] == SLOW_FIRST) | rows["label"].str.startswith(STYLE)]
+    rows = at_one_speed(rows, ("label",))
     late = rows[rows["label"] == SLOW_FIRST].set_index("block").sort_index()
-    copies = rows[rows["label"].str.startswith(COPY) & rows["block"].isin(late.index)]
+    copies = rows[(rows["label"] != SLOW_FIRST) & rows["block"].isin(late.index)]
     means = copies.groupby("block")["latency_median_us"].agg(lambda one: geometric_mean(one.tolist()))
     late = late.loc[means.index]
     return SlowFirst(

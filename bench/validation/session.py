@@ -7,46 +7,51 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from bench.cases.measurement import Job
 from bench.cases.phases import Rule
 from bench.cases.plan import Plan
-from bench.cases.problem import TUTORIAL_SIZE
+from bench.cases.problem import TUTORIAL_SIZE, Size
 from bench.errors import TableError, UsageError
 from bench.machine.facts import describe, probe_devices
 from bench.plain import ShapeError, from_plain, to_plain
 from bench.runner.turns import Key, Launch, Progress, process_launcher, run
 from bench.tables.columns import ACCEPTANCE, ACCEPTANCE_COLUMNS, EXPERIMENTS, MACHINE
-from bench.tables.csv_files import read_rows, write_rows
+from bench.tables.csv_files import read_as, read_rows, write_as, write_rows
 from bench.tables.run import read_machine
 from bench.tables.writer import write_machine
-from bench.validation.acceptance import LEAST_EXPERIMENTS, Check, judge, judge_kills, run_experiments
-from bench.validation.experiments import BLOCKS, Experiment
-from bench.validation.kills import Told, read_kills
-from bench.validation.liars import judge_liars, read_liars
-from bench.validation.plants import SLOW_FIRST, SLOW_FIRST_S, STYLE, make_case, spin_label, write_styles
+from bench.validation.acceptance import (
+    LEAST_EXPERIMENTS,
+    Check,
+    judge,
+    judge_slow_first,
+    run_experiments,
+)
+from bench.validation.attacks import Told, judge_kills, judge_liars, read_kills, read_liars
+from bench.validation.experiments import BLOCKS, EXPERIMENT_COLUMNS, Experiment, experiment_row
+from bench.validation.inside import SLOW_FIRST, SLOW_FIRST_S, SPIN_0, STYLE, WORK, WRAPPER
 from bench.validation.pool import (
-    EXPERIMENT_COLUMNS,
     POOL,
     POOL_COLUMNS,
-    TOOL_COLUMNS,
-    TOOLS,
+    Group,
     append_measurement,
-    copy_label,
-    experiment_row,
-    measure_costs,
+    copies_of,
+    make_case,
     read_pool,
     read_samples,
     read_slow_first,
+    read_truths,
     repair,
-    slowdowns,
+    styles_of,
 )
-from bench.validation.tools import Tool, ToolError, measure_tools
+from bench.validation.simulated import disturb
+from bench.validation.tools import TOOLS, Tool, ToolError, ask, judge_tools, measure_tools
 from implementations import find_implementations
 
 CALIBRATIONS = 3
-COST_S = 2.0  # about what measuring the plants' cost takes, once a block
+COPIES = {STYLE: 4, "numpy_manual": 2, "torch_tensors": 2, "torch_autograd": 2}  # columns of the pool, by style
 DRAWN = 2 * LEAST_EXPERIMENTS
 SAME = ("cpu_model", "cpus", "python", "packages")
 
@@ -58,17 +63,22 @@ class Design:
     quick: bool
     minutes: float
     seed: int
-    copies: int
-    spins_ns: Mapping[str, int]  # by label
+    copies: Mapping[str, int]  # by style, that with plants first
+    plants: Mapping[str, int]  # by label: products in an iteration, 0 where the plant is none of work
     slow_blocks: int  # blocks with a case whose first call takes seconds
     rounds: int  # of the comparison with pyperf
     blocks: int
-    size: tuple[int, int, int, int] = TUTORIAL_SIZE
+    size: Size = TUTORIAL_SIZE
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Columns of the pool: copies first."""
-        return (*map(copy_label, range(self.copies)), *self.spins_ns)
+        """Columns of the pool that every block has: copies first."""
+        return (*(label for group in self.groups for label in group), *self.plants)
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The labels of each style's copies."""
+        return tuple(copies_of(style, count) for style, count in self.copies.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +90,16 @@ class Outcome:
 
 
 def draft(*, quick: bool, minutes: float | None, seed: int) -> Design:
-    """A design before the machine is known: spins have no length yet, and how many blocks fit is open."""
-    percents = (2,) if quick else (5, 2, 1)
+    """A design before the machine is known: what work a plant is made of, and how many blocks fit, is open."""
+    known = find_implementations()
+    there = {style: count for style, count in COPIES.items() if find_spec(known[style].framework)}
+    work = {f"{WORK}-{percent}": percent for percent in ((2,) if quick else (5, 2, 1))}
     return Design(
         quick=quick,
         minutes=minutes or (3.0 if quick else 15.0),
         seed=seed,
-        copies=4 if quick else 8,
-        spins_ns=dict.fromkeys(map(spin_label, percents), 0),
+        copies={STYLE: COPIES[STYLE]} if quick else there,
+        plants=work if quick else {WRAPPER: 0, SPIN_0: 0, **work},
         slow_blocks=5 if quick else 10,
         rounds=4 if quick else 24,
         blocks=0,
@@ -95,23 +107,32 @@ def draft(*, quick: bool, minutes: float | None, seed: int) -> Design:
 
 
 def begin(folder: Path, first: Design, now: Callable[[], float] = time.monotonic) -> Design:
-    """Measure what an iteration takes, size spins and blocks by it, and write machine.json. Raises UsageError."""
+    """Measure what an iteration takes, size plants and blocks by it, and write machine.json. Raises UsageError."""
     machine = describe(probe_devices())
     with tempfile.TemporaryDirectory(prefix="fiftyx-") as styles:
         launch = process_launcher(make_plan(first, Path(styles)))
         start = now()
-        base_us = min(ours(launch, first, "latency_median_us") for _ in range(CALIBRATIONS))
+        for _ in range(CALIBRATIONS):
+            ours(launch, first, "latency_median_us")
         each_s = (now() - start) / CALIBRATIONS
-    spins = {label: round(base_us * 1e3 * int(label.rpartition("-")[2]) / 100) for label in first.spins_ns}
     slow_s = first.slow_blocks * (each_s + SLOW_FIRST_S)
-    fit = int((first.minutes * 60 - slow_s) / (each_s * len(first.labels) + COST_S))
-    design = replace(first, spins_ns=spins, blocks=max(BLOCKS, fit))
+    fit = int((first.minutes * 60 - slow_s) / (each_s * len(first.labels)))  # at most: others take longer
+    design = replace(sized(first, ask("product", first.size)), blocks=max(BLOCKS, fit))
     created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     folder.mkdir(parents=True, exist_ok=True)
     write_machine(
         folder, {"run_id": uuid.uuid4().hex[:8], "created": created, **machine, "validation": to_plain(design)}
     )
     return design
+
+
+def sized(design: Design, share: float) -> Design:
+    """The plants of `design` in products of which each takes `share` of an iteration: work-2 about 2% of it."""
+    plants = {
+        label: max(1, round(int(label.rpartition("-")[2]) / 100 / share)) if label.startswith(WORK) else 0
+        for label in design.plants
+    }
+    return replace(design, plants=plants)
 
 
 def take_up(folder: Path) -> Design:
@@ -131,29 +152,33 @@ def read_design(folder: Path) -> Design:
     try:
         return from_plain(Design, raw)
     except ShapeError as error:
-        raise TableError(f"{folder / MACHINE}: is not of fiftyx validate; a run is read by fiftyx report") from error
+        raise TableError(
+            f"{folder / MACHINE}: is not of this version's fiftyx validate; a run is read by fiftyx report"
+        ) from error
 
 
 def ours(launch: Launch, design: Design, column: str) -> float:
-    """One value that the harness finds of the plain case in a fresh process. Raises UsageError."""
-    found = launch(Job(make_case(STYLE, design.size, design.seed), find_implementations()[STYLE], Rule()))
+    """One value that the harness finds of the plain case in a fresh process. Raises ToolError."""
+    case = make_case(STYLE, design.size, design.seed)
+    found = launch(Job(case, find_implementations()[STYLE], Rule()))
     if found.status != "ok":
-        raise UsageError(f"a worker fails, so nothing can be validated: {found.reason}; try: fiftyx doctor")
+        raise ToolError(f"a worker fails, so nothing can be validated: {found.reason}; try: fiftyx doctor")
     return float(found.values[column] or 0)
 
 
 def measure(folder: Path, design: Design, budget_s: float | None, told: Told) -> None:
     """What is still missing of tools and pool; a row is on the disk before the next process starts."""
     start = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="fiftyx-") as styles:
+    with tempfile.TemporaryDirectory(prefix="fiftyx-") as name:
+        styles = Path(name)
+        plan = make_plan(design, styles)
+        launch, starting = process_launcher(plan), announcer(told, start, budget_s)
         if not (folder / TOOLS).exists():
             told("the clock, and the same loop by other tools")
-            write_tools(folder, design, process_launcher(make_plan(design, Path(styles))))
-        plan = make_plan(design, Path(styles))
-        launch, starting = process_launcher(plan), announcer(told, start, budget_s)
+            tools = measure_tools(design.size, lambda column: ours(launch, design, column), design.rounds)
+            write_as(folder / TOOLS, Tool, list(tools))
         for measurement in run(plan, launch, done=done_keys(folder, design), starting=starting):
-            append_measurement(folder, measurement)
-            measure_costs(folder, measurement.block, design.size, design.spins_ns)
+            append_measurement(folder, measurement, styles)
             # the plan's own budget would stop before a block that might not fit; here a part of one does no harm
             if budget_s is not None and time.monotonic() - start > budget_s:
                 break
@@ -177,26 +202,14 @@ def announcer(
     return starting
 
 
-def write_tools(folder: Path, design: Design, launch: Launch) -> None:
-    """tools.csv, whole or not at all."""
-
-    def throughput_us() -> float:
-        try:
-            return ours(launch, design, "throughput_us")
-        except UsageError as error:
-            raise ToolError(str(error)) from error
-
-    tools = measure_tools(design.size, throughput_us, design.rounds)
-    write_rows(folder / TOOLS, TOOL_COLUMNS, [tool.row() for tool in tools])
-
-
-def make_plan(design: Design, styles: Path) -> Plan:
+def make_plan(design: Design, folder: Path) -> Plan:
     """A plan for the runner: every label a case in every block, the slow first call in the first blocks only."""
-    plain = find_implementations()[STYLE]
-    implementations = dict.fromkeys(design.labels, plain) | write_styles(styles, dict(design.spins_ns))
-    cases = {make_case(label, design.size, design.seed): design.blocks for label in design.labels}
-    cases[make_case(SLOW_FIRST, design.size, design.seed)] = min(design.slow_blocks, design.blocks)
-    return Plan("validate", cases, design.blocks, implementations, seed=design.seed)
+    styles = styles_of(folder, design.copies, design.plants)
+    blocks = dict.fromkeys(design.labels, design.blocks) | {SLOW_FIRST: min(design.slow_blocks, design.blocks)}
+    cases = {
+        make_case(label, design.size, design.seed, styles[label].framework): count for label, count in blocks.items()
+    }
+    return Plan("validate", cases, design.blocks, styles, seed=design.seed)
 
 
 def done_keys(folder: Path, design: Design) -> set[Key]:
@@ -210,17 +223,22 @@ def done_keys(folder: Path, design: Design) -> set[Key]:
 def analyse(source: Path, folder: Path, least: int = DRAWN) -> Outcome:
     """Experiments on the pool in `source`, their tables into `folder`. Raises TableError."""
     design = read_design(source)
-    try:
-        pool, samples = read_pool(source, design.labels, design.copies), read_samples(source)
-        tools = {row["quantity"]: Tool.from_row(row) for row in read_rows(source / TOOLS, TOOL_COLUMNS)}
-        slow, plants = read_slow_first(source), slowdowns(source)
-    except TableError:
-        raise
-    except ValueError as error:
-        raise TableError(f"{source}: a table holds something that is not a number: {error}") from error
-    experiments = run_experiments(pool, samples, plants, least, design.seed)
-    checks = judge(pool, experiments, tools, plants, slow)
-    checks += [judge_kills(read_kills(source)), judge_liars(read_liars(source))]
+    pool, blocks = read_pool(source, design.labels, design.groups)
+    found = read_truths(source, blocks)
+    truths = {plant: found[plant] for plant in design.plants if plant in found}
+    tools = {tool.quantity: tool for tool in read_as(source / TOOLS, Tool)}
+    slow, samples = read_slow_first(source), read_samples(source)
+    experiments = run_experiments(pool, samples, truths, least, design.seed)
+    disturbed, checks = disturb(pool, least, design.seed, simulate=not design.quick)
+    checks = [
+        *judge(pool, experiments, truths),
+        *checks,
+        *judge_tools(tools),
+        judge_slow_first(slow),
+        judge_kills(read_kills(source)),
+        judge_liars(read_liars(source)),
+    ]
+    experiments += disturbed
     folder.mkdir(parents=True, exist_ok=True)
     write_rows(folder / EXPERIMENTS, EXPERIMENT_COLUMNS, map(experiment_row, experiments))
     write_rows(folder / ACCEPTANCE, ACCEPTANCE_COLUMNS, [check.row() for check in checks])

@@ -11,18 +11,27 @@ from pathlib import Path
 from statistics import geometric_mean, median
 from typing import Any
 
+from bench.cases.problem import Size
+from bench.errors import UsageError
 from bench.machine import process
-from bench.machine.environment import THREAD_VARIABLES
+from bench.machine.environment import ROOT, THREAD_VARIABLES
+from bench.tables.run import read_run
+from bench.validation.acceptance import Check
+from bench.validation.inside import STYLE
 
+TOOLS = "tools.csv"
 PEDANTIC_ROUNDS = 20_000
 AGREEMENT_ROUNDS = 60
 PYPERF_LOOPS, PYPERF_VALUES, PYPERF_WARMUPS = 50, 10, 10
+SUITE_SHARE = 4  # one session of pytest for so many rounds of pyperf: it takes four times as long
 CLOCK, UNTIMED, PEDANTIC = "clock", "untimed", "pedantic untimed"
-TIMEIT, TORCH, PYPERF = "timeit", "torch Timer", "pyperf"
+TIMEIT, TORCH, PYPERF, SUITE = "timeit", "torch Timer", "pyperf", "pytest --benchmark-only"
+CLOCK_US, UNTIMED_US = 0.1, 0.4  # at most
+AGREEMENT = {TIMEIT: 0.005, TORCH: 0.005, PYPERF: 0.02, SUITE: 0.05}  # of theirs with ours
 
 PEDANTIC_TEST = """
 import json, os, time
-from bench.validation.probe import noop
+from bench.validation.inside import noop
 
 def test_noop(benchmark):
     loop = noop()
@@ -35,7 +44,7 @@ def test_noop(benchmark):
 """
 PYPERF_SCRIPT = """
 import pyperf
-from bench.validation.probe import make_loop
+from bench.validation.inside import make_loop
 
 runner = pyperf.Runner()
 loop = make_loop({size})[0] if runner.parse_args().worker else iter(())
@@ -43,8 +52,8 @@ runner.timeit("next(loop)", "next(loop)", globals={{"loop": loop}})
 """
 
 
-class ToolError(RuntimeError):
-    """A tool that gave no answer; the message is the reason."""
+class ToolError(UsageError):
+    """A tool that gave no answer, or the harness itself; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,91 +66,79 @@ class Tool:
     n: int = 0
     note: str = ""
 
-    def row(self) -> dict[str, Any]:
-        """One row of tools.csv."""
-        return {"quantity": self.quantity, "value": self.value, "unit": self.unit, "n": self.n, "note": self.note}
 
-    @classmethod
-    def from_row(cls, row: Mapping[str, str]) -> Tool:
-        """From what `row` wrote and a CSV gave back."""
-        value = float(row["value"]) if row["value"] else None
-        return cls(row["quantity"], value, row["unit"], int(row["n"]), row["note"])
+def measure_tools(size: Size, ours: Callable[[str], float], rounds: int) -> Iterator[Tool]:
+    """Every quantity in turn; a tool that fails is a quantity without a value, with the reason.
 
-
-def measure_tools(size: tuple[int, int, int, int], ours: Callable[[], float], rounds: int) -> Iterator[Tool]:
-    """Every quantity in turn. `ours` measures the loop by the harness in a fresh process and gives us an iteration."""
-    yield from _guarded((CLOCK, UNTIMED), "us", clock_tools)
-    yield from _guarded((PEDANTIC,), "us", pedantic_tool)
-    yield from _guarded((TIMEIT, TORCH), "ratio", lambda: agreement_tools(size))
-    yield from _guarded((PYPERF,), "ratio", lambda: pyperf_tool(size, ours, rounds))
-
-
-def _guarded(quantities: tuple[str, ...], unit: str, measure: Callable[[], list[Tool]]) -> list[Tool]:
-    """What was measured; a tool that fails is a quantity without a value, with the reason."""
-    try:
-        return measure()
-    except ToolError as error:
-        return [Tool(quantity, None, unit, note=str(error)) for quantity in quantities]
+    `ours` measures the loop by the harness in a fresh process and gives one column of it.
+    """
+    with tempfile.TemporaryDirectory(prefix="fiftyx-") as name:
+        folder = Path(name)
+        tools: tuple[tuple[tuple[str, ...], str, Callable[[], list[Tool]]], ...] = (
+            ((CLOCK, UNTIMED), "us", clock_tools),
+            ((PEDANTIC,), "us", lambda: [pedantic_tool(folder)]),
+            ((TIMEIT, TORCH), "ratio", lambda: agreement_tools(size)),
+            ((PYPERF,), "ratio", lambda: [pyperf_tool(folder, size, ours, rounds)]),
+            ((SUITE,), "ratio", lambda: [suite_tool(folder, size, ours, max(2, rounds // SUITE_SHARE))]),
+        )
+        for quantities, unit, measure in tools:
+            try:
+                yield from measure()
+            except ToolError as error:
+                yield from (Tool(quantity, None, unit, note=str(error)) for quantity in quantities)
 
 
 def clock_tools() -> list[Tool]:
     """What the harness's own clock costs."""
-    found = ask({"clock": True})["clock"]
+    found = ask("clock")
     return [Tool(CLOCK, found["timed_us"], "us", found["n"]), Tool(UNTIMED, found["untimed_us"], "us", found["n"])]
 
 
-def agreement_tools(size: tuple[int, int, int, int]) -> list[Tool]:
+def agreement_tools(size: Size) -> list[Tool]:
     """The same loop in the same process by timeit and by torch's timer, over ours."""
-    found = ask({"rounds": AGREEMENT_ROUNDS, "size": size})["agreement"]
-    torch = found.get("torch")
-    note = "" if torch is not None else "torch is not installed"
-    return [
-        Tool(TIMEIT, found["timeit"], "ratio", AGREEMENT_ROUNDS),
-        Tool(TORCH, torch, "ratio", AGREEMENT_ROUNDS if torch is not None else 0, note),
-    ]
+    found = ask("agreement", size, AGREEMENT_ROUNDS)
+    by_torch = Tool(TORCH, None, "ratio", note="torch is not installed")
+    if "torch" in found:
+        by_torch = Tool(TORCH, found["torch"], "ratio", AGREEMENT_ROUNDS)
+    return [Tool(TIMEIT, found["timeit"], "ratio", AGREEMENT_ROUNDS), by_torch]
 
 
-def pedantic_tool() -> list[Tool]:
+def pedantic_tool(folder: Path) -> Tool:
     """Untimed cost between samples of pytest-benchmark's pedantic mode, on the same no-op."""
-    if importlib.util.find_spec("pytest_benchmark") is None:
-        raise ToolError("pytest-benchmark is not installed; pip install 'fiftyx[test]'")
-    with tempfile.TemporaryDirectory(prefix="fiftyx-") as folder:
-        test, answer = Path(folder, "test_noop.py"), Path(folder, "answer.json")
-        test.write_text(PEDANTIC_TEST.format(rounds=PEDANTIC_ROUNDS), encoding="utf-8")
-        empty = Path(folder, "pytest.ini")
-        empty.write_text("[pytest]\n", encoding="utf-8")
-        command = [
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            "-c",
-            str(empty),
-            str(test),
-            "--benchmark-disable-gc",
-        ]
-        start(command, folder, variables={"FIFTYX_ANSWER": str(answer)})
-        found = json.loads(answer.read_text(encoding="utf-8"))
-    return [Tool(PEDANTIC, found["untimed_us"], "us", found["n"])]
+    installed("pytest_benchmark", "pytest-benchmark")
+    test, answer, empty = (folder / name for name in ("test_noop.py", "answer.json", "pytest.ini"))
+    test.write_text(PEDANTIC_TEST.format(rounds=PEDANTIC_ROUNDS), encoding="utf-8")
+    empty.write_text("[pytest]\n", encoding="utf-8")
+    options = ["-q", "-p", "no:cacheprovider", "-c", str(empty), str(test), "--benchmark-disable-gc"]
+    start(["-m", "pytest", *options], folder, {"FIFTYX_ANSWER": str(answer)})
+    found = json.loads(answer.read_text(encoding="utf-8"))
+    return Tool(PEDANTIC, found["untimed_us"], "us", found["n"])
 
 
-def pyperf_tool(size: tuple[int, int, int, int], ours: Callable[[], float], rounds: int) -> list[Tool]:
-    """pyperf in its own fresh process over the harness in its own, in turns; geometric mean of the rounds."""
-    if importlib.util.find_spec("pyperf") is None:
-        raise ToolError("pyperf is not installed; pip install 'fiftyx[test]'")
+def pyperf_tool(folder: Path, size: Size, ours: Callable[[str], float], rounds: int) -> Tool:
+    """pyperf in its own fresh process over the harness in its own."""
+    installed("pyperf", "pyperf")
+    script = folder / "by_pyperf.py"
+    script.write_text(PYPERF_SCRIPT.format(size=tuple(size)), encoding="utf-8")
+    theirs = iter(range(rounds))
+    ratio = in_turns(lambda: pyperf_us(script, next(theirs)), lambda: ours("throughput_us"), rounds)
+    return Tool(PYPERF, ratio, "ratio", rounds)
+
+
+def suite_tool(folder: Path, size: Size, ours: Callable[[str], float], rounds: int) -> Tool:
+    """`pytest --benchmark-only` of this project over `run`: the medians of one case."""
+    installed("pytest_benchmark", "pytest-benchmark")
+    ratio = in_turns(lambda: suite_us(folder, size), lambda: ours("latency_median_us"), rounds)
+    return Tool(SUITE, ratio, "ratio", rounds)
+
+
+def in_turns(theirs: Callable[[], float], ours: Callable[[], float], rounds: int) -> float:
+    """Theirs over ours, geometric mean; who goes first alternates, so that a drift of the machine favours neither."""
     ratios = []
-    with tempfile.TemporaryDirectory(prefix="fiftyx-") as folder:
-        script = Path(folder, "by_pyperf.py")
-        script.write_text(PYPERF_SCRIPT.format(size=tuple(size)), encoding="utf-8")
-        for number in range(rounds):
-            # who goes first alternates, so that a drift of the machine favours neither
-            if number % 2:
-                theirs, own = pyperf_us(script, number), ours()
-            else:
-                own, theirs = ours(), pyperf_us(script, number)
-            ratios.append(theirs / own)
-    return [Tool(PYPERF, geometric_mean(ratios), "ratio", rounds)]
+    for number in range(rounds):
+        first, second = (theirs(), ours()) if number % 2 else (ours(), theirs())
+        ratios.append(first / second if number % 2 else second / first)
+    return geometric_mean(ratios)
 
 
 def pyperf_us(script: Path, number: int) -> float:
@@ -151,23 +148,66 @@ def pyperf_us(script: Path, number: int) -> float:
         "-q", "-o", str(out), "-p", "1", "-l", str(PYPERF_LOOPS), "-n", str(PYPERF_VALUES), "-w", str(PYPERF_WARMUPS),
         "--inherit-environ", ",".join((*THREAD_VARIABLES, "PYTHONPATH", "PYTHONHASHSEED")),
     ]  # fmt: skip
-    start([str(script), *options], str(script.parent))
+    start([str(script), *options], script.parent)
     runs = json.loads(out.read_text(encoding="utf-8"))["benchmarks"][0]["runs"]
     values: list[float] = [value for run in runs for value in run.get("values", ())]
     return median(values) * 1e6
 
 
-def ask(request: Mapping[str, Any]) -> dict[str, Any]:
-    """The answer of a fresh `bench.validation.probe`. Raises ToolError."""
-    answer = process.ask("bench.validation.probe", request)
+def suite_us(folder: Path, size: Size) -> float:
+    """us an iteration by one session of `pytest --benchmark-only` over the same case."""
+    out = folder / "suite.json"
+    options = [f"--fiftyx-style={STYLE}", "--fiftyx-device=cpu", "--fiftyx-dtype=float32",
+               f"--fiftyx-size={','.join(map(str, size))}"]  # fmt: skip
+    command = ["-m", "pytest", "bench/suite", "-q", "-p", "no:cacheprovider", "-k", "test_iteration"]
+    start([*command, "--benchmark-only", f"--benchmark-json={out}", *options], ROOT)
+    return float(read_run(out).measurements["latency_median_us"].median())
+
+
+def installed(module: str, package: str) -> None:
+    """Raises ToolError where it is not."""
+    if importlib.util.find_spec(module) is None:
+        raise ToolError(f"{package} is not installed; pip install 'fiftyx[test]'")
+
+
+def ask(*question: Any) -> Any:
+    """The answer of a fresh `bench.validation.inside`. Raises ToolError."""
+    answer = process.ask("bench.validation.inside", question)
     if answer.status is not None:
         raise ToolError(answer.reason)
-    found: dict[str, Any] = answer.value
-    return found
+    return answer.value
 
 
-def start(command: list[str], folder: str, variables: Mapping[str, str] | None = None) -> None:
+def start(command: list[str], folder: Path, variables: Mapping[str, str] | None = None) -> None:
     """Run `python command` in a worker's environment for one thread. Raises ToolError."""
-    ended = process.run_python(command, folder=folder, variables=variables)
+    ended = process.run_python(command, folder=str(folder), variables=variables)
     if ended.status is not None:
         raise ToolError(ended.reason)
+
+
+def judge_tools(tools: Mapping[str, Tool]) -> list[Check]:
+    """What the clock costs, and whether other tools find the same."""
+    pedantic = tools.get(PEDANTIC) or Tool(PEDANTIC, None, "us", note="not measured")
+    note = f"pytest-benchmark pedantic: {pedantic.note if pedantic.value is None else f'{pedantic.value:.2f} us'}"
+    checks = [
+        judge_at_most("cost of the clock: a no-op sample", tools.get(CLOCK), CLOCK_US),
+        judge_at_most("untimed between samples", tools.get(UNTIMED), UNTIMED_US, note),
+    ]
+    return [*checks, *(judge_agreement(name, tools.get(name), limit) for name, limit in AGREEMENT.items())]
+
+
+def judge_at_most(name: str, tool: Tool | None, limit: float, note: str = "") -> Check:
+    """A cost in us."""
+    must = f"<= {limit:g} us"
+    if tool is None or tool.value is None:
+        return Check(name, must, "", None, 0, tool.note if tool else "not measured")
+    return Check(name, must, f"{tool.value:.3f} us", tool.value <= limit, tool.n, note)
+
+
+def judge_agreement(name: str, tool: Tool | None, limit: float) -> Check:
+    """The same loop by another tool, over ours."""
+    title, must = f"same quantity by {name}", f"within {limit:.1%}"
+    if tool is None or tool.value is None:
+        return Check(title, must, "", None, 0, tool.note if tool else "not measured")
+    error = tool.value - 1
+    return Check(title, must, f"{error:+.2%}", abs(error) <= limit, tool.n, "theirs over ours, in turns")

@@ -19,7 +19,6 @@ from bench.cases.request import Request
 from bench.errors import UsageError
 from bench.machine.environment import ROOT, THREAD_VARIABLES
 from bench.suite import grid as suite_grid
-from bench.suite.agreement import compare
 from bench.suite.grid import Entry, make_grid
 from bench.suite.process import prepare_process
 from bench.suite.timing import record
@@ -248,11 +247,3 @@ def test_a_file_saved_without_its_rounds_says_how_to_keep_them(tmp_path: Path, t
     assert len(read_run(path).measurements) == 3
     with pytest.raises(UsageError, match="--benchmark-save-data"):
         benchmark_iterations(path, ("run_id", "block", *CASE_COLUMNS), ())
-
-
-def test_agreement_names_the_largest_difference_and_a_case_that_only_one_way_measured():
-    one: tuple[str | int, ...] = ("a", "cpu")
-    lines, worst = compare({one: [100.0, 90.0, 400.0]}, {one: [104.0]})
-    assert worst == pytest.approx(0.04)
-    assert lines[1].endswith("+4.0%")
-    assert compare({one: [1.0]}, {})[1] == math.inf

@@ -1,4 +1,4 @@
-"""Planted liars: run once each, read again, and judged by what was said about each."""
+"""Runs that are killed, and planted liars: run once each, read again, and judged by what was said about each."""
 
 from __future__ import annotations
 
@@ -9,8 +9,22 @@ import pytest
 
 from bench.cases.measurement import Found, Job
 from bench.commands import validate
-from bench.tests.fakes import an_answer
-from bench.validation.liars import LIARS, Trial, judge_liars, measure_liars, plan_liars, read_liars
+from bench.tables.csv_files import write_as
+from bench.tables.writer import Writer, write_machine
+from bench.tests.fakes import a_case, a_measurement, an_answer
+from bench.validation.attacks import (
+    KILLS,
+    LIARS,
+    Killed,
+    Trial,
+    inspect,
+    judge_kills,
+    judge_liars,
+    measure_liars,
+    plan_liars,
+    read_kills,
+    read_liars,
+)
 from bench.validation.lies import PLANTED
 
 MUST_SAY = {one.style: one.must_say for one in PLANTED}
@@ -72,7 +86,7 @@ def test_liars_that_were_cut_off_leave_no_table_and_are_planted_anew(tmp_path):
 
 def test_a_liar_in_a_real_process_is_caught_and_the_honest_loop_beside_it_is_not(tmp_path, monkeypatch):
     few = [one for one in PLANTED if one.name in ("honest in numpy", "wrong dtype")]
-    monkeypatch.setattr("bench.validation.liars.PLANTED", few)
+    monkeypatch.setattr("bench.validation.attacks.PLANTED", few)
     measure_liars(tmp_path, ["cpu"], silent)
     honest, liar = read_liars(tmp_path)
     assert honest.status == "ok", honest
@@ -124,7 +138,35 @@ def test_without_liars_or_without_an_honest_one_beside_them_nothing_was_tested(t
 
 def test_the_command_plants_liars_for_the_devices_of_the_folders_machine(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr("bench.validation.liars.measure_liars", lambda *given: asked.append(given[:2]))
+    monkeypatch.setattr("bench.validation.attacks.measure_liars", lambda *given: asked.append(given[:2]))
     (tmp_path / "machine.json").write_text(json.dumps({"run_id": "r", "devices": {"cpu": {}, "cuda:0": {}}}))
     validate._lie(tmp_path)
     assert asked == [(tmp_path, {"cpu": {}, "cuda:0": {}})]
+
+
+def test_kills_are_judged_by_every_row_and_few_of_them_prove_nothing():
+    fine = Killed(kills=100, turns=16, lost=0, doubled=0, incomplete=0)
+    assert judge_kills(fine).met is True
+    assert judge_kills(None).met is None
+    assert judge_kills(replace(fine, kills=99)).met is None
+    for spoiled in ({"lost": 1}, {"gone": 1}, {"doubled": 1}, {"incomplete": 1}, {"turns": 0}):
+        assert judge_kills(replace(fine, **spoiled)).met is False, spoiled
+        assert judge_kills(replace(fine, kills=2, **spoiled)).met is False, spoiled
+
+
+def test_a_run_is_inspected_for_rows_that_are_lost_doubled_or_incomplete(tmp_path):
+    blocks, case = 2, a_case()
+    for block in range(blocks):
+        Writer(tmp_path, "r").append(a_measurement(case, block, values={"iterations": 2}))
+    write_machine(tmp_path, {"run_id": "r"})
+    assert inspect(tmp_path, blocks) == Killed(0, 2, 0, 0, 0)
+    assert inspect(tmp_path, blocks + 1) == Killed(0, 3, 1, 0, 0)
+    Writer(tmp_path, "r").append(a_measurement(a_case("other"), 0, values={"iterations": 3}))
+    assert inspect(tmp_path, blocks) == Killed(0, 4, 1, 0, 1)
+    assert Killed(1, 2, 3, 4, 5, 6) + Killed(1, 1, 1, 1, 1, 1) == Killed(2, 3, 4, 5, 6, 7)
+
+
+def test_kills_that_were_tried_are_read_again(tmp_path):
+    assert read_kills(tmp_path) is None
+    write_as(tmp_path / KILLS, Killed, [Killed(5, 4, 3, 2, 1)])
+    assert read_kills(tmp_path) == Killed(5, 4, 3, 2, 1)

@@ -1,0 +1,77 @@
+"""The command `validate`: its options, its exit codes, what it writes and says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bench.cli import main
+from bench.commands.validate import _show, more, sentence
+from bench.tests.validation.pools import write_folder
+from bench.validation.acceptance import Check
+from bench.validation.session import draft, read_design
+from bench.validation.tools import TOOLS
+
+CHECKS = [Check("a", "", "", True, 1), Check("b", "", "", None, 0)]
+
+
+def test_a_pool_is_analysed_again_without_measuring(tmp_path, capsys):
+    design = write_folder(tmp_path / "v")
+    assert read_design(tmp_path / "v") == design
+    code = main(["validate", "--pool", str(tmp_path / "v"), "--out", str(tmp_path / "again")])
+    out = capsys.readouterr().out
+    assert code == 1  # sequential runs of a pool without drift do not fail, and that is told
+    assert "missed: " in out
+    made = {path.name for path in (tmp_path / "again").iterdir()}
+    assert made == {"experiments.csv", "acceptance.csv", "validation.png", "validation.svg"}
+
+
+def test_disturbances_are_planted_into_a_pool_without_writing_anything(tmp_path, capsys):
+    write_folder(tmp_path / "v", blocks=15)
+    before = sorted(path.name for path in (tmp_path / "v").iterdir())
+    main(["validate", "--drift", "--pool", str(tmp_path / "v")])
+    out = capsys.readouterr().out
+    assert "slows its own core" in out
+    assert "timeit" not in out
+    assert sorted(path.name for path in (tmp_path / "v").iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--minutes", "0"], "above 0"),
+        (["--seed", "-1"], "from 0 up"),
+        (["--pool", "x", "--quick"], "--drift alone"),
+        (["--pool", "x", "--drift", "--out", "y"], "--drift alone"),
+        (["--drift"], "--pool DIR"),
+        (["--resume"], "--out DIR"),
+        (["--pool", "nowhere"], "cannot be read"),
+    ],
+)
+def test_bad_usage_is_one_line_and_exit_code_2(options, says, capsys):
+    assert main(["validate", *options]) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1
+
+
+def test_a_damaged_table_is_bad_input(tmp_path, capsys):
+    write_folder(tmp_path / "v", blocks=1)
+    with open(tmp_path / "v" / TOOLS, "a") as file:
+        file.write("timeit,fast,ratio,9,\n")
+    assert main(["validate", "--pool", str(tmp_path / "v")]) == 2
+    assert "not a number" in capsys.readouterr().err
+
+
+def test_what_a_quick_look_does_not_test_is_no_failure_and_of_the_whole_one_it_is(capsys):
+    assert [_show(CHECKS, quick=quick) for quick in (True, False)] == [0, 1]
+    missed = replace(CHECKS[0], met=False)
+    assert _show([*CHECKS, missed], quick=True) == 1
+    assert "1 of 1 met; 1 untested" in capsys.readouterr().out
+    assert sentence([*CHECKS, missed]) == "1 of 2 met; missed: a; 1 untested"
+
+
+def test_more_minutes_make_room_for_more_blocks():
+    design = replace(draft(quick=False, minutes=None, seed=0), blocks=40)
+    assert more(design, 15.0).blocks == 100

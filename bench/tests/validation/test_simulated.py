@@ -1,0 +1,117 @@
+"""Planted disturbances and simulated runs: what they hold of the truth that was planted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bench.tests.validation.pools import make_pool
+from bench.validation.simulated import (
+    DISTURBANCES,
+    DRIFT_SD,
+    LAG_1,
+    LOOKS,
+    OWN_PERCENTS,
+    WORLDS,
+    World,
+    blank_rows,
+    disturb,
+    drawn,
+    drift,
+    judge_claims,
+    judge_disturbed,
+    outcome,
+    outcomes,
+    own_kind,
+    replayed,
+)
+from bench.verdict.evidence import Evidence
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_what_slows_times_and_readings_alike_changes_no_coverage(seed):
+    found = replayed(make_pool(blocks=25, copies=(4, 2), referenced=True, seed=seed), 400, seed)
+    checks = judge_disturbed(found)
+    assert [check.experiment.removesuffix(", K = 10") for check in checks] == [
+        *DISTURBANCES,
+        *map(own_kind, OWN_PERCENTS),
+    ]
+    biases = [check.got for check in checks if "bias" in check.got]
+    assert all("bias +0.00 points" in got or "bias -0.00 points" in got for got in biases)
+    assert len(biases) == 3
+
+
+def test_a_harness_that_takes_out_what_a_case_does_to_its_own_core_is_missed():
+    pool = make_pool(blocks=25, copies=(4, 2), referenced=True)
+    found = [
+        replace(one, ratio=replace(one.ratio, value=1.0)) if one.kind == own_kind(8) else one
+        for one in replayed(pool, 400, 0)
+    ]
+    assert judge_disturbed(found)[-1].met is False
+
+
+def test_a_machine_that_is_disturbed_without_being_read_widens_intervals():
+    unread = make_pool(blocks=25, copies=(4,), sd=0.001)
+    read = make_pool(blocks=25, copies=(4,), sd=0.001, referenced=True)
+    neighbour = list(DISTURBANCES)[-1]
+    widths = [
+        np.median([one.half_width for one in replayed(pool, 100, 0) if one.kind == neighbour])
+        for pool in (read, unread)
+    ]
+    assert widths[1] > 10 * widths[0]
+
+
+def test_drift_has_the_spread_and_the_memory_that_was_seen():
+    series = np.log(drift(np.random.default_rng(0), 20_000))
+    assert series.std() == pytest.approx(DRIFT_SD, rel=0.1)
+    assert np.corrcoef(series[1:], series[:-1])[0, 1] == pytest.approx(LAG_1, abs=0.05)
+
+
+def test_a_simulated_run_has_the_ratio_that_was_planted():
+    world = World("w", 1, contenders=3, drifts=True)
+    rows = drawn(blank_rows(world), world, 49.5, np.random.default_rng(0))
+    means = rows.groupby("style")["latency_median_us"].mean()
+    assert len(rows) == 40
+    assert means["numpy_in_place"] / means["contender_0"] == pytest.approx(49.5, rel=0.1)
+    per_reference = rows[rows["device"] == "cpu"]["latency_per_reference"]
+    assert per_reference.std() / per_reference.mean() < 0.04  # the drift is in the reference too
+
+
+@pytest.mark.parametrize(("speedup", "says"), [(40.0, "refuted"), (70.0, "supported")])
+@pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.name)
+def test_what_is_far_from_the_threshold_is_decided_in_every_world(world, speedup, says):
+    assert set(outcomes(world, speedup, 3, 0)) == {says}
+
+
+def test_more_blocks_are_taken_only_where_the_interval_holds_the_threshold(monkeypatch):
+    """What was open after 10 blocks is judged by 20 and by 30; what was decided is not."""
+    world = World("w", 1, looks=LOOKS)
+    judged: list[int] = []
+    real = Evidence.of
+
+    def of(run):
+        judged.append(len(run.measurements))
+        return real(run)
+
+    monkeypatch.setattr(Evidence, "of", of)
+    rows = blank_rows(world)
+    for speedup, sizes in ((70.0, [20]), (50.0, [20, 40, 60])):
+        judged.clear()
+        outcome(drawn(rows, world, speedup, np.random.default_rng(1)), LOOKS)
+        assert judged == sizes
+
+
+def test_a_false_claim_that_is_supported_too_often_is_missed():
+    checks = judge_claims({"a": (["supported"] * 3 + ["undecided"] * 97, ["supported"] * 9), "b": ((), ())})
+    assert [check.met for check in checks] == [False, None]
+    assert checks[0].got == "3.0%"
+    assert "100.0%" in checks[0].note
+    assert judge_claims({"a": (["supported"] * 2 + ["undecided"] * 98, [])})[0].met
+
+
+def test_a_quick_look_simulates_nothing_and_leaves_that_untested(monkeypatch):
+    monkeypatch.setattr("bench.validation.simulated.outcomes", lambda *given: pytest.fail("a run was simulated"))
+    _found, checks = disturb(make_pool(blocks=12), 20, 0, simulate=False)
+    assert [check.met for check in checks if "falsely" in check.experiment] == [None] * len(WORLDS)
