@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from bench.cases.case import Case, Size
-from bench.cases.problem import Problem
+from bench.cases.case import Case
+from bench.cases.problem import Problem, Size
 from bench.machine.device import Device
 from bench.machine.frameworks import open_device
 from bench.validation import _arithmetic as emulation

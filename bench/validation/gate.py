@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.cases.case import Size
 from bench.cases.phases import Counts, Rule, affordable_steps, plan_counts
 from bench.cases.presets import SWEEP_SIZES, scaled
-from bench.cases.problem import TUTORIAL_SIZE, Problem, stable_learning_rate, work_flops
+from bench.cases.problem import TUTORIAL_SIZE, Problem, Size, stable_learning_rate, work_flops
 from bench.machine.device import cpu_model
 from bench.tables.csv_files import append_rows, read_rows
 from bench.validation._subjects import Subject, fewest_honest, fewest_lies, is_lie_at, lying, others, telling

@@ -21,7 +21,7 @@ from bench.tables.csv_files import append_as, append_rows, columns_of, read_as, 
 from bench.tables.files import drop_cut_line
 from bench.validation.inside import SLOW_FIRST, STYLE
 from bench.validation.lies import write_style
-from bench.verdict.one_speed import PER_REFERENCE, REFERENCE, at_one_speed
+from bench.verdict.one_speed import OWN_EFFECT, PER_REFERENCE, REFERENCE, at_one_speed
 from implementations import Implementation, find_implementations
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -67,6 +67,7 @@ class Pool:
         block, label = (index.ravel() for index in np.indices(wall_us.shape))
         names = ("latency_median_us", REFERENCE, PER_REFERENCE["latency_median_us"])
         columns = dict(zip(names, (one.ravel() for one in times), strict=True))
+        columns[OWN_EFFECT] = np.zeros(wall_us.size)  # that it was read is what counts: the reading is a neutral one
         medians = at_one_speed(pd.DataFrame({"block": block, "label": label, **columns}), ("label",))
         medians_us = medians["latency_median_us"].to_numpy(float).reshape(wall_us.shape)
         return cls(labels, groups, wall_us, reference_us, per_reference, turns, medians_us)

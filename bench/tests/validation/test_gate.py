@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from bench.cases.presets import PRESETS
-from bench.cases.problem import TUTORIAL_SIZE
+from bench.cases.problem import TUTORIAL_SIZE, Size
 from bench.tables.csv_files import read_rows
 from bench.validation import gate
 from bench.validation._subjects import fewest_honest, fewest_lies, is_lie_at, lying, others, telling
 from implementations import find_implementations
 
-SMALL = (16, 250, 25, 2)
+SMALL = Size(16, 250, 25, 2)
 
 
 def few(oracle):
