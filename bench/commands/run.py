@@ -33,7 +33,9 @@ def run(
     threads: Annotated[list[str] | None, typer.Option(help="1, all or a number")] = None,
     precision: Annotated[list[str] | None, typer.Option(help="ieee or tf32 (float32 on cuda)")] = None,
     style_file: Annotated[list[str] | None, typer.Option(help="measure the styles of this file too")] = None,
-    blocks: Annotated[int | None, typer.Option(help="processes a case: 3 for a look, 10 for an interval of 1%")] = None,
+    blocks: Annotated[
+        int | None, typer.Option(help="processes a case: 3 for a first answer, 10 for an interval of 1%")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="new folder to write  [default: results/run-<time>]")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="finish the run that --out holds")] = False,
     timeout: Annotated[

@@ -32,7 +32,7 @@ EVERY_S = 30.0  # between lines of progress in a file
 def validate(
     out: Annotated[Path | None, typer.Option(help="folder to write  [default: results/validate-<time>]")] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="a look in about 3 minutes; coverage takes the full one")
+        bool, typer.Option("--quick", help="a first answer in about 3 minutes; coverage takes the full one")
     ] = False,
     minutes: Annotated[float | None, typer.Option(help="how long to measure  [default: 15, with --quick 3]")] = None,
     resume: Annotated[

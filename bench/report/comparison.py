@@ -96,14 +96,7 @@ def as_json(
 
 
 def _case_json(one: Compared) -> dict[str, Any]:
-    return {
-        **one.case._asdict(),
-        "a_us": one.a_us,
-        "b_us": one.b_us,
-        "a_processes": one.a_processes,
-        "b_processes": one.b_processes,
-        **to_plain({"speedup": one.ratio.value, "low": one.ratio.low, "high": one.ratio.high}),
-        "outcome": one.outcome,
-        "reason": one.reason,
-        "noisy": one.noisy,
-    }
+    values = to_plain(one)
+    ratio = values.pop("ratio")
+    case = {**one.case._asdict(), "speedup": ratio["value"], "low": ratio["low"], "high": ratio["high"]}
+    return {**case, **{name: value for name, value in values.items() if name != "case"}}

@@ -44,10 +44,10 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lost = a_measurement(TORCH, 0, status="failed", reason=HOSTILE, values={})
     run = write_run(tmp_path_factory.mktemp("runs") / "a run & more", {**CASES, case: around(99)}, others=[lost])
     before = signal.getsignal(signal.SIGTERM)
-    with redirect_stdout(StringIO()) as told:
+    with redirect_stdout(StringIO()) as out:
         assert main(["report", str(run.folder)]) == 0
     signal.signal(signal.SIGTERM, before)
-    assert told.getvalue().strip() == str(run.folder / "report.html")
+    assert out.getvalue().strip() == str(run.folder / "report.html")
     return run.folder / "report.html"
 
 
@@ -255,8 +255,8 @@ def test_it_prints(tab: Browser, page: Path) -> None:
 @pytest.mark.browser
 def test_the_test_itself_sees_requests_errors_and_exceptions(tab: Browser, tmp_path: Path) -> None:
     bad = tmp_path / "bad.html"
-    bad.write_text("<img src='other.png'><script>console.error('told'); nowhere()</script>", encoding="utf-8")
+    bad.write_text("<img src='other.png'><script>console.error('wrong'); nowhere()</script>", encoding="utf-8")
     tab.open(bad.as_uri(), 1280, 800)
     assert tab.requests[1:] == [(tmp_path / "other.png").as_uri()]
-    assert any("told" in text for text in tab.complaints)
+    assert any("wrong" in text for text in tab.complaints)
     assert any("nowhere" in text for text in tab.complaints)
