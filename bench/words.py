@@ -32,9 +32,14 @@ def share(value: float) -> str:
     return "<1%" if value < 0.01 else f"{value:.0%}"
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 block`, `10 blocks`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def thread_count(threads: int) -> str:
     """`1 thread`, `2 threads`."""
-    return "1 thread" if threads == 1 else f"{threads} threads"
+    return counted(threads, "thread")
 
 
 def engineering(value: float, unit: str) -> str:

@@ -32,8 +32,8 @@ def own_name() -> str:
     """How a person who has not activated an environment reaches this program: its name, or its path."""
     if shutil.which("fiftyx"):
         return "fiftyx"
-    beside = Path(sys.executable).with_name("fiftyx")
-    if not beside.exists():
+    script = Path(sys.executable).with_name("fiftyx")
+    if not script.exists():
         return "python -m bench"
-    inside = beside.is_relative_to(Path.cwd())
-    return shlex.quote(str(beside.relative_to(Path.cwd()) if inside else beside))
+    inside = script.is_relative_to(Path.cwd())
+    return shlex.quote(str(script.relative_to(Path.cwd()) if inside else script))

@@ -58,8 +58,8 @@ def compare(
 
 def check_shared(found: Comparison, a: Path, b: Path) -> None:
     """Raises UsageError where the runs have nothing to compare and nothing that broke."""
-    if not found.cases and not any(one.broken for one in found.apart):
-        why = "; ".join(dict.fromkeys(one.reason for one in found.apart)) or "no rows"
+    if not found.cases and not any(one.broken for one in found.excluded):
+        why = "; ".join(dict.fromkeys(one.reason for one in found.excluded)) or "no rows"
         raise UsageError(f"{a} and {b} share no case that can be compared ({why}); measure the same cases in both")
 
 
@@ -81,7 +81,7 @@ def failures(found: Comparison, limit: float) -> list[str]:
         f"{one.case}: takes {1 / one.ratio.value - 1:.1%} longer, at least {1 / one.ratio.high - 1:.1%}"
         for one in found.slower_than(limit)
     ]
-    return slower + [f"{one.case}: {one.reason}" for one in found.apart if one.broken]
+    return slower + [f"{one.case}: {one.reason}" for one in found.excluded if one.broken]
 
 
 def gate(found: Comparison, limit: float, failed: list[str]) -> int:
@@ -91,7 +91,7 @@ def gate(found: Comparison, limit: float, failed: list[str]) -> int:
     still = len(found.perhaps_slower_than(limit))
     if still:
         print(f"open: {still} cases may or may not be slower by more than {limit:.1%}; add blocks", file=sys.stderr)
-    gone = [one for one in found.apart if one.reason == "only in A"]
+    gone = [one for one in found.excluded if one.reason == "only in A"]
     if gone:
         print(f"missing: {len(gone)} cases of A are not in B and were not judged", file=sys.stderr)
     if failed:

@@ -37,17 +37,17 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = Fa
 
 def print_findings(to: Console, findings: Sequence[Finding]) -> None:
     """A line each: state, name, what was seen, and the cure under it."""
-    from rich.table import Table
-    from rich.text import Text
+    from bench.report.sheet import Cell, print_sheet, sheet
 
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column()
-    for finding in findings:
-        cure = f"\ncure: {finding.cure}" if finding.cure else ""
-        table.add_row(Text(finding.state, style=COLOURS[finding.state]), finding.name, Text(finding.seen + cure))
-    to.print(table)
+    rows = [
+        {
+            "state": Cell(finding.state, colour=COLOURS[finding.state]),
+            "what": Cell(finding.name),
+            "seen": Cell(finding.seen + (f"\ncure: {finding.cure}" if finding.cure else "")),
+        }
+        for finding in findings
+    ]
+    print_sheet(to, sheet("", rows, prose=("what", "seen")))
 
 
 def sentence(findings: Sequence[Finding]) -> str:

@@ -14,7 +14,6 @@ from implementations import Implementation, find_implementations
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
 
 def list_all(
@@ -60,29 +59,25 @@ def listing(styles: Mapping[str, Implementation], probe: Mapping[str, Any]) -> d
 
 def print_listing(to: Console, listed: Mapping[str, Any]) -> None:
     """Three tables: styles, devices, presets."""
-    styles = _table("style", "devices", "what it is")
-    for style in listed["styles"]:
-        reason = style["unavailable"]
-        styles.add_row(
-            style["name"], " ".join(style["devices"]), f"unavailable: {reason}" if reason else style["summary"]
-        )
-    devices = _table("device", "model")
-    for device in listed["devices"]:
-        reason = device["unavailable"]
-        devices.add_row(device["name"], f"unavailable: {reason}" if reason else device["model"])
-    presets = _table("preset", "blocks", "what it answers")
-    for preset in listed["presets"]:
-        presets.add_row(preset["name"], str(preset["blocks"]), preset["summary"])
-    for table in (styles, devices, presets):
-        to.print(table)
+    from bench.report.sheet import print_sheet, sheet
+
+    styles = [
+        {
+            "style": style["name"],
+            "devices": " ".join(style["devices"]),
+            "what it is": _or_reason(style, style["summary"]),
+        }
+        for style in listed["styles"]
+    ]
+    devices = [{"device": device["name"], "model": _or_reason(device, device["model"])} for device in listed["devices"]]
+    presets = [
+        {"preset": preset["name"], "blocks": str(preset["blocks"]), "what it answers": preset["summary"]}
+        for preset in listed["presets"]
+    ]
+    for rows in (styles, devices, presets):
+        print_sheet(to, sheet("", rows, prose=("devices", "what it is", "model", "what it answers")))
         to.print()
 
 
-def _table(*headers: str) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for header in headers[:-1]:
-        table.add_column(header, no_wrap=True)
-    table.add_column(headers[-1])
-    return table
+def _or_reason(one: Mapping[str, Any], what: str) -> str:
+    return f"unavailable: {one['unavailable']}" if one["unavailable"] else what

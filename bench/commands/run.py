@@ -33,7 +33,9 @@ def run(
     threads: Annotated[list[str] | None, typer.Option(help="1, all or a number")] = None,
     precision: Annotated[list[str] | None, typer.Option(help="ieee or tf32 (float32 on cuda)")] = None,
     style_file: Annotated[list[str] | None, typer.Option(help="measure the styles of this file too")] = None,
-    blocks: Annotated[int | None, typer.Option(help="processes a case: 3 for a look, 10 for an interval of 1%")] = None,
+    blocks: Annotated[
+        int | None, typer.Option(help="processes a case: 3 for a first answer, 10 for an interval of 1%")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="new folder to write  [default: results/run-<time>]")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="finish the run that --out holds")] = False,
     timeout: Annotated[
@@ -132,22 +134,24 @@ def sentence(session: Session) -> str:
 
 def print_plan(console: Console, session: Session) -> None:
     """Every case with its blocks, every skipped one with its reason, then the sentence."""
-    from rich.table import Table
-    from rich.text import Text
+    from bench.report.sheet import Cell, print_sheet, print_words, sheet
 
     plan = session.plan
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("style", "device", "dtype", "threads", "size", "blocks"):
-        table.add_column(name, no_wrap=True)
-    for case, count in plan.cases.items():
-        dtype = case.problem.dtype if case.precision == "ieee" else f"{case.problem.dtype} {case.precision}"
-        size = str(case.problem.size)
-        style = f"{case.style} {AS_FOUND}" if case.as_found else case.style
-        table.add_row(style, case.device, dtype, str(case.threads), size, str(count))
-    console.print(table)
+    rows = [
+        {
+            "style": Cell(f"{case.style} {AS_FOUND}" if case.as_found else case.style),
+            "device": Cell(case.device),
+            "dtype": Cell(case.key.arithmetic),
+            "threads": Cell(str(case.threads), sort=case.threads),
+            "size": Cell(str(case.problem.size), sort=case.problem.size.flops),
+            "blocks": Cell(str(count), sort=count),
+        }
+        for case, count in plan.cases.items()
+    ]
+    print_sheet(console, sheet("", rows, constant=("device", "dtype", "threads", "size", "blocks"), prose=("style",)))
     if any(case.as_found for case in plan.cases):
         variables = variable_words(session.machine.get("distorting_variables") or {})
-        console.print(Text(f"{AS_FOUND}: with {variables}, as the shell has it; every other process runs without"))
+        print_words(console, f"{AS_FOUND}: with {variables}, as the shell has it; every other process runs without")
     for skip in plan.skips:
-        console.print(Text(f"skipped: {skip.case.label}: {skip.reason}"))
-    console.print(sentence(session))
+        print_words(console, f"skipped: {skip.case.label}: {skip.reason}")
+    print_words(console, sentence(session))

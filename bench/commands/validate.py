@@ -32,7 +32,7 @@ EVERY_S = 30.0  # between lines of progress in a file
 def validate(
     out: Annotated[Path | None, typer.Option(help="folder to write  [default: results/validate-<time>]")] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="a look in about 3 minutes; coverage takes the full one")
+        bool, typer.Option("--quick", help="a first answer in about 3 minutes; coverage takes the full one")
     ] = False,
     minutes: Annotated[float | None, typer.Option(help="how long to measure  [default: 15, with --quick 3]")] = None,
     resume: Annotated[
@@ -184,17 +184,20 @@ def _show(checks: Sequence[Check], *, quick: bool) -> int:
 
 def print_checks(to: Console, checks: Sequence[Check]) -> None:
     """The acceptance table, a line each, misses as plain as the rest."""
-    from rich.table import Table
-    from rich.text import Text
+    from bench.report.sheet import Cell, print_sheet, sheet
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("experiment", "must reach", "got", "met", "n", "note"):
-        table.add_column(name, justify="right" if name == "n" else "left")
-    for check in checks:
-        row = check.row()
-        met = Text(row["met"], style=COLOURS[row["met"]])
-        table.add_row(check.experiment, check.must_reach, check.got, met, f"{check.n:,}", check.note)
-    to.print(table)
+    rows = [
+        {
+            "experiment": Cell(check.experiment),
+            "must reach": Cell(check.must_reach),
+            "got": Cell(check.got),
+            "met": Cell(check.row()["met"], colour=COLOURS[check.row()["met"]]),
+            "n": Cell(f"{check.n:,}", sort=float(check.n)),
+            "note": Cell(check.note),
+        }
+        for check in checks
+    ]
+    print_sheet(to, sheet("", rows, prose=("experiment", "must reach", "got", "note")), ("note",))
 
 
 def sentence(checks: Sequence[Check]) -> str:

@@ -105,11 +105,11 @@ def exit_code(judgements: Sequence[Judgement]) -> int:
 
 def _published(threshold: float, *, as_json: bool) -> int:
     from bench.report.cited_source import audit_values, print_audit
-    from bench.verdict.cited_source import audit, read_figures
+    from bench.verdict.cited_source import read_figures
 
-    found = audit(read_figures())
+    figures = read_figures()
     if as_json:
-        print(json.dumps(audit_values(found, threshold), indent=1, allow_nan=False))
+        print(json.dumps(audit_values(figures, threshold), indent=1, allow_nan=False))
     else:
-        print_audit(console(), found, threshold)
+        print_audit(console(), figures, threshold)
     return DONE

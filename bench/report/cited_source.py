@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import pandas as pd
 from rich.console import Console
-from rich.table import Table
 
+from bench.report.sheet import Cell, Sheet, print_sheet, print_words, sheet
 from bench.verdict.cited_source import (
     CPU,
     CPU_CORES,
@@ -15,38 +16,45 @@ from bench.verdict.cited_source import (
     CPU_GHZ,
     CPU_SOCKETS,
     GPU_PEAK_GFLOPS,
+    GROUP,
     HEADLINE,
     HEADLINE_CARD,
+    HEADLINE_RANGE,
     NO_CUDNN,
     SOURCE,
-    Audit,
-    Group,
-    group_rows,
-    headline_words,
+    groups,
     peak_ratio,
+    ratios,
+    run_twice,
+    without_cpu,
 )
 
 
-def print_audit(console: Console, found: Audit, threshold: float) -> None:
-    """The sentence first, then a row a card and cuDNN version, every network, and how the figures were read."""
+def print_audit(console: Console, figures: pd.DataFrame, threshold: float) -> None:
+    """The sentences first, then a row a card and cuDNN version, every network, and how the figures were read."""
+    found = ratios(figures)
     for line in summary(found, threshold):
-        console.print(line, markup=False, soft_wrap=True)
+        print_words(console, line)
     console.print()
-    console.print(groups_table(found, threshold))
+    print_sheet(console, groups_sheet(found, threshold))
     console.print()
-    console.print(networks_table(found))
+    networks = networks_sheet(found)
+    print_sheet(console, networks, [column.name for column in reversed(networks.columns[2:])])
     console.print()
-    for line in reading(found):
-        console.print(line, markup=False, soft_wrap=True)
+    for line in reading(figures):
+        print_words(console, line)
 
 
-def summary(found: Audit, threshold: float) -> Iterator[str]:
+def summary(found: pd.DataFrame, threshold: float) -> Iterator[str]:
     """What the source's figures say, in sentences."""
     yield f'The source: {SOURCE}. Its headline: "{HEADLINE}".'
     for cudnn in ("5.1", NO_CUDNN):
-        group = found.group(HEADLINE_CARD, cudnn)
-        if group is not None:
-            yield group_words(group, threshold)
+        for group in _rows(groups(found, threshold).query("card == @HEADLINE_CARD and cudnn == @cudnn")):
+            count, of = group.reaching, group.networks
+            share = f"all {of}" if count == of else "none" if count == 0 else f"{count} of {of}"
+            kind = "without cuDNN, the same layers on both sides" if cudnn == NO_CUDNN else f"cuDNN {cudnn}"
+            above = f"{share} {'' if count == 0 else 'networks '}above {threshold:g}x"
+            yield f"{HEADLINE_CARD}, {kind}: {group.low:.1f}-{group.high:.1f}x, {above}."
     yield from headline_words(found)
     yield (
         f"By peak float32 FLOP/s the ratio would be {peak_ratio():.1f}x: {GPU_PEAK_GFLOPS / 1000:g} TFLOP/s against "
@@ -55,83 +63,89 @@ def summary(found: Audit, threshold: float) -> Iterator[str]:
     )
 
 
-def group_words(group: Group, threshold: float) -> str:
-    """`Pascal Titan X, cuDNN 5.1: 64.0-77.4x, all 8 networks above 50x.`"""
-    count, of = group.reaching(threshold), len(group.cells)
-    share = f"all {of}" if count == of else "none" if count == 0 else f"{count} of {of}"
-    kind = "without cuDNN, the same layers on both sides" if group.cudnn == NO_CUDNN else f"cuDNN {group.cudnn}"
-    span = f"{group.lowest.ratio:.1f}-{group.highest.ratio:.1f}x"
-    return f"{group.card}, {kind}: {span}, {share} {'' if count == 0 else 'networks '}above {threshold:g}x."
+def headline_words(found: pd.DataFrame) -> list[str]:
+    """What of the headline's "49x to 74x" stands in the source's tables of that card, in sentences."""
+    cells = found[(found["card"] == HEADLINE_CARD) & (found["cudnn"] != NO_CUDNN)]
+    if cells.empty:
+        return [f"The figures hold no {HEADLINE_CARD} with cuDNN: the headline cannot be checked."]
+    low, high = HEADLINE_RANGE
+    words = []
+    if (cells["ratio"].round() == low).any():
+        words.append(f'The headline\'s "{low}x" is in the tables of that card.')
+    else:
+        lowest = _rows(cells.nsmallest(1, "ratio"))[0]
+        words.append(
+            f"The headline's \"{low}x\" stands in no current table of the {HEADLINE_CARD}: that card's lowest is "
+            f"{lowest.ratio:.1f}x ({lowest.network}, cuDNN {lowest.cudnn})."
+        )
+        for one in _rows(found[found["ratio"].round() == low]):
+            cudnn = "no cuDNN" if one.cudnn == NO_CUDNN else f"cuDNN {one.cudnn}"
+            words.append(f"{one.ratio:.1f}x is there for another card: {one.card}, {one.network}, {cudnn}.")
+    near = _rows(cells[cells["ratio"] // 1 == high])
+    return words + [f'"{high}x" is {one.ratio:.1f}x: {one.network}, cuDNN {one.cudnn}.' for one in near]
 
 
-def groups_table(found: Audit, threshold: float) -> Table:
+def groups_sheet(found: pd.DataFrame, threshold: float) -> Sheet:
     """A row a card and cuDNN version, the highest first."""
-    table = _table("GPU against two Xeon E5-2630 v3, forward and backward, batch 16")
-    for header in ("card", "cuDNN"):
-        table.add_column(header, no_wrap=True)
-    for header in ("lowest-highest", f"networks at {threshold:g}x or more"):
-        table.add_column(header, justify="right", no_wrap=True)
-    for row in group_rows(found.groups, threshold):
-        table.add_row(*row)
-    return table
+    rows = [
+        {
+            "card": Cell(one.card),
+            "cuDNN": Cell(one.cudnn),
+            "lowest-highest": Cell(f"{one.low:.1f}-{one.high:.1f}x", sort=one.high),
+            f"networks at {threshold:g}x or more": Cell(f"{one.reaching} of {one.networks}", sort=one.reaching),
+        }
+        for one in _rows(groups(found, threshold))
+    ]
+    return sheet("GPU against two Xeon E5-2630 v3, forward and backward, batch 16", rows)
 
 
-def networks_table(found: Audit) -> Table:
+def networks_sheet(found: pd.DataFrame) -> Sheet:
     """A row a network: CPU ms, then the ratio on each card and cuDNN version."""
-    cpu_ms = {cell.network: cell.cpu_ms for group in found.groups for cell in group.cells}
-    table = _table("every network: CPU ms (mean of 10 passes), then how many times as fast on")
-    table.add_column("network", no_wrap=True)
-    for header in ("CPU ms", *(f"{_short(group.card)}\n{group.cudnn}" for group in found.groups)):
-        table.add_column(header, justify="right", no_wrap=True)
-    for network in sorted(cpu_ms, key=lambda name: cpu_ms[name]):
-        ratios = [{cell.network: f"{cell.ratio:.1f}" for cell in group.cells} for group in found.groups]
-        table.add_row(network, f"{cpu_ms[network]:,.0f}", *(one.get(network, "") for one in ratios))
-    return table
+    cells = found.assign(column=[f"{_short(one.card)}\n{one.cudnn}" for one in _rows(found)])
+    names = dict.fromkeys(cells["column"])
+    rows = []
+    for network, same in cells.sort_values("cpu_ms").groupby("network", sort=False):
+        cpu_ms, there = float(same["cpu_ms"].iloc[0]), dict(zip(same["column"], same["ratio"], strict=True))
+        values = {name: Cell(f"{there[name]:.1f}", sort=there[name]) if name in there else Cell("") for name in names}
+        rows.append({"network": Cell(str(network)), "CPU ms": Cell(f"{cpu_ms:,.0f}", sort=cpu_ms), **values})
+    return sheet("every network: CPU ms (mean of 10 passes), then how many times as fast on", rows)
 
 
-def reading(found: Audit) -> Iterator[str]:
+def reading(figures: pd.DataFrame) -> Iterator[str]:
     """Which mean, which of two runs, and what has no ratio."""
     yield "Times are the source's means of 10 passes (total_ms), as its own tables print them."
     yield "Of two runs of a cell the one with the lower mean counts:"
-    for one in found.twice:
+    for one in _rows(run_twice(figures)):
         where = "CPU" if one.card == CPU else f"{one.card} cuDNN {one.cudnn}"
-        runs = " and ".join(f"{run:g}" for run in one.runs_ms)
-        yield f"  {where}, {one.network}: {runs} ms; used {one.used_ms:g}"
-    if found.without_cpu:
-        yield f"Without a time on the CPU, so without a ratio: {', '.join(found.without_cpu)}."
+        yield f"  {where}, {one.network}: {' and '.join(f'{ms:g}' for ms in one.runs_ms)} ms; used {one.used:g}"
+    if missing := without_cpu(figures):
+        yield f"Without a time on the CPU, so without a ratio: {', '.join(missing)}."
     yield "GPU and CPU were in different hosts for the Pascal Titan X and the GTX 1080 Ti, by the source's own account."
 
 
-def audit_values(found: Audit, threshold: float) -> dict[str, Any]:
+def audit_values(figures: pd.DataFrame, threshold: float) -> dict[str, Any]:
     """As plain values for JSON."""
+    found = ratios(figures)
+    networks = {key: dict(zip(same["network"], same["ratio"], strict=True)) for key, same in found.groupby(GROUP)}
     return {
         "source": SOURCE,
         "headline": HEADLINE,
         "threshold": threshold,
         "groups": [
-            {
-                "card": group.card,
-                "cudnn": group.cudnn,
-                "low": group.lowest.ratio,
-                "high": group.highest.ratio,
-                "reaching": group.reaching(threshold),
-                "networks": {cell.network: cell.ratio for cell in group.cells},
-            }
-            for group in found.groups
+            {**one, "networks": networks[one["card"], one["cudnn"]]}
+            for one in groups(found, threshold).to_dict("records")
         ],
         "peak_ratio": peak_ratio(),
-        "notes": list(headline_words(found)),
-        "run_twice": [
-            {"card": one.card, "cudnn": one.cudnn, "network": one.network, "runs_ms": one.runs_ms, "used": one.used_ms}
-            for one in found.twice
-        ],
-        "without_cpu": list(found.without_cpu),
+        "notes": headline_words(found),
+        "run_twice": run_twice(figures).to_dict("records"),
+        "without_cpu": without_cpu(figures),
     }
+
+
+def _rows(frame: pd.DataFrame) -> list[Any]:
+    """Its rows as tuples with names."""
+    return list(frame.itertuples())
 
 
 def _short(card: str) -> str:
     return card.replace(" Titan X", "").replace("GTX ", "")
-
-
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")

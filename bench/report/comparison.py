@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from bench.plain import to_plain
+from bench.report.run_tables import time_cell
+from bench.report.sheet import Cell, Sheet, print_sheet, print_words, sheet
 from bench.verdict.comparison import Compared, Comparison, summary
 from bench.verdict.difference import Difference
-from bench.words import microseconds, number
+from bench.words import number
 
 CAVEAT = (
     "speedup: A's time over B's, above 1 B is faster. [low, high]: 95% interval of Welch's t over the processes' "
@@ -23,24 +23,24 @@ CAVEAT = (
 
 def print_comparison(console: Console, found: Comparison, differing: Sequence[Difference]) -> None:
     """What differs, a row a case, what was left out and why, and the sum in one sentence."""
-    console.print(Text(f"A: {found.a}   B: {found.b}   scope: {found.scope}"))
+    lines = [f"A: {found.a}   B: {found.b}   scope: {found.scope}"]
     if found.identical:
-        console.print("A and B are one and the same run: a run differs in nothing from itself.")
-    for one in differing:
-        console.print(Text(f"differs: {one.kind}: {one.name}: {one.a or 'unknown'} -> {one.b or 'unknown'}"))
+        lines.append("A and B are one and the same run: a run differs in nothing from itself.")
+    lines += [f"differs: {one.kind}: {one.name}: {one.a or 'unknown'} -> {one.b or 'unknown'}" for one in differing]
     if not differing and not found.identical:
-        console.print("nothing recorded differs between the runs: machine, versions, styles and method are the same")
+        lines.append("nothing recorded differs between the runs: machine, versions, styles and method are the same")
     if len({one.kind for one in differing}) > 1:
-        console.print("these differ together: a ratio below is of all of them at once, and no proof of any one")
+        lines.append("these differ together: a ratio below is of all of them at once, and no proof of any one")
+    for line in lines:
+        print_words(console, line)
     if found.cases:
-        console.print(case_table(found))
-        console.print(CAVEAT)
-    for apart in found.apart:
-        console.print(Text(f"not compared: {apart.case}: {apart.reason}"))
+        print_sheet(console, case_sheet(found), ("processes",))
+    for excluded in found.excluded:
+        print_words(console, f"not compared: {excluded.case}: {excluded.reason}")
     for one_case in found.cases:
         if one_case.reason:
-            console.print(Text(f"undecided: {one_case.case}: {one_case.reason}"))
-    console.print(Text(f"{summary(found)}{_by_chance(found)}"))
+            print_words(console, f"undecided: {one_case.case}: {one_case.reason}")
+    print_words(console, f"{summary(found)}{_by_chance(found)}")
 
 
 def _by_chance(found: Comparison) -> str:
@@ -49,32 +49,25 @@ def _by_chance(found: Comparison) -> str:
     return f" (of as many equal cases chance alone would call up to {expected:.1f})" if called else ""
 
 
-def case_table(found: Comparison) -> Table:
+def case_sheet(found: Comparison) -> Sheet:
     """Times in us an iteration, the ratio with its interval, the outcome."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("case", no_wrap=True)
-    for name in ("A us", "B us", "processes", "speedup of B", "95%"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("B is", no_wrap=True)
-    for one in found.cases:
-        table.add_row(*case_cells(one, found.margin))
-    return table
+    rows = [_case_row(one, found.margin) for one in found.cases]
+    return sheet("", rows, [CAVEAT], constant=("size", "processes"), prose=("case", "B is"))
 
 
-def case_cells(one: Compared, margin: float) -> list[str]:
-    """The cells of one case."""
+def _case_row(one: Compared, margin: float) -> dict[str, Cell | str]:
     ratio = one.ratio
     interval = f"[{exact(ratio.low)}, {exact(ratio.high)}]" if math.isfinite(ratio.low) else "[?]"
     outcome = f"same ±{margin:.0%}" if one.outcome == "same" and margin >= 0.01 else one.outcome
-    return [
-        str(one.case),
-        microseconds(one.a_us),
-        microseconds(one.b_us),
-        f"{one.a_processes}, {one.b_processes}",
-        exact(ratio.value),
-        interval,
-        outcome + (" noisy" if one.noisy else ""),
-    ]
+    return {
+        "case": one.case.label,
+        "size": Cell(str(one.case.size), sort=float(one.case.size.flops)),
+        "A us": time_cell(one.a_us),
+        "B us": time_cell(one.b_us),
+        "processes": Cell(f"{one.a_processes}, {one.b_processes}", sort=float(one.a_processes)),
+        "speedup of B": Cell(exact(ratio.value), interval, ratio.value),
+        "B is": outcome + (" noisy" if one.noisy else ""),
+    }
 
 
 def exact(value: float) -> str:
@@ -94,24 +87,16 @@ def as_json(
         "identical": found.identical,
         "summary": summary(found),
         "counts": found.counts,
-        "differences": [asdict(one) for one in differing],
+        "differences": to_plain(differing),
         "cases": [_case_json(one) for one in found.cases],
-        "not_compared": [{**one.case._asdict(), "reason": one.reason, "broken": one.broken} for one in found.apart],
+        "not_compared": [{**one.case._asdict(), "reason": one.reason, "broken": one.broken} for one in found.excluded],
         "fail_if_slower": limit,
         "failed": list(failed),
     }
 
 
 def _case_json(one: Compared) -> dict[str, Any]:
-    numbers = {"speedup": one.ratio.value, "low": one.ratio.low, "high": one.ratio.high}
-    return {
-        **one.case._asdict(),
-        "a_us": one.a_us,
-        "b_us": one.b_us,
-        "a_processes": one.a_processes,
-        "b_processes": one.b_processes,
-        **{name: value if math.isfinite(value) else None for name, value in numbers.items()},
-        "outcome": one.outcome,
-        "reason": one.reason,
-        "noisy": one.noisy,
-    }
+    values = to_plain(one)
+    ratio = values.pop("ratio")
+    case = {**one.case._asdict(), "speedup": ratio["value"], "low": ratio["low"], "high": ratio["high"]}
+    return {**case, **{name: value for name, value in values.items() if name != "case"}}

@@ -9,10 +9,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 from bench.errors import TableError
-from bench.report.headline import headline
-from bench.report.page import brief_facts, chart_files
+from bench.report.page import chart_files
+from bench.report.verdict import answer
 from bench.tables.columns import ACCEPTANCE, ACCEPTANCE_COLUMNS, MACHINE
 from bench.tables.csv_files import read_rows
+from bench.tables.machine_words import brief_facts
 from bench.tables.run import read_run
 from bench.verdict.evidence import Evidence
 
@@ -21,8 +22,9 @@ INDEX = "README.md"
 HEAD = """\
 # Committed runs
 
-Made by `scripts/index` from the tables beside it; a test fails when it is stale. A folder is a run: `measurements.csv`
-(a row a case and block), `iterations.csv` (a row a timed iteration), `speedups.csv`, `machine.json`, `charts/`.
+Made by `scripts/index` from the tables of each run; a test fails when it is stale. A folder is a run:
+`measurements.csv` (a row a case and block), `iterations.csv` (a row a timed iteration), `speedups.csv`,
+`machine.json`, `charts/`.
 `fiftyx report DIR` makes a page of one, `fiftyx compare A B` holds two against each other.
 """
 
@@ -42,7 +44,7 @@ def render(results: Path) -> str:
     sections = [_section(folder) for folder in run_folders(results)]
     runs = sections or ["There are none yet: `fiftyx run --out results/NAME` makes one.\n"]
     validations = [_validation(path) for path in _holding(results, ACCEPTANCE)]
-    return "\n".join([HEAD, *runs, *validations, *_beside(results)])
+    return "\n".join([HEAD, *runs, *validations, *_others(results)])
 
 
 def _validation(folder: Path) -> str:
@@ -56,7 +58,7 @@ def _validation(folder: Path) -> str:
     return f"## [{name}]({link}/)\n\n{plain(words)}\n\n![Experiments of {name}]({link}/validation.png)\n"
 
 
-def _beside(results: Path) -> list[str]:
+def _others(results: Path) -> list[str]:
     """Links to the folders that are no runs and say themselves what they are."""
     others = sorted(path.parent for path in results.glob(f"*/{INDEX}") if not (path.parent / MACHINE).exists())
     links = [f"- [{plain(folder.name)}]({quote(folder.name)}/): {_title(folder / INDEX)}" for folder in others]
@@ -73,8 +75,8 @@ def _section(folder: Path) -> str:
     link = quote(folder.name)
     parts = [
         f"## [{plain(folder.name)}]({link}/)",
-        plain(headline(evidence)),
-        plain("; ".join(brief_facts(evidence.run))),
+        plain(answer(evidence)[1]),
+        plain("; ".join(brief_facts(evidence.run.machine))),
     ]
     drawn = chart_files(folder, ".png") or chart_files(folder)
     if drawn:

@@ -1,155 +1,179 @@
-"""What is printed: tables and sentences for a terminal."""
+"""The tables of a run, for the terminal and the page: a sheet a size, every speedup, what has no number."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table
-from rich.text import Text
 
-from bench.cases.case import CaseKey
+from bench.cases.case import CASE_COLUMNS, CaseKey
 from bench.cases.problem import Size
+from bench.report.sheet import Cell, Sheet, print_sheet, print_words, sheet
 from bench.tables.by_case import cases_in, sizes_in
 from bench.verdict.evidence import Evidence
+from bench.verdict.intervals import Ratio
 from bench.verdict.one_speed import speed_words
-from bench.verdict.speedup import BASELINES, Speedup, chosen_baselines, mean_us
+from bench.verdict.speedup import BASELINES, PRIMARY, Speedup, chosen_baselines, mean_us
 from bench.words import engineering, microseconds, number, percent, share
 
-LEFT = ("style", "device", "dtype", "")
 LEGEND = (
-    "latency: one iteration and its loss read on the host, mean over processes of their medians; spread: half the "
-    "range of these; throughput: an iteration within a batch; of floor: the share of the time that the machine's "
-    "fastest product would need; vs: how many times as fast as that baseline, [low, high] its {confidence} interval, "
-    "paired by block. On {machine}."
+    "latency: one iteration and its loss read on the host, the geometric mean over processes of their medians; ±: half "
+    "the range of these; speedup: how many times as fast as that baseline, [low, high] its {confidence} interval, "
+    "paired by block; throughput: an iteration within a batch; first call: the first iteration of a process, the "
+    "median over processes; of floor: the share of the time that the machine's fastest product would need; noisy: how "
+    "many of the blocks failed a noise gate, even when measured again."
 )
-
-
-LEAVE_OUT = ("first call us", "throughput us", "of floor")  # in this order, where a line is short
+KEPT = "measured with distorting variables kept (--keep-env): these times are not comparable"
+CONSTANT = ("device", "dtype", "threads", "blocks")
+LEAVE_OUT = ("first call us", "blocks", "throughput us", "of floor")  # in this order, where a line is short
+SPEEDUP_OVER = "speedup over "
 
 
 def print_run(console: Console, evidence: Evidence, baselines: Sequence[str] = ()) -> None:
     """A table a size, fastest first, then what was noisy, wrong or left out, each with its reason."""
     run = evidence.run
-    for size, same in sizes_in(evidence.rows):
-        here = evidence.by_iteration(size)
-        console.print(fitting_table(console, size, same, here, baselines or chosen_baselines(here)))
+    for table in size_sheets(evidence, baselines):
+        ratios = [column.name for column in table.columns if column.name.startswith(SPEEDUP_OVER)]
+        ratios.sort(key=f"{SPEEDUP_OVER}{PRIMARY}".__eq__)  # the last one stays
+        print_sheet(console, table, (*LEAVE_OUT, *ratios[:-1]))
         console.print()
     if len(evidence.rows):
-        console.print(
-            LEGEND.format(
-                machine=run.machine.get("cpu_model") or "unknown processor", confidence=percent(evidence.confidence)
-            )
-        )
+        print_words(console, f"{legend(evidence)} On {run.machine.get('cpu_model') or 'unknown processor'}.")
         if moved := speed_words(run.measurements):
-            console.print(moved)
+            print_words(console, moved)
     else:
-        console.print("no case could be measured")
-    print_leftovers(console, run.measurements)
+        print_words(console, "no case could be measured")
+    for line in leftover_lines(run.measurements):
+        print_words(console, line)
     if (run.measurements["environment"] == "kept").any():
-        console.print("measured with distorting variables kept (--keep-env): these times are not comparable")
+        print_words(console, KEPT)
 
 
-def fitting_table(
-    console: Console,
-    size: Size,
-    same: pd.DataFrame,
-    found: Sequence[Speedup],
-    baselines: Sequence[str],
-) -> Table:
-    """The table of one size with as many columns as the console has room for; the speedups always stay."""
-    for dropped in range(len(LEAVE_OUT) + 1):
-        table = size_table(size, same, found, baselines, LEAVE_OUT[:dropped])
-        table.expand = False
-        if Measurement.get(console, console.options.update(width=10**4), table).maximum <= console.width:
-            break
-    return table
+def legend(evidence: Evidence) -> str:
+    """What the columns of `size_sheets` mean."""
+    return LEGEND.format(confidence=percent(evidence.confidence))
 
 
-def size_table(
-    size: Size,
-    same: pd.DataFrame,
-    found: Sequence[Speedup],
-    baselines: Sequence[str],
-    leave_out: Sequence[str] = (),
-) -> Table:
-    """One row a case of one size, sorted by median latency; speedups with their intervals against `baselines`."""
-    table = Table(
-        title=f"{size} (N x D_in x H x D_out), {engineering(size.flops, 'FLOP')} an iteration",
-        caption=caption(found, baselines),
-        title_justify="left",
-        caption_justify="left",
-        box=None,
-        pad_edge=False,
-        header_style="bold",
-    )
-    by_case = {(one.contender, one.baseline): one for one in found}
-    cases = sorted(cases_in(same), key=lambda item: mean_us(item[1]))
-    for index, (key, rows) in enumerate(cases):
-        ratios = {f"vs {name}": ratio_cell(by_case, key, name) for name in baselines}
-        cells: dict[str, str | Text] = {**case_cells(key, rows), **ratios, "": flags(rows)}
-        shown = {name: cell for name, cell in cells.items() if name not in leave_out}
-        if index == 0:
-            for name in shown:
-                table.add_column(name, justify="left" if name in LEFT else "right", no_wrap=True)
-        table.add_row(*shown.values())
-    return table
+def size_sheets(evidence: Evidence, baselines: Sequence[str] = ()) -> list[Sheet]:
+    """A sheet for each size, small to large; cases fastest first, speedups over `baselines` or the chosen two."""
+    return [_size_sheet(evidence, size, same, baselines) for size, same in sizes_in(evidence.rows)]
 
 
-def case_cells(case: CaseKey, rows: pd.DataFrame) -> dict[str, str]:
-    """Style to floor of one case by column: means over blocks of the processes' values, and half their range."""
-    latency = rows["latency_median_us"]
-    mean = mean_us(rows)
-    spread = (float(latency.max()) - float(latency.min())) / 2 / mean
+def _size_sheet(evidence: Evidence, size: Size, same: pd.DataFrame, baselines: Sequence[str]) -> Sheet:
+    found = evidence.by_iteration(size)
+    baselines = baselines or chosen_baselines(found)
+    by_case = {(one.contender, one.baseline): one.ratio for one in found}
+    bases = {(one.baseline_case, one.baseline) for one in found}
+    rows = []
+    for case, of_case in sorted(cases_in(same), key=lambda item: mean_us(item[1])):
+        speedups = {
+            f"{SPEEDUP_OVER}{name}": ratio_cell(by_case.get((case, name)), is_baseline=(case, name) in bases)
+            for name in baselines
+        }
+        rows.append({**case_cells(case), **_time_cells(of_case), **speedups, **_side_cells(of_case)})
+    title = f"{size} (N x D_in x H x D_out), {engineering(size.flops, 'FLOP')} an iteration"
+    return sheet(title, rows, _baseline_notes(evidence, size, baselines), constant=CONSTANT)
+
+
+def case_cells(case: CaseKey) -> dict[str, Cell]:
+    """Style, device, dtype and, on a CPU, threads."""
+    threads = Cell(str(case.threads), sort=float(case.threads)) if case.on_cpu else Cell("")
     return {
-        "style": case.style,
-        "device": case.device,
-        "dtype": case.arithmetic,
-        "threads": str(case.threads) if case.on_cpu else "",
-        "latency us": microseconds(mean),
-        "spread": f"±{spread:.1%}" if len(rows) > 1 else "",
-        "throughput us": microseconds(mean_us(rows, "throughput")),
-        "first call us": microseconds(float(rows["first_iteration_seconds"].median()) * 1e6),
-        "of floor": share(float(rows["floor_share"].median())) if rows["floor_share"].notna().any() else "",
+        "style": Cell(case.style),
+        "device": Cell(case.device),
+        "dtype": Cell(case.arithmetic),
+        "threads": threads,
     }
 
 
-def ratio_cell(by_case: Mapping[tuple[Any, str], Speedup], key: tuple[Any, ...], baseline: str) -> Text:
-    """`12.3 [11.9, 12.7]`; the baseline itself says so, an unknown interval is a question mark."""
-    one = by_case.get((key, baseline))
-    if one is None:
-        is_it = any(other.baseline_case == key and other.baseline == baseline for other in by_case.values())
-        return Text("baseline" if is_it else "")
-    ratio = one.ratio
-    interval = f"[{number(ratio.low)}, {number(ratio.high)}]" if math.isfinite(ratio.low) else "[?]"
-    return Text(f"{number(ratio.value)} {interval}")
+def _time_cells(rows: pd.DataFrame) -> dict[str, Cell]:
+    latency, mean = rows["latency_median_us"], mean_us(rows)
+    spread = f"±{(float(latency.max()) - float(latency.min())) / 2 / mean:.1%}" if len(rows) > 1 else ""
+    return {"latency us": Cell(microseconds(mean), spread, mean)}
 
 
-def flags(rows: pd.DataFrame) -> str:
-    """`noisy 2/10`: so many of so many blocks failed a gate, even when measured again."""
-    noisy = int(rows["noisy"].astype(bool).sum())
-    return f"noisy {noisy}/{len(rows)}" if noisy else ""
+def _side_cells(rows: pd.DataFrame) -> dict[str, Cell]:
+    floor, noisy = float(rows["floor_share"].median()), int(rows["noisy"].astype(bool).sum())
+    return {
+        "throughput us": time_cell(mean_us(rows, "throughput")),
+        "first call us": time_cell(float(rows["first_iteration_seconds"].median()) * 1e6),
+        "of floor": Cell(share(floor), sort=floor) if math.isfinite(floor) else Cell(""),
+        "blocks": count_cell(len(rows)),
+        "noisy": Cell(f"{noisy}/{len(rows)}", sort=noisy / len(rows)) if noisy else Cell(""),
+    }
 
 
-def caption(found: Sequence[Speedup], baselines: Sequence[str]) -> str:
-    """Who each baseline is at this size, and its time."""
-    lines = []
+def time_cell(us: float) -> Cell:
+    """Microseconds; empty where unknown."""
+    return Cell(microseconds(us), sort=us) if math.isfinite(us) else Cell("")
+
+
+def count_cell(count: int) -> Cell:
+    """A whole number."""
+    return Cell(f"{count:,}", sort=float(count))
+
+
+def ratio_cell(ratio: Ratio | None, *, is_baseline: bool = False) -> Cell:
+    """`12.3` and `[11.9, 12.7]`; the baseline itself says so, an unknown interval is a question mark."""
+    if ratio is None:
+        return Cell("baseline", sort=1.0) if is_baseline else Cell("")
+    return Cell(number(ratio.value), interval_words(ratio), ratio.value)
+
+
+def interval_words(ratio: Ratio) -> str:
+    """`[11.9, 12.7]`, `[?]` without an interval."""
+    return f"[{number(ratio.low)}, {number(ratio.high)}]" if math.isfinite(ratio.low) else "[?]"
+
+
+def _baseline_notes(evidence: Evidence, size: Size, baselines: Sequence[str]) -> list[str]:
+    """Who each baseline is at this size, and its time; `own` is another case in every row."""
+    notes = []
     for name in baselines:
-        one = next((speedup for speedup in found if speedup.baseline == name), None)
-        if one is not None:
-            who = f"{one.baseline_case.label}, {microseconds(one.baseline_us)} us"
-            lines.append(f"{name}: {BASELINES[name]}; here {who}")
-    return "\n".join(lines)
+        case, us = evidence.baseline(size, name, "iteration")
+        here = "" if case is None else f"; here {case.label}, {microseconds(us)} us"
+        notes += [f"{name}: {BASELINES[name]}{here}"] if here or name == "own" else []
+    return notes
 
 
-def print_leftovers(console: Console, rows: pd.DataFrame) -> None:
-    """Cases without a number, grouped by status and reason."""
-    bad = rows[rows["status"] != "ok"]
+def speedup_sheet(found: Sequence[Speedup]) -> Sheet:
+    """Every speedup there is: each case, baseline and scope."""
+    rows: list[Mapping[str, Cell | str]] = [
+        {
+            **case_cells(one.contender),
+            "size": Cell(str(one.contender.size), sort=float(one.contender.size.flops)),
+            "scope": one.scope,
+            "against": Cell(one.baseline, one.baseline_case.label),
+            "baseline us": time_cell(one.baseline_us),
+            "time us": time_cell(one.contender_us),
+            "speedup": ratio_cell(one.ratio),
+            "blocks": count_cell(one.ratio.blocks),
+            "noisy": "noisy" if one.noisy else "",
+        }
+        for one in found
+    ]
+    return sheet("Every speedup", rows)
+
+
+def leftover_sheet(measurements: pd.DataFrame) -> Sheet:
+    """Cases without a number, each with its status and reason."""
+    bad = measurements[measurements["status"] != "ok"]
+    rows: list[Mapping[str, Cell | str]] = []
+    for (*key, status, reason), group in bad.groupby([*CASE_COLUMNS, "status", "reason"], sort=False):
+        case = CaseKey.of(key)
+        name = f"{case.style} {case.device} {case.arithmetic} {case.size}"
+        why = str(reason) or "no reason given"
+        rows.append({"what": name, "status": str(status), "why": why, "times": count_cell(len(group))})
+    return sheet("What has no number", rows, prose=("what", "why"))
+
+
+def leftover_lines(measurements: pd.DataFrame) -> list[str]:
+    """The same in a line a status and reason, three cases named."""
+    lines = []
+    bad = measurements[measurements["status"] != "ok"]
     for (status, reason), group in bad.groupby(["status", "reason"], sort=False):
-        styles = dict.fromkeys(f"{row.style} {row.device} {row.dtype}" for row in group.itertuples())
-        shown = ", ".join(list(styles)[:3]) + (f" and {len(styles) - 3} more" if len(styles) > 3 else "")
-        console.print(Text(f"{status}: {shown}: {reason}"))
+        cases = list(dict.fromkeys(f"{row.style} {row.device} {row.dtype}" for row in group.itertuples()))
+        more = f" and {len(cases) - 3} more" if len(cases) > 3 else ""
+        lines.append(f"{status}: {', '.join(cases[:3])}{more}: {reason}")
+    return lines

@@ -1,29 +1,32 @@
-"""What `verdict` prints of a run: a sentence in plain words, then the tables that it rests on."""
+"""What `verdict` prints of a run: the one sentence that answers, then the tables that it rests on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
-from bench.cases.problem import TUTORIAL_SIZE
+from bench.cases.problem import TUTORIAL_SIZE, Size
+from bench.report.run_tables import interval_words
+from bench.report.sheet import print_sheet, print_words
 from bench.report.verdict_tables import (
-    break_even_table,
-    crossover_table,
-    crossover_words,
-    headers,
+    break_even_sheet,
+    crossover_sheet,
+    decomposition_sheet,
+    findings_sheet,
     peaks_words,
-    plain_table,
-    print_decomposition,
-    ratio_words,
+    scopes_sheet,
 )
-from bench.verdict.claim import REFUTED, SUPPORTED, UNDECIDED, UNTESTED, Finding
+from bench.tables.by_case import cases_in
+from bench.tables.machine_words import accelerators, brief_facts
+from bench.verdict.claim import REFUTED, SUPPORTED, TUTORIAL_CLAIM, UNDECIDED, UNTESTED, Finding
+from bench.verdict.crossover import TARGETS
+from bench.verdict.evidence import BEST_GPU, Evidence
 from bench.verdict.intervals import CONFIDENCE
-from bench.verdict.judgement import Judgement
-from bench.verdict.speedup import BASELINES, SCOPES
-from bench.words import engineering, microseconds
+from bench.verdict.judgement import Judgement, Question, judgement_of
+from bench.verdict.speedup import BASELINES, PRIMARY, mean_us
+from bench.words import microseconds, number, percent, thread_count
 
 OFTEN_WORDS = {
     SUPPORTED: "Yes, often {x} here",
@@ -31,140 +34,117 @@ OFTEN_WORDS = {
     UNDECIDED: "Undecided whether often {x} here",
     UNTESTED: "Untested",
 }
+NAMES = {
+    BEST_GPU: "the fastest GPU style",
+    PRIMARY: "the fastest CPU style",
+    **dict.fromkeys(("tutorial", "tutorial-1"), "the tutorial's numpy"),
+}
 
 
 def print_judgement(console: Console, judgement: Judgement) -> None:
     """The sentence first; then sizes, scopes, crossovers, break-even, decomposition, peaks, and what is missing."""
     question, run = judgement.question, judgement.evidence.run
-    console.print(f"{run.name}: {sentence(judgement)}", markup=False, soft_wrap=True)
-    console.print(machine_words(run.machine), markup=False, soft_wrap=True)
-    console.print(f'The claim: "{question.claim.text}" ({question.claim.source}).', markup=False, soft_wrap=True)
-    console.print()
-    console.print(findings_table(judgement))
-    for line in baseline_lines(judgement):
-        console.print(line, markup=False, soft_wrap=True)
-    tables = [scopes_table(judgement), crossover_table(judgement), break_even_table(judgement.break_evens)]
-    for table in tables:
+    asked = f"{question.contender} against {question.baseline} by {question.scope}"
+    print_words(console, f"{run.name}: {sentence(judgement)}")
+    print_words(console, f"Machine: {'; '.join(brief_facts(run.machine))}.")
+    print_words(console, f'The claim: "{question.claim.text}" ({question.claim.source}); asked of {asked}.')
+    tables = (
+        (findings_sheet(judgement, baseline_lines(judgement)), ("work", "its case", "why", "contender", "baseline us")),
+        (scopes_sheet(judgement), ("throughput", "loop")),
+        (crossover_sheet(judgement), [f"{one:g}x" for one in TARGETS if one not in (1.0, question.claim.threshold)]),
+        (break_even_sheet(judgement.break_evens), ("import", "start", "saves")),
+        (decomposition_sheet(judgement.decomposition), ("from", "from us")),
+    )
+    for table, leave_out in tables:
         if table is not None:
             console.print()
-            console.print(table)
-    console.print()
-    print_decomposition(console, judgement.decomposition)
+            print_sheet(console, table, leave_out)
     for line in (peaks_words(judgement.peaks), *(f"missing: {one}" for one in judgement.missing)):
-        console.print(line, markup=False, soft_wrap=True)
+        print_words(console, line)
+
+
+def answer(evidence: Evidence) -> tuple[str, str]:
+    """Is it 50x here: the outcome and its sentence, for the page and the index. Raises UsageError."""
+    judgement = judgement_of(evidence, Question(TUTORIAL_CLAIM))
+    return judgement.verdict.outcome, sentence(judgement)
 
 
 def sentence(judgement: Judgement) -> str:
-    """The answer in plain words."""
-    question, verdict = judgement.question, judgement.verdict
-    threshold = f"{question.claim.threshold:g}x"
-    who = f"{question.contender} against {question.baseline} by {question.scope}"
-    words = [f"{OFTEN_WORDS[verdict.outcome].format(x=threshold)}: {who}, {verdict.reason}."]
-    at = next((one for one in judgement.main if one.size == TUTORIAL_SIZE), None)
-    if at is not None and at.speedup is not None:
-        words.append(
-            f"At the tutorial's size {ratio_words(at.speedup.ratio)}: {microseconds(at.speedup.contender_us)} us an "
-            f"iteration on {at.speedup.contender.label}, {microseconds(at.baseline_us)} us on "
-            f"{at.speedup.baseline_case.label}."
-        )
-    elif judgement.main:
-        one = at or judgement.main[0]
-        words.append(f"{'At the tutorial' + chr(39) + 's size' if at else str(one.size)}: {one.verdict.reason}.")
-    crossing = [one for one in judgement.crossovers if one.contender == question.contender]
-    words += [
-        f"{one.target:g}x: {crossover_words(one)} an iteration."
-        for one in crossing
-        if one.target in (1.0, question.claim.threshold)
-    ]
-    return " ".join(words)
+    """The answer to the question of a judgement, the same wherever it is shown."""
+    question, verdict, evidence = judgement.question, judgement.verdict, judgement.evidence
+    if evidence.rows.empty:
+        return "Untested: no case of this run could be measured."
+    lead = OFTEN_WORDS[verdict.outcome].format(x=f"{question.claim.threshold:g}x")
+    lead += "" if verdict.outcome == UNTESTED else f", {verdict.reason}"
+    known = [one for one in judgement.main if one.speedup is not None]
+    if not known:
+        accelerated = any(not case.on_cpu for case in evidence.measured)
+        why = judgement.main[-1].verdict.reason if accelerated else "no GPU was measured"
+        return f"{lead}: {why}; {_on_cpu(evidence, evidence.shown_size)}."
+    shown = next((one for one in known if one.size == evidence.shown_size), known[-1])
+    return f"{lead}: {_speedup_words(judgement, shown)}{_highest(known, shown)}."
 
 
-def machine_words(machine: Mapping[str, Any]) -> str:
-    """The machine, what is in it, and the run."""
-    devices = machine.get("devices") or {}
-    others = [f"{name} {device.get('model', '')}".strip() for name, device in devices.items() if name != "cpu"]
-    plan = machine.get("plan") or {}
-    parts = [
-        f"{machine.get('cpu_model', 'unknown CPU')}, {machine.get('cpus', '?')} CPUs",
-        ", ".join(others) or "no accelerator",
-        f"run {machine.get('run_id', 'unknown')}" + (f", {count_words(plan['blocks'])}" if "blocks" in plan else ""),
-    ]
-    if machine.get("environment") == "kept":
-        parts.append("distorting variables were kept (--keep-env)")
-    return "Machine: " + "; ".join(parts) + "."
+def _speedup_words(judgement: Judgement, shown: Finding) -> str:
+    """What the contender takes and what the baseline takes, at one size."""
+    assert shown.speedup is not None
+    question, one = judgement.question, shown.speedup
+    who, base = one.contender, one.baseline_case
+    model = accelerators(judgement.evidence.run.machine).get(who.device) or who.device
+    scope = "" if question.scope == "iteration" else f" by {question.scope}"
+    return (
+        f"{_at(shown.size)}{scope} {NAMES.get(question.contender, question.contender)} ({who.style} {who.arithmetic}, "
+        f"{model}: {microseconds(one.contender_us)} us an iteration) is {_ratio(shown)} as fast as "
+        f"{NAMES.get(question.baseline, question.baseline)} ({base.style} {base.dtype}, "
+        f"{thread_count(base.threads)}: {microseconds(one.baseline_us)} us){', with noise' if one.noisy else ''}"
+    )
 
 
-def count_words(blocks: int) -> str:
-    """`1 block`, `10 blocks`."""
-    return "1 block" if blocks == 1 else f"{blocks} blocks"
+def _highest(known: Sequence[Finding], shown: Finding) -> str:
+    """Where the speedup is greatest, unless that is the one shown or its interval is unknown."""
+    values = {one.size: one.speedup.ratio for one in known if one.speedup is not None}
+    best = max(known, key=lambda one: values[one.size].value if values[one.size].low > 0 else 0.0)
+    if best is shown or not values[best.size].value > values[shown.size].value:
+        return ""
+    return f"; the highest is {_ratio(best)} {_at(best.size)}"
+
+
+def _at(size: Size) -> str:
+    return f"at the tutorial's size {size}" if size == TUTORIAL_SIZE else f"at {size}"
+
+
+def _ratio(one: Finding) -> str:
+    """`12.3x [11.9, 12.7]`; the figure alone without an interval."""
+    assert one.speedup is not None
+    ratio = one.speedup.ratio
+    return f"{number(ratio.value)}x" + (f" {interval_words(ratio)}" if ratio.low > 0 else "")
+
+
+def _on_cpu(evidence: Evidence, size: Size) -> str:
+    """The fastest style of the same training on the CPU; against numpy as the tutorial writes it, if that ran."""
+    here = {case: mean_us(rows) for case, rows in cases_in(evidence.rows_at(size)) if case in evidence.sgd}
+    if not here:
+        return "no style that trains by plain SGD was measured"
+    best = min(sorted(here), key=here.__getitem__)
+    who = f"{best.style} {best.dtype}, {thread_count(best.threads)}"
+    time = f"{microseconds(here[best])} us an iteration {_at(size)}"
+    against = [one for one in evidence.by_iteration(size) if one.baseline in ("tutorial", "tutorial-1")]
+    over = next((one.ratio for one in against if one.contender == best), None)
+    if over is None or not over.low > 0:
+        return f"the fastest CPU style, {who}, takes {time}"
+    ratio = f"{number(over.value)}x {interval_words(over)}"
+    return f"the fastest CPU style ({who}: {time}) is {ratio} as fast as the tutorial's numpy in float64"
+
+
+def baseline_lines(judgement: Judgement) -> list[str]:
+    """Each baseline's whole name, and how the intervals are made."""
+    shown, confidence = dict.fromkeys(one.baseline for one in judgement.findings), judgement.evidence.confidence
+    why = "" if confidence == CONFIDENCE else " (95% over all of the run's looks at the threshold)"
+    how = f"Intervals: {percent(confidence)}, over processes, paired by block{why}."
+    return [*(f"{name}: {BASELINES[name]}." for name in shown), how]
 
 
 def machine_values(machine: Mapping[str, Any]) -> dict[str, Any]:
     """What of machine.json names the machine and the run, for JSON."""
     names = ("run_id", "created", "cpu_model", "cpus", "devices", "environment")
     return {name: machine[name] for name in names if name in machine}
-
-
-CONTENDER_HEADERS = ("contender", "us>", "speedup>")
-
-
-def findings_table(judgement: Judgement) -> Table:
-    """Per size and baseline: absolute times, the speedup with its interval, the outcome and why."""
-    scope = judgement.question.scope
-    table = plain_table(f"{judgement.question.contender} by {scope}, us an iteration")
-    mine = sorted((one for one in judgement.findings if one.scope == scope), key=lambda one: one.size.flops)
-    # without a contender its columns would only squeeze the reason
-    width = len(CONTENDER_HEADERS) if any(one.speedup for one in mine) else 0
-    for header, right in headers("size", "work>", "baseline", "its case", "us>", *CONTENDER_HEADERS[:width]):
-        table.add_column(header, justify="right" if right else "left", no_wrap=True)
-    table.add_column("outcome", no_wrap=True)
-    table.add_column("why")
-    last = None
-    for one in mine:
-        size = ["", ""] if one.size == last else [str(one.size), engineering(one.size.flops, "FLOP")]
-        last = one.size
-        cells = _finding_cells(one)[: 3 + width]
-        table.add_row(*size, *cells, one.verdict.outcome, one.verdict.reason.partition(": ")[0])
-    return table
-
-
-def _finding_cells(one: Finding) -> list[str]:
-    contender = one.speedup
-    return [
-        one.baseline,
-        one.baseline_case.label if one.baseline_case else "",
-        microseconds(one.baseline_us),
-        contender.contender.label if contender else "",
-        microseconds(contender.contender_us) if contender else "",
-        ratio_words(contender.ratio) if contender else "",
-    ]
-
-
-def baseline_lines(judgement: Judgement) -> list[str]:
-    """Each baseline's whole name, and how the intervals are made."""
-    shown = dict.fromkeys(one.baseline for one in judgement.findings)
-    percent = f"{judgement.evidence.confidence:.1%}".replace(".0%", "%")
-    how = f"Intervals: {percent}, over processes, paired by block"
-    why = "" if judgement.evidence.confidence == CONFIDENCE else " (95% over all of the run's looks at the threshold)"
-    return [*(f"{name}: {BASELINES[name]}." for name in shown), f"{how}{why}."]
-
-
-def scopes_table(judgement: Judgement) -> Table | None:
-    """The same machine by iteration, throughput, loop and program; None where no speedup was measured in any."""
-    there = {(one.size.flops, one.size, one.baseline) for one in judgement.findings if one.speedup is not None}
-    if not there:
-        return None
-    table = plain_table("by scope: an iteration with its loss read, in a batch, a cold loop of 500, a whole python")
-    for header, right in headers("size", "baseline", *(f"{scope}>" for scope in SCOPES)):
-        table.add_column(header, justify="right" if right else "left", no_wrap=True)
-    order = [(one.size.flops, one.size, one.baseline) for one in judgement.findings if one.scope == "iteration"]
-    by_key = {(one.size, one.baseline, one.scope): one for one in judgement.findings}
-    for key in sorted((key for key in order if key in there), key=lambda key: key[0]):
-        cells = [by_key[(*key[1:], scope)] for scope in SCOPES]
-        table.add_row(str(cells[0].size), key[2], *(scope_cell(one) for one in cells))
-    return table
-
-
-def scope_cell(one: Finding) -> str:
-    """`8.12 [7.94, 8.30] refuted`, or that it was not measured."""
-    return f"{ratio_words(one.speedup.ratio)} {one.verdict.outcome}" if one.speedup else "not measured"

@@ -1,108 +1,157 @@
-"""Crossovers, break-even, decomposition and peaks as tables and sentences of a verdict."""
+"""Findings, scopes, crossovers, break-even, decomposition and peaks of a verdict, as sheets and sentences."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-
-from rich.console import Console
-from rich.table import Table
+from collections.abc import Mapping, Sequence
 
 from bench.cases.case import AS_FOUND
 from bench.machine.ceilings import Peaks
+from bench.report.run_tables import ratio_cell, time_cell
+from bench.report.sheet import Cell, Sheet, sheet
 from bench.verdict.break_even import BreakEven, Iterations
+from bench.verdict.claim import Finding
 from bench.verdict.crossover import Crossover
 from bench.verdict.decomposition import ENVIRONMENT, Decomposition, Factor
-from bench.verdict.intervals import Ratio
 from bench.verdict.judgement import Judgement
-from bench.words import engineering, microseconds, number, thread_count
+from bench.verdict.speedup import SCOPES
+from bench.words import engineering, number, thread_count
+
+Row = Mapping[str, Cell | str]
 
 
-def crossover_table(judgement: Judgement) -> Table | None:
+def findings_sheet(judgement: Judgement, notes: Sequence[str] = ()) -> Sheet:
+    """Per size and baseline: absolute times, the speedup with its interval, the outcome and why."""
+    question = judgement.question
+    mine = sorted((one for one in judgement.findings if one.scope == question.scope), key=lambda one: one.size.flops)
+    rows = [_finding_row(one) for one in mine]
+    title = f"{question.contender} by {question.scope}, us an iteration"
+    prose = ("its case", "contender", "why")
+    return sheet(title, rows, notes, constant=("size", "work", "why"), once=("size", "work"), prose=prose)
+
+
+def _finding_row(one: Finding) -> Row:
+    contender = one.speedup
+    return {
+        "size": Cell(str(one.size)),
+        "work": Cell(engineering(one.size.flops, "FLOP"), sort=float(one.size.flops)),
+        "baseline": one.baseline,
+        "its case": one.baseline_case.label if one.baseline_case else "",
+        "baseline us": time_cell(one.baseline_us),
+        "contender": contender.contender.label if contender else "",
+        "contender us": time_cell(contender.contender_us) if contender else "",
+        "speedup": ratio_cell(contender.ratio if contender else None),
+        "outcome": one.verdict.outcome,
+        "why": one.verdict.reason.partition(": ")[0],
+    }
+
+
+def scopes_sheet(judgement: Judgement) -> Sheet | None:
+    """The same machine by iteration, throughput, loop and program; None where no speedup was measured in any."""
+    by_key = {(one.size, one.baseline, one.scope): one for one in judgement.findings}
+    there = {(one.size, one.baseline) for one in judgement.findings if one.speedup is not None}
+    order = [(one.size, one.baseline) for one in judgement.findings if one.scope == "iteration"]
+    rows: list[Row] = [
+        {
+            "size": str(size),
+            "baseline": baseline,
+            **{scope: scope_cell(by_key[size, baseline, scope]) for scope in SCOPES},
+        }
+        for size, baseline in sorted((key for key in order if key in there), key=lambda key: key[0].flops)
+    ]
+    title = "by scope: an iteration with its loss read, in a batch, a cold loop of 500, a whole python"
+    return sheet(title, rows, constant=("size",)) if rows else None
+
+
+def scope_cell(one: Finding) -> Cell:
+    """`8.12 [7.94, 8.30]` and `refuted`, or that it was not measured."""
+    if one.speedup is None:
+        return Cell("not measured", sort=math.nan)
+    ratio = ratio_cell(one.speedup.ratio)
+    return Cell(f"{ratio.text} {ratio.small}", one.verdict.outcome, ratio.sort)
+
+
+def crossover_sheet(judgement: Judgement) -> Sheet | None:
     """The smallest size, in FLOP an iteration, from which each contender reaches 1x, 10x and 50x."""
-    if not judgement.crossovers:
-        return None
-    targets = list(dict.fromkeys(one.target for one in judgement.crossovers))
     baseline, scope = judgement.question.baseline, judgement.question.scope
-    table = plain_table(f"the smallest size that reaches a speedup over {baseline} by {scope}, in FLOP an iteration")
-    table.caption = "Intervals hold the spread of the ratios and what interpolating between the sizes can miss."
-    table.caption_justify = "left"
-    table.add_column("contender", no_wrap=True)
-    for target in targets:
-        table.add_column(f"{target:g}x", no_wrap=True)
+    rows: list[Row] = []
     for name in dict.fromkeys(one.contender for one in judgement.crossovers):
-        cells = [crossover_words(one) for one in judgement.crossovers if one.contender == name]
-        table.add_row(name, *cells)
-    return table
+        mine = [one for one in judgement.crossovers if one.contender == name]
+        rows.append({"contender": name, **{f"{one.target:g}x": crossover_words(one) for one in mine}})
+    title = f"the smallest size that reaches a speedup over {baseline} by {scope}, in FLOP an iteration"
+    note = "Intervals hold the spread of the ratios and what interpolating between the sizes can miss."
+    return sheet(title, rows, [note], prose=[name for row in rows for name in row]) if rows else None
 
 
 def crossover_words(one: Crossover) -> str:
     """`209 MFLOP [198, 221]`, or that it lies outside what was measured."""
     noisy = " (noisy)" if one.noisy else ""
     if one.flops is None:
-        perhaps = "" if one.low is None else f", perhaps from {engineering(one.low, 'FLOP')}"
-        return f"not up to {engineering(one.largest, 'FLOP')}{perhaps}{noisy}"
+        perhaps = "" if one.low is None else f", perhaps from {_work(one.low)}"
+        return f"not up to {_work(one.largest)}{perhaps}{noisy}"
     if one.already:
-        return f"at {engineering(one.smallest, 'FLOP')}, the smallest measured, already{noisy}"
-    low = "?" if one.low is None else engineering(one.low, "FLOP")
-    high = "?" if one.high is None else engineering(one.high, "FLOP")
-    return f"from {engineering(one.flops, 'FLOP')} [{low}, {high}]{noisy}"
+        return f"at {_work(one.smallest)}, the smallest measured, already{noisy}"
+    return f"from {_work(one.flops)} [{_work(one.low)}, {_work(one.high)}]{noisy}"
 
 
-def break_even_table(found: Sequence[BreakEven]) -> Table | None:
+def _work(flops: float | None) -> str:
+    return "?" if flops is None else engineering(flops, "FLOP")
+
+
+def break_even_sheet(found: Sequence[BreakEven]) -> Sheet | None:
     """After how many iterations the contender has repaid its start."""
-    if not found:
+    rows: list[Row] = [
+        {
+            "size": str(one.contender.size),
+            "contender": one.contender.label,
+            "saves": Cell(f"{one.saved_us:,.1f} us", sort=one.saved_us),
+            "start": Cell(f"{one.start_seconds:+.3g} s", sort=one.start_seconds),
+            "repaid after": iterations_cell(one.warm),
+            "import": Cell(f"{one.import_seconds:+.3g} s", sort=one.import_seconds),
+            "with import after": iterations_cell(one.cold),
+        }
+        for one in found
+    ]
+    if not rows:
         return None
-    against = found[0].baseline
-    table = plain_table(f"break-even with {against}: iterations until the start is repaid, with Fieller's interval")
-    table.add_column("size", no_wrap=True)
-    table.add_column("contender", no_wrap=True)
-    for header in ("saves", "start", "repaid after", "import", "with import after"):
-        table.add_column(header, justify="right", no_wrap=True)
-    for one in found:
-        table.add_row(
-            str(one.contender.size),
-            one.contender.label,
-            f"{one.saved_us:,.1f} us",
-            f"{one.start_seconds:+.3g} s",
-            iterations_words(one.warm),
-            f"{one.import_seconds:+.3g} s",
-            iterations_words(one.cold),
-        )
-    return table
+    title = f"break-even with {found[0].baseline}: iterations until the start is repaid, with Fieller's interval"
+    return sheet(title, rows, constant=("size", "contender"), prose=("contender",))
 
 
-def iterations_words(found: Iterations) -> str:
-    """`1,234 [1,100, 1,300]`, `never` where an iteration saves nothing, `[?]` without an interval."""
+def iterations_cell(found: Iterations) -> Cell:
+    """`1,234` and `[1,100, 1,300]`, `never` where an iteration saves nothing, `[?]` without an interval."""
     if math.isnan(found.value):
-        return "unknown"
+        return Cell("unknown", sort=math.nan)
     if math.isinf(found.low):
-        return "never"
-    if math.isnan(found.low):
-        return f"{_count(found.value)} [?]"
-    return f"{_count(found.value)} [{_count(found.low)}, {_count(found.high)}]"
+        return Cell("never", sort=math.inf)
+    known = not math.isnan(found.low)
+    interval = f"[{_count(found.low)}, {_count(found.high)}]" if known else "[?]"
+    return Cell(_count(found.value), interval, found.value)
 
 
 def _count(iterations: float) -> str:
     return "never" if math.isinf(iterations) else f"{math.ceil(iterations):,}"
 
 
-def print_decomposition(console: Console, found: Decomposition | None) -> None:
-    """The headline as a product, or that its first link was not measured."""
+def decomposition_sheet(found: Decomposition | None) -> Sheet:
+    """The tutorial's speedup as a product, or that its first link was not measured."""
     if found is None:
-        console.print("decomposition: the tutorial's numpy in float64 at its own size was not measured")
-        return
-    table = plain_table(f"where {number(found.headline.value)}x at the tutorial's size comes from, by latency")
-    for header, right in headers("link", "factor>", "from", "us>", "to", "us>"):
-        table.add_column(header, justify="right" if right else "left", no_wrap=True)
-    for one in found.factors:
-        before, after = microseconds(one.before_us), microseconds(one.after_us)
-        table.add_row(one.label, ratio_words(one.ratio), start_name(one), before, one.after.label, after)
-    start, end = start_name(found.factors[0]), found.end.label
-    table.add_row("product", ratio_words(found.headline), start, "", end, "")
-    console.print(table)
-    for line in decomposition_lines(found):
-        console.print(line, markup=False, soft_wrap=True)
+        return Sheet("decomposition: the tutorial's numpy in float64 at its own size was not measured", (), ())
+    rows: list[Row] = [
+        {
+            "link": one.label,
+            "factor": ratio_cell(one.ratio),
+            "from": start_name(one),
+            "from us": time_cell(one.before_us),
+            "to": one.after.label,
+            "to us": time_cell(one.after_us),
+        }
+        for one in found.factors
+    ]
+    ends: Row = {"from": start_name(found.factors[0]), "from us": "", "to": found.end.label, "to us": ""}
+    rows.append({"link": "product", "factor": ratio_cell(found.headline), **ends})
+    title = f"where {number(found.headline.value)}x at the tutorial's size comes from, by latency"
+    return sheet(title, rows, decomposition_lines(found), prose=("link", "from", "to"))
 
 
 def start_name(link: Factor) -> str:
@@ -129,19 +178,3 @@ def peaks_words(found: Peaks | None) -> str:
         f"({found.gpu.framework} {found.gpu.device}) over {found.cpu.gflops:,.0f} ({found.cpu.framework} cpu, "
         f"{thread_count(found.cpu.threads)}){copies}: more over best-cpu is caches, launch cost or an error"
     )
-
-
-def ratio_words(ratio: Ratio) -> str:
-    """`8.12 [7.94, 8.30]`, `[?]` without an interval."""
-    interval = f"[{number(ratio.low)}, {number(ratio.high)}]" if math.isfinite(ratio.low) else "[?]"
-    return f"{number(ratio.value)} {interval}"
-
-
-def plain_table(title: str) -> Table:
-    """A table without lines, its title at the left."""
-    return Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
-
-
-def headers(*names: str) -> list[tuple[str, bool]]:
-    """Headers, and whether the column stands to the right (a header that ends in `>`)."""
-    return [(header.removesuffix(">"), header.endswith(">")) for header in names]

@@ -17,7 +17,7 @@ from bench.verdict.speedup import SCOPES, mean_us, mostly_quiet
 
 MARGIN = 0.02
 OUTCOMES = ("faster", "slower", "same", "undecided")
-# Beside CASE_COLUMNS, all that must agree before two rows are the same work done under the same conditions.
+# Besides CASE_COLUMNS, all that must agree before two rows are the same work done under the same conditions.
 ALIKE_COLUMNS = ("framework", "oracle", "learning_rate", "seed", "environment", "flops")
 BROKEN = ("wrong", "failed", "crashed", "timeout", "oom")
 
@@ -41,7 +41,7 @@ class Compared:
 
 
 @dataclass(frozen=True, slots=True)
-class Apart:
+class Excluded:
     """A case that gets no ratio, and why; `broken` where A measured it and B failed to."""
 
     case: CaseKey
@@ -58,7 +58,7 @@ class Comparison:
     scope: str
     margin: float
     cases: tuple[Compared, ...]
-    apart: tuple[Apart, ...]
+    excluded: tuple[Excluded, ...]
     identical: bool
 
     @property
@@ -97,18 +97,18 @@ def outcome_of(ratio: Ratio, margin: float) -> tuple[str, str]:
 
 
 def compare(a: Run, b: Run, *, scope: str = "iteration", margin: float = MARGIN) -> Comparison:
-    """Every case of either run: compared where both measured the very same work, else set apart with a reason."""
+    """Every case of either run: compared where both measured the very same work, else excluded with a reason."""
     identical = same_run(a, b)
     sides = [dict(cases_in(run.measurements)) for run in (a, b)]
-    cases, apart = [], []
+    cases, excluded = [], []
     for key in dict.fromkeys([*sides[0], *sides[1]]):
         reason = obstacle(sides[0].get(key), sides[1].get(key), scope)
         if reason is None:
             cases.append(_compared(key, sides[0][key], sides[1][key], scope, margin, identical=identical))
         elif not _skipped_twice(sides[0].get(key), sides[1].get(key)):
             broken = key in sides[0] and key in sides[1] and _fit(sides[0][key]) and not _fit(sides[1][key])
-            apart.append(Apart(key, reason, broken and bool(sides[1][key]["status"].isin(BROKEN).any())))
-    return Comparison(a.name, b.name, scope, margin, tuple(cases), tuple(apart), identical)
+            excluded.append(Excluded(key, reason, broken and bool(sides[1][key]["status"].isin(BROKEN).any())))
+    return Comparison(a.name, b.name, scope, margin, tuple(cases), tuple(excluded), identical)
 
 
 def same_run(a: Run, b: Run) -> bool:

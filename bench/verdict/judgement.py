@@ -18,7 +18,7 @@ from bench.verdict.speedup import PRIMARY
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked: a claim about a contender against a baseline in a scope. `baselines`: shown beside it."""
+    """What is asked: a claim about a contender against a baseline in a scope."""
 
     claim: Claim
     baseline: str = PRIMARY

@@ -18,7 +18,7 @@ def test_every_run_has_its_machine_its_verdict_and_its_chart(tmp_path: Path) -> 
     (run.folder / "charts" / "speedup.png").touch()
     text = render(tmp_path)
     assert "## [my run](my%20run/)" in text
-    assert "a processor, 4 cores" in text
+    assert "a processor, 4 CPUs" in text
     assert "Untested" in text
     assert "(my%20run/charts/speedup.png)" in text
 

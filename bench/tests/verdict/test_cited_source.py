@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import pytest
 
 from bench.errors import UsageError
-from bench.report.cited_source import reading, summary
-from bench.verdict.cited_source import NO_CUDNN, audit, cudnn_version, headline_words, peak_ratio, read_figures
+from bench.report.cited_source import headline_words, reading, summary
+from bench.verdict.cited_source import (
+    NO_CUDNN,
+    cudnn_version,
+    groups,
+    peak_ratio,
+    ratios,
+    read_figures,
+    run_twice,
+    without_cpu,
+)
 
 CARD = "Pascal Titan X"
 
 
-@pytest.fixture(scope="module")
-def found():
-    return audit(read_figures())
+@pytest.fixture
+def figures():
+    return read_figures()
+
+
+@pytest.fixture
+def found(figures):
+    return ratios(figures)
+
+
+def group_of(found, card, cudnn):
+    (group,) = groups(found, 50).query("card == @card and cudnn == @cudnn").itertuples()
+    return group
 
 
 @pytest.mark.parametrize(
@@ -28,16 +49,14 @@ def found():
     ],
 )
 def test_the_range_of_a_card_is_that_of_the_sources_means(found, card, cudnn, low, high, above, networks):
-    group = found.group(card, cudnn)
-    assert (round(group.lowest.ratio, 1), round(group.highest.ratio, 1)) == (low, high)
-    assert (group.reaching(50), len(group.cells)) == (above, networks)
+    group = group_of(found, card, cudnn)
+    assert (round(group.low, 1), round(group.high, 1)) == (low, high)
+    assert (group.reaching, group.networks) == (above, networks)
 
 
-def test_medians_would_give_other_figures(found):
-    figures = read_figures()
-    by_median = audit(figures.assign(total_ms=figures["total_median_ms"])).group(CARD, "5.1")
-    assert by_median is not None
-    assert round(by_median.lowest.ratio, 1) == 63.4
+def test_medians_would_give_other_figures(figures):
+    by_median = ratios(figures.assign(total_ms=figures["total_median_ms"]))
+    assert round(group_of(by_median, CARD, "5.1").low, 1) == 63.4
 
 
 def test_the_summary_says_what_must_be_said(found):
@@ -52,24 +71,23 @@ def test_the_summary_says_what_must_be_said(found):
     assert round(peak_ratio(), 1) == 8.3
 
 
-def test_a_headline_that_does_stand_in_the_table_is_not_called_absent(found):
-    figures = read_figures()
-    slower = (figures["device"] == "TITAN X") & (figures["cudnn"] == "5005") & (figures["model"] == "vgg19")
+def test_a_headline_that_does_stand_in_the_table_is_not_called_absent(figures):
+    slower = (figures["card"] == CARD) & (figures["cudnn"] == "5.0") & (figures["model"] == "vgg19")
     figures.loc[slower, "total_ms"] = 9849.23 / 49
-    assert headline_words(audit(figures))[0] == 'The headline\'s "49x" is in the tables of that card.'
+    assert headline_words(ratios(figures))[0] == 'The headline\'s "49x" is in the tables of that card.'
 
 
-def test_of_two_runs_of_a_cell_the_lower_mean_is_used_and_told(found):
-    cell = next(one for one in found.twice if one.card == "cpu")
-    assert (cell.network, sorted(cell.runs_ms), cell.used_ms) == ("resnet-18", [2195.78, 2220.01], 2195.78)
-    assert "  CPU, resnet-18: 2220.01 and 2195.78 ms; used 2195.78" in list(reading(found))
-    group = found.group(CARD, "5.1")
-    assert next(one for one in group.cells if one.network == "resnet-18").cpu_ms == 2195.78
+def test_of_two_runs_of_a_cell_the_lower_mean_is_used_and_said(figures, found):
+    cell: Any
+    (cell,) = run_twice(figures).query("card == 'cpu'").itertuples()
+    assert (cell.network, sorted(cell.runs_ms), cell.used) == ("resnet-18", [2195.78, 2220.01], 2195.78)
+    assert "  CPU, resnet-18: 2220.01 and 2195.78 ms; used 2195.78" in list(reading(figures))
+    assert set(found.query("network == 'resnet-18'")["cpu_ms"]) == {2195.78}
 
 
-def test_networks_without_a_cpu_time_have_no_ratio(found):
-    assert found.without_cpu == ("alexnet", "googlenet-v1")
-    assert not {cell.network for group in found.groups for cell in group.cells} & set(found.without_cpu)
+def test_networks_without_a_cpu_time_have_no_ratio(figures, found):
+    assert without_cpu(figures) == ["alexnet", "googlenet-v1"]
+    assert not set(found["network"]) & set(without_cpu(figures))
 
 
 def test_cudnns_own_number_becomes_a_version():
@@ -78,9 +96,11 @@ def test_cudnns_own_number_becomes_a_version():
     ]  # fmt: skip
 
 
-def test_figures_without_any_cpu_give_no_ratio():
-    figures = read_figures()
-    assert audit(figures[figures["device"] != "cpu"]).groups == ()
+def test_figures_without_any_cpu_give_no_ratio(figures):
+    found = ratios(figures[figures["device"] != "cpu"])
+    assert found.empty
+    assert groups(found, 50).empty
+    assert headline_words(found) == ["The figures hold no Pascal Titan X with cuDNN: the headline cannot be checked."]
 
 
 def test_figures_that_are_broken_are_refused(tmp_path):

@@ -91,19 +91,19 @@ def test_cases_that_differ_in_more_than_the_run_get_no_ratio(tmp_path: Path, col
     b = write_run(tmp_path / "b", {other: around(100)}, run_id="run2", plan=plan)
     found = compare(a, b)
     assert found.cases == ()
-    assert column in found.apart[0].reason
+    assert column in found.excluded[0].reason
 
 
 def test_a_run_with_kept_variables_gets_no_ratio_with_a_clean_one(tmp_path: Path) -> None:
     a = write_run(tmp_path / "a", {NUMPY: around(100)})
     b = write_run(tmp_path / "b", {NUMPY: around(100)}, run_id="run2", environment="kept")
-    assert "environment is clean and kept" in compare(a, b).apart[0].reason
+    assert "environment is clean and kept" in compare(a, b).excluded[0].reason
 
 
 def test_another_thread_count_is_another_case(tmp_path: Path) -> None:
     a = write_run(tmp_path / "a", {NUMPY: around(100)})
     b = write_run(tmp_path / "b", {replace(NUMPY, threads=2): around(60)}, run_id="run2")
-    assert [each.reason for each in compare(a, b).apart] == ["only in A", "only in B"]
+    assert [each.reason for each in compare(a, b).excluded] == ["only in A", "only in B"]
 
 
 def test_a_style_wrong_in_one_block_gets_no_ratio_and_counts_as_broken(tmp_path: Path) -> None:
@@ -112,15 +112,15 @@ def test_a_style_wrong_in_one_block_gets_no_ratio_and_counts_as_broken(tmp_path:
     b = write_run(tmp_path / "b", {NUMPY: around(50)}, run_id="run2", others=[wrong])
     found = compare(a, b)
     assert found.cases == ()
-    assert found.apart[0].reason == "B: wrong: loss differs"
-    assert found.apart[0].broken
+    assert found.excluded[0].reason == "B: wrong: loss differs"
+    assert found.excluded[0].broken
 
 
 def test_cases_skipped_on_both_sides_are_not_worth_a_line(tmp_path: Path) -> None:
     skipped = [a_measurement(TORCH, 0, status="skipped", reason="no torch", values={})]
     a = write_run(tmp_path / "a", {NUMPY: around(100)}, others=skipped)
     b = write_run(tmp_path / "b", {NUMPY: around(100)}, run_id="run2", others=skipped)
-    assert compare(a, b).apart == ()
+    assert compare(a, b).excluded == ()
 
 
 def test_a_sure_difference_within_the_margin_is_the_same() -> None:

@@ -14,7 +14,8 @@ from rich.console import Console
 from bench.cases.case import CaseKey
 from bench.cases.presets import SWEEP_SIZES, scaled
 from bench.cases.problem import TUTORIAL_SIZE, Problem
-from bench.report.verdict_tables import break_even_table, iterations_words
+from bench.report.sheet import print_sheet
+from bench.report.verdict_tables import break_even_sheet, iterations_cell
 from bench.tests.planted import CPU_FLOPS_PER_US, SIDES, planted
 from bench.tests.runs import evidence_of
 from bench.verdict.break_even import Iterations, break_even, iterations_to_repay, repaid_after
@@ -266,9 +267,10 @@ def test_the_planted_start_is_repaid_after_the_planted_iterations():
 def test_the_table_says_whose_interval_it_is():
     evidence = evidence_of(planted(FEW, sizes=scaled(2)))
     found = [break_even(evidence, one) for one in evidence.speedups if one.baseline == "best-cpu"]
-    table = break_even_table([one for one in found if one is not None])
+    table = break_even_sheet([one for one in found if one is not None])
     console = Console(width=150, file=io.StringIO())
-    console.print(table)
+    assert table is not None
+    print_sheet(console, table)
     assert isinstance(console.file, io.StringIO)
     title, _headers, row, *_ = console.file.getvalue().splitlines()
     assert title.rstrip().endswith("iterations until the start is repaid, with Fieller's interval")
@@ -392,7 +394,8 @@ def test_a_contender_that_never_repays_is_seldom_said_to_repay():
     ],
 )
 def test_an_end_that_is_never_reached_is_a_word(found, words):
-    assert iterations_words(found) == words
+    cell = iterations_cell(found)
+    assert f"{cell.text} {cell.small}".rstrip() == words
 
 
 def test_a_start_that_was_not_measured_gives_no_break_even():

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from bench.cases.problem import TUTORIAL_SIZE
-from bench.report.verdict_tables import print_decomposition
+from bench.report.sheet import print_sheet
+from bench.report.verdict_tables import decomposition_sheet
 from bench.tests.planted import MACHINE, SIDES, planted
 from bench.tests.runs import evidence_of
 from bench.verdict.claim import TUTORIAL_CLAIM
@@ -200,7 +201,7 @@ def test_the_verdict_prints_the_link_and_its_variables_and_json_holds_both(capsy
     judgement = judgement_of(
         evidence_of(planted(sizes=HERE), machine=machine, as_found=slowed()), Question(TUTORIAL_CLAIM)
     )
-    print_decomposition(Console(width=128), judgement.decomposition)
+    print_sheet(Console(width=150), decomposition_sheet(judgement.decomposition))
     lines = capsys.readouterr().out.splitlines()
     (link,) = (line for line in lines if line.startswith(ENVIRONMENT))
     (product,) = (line for line in lines if line.startswith("product"))
