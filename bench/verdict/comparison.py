@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import median
 from typing import Any
 
 import pandas as pd
@@ -12,7 +13,8 @@ import pandas as pd
 from bench.cases.case import CaseKey
 from bench.tables.by_case import cases_in
 from bench.tables.run import Run
-from bench.verdict.intervals import Ratio, welch_ratio
+from bench.verdict.intervals import CONFIDENCE, Ratio, welch_p, welch_ratio
+from bench.verdict.one_speed import PER_REFERENCE, at_one_speed
 from bench.verdict.speedup import SCOPES, mean_us, mostly_quiet
 
 MARGIN = 0.02
@@ -35,9 +37,11 @@ class Compared:
     a_processes: int
     b_processes: int
     ratio: Ratio
-    outcome: str
-    reason: str
+    p: float  # of Welch's t-test that both are the same; NaN where there is no spread to judge by
+    by_reference: bool  # whether the core's clock is taken out
     noisy: bool
+    outcome: str = "undecided"
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,11 @@ class Comparison:
     cases: tuple[Compared, ...]
     excluded: tuple[Excluded, ...]
     identical: bool
+
+    @property
+    def common_shift(self) -> float:
+        """The median ratio of the cases whose times hold the core's clock: what they share is the machine's."""
+        return median([one.ratio.value for one in self.cases if not one.by_reference] or [math.nan])
 
     @property
     def counts(self) -> dict[str, int]:
@@ -100,15 +109,36 @@ def compare(a: Run, b: Run, *, scope: str = "iteration", margin: float = MARGIN)
     """Every case of either run: compared where both measured the very same work, else excluded with a reason."""
     identical = same_run(a, b)
     sides = [dict(cases_in(run.measurements)) for run in (a, b)]
+    at_speed = dict(cases_in(at_one_speed(a.measurements[a.measurements["status"] == "ok"])))
     cases, excluded = [], []
     for key in dict.fromkeys([*sides[0], *sides[1]]):
         reason = obstacle(sides[0].get(key), sides[1].get(key), scope)
         if reason is None:
-            cases.append(_compared(key, sides[0][key], sides[1][key], scope, margin, identical=identical))
+            found = _compared(key, sides[0][key], sides[1][key], mean_us(at_speed[key], scope), scope)
+            cases.append(replace(found, ratio=Ratio(1.0, 1.0, 1.0, found.a_processes), p=1.0) if identical else found)
         elif not _skipped_twice(sides[0].get(key), sides[1].get(key)):
             broken = key in sides[0] and key in sides[1] and _fit(sides[0][key]) and not _fit(sides[1][key])
             excluded.append(Excluded(key, reason, broken and bool(sides[1][key]["status"].isin(BROKEN).any())))
-    return Comparison(a.name, b.name, scope, margin, tuple(cases), tuple(excluded), identical)
+    return Comparison(a.name, b.name, scope, margin, judged(cases, margin), tuple(excluded), identical)
+
+
+def judged(cases: Sequence[Compared], margin: float) -> tuple[Compared, ...]:
+    """Each case with its outcome, corrected for their number (Holm 1979): one chance in twenty of any false call.
+
+    Going from the smallest p on, a case is called as long as p times the number of those not called yet is below 5%.
+    """
+    called: set[CaseKey] = set()
+    for rank, one in enumerate(sorted(cases, key=lambda one: one.p if one.p >= 0 else 1.0)):
+        if not one.p * (len(cases) - rank) < 1 - CONFIDENCE:
+            break
+        called.add(one.case)
+    found = []
+    for one in cases:
+        outcome, reason = outcome_of(one.ratio, margin)
+        if outcome in ("faster", "slower") and one.case not in called:
+            outcome, reason = "undecided", f"{outcome} by itself, but of {len(cases)} cases one would be so by chance"
+        found.append(replace(one, outcome=outcome, reason=reason))
+    return tuple(found)
 
 
 def same_run(a: Run, b: Run) -> bool:
@@ -153,24 +183,28 @@ def _skipped_twice(a: pd.DataFrame | None, b: pd.DataFrame | None) -> bool:
     return all(rows is None or set(rows["status"]) == {"skipped"} for rows in (a, b))
 
 
-def _compared(
-    key: CaseKey, a: pd.DataFrame, b: pd.DataFrame, scope: str, margin: float, *, identical: bool
-) -> Compared:
+def _compared(key: CaseKey, a: pd.DataFrame, b: pd.DataFrame, a_us: float, scope: str) -> Compared:
+    """One case, not judged yet; `a_us` is A's time as its tables show it, B's is at the speed that the core had in A.
+
+    Where both runs read the core's speed, the ratio is of times over the reference product, since the clock of the
+    core is the machine's and not the code's: on halves of one pool of identical processes 36% of cases were called
+    faster or slower by times as taken, none by times over the reference.
+    """
     column = SCOPES[scope]
+    per = PER_REFERENCE.get(column, "")
     a, b = (rows[(rows["status"] == "ok") & rows[column].notna()] for rows in (a, b))
-    ratio = welch_ratio(a[column].tolist(), b[column].tolist())
-    outcome, reason = outcome_of(ratio, margin)
-    if identical:  # the same processes on both sides: nothing is left to chance
-        ratio, outcome, reason = Ratio(1.0, 1.0, 1.0, len(a)), "same", ""
+    by_reference = all(per in rows and rows[per].gt(0).all() for rows in (a, b))
+    times = [rows[per if by_reference else column].tolist() for rows in (a, b)]
+    ratio = welch_ratio(*times)
     return Compared(
         case=key,
-        a_us=mean_us(a, scope),
-        b_us=mean_us(b, scope),
+        a_us=a_us,
+        b_us=a_us / ratio.value,
         a_processes=len(a),
         b_processes=len(b),
         ratio=ratio,
-        outcome=outcome,
-        reason=reason,
+        p=welch_p(*times),
+        by_reference=by_reference,
         noisy=not all(mostly_quiet(rows["noisy"].astype(bool)) for rows in (a, b)),
     )
 

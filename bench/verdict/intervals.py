@@ -102,6 +102,18 @@ def welch_ratio(a: Sequence[float], b: Sequence[float]) -> Ratio:
     return Ratio(math.exp(middle), math.exp(middle - half), math.exp(middle + half), blocks)
 
 
+def welch_p(a: Sequence[float], b: Sequence[float]) -> float:
+    """Two-sided p of Welch's t-test over logarithms that two series of times have one mean; NaN as `welch_ratio`'s."""
+    from scipy.special import stdtr
+
+    sides = [np.log(np.asarray(side, dtype=float)) for side in (a, b)]
+    parts = [float(side.var(ddof=1)) / len(side) if len(side) > 1 else math.nan for side in sides]
+    if not sum(parts) > 0:  # no spread at all: different or not
+        return math.nan if math.isnan(sum(parts)) else float(sides[0].mean() == sides[1].mean())
+    freedom = sum(parts) ** 2 / sum(part**2 / (len(side) - 1) for part, side in zip(parts, sides, strict=True))
+    return float(2 * stdtr(freedom, -abs(float(sides[0].mean() - sides[1].mean())) / math.sqrt(sum(parts))))
+
+
 def welch_half_width(parts: Sequence[float], counts: Sequence[int], confidence: float = CONFIDENCE) -> float:
     """t(nu) * e of `welch_ratio`, from both sides' squared standard errors and numbers of samples."""
     error = sum(parts)

@@ -14,9 +14,9 @@ from bench.cases.case import Case
 from bench.cli import main
 from bench.tests.fakes import a_measurement
 from bench.tests.runs import MACHINE, NUMPY, TORCH, around, write_run
-from bench.verdict.comparison import Compared, compare, outcome_of, summary
+from bench.verdict.comparison import Compared, compare, judged, outcome_of, summary
 from bench.verdict.difference import differences
-from bench.verdict.intervals import Ratio, welch_ratio
+from bench.verdict.intervals import Ratio, welch_p, welch_ratio
 
 positive = st.lists(st.floats(1e-3, 1e9), min_size=2, max_size=12)
 
@@ -270,3 +270,48 @@ def test_the_summary_counts(tmp_path: Path) -> None:
     b = write_run(tmp_path / "b", {NUMPY: around(80), TORCH: around(50)}, run_id="run2")
     assert summary(compare(a, b)) == "B is faster in 1 of 2 cases, the same in 1"
     assert str(NUMPY.key) == NUMPY.label
+
+
+def drawn(random: np.random.Generator, cases: int, blocks: int, planted: float = 1.0) -> list[Compared]:
+    """Compared cases of two runs of the same code with 1% of noise; the first takes `planted` times as long in B."""
+    found = []
+    for number in range(cases):
+        a, b = np.exp(0.01 * random.standard_normal((2, blocks))) * [[100], [100 * (planted if number == 0 else 1)]]
+        key = NUMPY.key._replace(style=f"style{number}")
+        ratio, p = welch_ratio(a.tolist(), b.tolist()), welch_p(a.tolist(), b.tolist())
+        found.append(Compared(key, 1.0, 1.0, blocks, blocks, ratio, p, True, False))
+    return found
+
+
+@pytest.mark.parametrize("blocks", [3, 5, 10])
+def test_of_forty_equal_cases_one_is_called_in_at_most_one_comparison_of_twenty(blocks: int) -> None:
+    random = np.random.default_rng(blocks)
+    false = [
+        any(one.outcome in ("faster", "slower") for one in judged(drawn(random, 40, blocks), 0.0)) for _ in range(300)
+    ]
+    assert np.mean(false) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 300)
+
+
+def test_five_percent_in_one_of_forty_cases_is_found() -> None:
+    random = np.random.default_rng(0)
+    found = [judged(drawn(random, 40, 10, 1.05), 0.02)[0].outcome == "slower" for _ in range(300)]
+    assert np.mean(found) >= 0.95
+
+
+def test_a_machine_whose_clock_is_slower_in_b_makes_no_case_slower(tmp_path: Path) -> None:
+    sides = []
+    for name, speed in (("a", 1.0), ("b", 1.07)):
+        run = write_run(tmp_path / name, {NUMPY: around(100 * speed), TORCH: around(200 * speed)}, run_id=name)
+        times = run.measurements["latency_median_us"]
+        us = 30.0 * speed
+        rows = run.measurements.assign(reference_us=us, own_effect=0.0, latency_per_reference=times / us)
+        sides.append(replace(run, measurements=rows))
+    found = compare(*sides)
+    assert [case.outcome for case in found.cases] == ["same", "same"]
+    assert [case.ratio.value for case in found.cases] == pytest.approx([1, 1])
+
+
+def test_shown_times_divide_into_the_shown_ratio(tmp_path: Path) -> None:
+    a, b = (write_run(tmp_path / name, {NUMPY: around(us)}, run_id=name) for name, us in (("a", 100.0), ("b", 83.0)))
+    case = one(compare(a, b))
+    assert case.a_us / case.b_us == pytest.approx(case.ratio.value)
