@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+Times = Sequence[float] | NDArray[np.float64]
 CONFIDENCE = 0.95
 
 
@@ -31,7 +33,7 @@ class Ratio:
     blocks: int
 
 
-def paired_ratio(baseline: Sequence[float], contender: Sequence[float], confidence: float = CONFIDENCE) -> Ratio:
+def paired_ratio(baseline: Times, contender: Times, confidence: float = CONFIDENCE) -> Ratio:
     """The ratio of two series of times paired by block, (blocks,) each, any unit.
 
     d_i = ln(baseline_i / contender_i); estimate exp(mean d), interval exp(mean d ± t s_d / sqrt K), where t is
