@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.cases.case import CASE_COLUMNS, CaseKey
+from bench.cases.case import CaseKey
 from bench.cases.problem import TUTORIAL_SIZE, Size
 from bench.errors import UsageError
-from bench.tables.by_case import at_size, cases_in, sizes_in
+from bench.tables.by_case import at_size, case_of, cases_in, sizes_in
 from bench.tables.run import Run
 from bench.verdict.speedup import BASELINES, Speedup, confidence_of, mean_us, named_baselines, speedups, trusted
 
@@ -116,7 +116,7 @@ class Evidence:
         rows = self.baselines_by_size.get(size, {}).get(name)
         if rows is None:
             return None, math.nan
-        return CaseKey.of(rows.iloc[0][list(CASE_COLUMNS)]), mean_us(rows, scope)
+        return case_of(rows), mean_us(rows, scope)
 
     def doubt(self, speedup: Speedup) -> str:
         """Why this speedup may not support a claim; empty where nothing stands against it."""

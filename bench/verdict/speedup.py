@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bench.cases.case import CASE_COLUMNS, CaseKey
+from bench.cases.case import CaseKey
 from bench.cases.problem import TUTORIAL_ITERATIONS
-from bench.tables.by_case import cases_in, of_cases, sizes_in
+from bench.tables.by_case import case_of, cases_in, of_cases, sizes_in
 from bench.verdict.intervals import CONFIDENCE, Ratio, paired_ratio
 from bench.verdict.one_speed import at_one_speed
 
@@ -124,7 +124,7 @@ def speedups(
     found: list[Speedup] = []
     for _size, same in sizes_in(trusted(measurements)):
         sides = {case: _Side.of(rows) for case, rows in cases_in(same)}
-        named = [(name, _case_of(rows)) for name, rows in named_baselines(same)]
+        named = [(name, case_of(rows)) for name, rows in named_baselines(same)]
         for case in filter(of, sides):
             baselines = named if sides[case].oracle == "sgd" else []
             for name, baseline in [*baselines, *own_baseline(sides, case)]:
@@ -164,10 +164,6 @@ class _Side:
             oracle=str(rows["oracle"].iloc[0]),
             environment=str(rows["environment"].iloc[0]),
         )
-
-
-def _case_of(rows: pd.DataFrame) -> CaseKey:
-    return CaseKey.of(rows[name].iloc[0] for name in CASE_COLUMNS)
 
 
 def _against(
