@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from bench.cases.case import CASE_COLUMNS
 from bench.verdict.intervals import t_quantile
+
+if TYPE_CHECKING:
+    from pandas.core.groupby import SeriesGroupBy
 
 # a time by what takes its place: the same samples, each over the reference product timed beside it
 PER_REFERENCE = {"latency_median_us": "latency_per_reference", "throughput_us": "throughput_per_reference"}
@@ -35,8 +39,7 @@ def at_one_speed(rows: pd.DataFrame, case_columns: Sequence[str] = CASE_COLUMNS)
     known = rows[rows[REFERENCE] > 0]
     logs = pd.Series(np.log(known[REFERENCE].to_numpy(float)), index=known.index)
     by_block = logs.groupby(known["block"]).transform("mean")
-    away = (logs - by_block).groupby([known[name] for name in case_columns])
-    chosen = known[~away.transform(_differs).astype(bool)]
+    chosen = known[~_differs((logs - by_block).groupby([known[name] for name in case_columns]))]
     usual_us = np.exp(by_block.loc[chosen.index])
     found = rows.copy()
     for time, share in PER_REFERENCE.items():
@@ -58,9 +61,9 @@ def speed_words(rows: pd.DataFrame) -> str:
     )
 
 
-def _differs(away: pd.Series) -> bool:
-    """Is the mean of these logarithms different from 0, by Student's t?"""
-    if len(away) < 2:
-        return False
-    error = float(away.std()) / math.sqrt(len(away))
-    return abs(float(away.mean())) > t_quantile(len(away) - 1, SURE) * error + 1e-12
+def _differs(away: SeriesGroupBy[float, Any]) -> pd.Series:
+    """Of each row: is the mean of its case's logarithms different from 0, by Student's t?"""
+    count, mean, deviation = (away.transform(name) for name in ("count", "mean", "std"))
+    sure = count.map({n: t_quantile(n - 1, SURE) for n in count.unique() if n > 1})
+    least = sure * deviation / np.sqrt(count)  # NaN of one block alone, which differs from nothing
+    return pd.Series(mean.abs() > least + 1e-12)
