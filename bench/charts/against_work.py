@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,17 +12,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.charts import beside as chart_legend
-from bench.charts import style as chart_style
-from bench.charts.rows import Config, config_of, configs_in, in_order
-from bench.charts.style import FAINT, REFERENCES, WIDTH_IN, Page, Words
+from bench.cases.case import CaseKey
+from bench.charts.series import RING, Config, by_config, config_of, draw_crossing, handle, in_order, look, marks
+from bench.charts.style import FAINT, REFERENCES, Words, elided, log_axis, panels
+from bench.charts.words import footer, interval_words
 from bench.tables.by_case import cases_in
 from bench.verdict.crossover import first_reaching
-from bench.verdict.speedup import Speedup, mean_us
+from bench.verdict.evidence import Evidence
+from bench.verdict.speedup import BASELINES, PRIMARY, Speedup, chosen_baselines, mean_us
 
+SPEEDUP, TIME = "speedup-against-work-", "time-against-work"
+NAMES = (*(f"{SPEEDUP}{name}" for name in BASELINES), TIME)
 MOST_IN_ONE_PANEL = 6
+LEVELS = (1.0, 50.0)
+FLOOR: dict[str, Any] = {"color": FAINT, "linewidth": 2.2, "linestyle": "-", "marker": "_", "markersize": 7}
 Limits = tuple[float, float]
-Look = dict[str, tuple[str, str]]
+Point = tuple[CaseKey, float, float, float]  # a value and its interval
+Panel = tuple[Config | None, list["Line"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,38 +42,47 @@ class Line:
     low: tuple[float, ...]
     high: tuple[float, ...]
 
-    @property
-    def label(self) -> str:
-        """`torch_tensors cuda:0, float32`."""
-        return f"{chart_style.elided(self.style, 28)} {self.config.label}"
+
+def charts(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
+    """Speedup and time against the work of an iteration, where there is more than one size."""
+    rows, found = evidence.rows, evidence.by_iteration()
+    rows = rows[(rows["oracle"] == "sgd") & (rows["latency_median_us"] > 0)]
+    if rows["flops"].nunique() < 2:
+        return
+    foot = footer(evidence.run, rows)
+    for name in chosen_baselines(found) or (PRIMARY,):
+        chosen = [one for one in found if one.baseline == name]
+        if len({one.contender.size for one in chosen}) > 1:
+            about = (
+                f"baseline {name}, at each size anew: {BASELINES[name]}\n"
+                f"log-log; bands and bars: {interval_words(evidence.confidence)}s paired by block"
+            )
+            words = Words(f"From which size on is it faster? Speedup over {name}", about, foot)
+            yield f"{SPEEDUP}{name}", speedup_against_work(chosen, words)
+    about = "log-log; a point is the mean of its blocks, bands and bars reach from the fastest block to the slowest"
+    yield TIME, time_against_work(rows, Words("How long an iteration takes as its work grows", about, foot))
 
 
 def speedup_lines(found: Iterable[Speedup]) -> list[Line]:
     """A line a style and configuration, through its sizes in order of their work; the baseline itself is at 1."""
-    by_series: dict[tuple[str, Config], list[tuple[float, float, float, float]]] = {}
+    points: list[Point] = []
     for one in found:
-        work = float(one.contender.size.flops)
-        series = by_series.setdefault((one.contender.style, config_of(one.contender)), [])
-        series.append((work, one.ratio.value, one.ratio.low, one.ratio.high))
-        itself = by_series.setdefault((one.baseline_case.style, config_of(one.baseline_case)), [])
-        if (work, 1.0, 1.0, 1.0) not in itself:
-            itself.append((work, 1.0, 1.0, 1.0))
-    return _lines(by_series)
+        points.append((one.contender, one.ratio.value, one.ratio.low, one.ratio.high))
+        points.append((one.baseline_case, 1.0, 1.0, 1.0))
+    return _lines(points)
 
 
 def time_lines(ok: pd.DataFrame) -> list[Line]:
     """us an iteration: the mean over blocks of the process medians, and the least and most of them."""
-    by_series: dict[tuple[str, Config], list[tuple[float, float, float, float]]] = {}
-    for config in configs_in(ok):
-        for case, rows in cases_in(config.of(ok)):
-            us = rows["latency_median_us"]
-            series = by_series.setdefault((case.style, config), [])
-            series.append((float(case.size.flops), mean_us(rows), float(us.min()), float(us.max())))
-    return _lines(by_series)
+    us = {case: rows["latency_median_us"] for case, rows in cases_in(ok)}
+    return _lines((case, mean_us(rows), float(us[case].min()), float(us[case].max())) for case, rows in cases_in(ok))
 
 
-def _lines(by_series: dict[tuple[str, Config], list[tuple[float, float, float, float]]]) -> list[Line]:
-    lines = [Line(*key, *zip(*sorted(points), strict=True)) for key, points in by_series.items()]
+def _lines(points: Iterable[Point]) -> list[Line]:
+    by_series: dict[tuple[str, Config], list[tuple[float, ...]]] = {}
+    for case, *values in dict.fromkeys(points):
+        by_series.setdefault((case.style, config_of(case)), []).append((float(case.size.flops), *values))
+    lines = [Line(*key, *zip(*sorted(series), strict=True)) for key, series in by_series.items()]
     # a case measured at one size only is in the ladder, and here would only hide the lines behind its marker
     lines = [line for line in lines if len(line.work) > 1] or lines
     return sorted(lines, key=lambda line: (line.config.accelerated, line.config, line.style))
@@ -85,12 +100,10 @@ def speedup_against_work(found: Sequence[Speedup], words: Words) -> Figure:
     One panel while its lines are few, else one for each configuration on the same axes.
     """
     lines = speedup_lines(found)
-    look = chart_style.look(sorted({line.style for line in lines}))
-    crossed = any(crossing(line, level) is not None for line in lines for level in (1.0, 50.0))
-    ring = Line2D([], [], label="reaches 1x or 50x (between sizes: interpolated)", **chart_style.ring())
-    extra = [ring] if crossed else []
-
-    def draw(axes: Axes, here: Sequence[Line]) -> None:
+    crossed = {line: [(at, level) for level in LEVELS if (at := crossing(line, level))] for line in lines}
+    ringed = Line2D([], [], label="reaches 1x or 50x (between sizes: interpolated)", **RING)
+    figure, drawn = _draw(words, lines, "speedup", "x", [ringed] if any(crossed.values()) else [], limits=LEVELS)
+    for axes, (_config, here) in drawn:
         for value, colour, style in REFERENCES:
             axes.axhline(value, color=colour, linewidth=1.2, linestyle=style, zorder=1.5)
             axes.annotate(
@@ -98,32 +111,9 @@ def speedup_against_work(found: Sequence[Speedup], words: Words) -> Figure:
                 textcoords="offset points", color=colour, fontsize=9, fontweight="bold", va="center",
             )  # fmt: skip
         for line in here:
-            _draw_line(axes, line, look)
-            _draw_crossings(axes, line)
-
-    return _panels(words, lines, draw, ("speedup", "x"), extra, limits=(1.0, 50.0))
-
-
-def _draw_crossings(axes: Axes, line: Line) -> None:
-    for level in (1.0, 50.0):
-        work = crossing(line, level)
-        if work is not None:
-            axes.plot([work], [level], zorder=4, **chart_style.ring())
-            axes.plot([work, work], [axes.get_ylim()[0], level], color=FAINT, linewidth=0.9, linestyle=":", zorder=1.4)
-
-
-def _draw_line(axes: Axes, line: Line, look: Look) -> None:
-    colour, shape = look[line.style]
-    axes.fill_between(line.work, line.low, line.high, color=colour, alpha=0.18, linewidth=0)
-    for work, low, high in zip(line.work, line.low, line.high, strict=True):
-        axes.plot([work, work], [low, high], color=colour, linewidth=1.3, alpha=0.7)
-    axes.plot(line.work, line.middle, **_marks(line, colour, shape))
-
-
-def _marks(line: Line, colour: str, shape: str) -> dict[str, Any]:
-    marks = chart_style.point(line.config.accelerated, colour, shape)
-    dashes = chart_style.dashes(line.config.accelerated, line.config.threads, plain=line.config.plain)
-    return {**marks, "color": colour, "linewidth": 1.6, "linestyle": dashes}
+            for at, level in crossed[line]:
+                draw_crossing(axes, at, level)
+    return figure
 
 
 def time_against_work(ok: pd.DataFrame, words: Words) -> Figure:
@@ -131,99 +121,65 @@ def time_against_work(ok: pd.DataFrame, words: Words) -> Figure:
 
     `ok` holds the styles that train by plain SGD.
     """
+    floors = {config: _floor(rows) for config, rows in by_config(ok).items()}
+    lowest = [us for floor in floors.values() for us in floor]
+    extra = [Line2D([], [], label="floor: the least time that the measured ceilings allow", **FLOOR)] if lowest else []
     lines = time_lines(ok)
-    look = chart_style.look(sorted({line.style for line in lines}))
-    floors = {config: _floor(config.of(ok)) for config in configs_in(ok)}
-    extra = [Line2D([], [], label="floor: the least time that the measured ceilings allow", **_floor_look())]
-    lowest = [us for work_us in floors.values() for us in work_us[1]]
-
-    def draw(axes: Axes, here: Sequence[Line]) -> None:
-        work, us = floors[here[0].config]
-        if work:
-            axes.plot(work, us, **_floor_look())
-            axes.fill_between(work, us, axes.get_ylim()[0], color="#efefef", zorder=0)
-        for line in here:
-            _draw_line(axes, line, look)
-
-    return _panels(words, lines, draw, ("time of an iteration", "us"), extra if lowest else [], lowest, split=True)
+    figure, drawn = _draw(words, lines, "time of an iteration", "us", extra, limits=lowest, split=True)
+    for axes, (_config, here) in drawn:
+        floor = floors[here[0].config]
+        if len(floor):
+            axes.plot(floor.index, floor, zorder=1.6, **FLOOR)
+            axes.fill_between(floor.index, floor, axes.get_ylim()[0], color="#efefef", zorder=0)
+    return figure
 
 
-def _floor(rows: pd.DataFrame) -> tuple[list[float], list[float]]:
-    floors = rows[rows["floor_us"] > 0].groupby("flops", sort=True)["floor_us"].median()
-    return floors.index.astype(float).tolist(), [float(us) for us in floors]
+def _floor(rows: pd.DataFrame) -> pd.Series:
+    """The floor (us) by FLOP, which is the same in all blocks up to what the ceilings were measured as."""
+    return rows[rows["floor_us"] > 0].groupby("flops", sort=True)["floor_us"].median()
 
 
-def _floor_look() -> dict[str, Any]:
-    return {"color": FAINT, "linewidth": 2.2, "linestyle": "-", "marker": "_", "markersize": 7}
-
-
-def _panels(
+def _draw(
     words: Words,
     lines: Sequence[Line],
-    draw: Callable[[Axes, Sequence[Line]], None],
-    quantity: tuple[str, str],
+    name: str,
+    unit: str,
     extra: Sequence[Line2D],
-    limits: Sequence[float] = (),
     *,
+    limits: Sequence[float],
     split: bool = False,
-) -> Figure:
-    """One panel, or two columns of them with a title each, on the same axes, and the legend below."""
-    groups = _groups(lines, split=split)
-    titled = groups[0][0] is not None
-    handles = _handles(lines, titled=titled)
-    legend_in = chart_legend.legend_height_in(handles) + chart_legend.legend_height_in(extra)
-    columns = min(2, len(groups))
-    panel_in = 3.3 if columns == 1 else 2.35
-    rows = math.ceil(len(groups) / columns)
-    gap_in = 0.62 if titled else 0.3
-    page = chart_style.page(words, rows * (panel_in + gap_in) + 0.55 + legend_in)
+) -> tuple[Figure, list[tuple[Axes, Panel]]]:
+    """One panel, or one for each configuration, with its lines drawn on the same limits, and the legend below."""
+    groups: list[Panel] = [(None, list(lines))]
+    if split or len(lines) > MOST_IN_ONE_PANEL:
+        configs = in_order(line.config for line in lines)
+        groups = [(config, [line for line in lines if line.config == config]) for config in configs]
+    colours = look(line.style for line in lines)
+    titles = ["" if config is None else config.label for config, _ in groups]
+    legends = [_handles(lines, titled=any(titles)), extra]
+    figure, panes = panels(words, titles, legends, "work of an iteration (FLOP)", name)
     xlim, ylim = _limits(lines, limits)
-    for index, (config, here) in enumerate(groups):
-        row, column = divmod(index, columns)
-        bottom = page.height - (row + 1) * (panel_in + gap_in) + gap_in * 0.3
-        axes = _place(page, columns, column, bottom, panel_in)
+    for axes, (_config, here) in zip(panes, groups, strict=True):
         axes.set(xlim=xlim, ylim=ylim)
-        _label(axes, quantity, first=column == 0, last=index + columns >= len(groups))
-        draw(axes, here)
-        if config is not None:
-            axes.set_title(config.label)
-    chart_legend.legend_below(page, handles, legend_in)
-    chart_legend.legend_below(page, extra, chart_legend.legend_height_in(extra))
-    return page.figure
-
-
-def _label(axes: Axes, quantity: tuple[str, str], *, first: bool, last: bool) -> None:
-    name, unit = quantity
-    chart_style.log_axis(axes, "x", unit="FLOP")
-    chart_style.log_axis(axes, "y", unit=unit)
-    axes.set_ylabel(name if first else "")
-    axes.set_xlabel("work of an iteration (FLOP)" if last else "")
-
-
-def _groups(lines: Sequence[Line], *, split: bool) -> list[tuple[Config | None, list[Line]]]:
-    """The lines of each panel: all in one without a title, or those of a configuration."""
-    if not split and len(lines) <= MOST_IN_ONE_PANEL:
-        return [(None, list(lines))]
-    configs = in_order(line.config for line in lines)
-    return [(config, [line for line in lines if line.config == config]) for config in configs]
-
-
-def _place(page: Page, columns: int, column: int, bottom: float, height: float) -> Axes:
-    left, right, between = 0.95, 0.5, 0.85
-    width = (WIDTH_IN - left - right - (columns - 1) * between) / columns
-    return page.axes(left + column * (width + between), bottom, width, height)
+        log_axis(axes, "x", unit="FLOP")
+        log_axis(axes, "y", unit=unit)
+        for line in here:
+            colour, shape = colours[line.style]
+            axes.fill_between(line.work, line.low, line.high, color=colour, alpha=0.18, linewidth=0)
+            axes.vlines(line.work, line.low, line.high, color=colour, linewidth=1.3, alpha=0.7)
+            axes.plot(line.work, line.middle, **marks(line.config, colour, shape))
+    return figure, list(zip(panes, groups, strict=True))
 
 
 def _handles(lines: Sequence[Line], *, titled: bool) -> list[Line2D]:
-    look = chart_style.look(sorted({line.style for line in lines}))
+    colours = look(line.style for line in lines)
+    handles = [handle(line.style, line.config, colours) for line in lines]
     if not titled:
-        return [Line2D([], [], label=line.label, **_marks(line, *look[line.style])) for line in lines]
-    first = {line.style: line for line in reversed(lines)}
-    names = sorted(first, key=lambda style: list(look).index(style))
-    return [
-        Line2D([], [], label=chart_style.elided(name), **{**_marks(first[name], *look[name]), "linestyle": "-"})
-        for name in names
-    ]
+        return handles
+    first = {line.style: shown for line, shown in reversed(list(zip(lines, handles, strict=True)))}
+    for style, shown in first.items():  # the panels name the configurations
+        shown.set(label=elided(style), linestyle="-")
+    return [first[style] for style in colours]
 
 
 def _limits(lines: Sequence[Line], others: Sequence[float]) -> tuple[Limits, Limits]:

@@ -1,4 +1,4 @@
-"""How a chart looks: its colours, type, page with title and footer, and the bytes it is saved as."""
+"""How a chart looks: its colours, type, page, panels, legends and ticks, and the bytes it is saved as."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, get_font
 from matplotlib.font_manager import findfont as find_font
-from matplotlib.textpath import TextPath
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 WIDTH_IN = 8.0
 """A README shows a chart about 800 pixels wide: 100 a design inch, so 10 points are 14 pixels."""
 MARGIN_IN = 0.22
 PNG_DPI = 200  # twice what is shown, for sharp text
+SUFFIXES = (".png", ".svg")
+FINE_DPI = 1200  # where hinting moves no letter
 TITLE_PT, TEXT_PT, SMALL_PT = 13.0, 10.0, 8.5
 INK, FAINT, RULE = "#222222", "#5c5c5c", "#d9d9d9"
 ONE_X, FIFTY_X = "#222222", "#b8470b"
@@ -29,44 +32,29 @@ REFERENCES = ((1.0, ONE_X, "-"), (50.0, FIFTY_X, (0, (5, 2))))
 
 # Okabe and Ito's colours without their yellow, which white paper swallows, and with a grey
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7f7f7f")
-SHAPES = ("o", "s", "^", "D", "v", "<", ">", "p")
-# the same style keeps its colour and shape from chart to chart and from run to run
-KNOWN = (
-    "torch_tensors", "torch_autograd", "torch_function", "torch_nn", "torch_optim_sgd", "torch_module", "numpy_manual",
-    "numpy_in_place", "torch_optim_adam", "torch_dynamic",
-)  # fmt: skip
-
 RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # ships with matplotlib, so every machine has it
-    "font.size": TEXT_PT,
-    "text.color": INK,
+    "text.hinting": "none",  # at twice the pixels it only costs time
     "text.parse_math": False,  # a style's name may hold a dollar
-    "axes.edgecolor": FAINT,
-    "axes.labelcolor": INK,
-    "axes.labelsize": TEXT_PT,
-    "axes.linewidth": 0.8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
+    **dict.fromkeys(("font.size", "axes.labelsize", "axes.titlesize"), TEXT_PT),
+    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize", "legend.fontsize"), 9.5),
+    **dict.fromkeys(("text.color", "axes.labelcolor", "xtick.labelcolor", "ytick.labelcolor"), INK),
+    **dict.fromkeys(("axes.edgecolor", "xtick.color", "ytick.color"), FAINT),
+    **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor", "savefig.edgecolor"), "white"),
+    **dict.fromkeys(("axes.spines.top", "axes.spines.right", "legend.frameon"), False),
     "axes.axisbelow": True,
-    "axes.titlesize": TEXT_PT,
+    "axes.linewidth": 0.8,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
-    "xtick.color": FAINT,
-    "ytick.color": FAINT,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "xtick.labelsize": 9.5,
-    "ytick.labelsize": 9.5,
     "grid.color": RULE,
     "grid.linewidth": 0.7,
-    "legend.frameon": False,
-    "legend.fontsize": 9.5,
-    "figure.facecolor": "white",
-    "axes.facecolor": "white",
-    "savefig.facecolor": "white",
-    "savefig.edgecolor": "white",
     "svg.hashsalt": "fiftyx",  # else the ids, and so the bytes, differ each time
     "svg.fonttype": "path",
+}
+STEPS = {  # of a tick's unit, large to small
+    "us": {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3},
+    "s": {"s": 1.0, "ms": 1e-3, "us": 1e-6},
+    "FLOP": {"T": 1e12, "G": 1e9, "M": 1e6, "k": 1e3, "": 1.0},
 }
 
 
@@ -102,13 +90,17 @@ def applied() -> Iterator[None]:
         yield
 
 
-def page(words: Words, body_in: float) -> Page:
-    """A white page with its title, subtitle and footer, and room of `body_in` inches between them."""
-    title, subtitle = _wrap(words.title, 68), _wrap(words.subtitle, 108)
-    footer = _wrap(words.footer, 126)
+def page(words: Words, body_in: float, legends: Sequence[Sequence[Line2D]] = ()) -> Page:
+    """A white page with its title, subtitle and footer, and room of `body_in` inches between them.
+
+    Under the body the legends, one under the other, each in as many columns as the page holds.
+    """
+    title, subtitle, footer = _wrap(words.title, 68), _wrap(words.subtitle, 108), _wrap(words.footer, 126)
+    legends = [handles for handles in legends if handles]
+    legends_in = [0.21 * math.ceil(len(handles) / _columns(handles)) + 0.06 for handles in legends]
     head_in = MARGIN_IN + 0.25 * len(title) + 0.185 * len(subtitle) + 0.04
     foot_in = MARGIN_IN * 0.8 + 0.155 * len(footer)
-    high = head_in + body_in + foot_in
+    high = head_in + body_in + sum(legends_in) + foot_in
     figure = Figure(figsize=(WIDTH_IN, high))
     left, top = MARGIN_IN / WIDTH_IN, 1 - MARGIN_IN * 0.8 / high
     big: dict[str, Any] = {"fontsize": TITLE_PT, "fontweight": "bold", "va": "top", "linespacing": 1.15}
@@ -116,76 +108,72 @@ def page(words: Words, body_in: float) -> Page:
     below = top - 0.25 * len(title) / high
     figure.text(left, below, "\n".join(subtitle), fontsize=9.5, color=FAINT, va="top", linespacing=1.2)
     figure.text(left, MARGIN_IN * 0.5 / high, "\n".join(footer), fontsize=SMALL_PT, color=FAINT, va="bottom")
-    return Page(figure, foot_in, body_in)
+    for at, handles in enumerate(legends):
+        figure.legend(
+            handles=list(handles), loc="upper left", bbox_to_anchor=(left, (foot_in + sum(legends_in[at:])) / high),
+            ncols=_columns(handles), borderaxespad=0, borderpad=0, handlelength=2.6, columnspacing=1.6,
+        )  # fmt: skip
+    return Page(figure, foot_in + sum(legends_in), body_in)
+
+
+def _columns(handles: Sequence[Line2D]) -> int:
+    widest = max(text_width_in(str(handle.get_label())) for handle in handles) + 0.8
+    return max(1, min(len(handles), int((WIDTH_IN - 2 * MARGIN_IN) / widest)))
 
 
 def _wrap(text: str, width: int) -> list[str]:
     return [line for part in printable(text).split("\n") for line in textwrap.wrap(part, width) or [""]]
 
 
+def panels(
+    words: Words, titles: Sequence[str], legends: Sequence[Sequence[Line2D]], xlabel: str, ylabel: str
+) -> tuple[Figure, list[Axes]]:
+    """Axes of one size, two in a row where there are several, with the legends below them."""
+    columns = min(2, len(titles))
+    panel_in = 3.3 if columns == 1 else 2.35
+    step_in = panel_in + (0.62 if any(titles) else 0.3)
+    body = page(words, math.ceil(len(titles) / columns) * step_in + 0.55, legends)
+    left, right, between = 0.95, 0.5, 0.85
+    width = (WIDTH_IN - left - right - (columns - 1) * between) / columns
+    found = []
+    for at, title in enumerate(titles):
+        row, column = divmod(at, columns)
+        bottom = body.height - (row + 1) * step_in + (step_in - panel_in) * 0.3
+        axes = body.axes(left + column * (width + between), bottom, width, panel_in)
+        axes.set(xlabel=xlabel if at + columns >= len(titles) else "", ylabel=ylabel if column == 0 else "")
+        axes.set_title(title)
+        found.append(axes)
+    return body.figure, found
+
+
 def save(figure: Figure, stem: Path) -> list[Path]:
     """Write `stem`.png and `stem`.svg; the same figure gives the same bytes. Call it under `applied`."""
-    png, svg = stem.with_name(stem.name + ".png"), stem.with_name(stem.name + ".svg")
-    figure.savefig(png, dpi=PNG_DPI, metadata={"Software": "fiftyx"})
+    png, svg = (stem.with_name(stem.name + suffix) for suffix in SUFFIXES)
+    figure.savefig(
+        png, dpi=PNG_DPI, metadata={"Software": "fiftyx"}, pil_kwargs={"compress_level": 3}
+    )  # half the time, 2% larger
     figure.savefig(svg, metadata={"Date": None, "Creator": "fiftyx"})
     return [png, svg]
 
 
-def look(styles: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """A colour and a marker for each style; no two styles share both before 64 of them."""
-    order = [*KNOWN, *sorted(set(styles) - set(KNOWN))]
-    found = {}
-    for index, style in enumerate(order):
-        colour, turn = index % len(PALETTE), index // len(PALETTE)
-        found[style] = (PALETTE[colour], SHAPES[(colour + 3 * turn) % len(SHAPES)])
-    return {style: found[style] for style in styles}
-
-
-def point(accelerated: bool, colour: str, shape: str) -> dict[str, Any]:
-    """How a marker looks: hollow on the CPU, filled on an accelerator, so that it reads in grey too."""
-    face = colour if accelerated else "white"
-    return {
-        "marker": shape,
-        "markersize": 5.5,
-        "markerfacecolor": face,
-        "markeredgecolor": colour,
-        "markeredgewidth": 1.5,
-        "linestyle": "none",
-    }
-
-
-def dashes(accelerated: bool, threads: int, *, plain: bool = True) -> Any:
-    """Solid on one CPU thread, dash-dotted on more, dashed on an accelerator; dotted where not plain float32."""
-    if not plain:
-        return (0, (1.2, 1.4))
-    if accelerated:
-        return (0, (5, 2))
-    return "-" if threads == 1 else (0, (6, 2, 1, 2))
-
-
-def ring() -> dict[str, Any]:
-    """How a crossing is marked: a ring that hides nothing."""
-    return {
-        "marker": "o",
-        "markersize": 11,
-        "markerfacecolor": "none",
-        "markeredgecolor": INK,
-        "markeredgewidth": 1.3,
-        "linestyle": "none",
-    }
-
-
+@cache
 def printable(text: str) -> str:
     """`text` with a question mark for each character that our font cannot draw."""
-    known = get_font(find_font(FontProperties(family=RC["font.family"]))).get_charmap()
-    return "".join(char if char == "\n" or ord(char) in known else "?" for char in text)
+    return "".join(char if char == "\n" or ord(char) in _known_characters() else "?" for char in text)
 
 
-def text_width_in(text: str, points: float = 9.5) -> float:
+@cache
+def _known_characters() -> frozenset[int]:
+    return frozenset(get_font(find_font(FontProperties(family=RC["font.family"]))).get_charmap())
+
+
+@cache
+def text_width_in(text: str, points: float = 9.5, weight: str = "normal") -> float:
     """How wide a line of text comes out, in inches."""
-    if not text.strip():
-        return 0.0
-    return float(TextPath((0, 0), text, size=points, usetex=False).get_extents().width) / 72
+    font = get_font(find_font(FontProperties(family=RC["font.family"], weight=weight)))
+    font.set_size(points, FINE_DPI)
+    font.set_text(printable(text))
+    return float(font.get_width_height()[0]) / 64 / FINE_DPI
 
 
 def elided(text: str, most: int = 34) -> str:
@@ -196,13 +184,17 @@ def elided(text: str, most: int = 34) -> str:
 
 
 def log_axis(axes: Axes, which: str, *, unit: str) -> None:
-    """A logarithmic axis whose ticks are written out: 0.5x, 20x; 3 ms."""
+    """A logarithmic axis, its limits set, whose ticks are written out: 0.5x, 20x; 3 ms."""
     axis = axes.xaxis if which == "x" else axes.yaxis
     (axes.set_xscale if which == "x" else axes.set_yscale)("log")
     low, high = sorted(axis.get_view_interval())
     decades = math.log10(high / low)
     subs = (1.0, 2.0, 5.0) if decades < 2.2 else (1.0, 3.0) if decades < 3 else (1.0,)
     axis.set_major_locator(LogLocator(base=10, subs=subs, numticks=12))
+    if high / low < 3:  # not even two ticks of those: even steps instead
+        axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    if len(subs) > 1:  # within a decade the labels show the scale
+        axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _at: quantity(value, unit)))
     axis.set_minor_formatter(NullFormatter())
     axes.grid(True, axis="x" if which == "x" else "y")
@@ -212,15 +204,9 @@ def quantity(value: float, unit: str) -> str:
     """A tick's text: `50x`, `0.2x`, `20 us`, `3 ms`, `300M` of FLOP, `1,000`."""
     if unit == "x":
         return f"{value:,.10g}x"
-    if unit == "us":
-        return _scaled(value, (("s", 1e6), ("ms", 1e3), ("us", 1.0), ("ns", 1e-3)))
-    if unit == "s":
-        return _scaled(value, (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)))
-    if unit == "FLOP":  # half a page is too narrow for the unit at every tick: the axis names it
-        return _scaled(value, (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3), ("", 1.0))).replace(" ", "")
+    if unit in STEPS:
+        steps = STEPS[unit]
+        name = next((name for name, step in steps.items() if value >= step * 0.9999), list(steps)[-1])
+        # half a page is too narrow for the FLOP at every tick: the axis names it
+        return f"{value / steps[name]:,.4g}{'' if unit == 'FLOP' else ' '}{name}"
     return f"{value:,.10g}" if 1e-4 < value < 1e6 else f"{value:.0e}".replace("e+0", "e").replace("e-0", "e-")
-
-
-def _scaled(value: float, steps: Sequence[tuple[str, float]]) -> str:
-    unit, factor = next((step for step in steps if value >= step[1] * 0.9999), steps[-1])
-    return f"{value / factor:,.4g} {unit}"

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from bench.charts import beside as chart_legend
-from bench.charts import style as chart_style
-from bench.charts.style import FAINT, INK, PALETTE, WIDTH_IN, Words
+from bench.cases.case import CASE_COLUMNS
+from bench.charts.series import config_of
+from bench.charts.style import FAINT, INK, PALETTE, WIDTH_IN, Words, log_axis, page
+from bench.charts.words import machine_words, size_words
+from bench.tables.by_case import case_of
+from bench.tables.columns import ITERATIONS
+from bench.tables.run import read_iterations
+from bench.verdict.evidence import Evidence
+from bench.verdict.speedup import fastest
 from bench.words import microseconds
 
+NAMES = ("trace",)
 MOST_POINTS = 1500
 BINS = 60
 PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.8}
@@ -23,67 +30,95 @@ FIRST, WARMUP, TIMED = PALETTE[1], PALETTE[4], PALETTE[0]
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """The samples of one process in us, and the median, p95 and count of warm-up iterations that the tables give."""
-
-    first_us: float | None
-    warmup_us: Array
-    timed_us: Array
-    median_us: float
-    p95_us: float
-    warmup_iterations: int
-
-
-def trace_of(iterations: pd.DataFrame, measurement: pd.Series) -> Trace:
-    """From the rows of iterations.csv of one process and its row of measurements.csv."""
-    by_phase = {str(phase): rows["elapsed_us"].to_numpy(float) for phase, rows in iterations.groupby("phase")}
-    none = np.empty(0)
-    first = by_phase.get("first", none)
-    warmup = measurement["warmup_iterations"]
-    return Trace(
-        float(first[0]) if len(first) else None,
-        by_phase.get("warmup", none),
-        by_phase.get("timed", none),
-        float(measurement["latency_median_us"]),
-        float(measurement["latency_p95_us"]),
-        int(warmup) if pd.notna(warmup) else 0,
+def charts(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
+    """The trace and the distribution of one process at the size that is shown, where iterations.csv was kept."""
+    run, rows = evidence.run, evidence.rows_at(evidence.shown_size)
+    if rows.empty or not (run.folder / ITERATIONS).exists():
+        return
+    row = process_shown(rows)
+    table = read_iterations(run.folder)
+    keys = ["block", *CASE_COLUMNS]
+    samples = table[np.logical_and.reduce([table[key] == row[key] for key in keys])]
+    if not (samples["phase"] == "timed").any():
+        return
+    case = case_of(rows.loc[[row.name]])
+    here = rows[(rows["style"] == row["style"]) & (rows["block"] == row["block"])]
+    words = Words(
+        "Inside one process: first call, warm-up, steady state",
+        f"{case.style}, {config_of(case).label}, block {row['block']}\n{size_words(case.size)}",
+        f"one process of the run\n{machine_words(run.machine, here)}",
     )
+    by_phase = {str(phase): same["elapsed_us"].to_numpy(float) for phase, same in samples.groupby("phase")}
+    # samples as timed, so their own median and not that at the speed of their block
+    yield NAMES[0], trace(by_phase, run.measurements.loc[[row.name]].iloc[0], words)
 
 
-def trace(one: Trace, words: Words) -> Figure:
-    """us against the recorded iteration, log scale, and beside it a histogram of the timed ones up to their 99%."""
-    page = chart_style.page(words, 3.75)
+def process_shown(rows: pd.DataFrame) -> pd.Series:
+    """The measurement of the process whose trace is shown; `rows` are `ok` and of one size.
+
+    An accelerator before the CPU, SGD before other trainings, plain float32 before other arithmetic, then the
+    fastest case; of its blocks the middle one.
+    """
+    first = rows[rows["device"] != "cpu"] if (rows["device"] != "cpu").any() else rows
+    for column, wanted in (("oracle", "sgd"), ("dtype", "float32"), ("precision", "ieee")):
+        first = first[first[column] == wanted] if (first[column] == wanted).any() else first
+    case = fastest(first).sort_values(["latency_median_us", "block"])
+    return case.iloc[len(case) // 2]
+
+
+def trace(samples: Mapping[str, Array], measured: pd.Series, words: Words) -> Figure:
+    """us against the recorded iteration, log scale, and beside it a histogram of the timed ones up to their 99%.
+
+    `samples` are those of one process in us by phase: `first` and `warmup` where they were kept, `timed`. `measured`
+    holds what the tables give of it: `latency_median_us`, `latency_p95_us`, `warmup_iterations`.
+    """
+    body = page(words, 3.75)
     left, between, beside = 0.95, 0.75, 2.3
     wide = WIDTH_IN - left - between - beside - 0.3
-    axes = page.axes(left, 0.5, wide, 2.95)
-    samples = np.concatenate([one.warmup_us, one.timed_us, [] if one.first_us is None else [one.first_us]])
-    axes.set_ylim(float(samples.min()) / 1.25, float(samples.max()) * 1.5)
-    chart_style.log_axis(axes, "y", unit="us")
-    _draw_phases(axes, one)
+    axes = body.axes(left, 0.5, wide, 2.95)
+    every = np.concatenate(list(samples.values()))
+    axes.set_ylim(float(every.min()) / 1.25, float(every.max()) * 1.5)
+    log_axis(axes, "y", unit="us")
+    _draw_phases(axes, samples, measured["warmup_iterations"])
     axes.set(xlabel="iteration, as recorded", ylabel="time of one iteration (log scale)")
-    _draw_distribution(page.axes(left + wide + between, 0.5, beside, 2.95), one)
-    return page.figure
+    middle, late = float(measured["latency_median_us"]), float(measured["latency_p95_us"])
+    _draw_distribution(body.axes(left + wide + between, 0.5, beside, 2.95), samples["timed"], middle, late)
+    return body.figure
 
 
-def _draw_phases(axes: Axes, one: Trace) -> None:
-    start = 1 + len(one.warmup_us)
-    end = start + len(one.timed_us)
-    dots: dict[str, Any] = {"linestyle": "none", "marker": ".", "markersize": 3.5}
-    if one.first_us is not None:
-        axes.plot([0], [one.first_us], marker="D", markersize=7, color=FIRST, zorder=3, clip_on=False)
-    axes.plot(*thinned(one.warmup_us, 1), color=WARMUP, **dots)
-    axes.plot(*thinned(one.timed_us, start), color=TIMED, **dots)
+def _draw_phases(axes: Axes, samples: Mapping[str, Array], warmups: float) -> None:
+    warmup, timed = samples.get("warmup", np.empty(0)), samples["timed"]
+    start = 1 + len(warmup)
+    end = start + len(timed)
+    if "first" in samples:
+        axes.plot([0], samples["first"][:1], marker="D", markersize=7, color=FIRST, zorder=3, clip_on=False)
+    for us, at, colour in ((warmup, 1, WARMUP), (timed, start, TIMED)):
+        axes.plot(*thinned(us, at), color=colour, linestyle="none", marker=".", markersize=3.5)
     axes.set_xlim(-0.02 * end, end)
     axes.locator_params(axis="x", nbins=5)
     axes.xaxis.set_major_formatter(lambda value, _at: f"{value:,.0f}" if value >= 0 else "")
     axes.axvline(start, color=FAINT, linewidth=0.8, linestyle=":")
-    kept, all_ = len(one.warmup_us), one.warmup_iterations
-    warm = f"warm-up ({kept:,} of {all_:,} kept)" if all_ > kept else f"warm-up ({kept:,})"
-    chart_legend.legend_above(
+    warm = f"{len(warmup):,} of {warmups:,.0f} kept" if warmups > len(warmup) else f"{len(warmup):,}"  # it may be NaN
+    _legend_above(
         axes,
-        [("D", FIRST, "first call"), (".", WARMUP, warm), (".", TIMED, f"timed ({len(one.timed_us):,})")],
+        [
+            ("D", 6, FIRST, "first call"),
+            (".", 9, WARMUP, f"warm-up ({warm})"),
+            (".", 9, TIMED, f"timed ({len(timed):,})"),
+        ],
     )
+
+
+def _legend_above(axes: Axes, entries: Sequence[tuple[str, float, str, str]]) -> None:
+    """(marker, its size, colour, label) in a row over the axes."""
+    handles = [
+        Line2D([], [], marker=mark, markersize=size, color=colour, label=label, linestyle="none")
+        for mark, size, colour, label in entries
+    ]
+    axes.legend(
+        handles=handles, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=len(handles), handlelength=1.0,
+        handletextpad=0.3, columnspacing=1.2, borderaxespad=0.2, fontsize=9,
+    )  # fmt: skip
 
 
 def thinned(us: Array, start: int) -> tuple[Array, Array]:
@@ -98,24 +133,24 @@ def thinned(us: Array, start: int) -> tuple[Array, Array]:
     return at[chosen], us[chosen]
 
 
-def _draw_distribution(axes: Axes, one: Trace) -> None:
-    low = float(one.timed_us.min())
+def _draw_distribution(axes: Axes, us: Array, middle: float, p95: float) -> None:
+    low = float(us.min())
     left = low / 1.01
-    shown = max(float(np.quantile(one.timed_us, 0.99)), one.p95_us * 1.02, low * 1.02)
-    inside = one.timed_us[one.timed_us <= shown]
+    shown = max(float(np.quantile(us, 0.99)), p95 * 1.02, low * 1.02)
+    inside = us[us <= shown]
     axes.hist(inside, bins=min(BINS, max(6, len(inside) // 8)), color=TIMED, alpha=0.75)
     high = axes.get_ylim()[1]
     axes.set(ylim=(0, high * 1.25), xlabel="time of one iteration (us)", ylabel="timed iterations")
     axes.grid(True, axis="y")
     axes.locator_params(axis="both", nbins=5)
-    axes.set_xlim(left, right := max(shown, one.p95_us) * 1.01)
-    for value, name, line, at in ((one.median_us, "median", "-", 0.99), (one.p95_us, "95%", "--", 0.92)):
+    axes.set_xlim(left, right := max(shown, p95) * 1.01)
+    for value, name, line, at in ((middle, "median", "-", 0.99), (p95, "95%", "--", 0.92)):
         axes.axvline(value, color=INK, linewidth=1.1, linestyle=line)
         late = value > (left + right) / 2
         axes.annotate(
             f"{name} {microseconds(value)}", (value, at), xycoords=("data", "axes fraction"), fontsize=8.5, bbox=PAPER,
             xytext=(-4 if late else 4, 0), textcoords="offset points", va="top", ha="right" if late else "left",
         )  # fmt: skip
-    beyond = len(one.timed_us) - len(inside)
+    beyond = len(us) - len(inside)
     if beyond:
         axes.set_title(f"{beyond:,} slower ones off the chart", fontsize=8.5, fontweight="normal", color=FAINT)

@@ -106,7 +106,7 @@ def save_chart(found: Comparison, path: Path, footer: str) -> None:
     from bench.charts.style import PNG_DPI, applied
 
     with applied():
-        figure = comparison_chart(found, footer).figure
+        figure = comparison_chart(found, footer)
         try:
             figure.savefig(path, dpi=PNG_DPI, metadata={"Date": None} if path.suffix == ".svg" else None)
         except OSError as error:

@@ -23,6 +23,11 @@ def sizes_in(rows: pd.DataFrame) -> Iterator[tuple[Size, pd.DataFrame]]:
         yield Size(*map(int, cast(tuple[Any, ...], sides))), same
 
 
+def case_of(rows: pd.DataFrame) -> CaseKey:
+    """The case of these rows, which are all of one."""
+    return CaseKey.of(rows[name].iloc[0] for name in CASE_COLUMNS)
+
+
 def at_size(rows: pd.DataFrame, size: Size) -> pd.DataFrame:
     """The rows of one size."""
     return rows[(rows[list(SIZE_COLUMNS)] == list(size)).all(axis=1)]

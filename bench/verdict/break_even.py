@@ -12,12 +12,36 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.cases.case import CaseKey
-from bench.tables.by_case import of_cases
+from bench.cases.problem import TUTORIAL_ITERATIONS
+from bench.tables.by_case import case_of, of_cases
 from bench.verdict.evidence import Evidence
 from bench.verdict.intervals import CONFIDENCE, t_quantile
 from bench.verdict.speedup import Speedup
 
-START_COLUMNS = ("import_seconds", "transfer_seconds", "first_iteration_seconds", "latency_median_us")
+LATENCY, PROGRAM = "latency_median_us", "program_seconds"
+START_COLUMNS = ("import_seconds", "transfer_seconds", "first_iteration_seconds", LATENCY)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A case from cold, a value a block: the seconds that are no iterations, and the us of an iteration.
+
+    `whole`: the seconds are those of a whole `python` of 500 iterations less 500 usual ones. Else no program was
+    run, and they are import, transfer and first call less one usual iteration: without python's own start and end.
+    """
+
+    case: CaseKey
+    whole: bool
+    seconds: tuple[float, ...]
+    latency_us: tuple[float, ...]
+
+    def total(self, iterations: float) -> float:
+        """Seconds from a cold start to the end of so many iterations, the mean over blocks."""
+        return fmean(self.totals(iterations))
+
+    def totals(self, iterations: float) -> list[float]:
+        """The same in each block."""
+        return [start + iterations * us / 1e6 for start, us in zip(self.seconds, self.latency_us, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +57,9 @@ class Iterations:
 class BreakEven:
     """When `contender` overtakes `baseline_case`; seconds are what its start takes longer, means over blocks.
 
-    `warm` counts the transfer of the data and the first call, `cold` the import of its library too: a whole
-    `python`. `saved_us` is what it saves in an iteration, negative where it is the slower one.
+    `warm` counts the transfer of the data and the first call, `cold` a whole `python`: `whole` tells whether both
+    sides were run as one, else it is their imports that are added. `saved_us` is what the contender saves in an
+    iteration, negative where it is the slower one.
     """
 
     baseline: str
@@ -46,33 +71,58 @@ class BreakEven:
     import_seconds: float
     warm: Iterations
     cold: Iterations
+    whole: bool
 
 
 def break_even(evidence: Evidence, speedup: Speedup) -> BreakEven | None:
-    """From the start-up times of both sides, paired by block; None where no block has them all.
+    """When the contender of a speedup has repaid its start; None where no block has the start-up times of both."""
+    rows = evidence.rows
+    before, after = (rows[of_cases(rows, [case])] for case in (speedup.baseline_case, speedup.contender))
+    return between(before, after, speedup.baseline, evidence.confidence)
 
-    The start of a side is its transfer and its first call less one usual iteration; n satisfies
+
+def between(
+    before: pd.DataFrame, after: pd.DataFrame, baseline: str = "", confidence: float = CONFIDENCE
+) -> BreakEven | None:
+    """From the start-up times of two cases, their rows paired by block; None where no block has them all.
+
+    The warm start of a side is its transfer and its first call less one usual iteration, the cold one is `Start`'s:
+    taken alike on both sides, from whole programs where blocks have those of both. n satisfies
     start_c + n * latency_c = start_b + n * latency_b.
     """
-    before, after = (_starts(evidence.rows, case) for case in (speedup.baseline_case, speedup.contender))
-    pairs = before.merge(after, on="block", suffixes=("_b", "_c"))
+    pairs = _timed(before).merge(_timed(after), on="block", suffixes=("_b", "_c"))
     if pairs.empty:
         return None
-    saved = (pairs["latency_median_us_b"] - pairs["latency_median_us_c"]).tolist()
-    imported = (pairs["import_seconds_c"] - pairs["import_seconds_b"]).tolist()
-    start = (_start_seconds(pairs, "c") - _start_seconds(pairs, "b")).tolist()
-    cold = [one + other for one, other in zip(start, imported, strict=True)]
+    run = pairs[f"{PROGRAM}_b"].notna() & pairs[f"{PROGRAM}_c"].notna()
+    whole = bool(run.any())
+    alike = pairs[run] if whole else pairs
+    once = [_first_seconds(pairs, f"_{side}") for side in "cb"]
+    cold = [_cold_seconds(alike, f"_{side}", whole=whole) for side in "cb"]
+    start = (once[0] - once[1]).tolist()
     return BreakEven(
-        baseline=speedup.baseline,
-        baseline_case=speedup.baseline_case,
-        contender=speedup.contender,
+        baseline=baseline,
+        baseline_case=case_of(before),
+        contender=case_of(after),
         blocks=len(pairs),
-        saved_us=fmean(saved),
+        saved_us=fmean(_saved_us(pairs)),
         start_seconds=fmean(start),
-        import_seconds=fmean(imported),
-        warm=repaid_after(start, saved, evidence.confidence),
-        cold=repaid_after(cold, saved, evidence.confidence),
+        import_seconds=float((pairs["import_seconds_c"] - pairs["import_seconds_b"]).mean()),
+        warm=repaid_after(start, _saved_us(pairs), confidence),
+        cold=repaid_after((cold[0] - cold[1]).tolist(), _saved_us(alike), confidence),
+        whole=whole,
     )
+
+
+def start_of(rows: pd.DataFrame) -> Start | None:
+    """How one case starts, from its rows; None where that was not timed."""
+    timed = _timed(rows)
+    if timed.empty:
+        return None
+    run = timed[timed[PROGRAM].notna()]
+    whole = len(run) > 0
+    timed = run if whole else timed
+    seconds = _cold_seconds(timed, whole=whole)
+    return Start(case_of(rows), whole, tuple(seconds.tolist()), tuple(timed[LATENCY].tolist()))
 
 
 def iterations_to_repay(extra_seconds: float, saved_us: float) -> float:
@@ -128,10 +178,20 @@ def _fieller(sides: NDArray[np.float64], t: float) -> tuple[float, float]:
     return float(least if dearer else 0.0), float(most if cheaper else math.inf)
 
 
-def _start_seconds(pairs: pd.DataFrame, side: str) -> pd.Series:
-    once = pairs[f"transfer_seconds_{side}"] + pairs[f"first_iteration_seconds_{side}"]
-    return once - pairs[f"latency_median_us_{side}"] / 1e6
+def _timed(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[["block", *START_COLUMNS, PROGRAM]].dropna(subset=list(START_COLUMNS))
 
 
-def _starts(rows: pd.DataFrame, case: CaseKey) -> pd.DataFrame:
-    return rows[of_cases(rows, [case])][["block", *START_COLUMNS]].dropna()
+def _first_seconds(rows: pd.DataFrame, side: str = "") -> pd.Series:
+    """Transfer and first call, less one usual iteration."""
+    return rows[f"transfer_seconds{side}"] + rows[f"first_iteration_seconds{side}"] - rows[f"{LATENCY}{side}"] / 1e6
+
+
+def _cold_seconds(rows: pd.DataFrame, side: str = "", *, whole: bool) -> pd.Series:
+    if whole:
+        return rows[f"{PROGRAM}{side}"] - TUTORIAL_ITERATIONS / 1e6 * rows[f"{LATENCY}{side}"]
+    return rows[f"import_seconds{side}"] + _first_seconds(rows, side)
+
+
+def _saved_us(pairs: pd.DataFrame) -> list[float]:
+    return [float(us) for us in pairs[f"{LATENCY}_b"] - pairs[f"{LATENCY}_c"]]

@@ -8,22 +8,20 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from bench.cases.case import CASE_COLUMNS, CaseKey
+from bench.cases.case import CaseKey
 from bench.cases.problem import TUTORIAL_SIZE, Size
 from bench.errors import UsageError
-from bench.tables.by_case import at_size, cases_in, of_cases, sizes_in
+from bench.tables.by_case import at_size, case_of, cases_in, of_cases, sizes_in
 from bench.tables.run import Run
 from bench.verdict.intervals import Ratio
 from bench.verdict.speedup import (
     BASELINES,
-    SCOPES,
+    Side,
     Speedup,
-    both_measured,
     candidates,
     confidence_of,
     mean_us,
     named_baselines,
-    paired,
     ratio_of,
     speedups,
     trusted,
@@ -133,19 +131,22 @@ class Evidence:
         over contenders, of their least lower end, with an interval each of 1 - alpha / contenders (Bonferroni); the
         upper end is the greatest of their least upper end, at 1 - alpha / baselines. Never narrower than `shown`.
         """
-        column, alpha = SCOPES[scope], 1 - self.confidence
+        alpha = 1 - self.confidence
         pool = candidates(at_size(self.rows, size)).get(baseline) if baseline in POOLS else None
-        against = [rows for _, rows in cases_in(pool)] if pool is not None else []
-        if len(found) * max(1, len(against)) == 1 or baseline == "own" or not math.isfinite(shown.ratio.low):
+        if pool is None:
+            pool = self.baselines_by_size.get(size, {}).get(baseline, self.rows.iloc[:0])
+        sides = [(case, Side.of(rows)) for case, rows in cases_in(pool)]
+        if len(found) * len(sides) <= 1 or not math.isfinite(shown.ratio.low):
             return shown.ratio
-        against = against or [self.baselines_by_size[size][baseline]]
-        lows, highs = [], []
+        lows: list[float] = []
+        highs: list[float] = []
         for one in found:
-            contender = self.rows[of_cases(self.rows, [one.contender])]
-            sides = [both_measured(paired(rows, contender), column) for rows in against]
-            pairs = [(before, after) for before, after in sides if len(before)]
-            lows.append(min(ratio_of(*pair, column, 1 - alpha / len(found)).low for pair in pairs))
-            highs.append(min(ratio_of(*pair, column, 1 - alpha / len(pairs)).high for pair in pairs))
+            contender = Side.of(self.rows[of_cases(self.rows, [one.contender])])
+            pairs = [(case, times) for case, side in sides if (times := side.paired(contender, scope)[0]).size]
+            lows.append(min(ratio_of(times, case, one.contender, 1 - alpha / len(found)).low for case, times in pairs))
+            highs.append(
+                min(ratio_of(times, case, one.contender, 1 - alpha / len(pairs)).high for case, times in pairs)
+            )
         return replace(shown.ratio, low=min(max(lows), shown.ratio.low), high=max(max(highs), shown.ratio.high))
 
     def baseline(self, size: Size, name: str, scope: str) -> tuple[CaseKey | None, float]:
@@ -153,7 +154,7 @@ class Evidence:
         rows = self.baselines_by_size.get(size, {}).get(name)
         if rows is None:
             return None, math.nan
-        return CaseKey.of(rows.iloc[0][list(CASE_COLUMNS)]), mean_us(rows, scope)
+        return case_of(rows), mean_us(rows, scope)
 
     def doubt(self, speedup: Speedup) -> str:
         """Why this speedup may not support a claim; empty where nothing stands against it."""

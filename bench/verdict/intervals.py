@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+Times = Sequence[float] | NDArray[np.float64]
 CONFIDENCE = 0.95
 
 
@@ -32,9 +33,7 @@ class Ratio:
     blocks: int
 
 
-def paired_ratio(
-    baseline: Sequence[float], contender: Sequence[float], confidence: float = CONFIDENCE, *, drifting: bool = False
-) -> Ratio:
+def paired_ratio(baseline: Times, contender: Times, confidence: float = CONFIDENCE, *, drifting: bool = False) -> Ratio:
     """The ratio of two series of times paired by block, (blocks,) each, any unit.
 
     d_i = ln(baseline_i / contender_i); estimate exp(mean d), interval exp(mean d ± t s_d / sqrt K), where t is

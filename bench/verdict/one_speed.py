@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from bench.cases.case import CASE_COLUMNS
 from bench.verdict.intervals import t_quantile
+
+if TYPE_CHECKING:
+    from pandas.core.groupby import SeriesGroupBy
 
 # a time by what takes its place: the same samples, each over the reference product timed around it
 PER_REFERENCE = {"latency_median_us": "latency_per_reference", "throughput_us": "throughput_per_reference"}
@@ -37,7 +41,7 @@ def at_one_speed(rows: pd.DataFrame, case_columns: Sequence[str] = CASE_COLUMNS)
     log = pd.Series(np.log(read_us.to_numpy(float)), index=rows.index)
     if OWN_EFFECT not in rows or rows[OWN_EFFECT].isna().all():
         away = log - log.groupby(rows["block"]).transform("mean")
-        log = log.mask(away.groupby([rows[name] for name in case_columns]).transform(_differs).astype(bool))
+        log = log.mask(_differs(away.groupby([rows[name] for name in case_columns])))
     block_mean = log.groupby(rows["block"]).transform("mean")
     usual_us = np.exp(block_mean).where(log.notna())  # NaN: this time stays as it was taken
     found = rows.copy()
@@ -60,10 +64,9 @@ def speed_words(rows: pd.DataFrame) -> str:
     )
 
 
-def _differs(away: pd.Series) -> bool:
-    """Is the mean of these logarithms different from 0, by Student's t?"""
-    known = away.dropna()
-    if len(known) < 2:
-        return False
-    error = float(known.std()) / math.sqrt(len(known))
-    return abs(float(known.mean())) > t_quantile(len(known) - 1, SURE) * error + 1e-12
+def _differs(away: SeriesGroupBy[float, Any]) -> pd.Series:
+    """Of each row: is the mean of its case's logarithms different from 0, by Student's t?"""
+    count, mean, deviation = (away.transform(name) for name in ("count", "mean", "std"))
+    sure = count.map({n: t_quantile(n - 1, SURE) for n in count.unique() if n > 1})
+    least = sure * deviation / np.sqrt(count)  # NaN of one block alone, which differs from nothing
+    return pd.Series(mean.abs() > least + 1e-12)

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from bench.cases.case import CASE_COLUMNS, CaseKey
+from bench.cases.case import CaseKey
 from bench.cases.problem import TUTORIAL_ITERATIONS
-from bench.tables.by_case import cases_in, of_cases, sizes_in
+from bench.tables.by_case import case_of, cases_in, of_cases, sizes_in
 from bench.verdict.intervals import CONFIDENCE, Ratio, paired_ratio
 from bench.verdict.one_speed import at_one_speed
 
@@ -81,10 +82,12 @@ def mean_us(rows: pd.DataFrame, scope: str = "iteration") -> float:
     This is the one time of a case that is shown anywhere: ratios are means of logarithms over the same blocks, so
     that shown times divide into shown ratios. `rows` are of one case, at one speed of the core (see `trusted`).
     """
-    column = SCOPES[scope]
-    times = rows[column].to_numpy(float)
+    return _mean_us(rows[SCOPES[scope]].to_numpy(float), scope)
+
+
+def _mean_us(times: NDArray[np.float64], scope: str) -> float:
     times = times[np.isfinite(times) & (times > 0)]
-    unit = 1.0 if column.endswith("_us") else 1e6 / TUTORIAL_ITERATIONS
+    unit = 1.0 if SCOPES[scope].endswith("_us") else 1e6 / TUTORIAL_ITERATIONS
     if not len(times):
         return math.nan
     return float(times[0] * np.exp(np.log(times / times[0]).mean())) * unit  # equal times give just that time
@@ -120,13 +123,13 @@ def speedups(
     """
     found: list[Speedup] = []
     for _size, same in sizes_in(trusted(measurements)):
-        named = list(named_baselines(same))
-        for case, contender in cases_in(same):
-            if not of(case):
-                continue
-            baselines = named if contender["oracle"].iloc[0] == "sgd" else []
-            for name, baseline in [*baselines, *own_baseline(same, contender)]:
-                found += _against(name, baseline, case, contender, confidence)
+        sides = {case: Side.of(rows) for case, rows in cases_in(same)}
+        named = [(name, case_of(rows)) for name, rows in named_baselines(same)]
+        for case in filter(of, sides):
+            baselines = named if sides[case].oracle == "sgd" else []
+            for name, baseline in [*baselines, *own_baseline(sides, case)]:
+                if baseline != case:
+                    found += _against(name, (baseline, sides[baseline]), (case, sides[case]), confidence)
     return found
 
 
@@ -140,53 +143,64 @@ def trusted(measurements: pd.DataFrame) -> pd.DataFrame:
     return at_one_speed(measurements[(status == "ok") & ~of_cases(measurements, wrong)])
 
 
+@dataclass(frozen=True, slots=True)
+class Side:
+    """The blocks of a case in order, as arrays (blocks,): in pandas the pairs would take most of a report's time."""
+
+    blocks: NDArray[Any]
+    times: Mapping[str, NDArray[np.float64]]  # by scope
+    noisy: NDArray[np.bool_]
+    oracle: str
+    environment: str
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame) -> Side:
+        """From the rows of one case."""
+        blocks = rows["block"].to_numpy()
+        order = np.argsort(blocks)
+        return cls(
+            blocks=blocks[order],
+            times={scope: rows[column].to_numpy(float)[order] for scope, column in SCOPES.items()},
+            noisy=rows["noisy"].to_numpy(bool)[order],
+            oracle=str(rows["oracle"].iloc[0]),
+            environment=str(rows["environment"].iloc[0]),
+        )
+
+    def paired(self, other: Side, scope: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Times (2, blocks) in the blocks where both were measured, and which of these are noisy on either side."""
+        _, mine, theirs = np.intersect1d(self.blocks, other.blocks, assume_unique=True, return_indices=True)
+        times = np.array([self.times[scope][mine], other.times[scope][theirs]])
+        measured = ~np.isnan(times).any(axis=0)
+        return times[:, measured], (self.noisy[mine] | other.noisy[theirs])[measured]
+
+
 def _against(
-    name: str, baseline: pd.DataFrame, case: CaseKey, contender: pd.DataFrame, confidence: float
+    name: str, baseline: tuple[CaseKey, Side], contender: tuple[CaseKey, Side], confidence: float
 ) -> Iterator[Speedup]:
-    baseline_case = CaseKey.of(baseline.iloc[0][list(CASE_COLUMNS)])
-    if baseline_case == case:
-        return
-    sides = paired(baseline, contender)
-    for scope, column in SCOPES.items():
-        before, after = both_measured(sides, column)
-        if before.empty:
+    (baseline_case, slow), (case, fast) = baseline, contender
+    for scope in SCOPES:
+        times, noisy = slow.paired(fast, scope)
+        if times.size == 0:
             continue
         yield Speedup(
             contender=case,
             baseline=name,
             baseline_case=baseline_case,
             scope=scope,
-            ratio=ratio_of(before, after, column, confidence),
-            baseline_us=mean_us(before, scope),
-            contender_us=mean_us(after, scope),
-            noisy=not mostly_quiet(before["noisy"].astype(bool) | after["noisy"].astype(bool)),
-            environment=str(contender["environment"].iloc[0]),
+            ratio=ratio_of(times, baseline_case, case, confidence),
+            baseline_us=_mean_us(times[0], scope),
+            contender_us=_mean_us(times[1], scope),
+            noisy=not mostly_quiet(noisy),
+            environment=fast.environment,
         )
 
 
-def paired(baseline: pd.DataFrame, contender: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows of two cases over the blocks that both have, in order of block."""
-    blocks = sorted(set(baseline["block"]) & set(contender["block"]))
-    return baseline.set_index("block").loc[blocks], contender.set_index("block").loc[blocks]
+def ratio_of(times: NDArray[np.float64], baseline: CaseKey, contender: CaseKey, confidence: float) -> Ratio:
+    """The ratio of (2, blocks) of times; drift of the CPU's clock, which an accelerator does not share, widens it."""
+    return paired_ratio(times[0], times[1], confidence, drifting=baseline.on_cpu != contender.on_cpu)
 
 
-def both_measured(sides: tuple[pd.DataFrame, pd.DataFrame], column: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Of paired rows those where both sides hold `column`."""
-    measured = (sides[0][column].notna() & sides[1][column].notna()).to_numpy()
-    return sides[0][measured], sides[1][measured]
-
-
-def ratio_of(before: pd.DataFrame, after: pd.DataFrame, column: str, confidence: float) -> Ratio:
-    """The ratio of paired rows; the drift of the CPU's clock, which an accelerator does not share, widens it."""
-    drifting = _on_cpu(before) != _on_cpu(after)
-    return paired_ratio(before[column].tolist(), after[column].tolist(), confidence, drifting=drifting)
-
-
-def _on_cpu(rows: pd.DataFrame) -> bool:
-    return bool(rows["device"].iloc[0] == "cpu")
-
-
-def mostly_quiet(noisy: pd.Series) -> bool:
+def mostly_quiet(noisy: pd.Series | NDArray[np.bool_]) -> bool:
     """Whether at least half of these passed the noise gates, and three did (or all, where there are fewer).
 
     A noisy process counts with the spread that it has, which widens the interval; this only decides what is said.
@@ -221,17 +235,13 @@ def named_baselines(same_size: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame
             yield name, best
 
 
-def own_baseline(same_size: pd.DataFrame, contender: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+def own_baseline(cases: Iterable[CaseKey], contender: CaseKey) -> Iterator[tuple[str, CaseKey]]:
     """The contender's own style and dtype on one CPU thread: what the device or the threads alone bring."""
-    one = contender.iloc[0]
-    rows = same_size[
-        (same_size["style"] == one["style"])
-        & (same_size["dtype"] == one["dtype"])
-        & (same_size["device"] == "cpu")
-        & (same_size["threads"] == 1)
-    ]
-    if len(rows):
-        yield "own", rows
+    alone = (contender.style, "cpu", contender.dtype, 1)
+    for case in cases:
+        if (case.style, case.device, case.dtype, case.threads) == alone:
+            yield "own", case
+            return
 
 
 def fastest(rows: pd.DataFrame) -> pd.DataFrame:

@@ -69,7 +69,7 @@ def test_a_run_gets_every_chart_that_it_holds_data_for_as_png_and_svg(tmp_path: 
     paths = drawing.draw(Evidence.of(read_run(write(tmp_path, rows, traced=True))))
     assert names(paths) == [
         "speedup-tutorial-1", "speedup-best-cpu", "speedup-against-work-tutorial-1", "speedup-against-work-best-cpu",
-        "time-against-work", "trace", "layers", "break-even", "decomposition",
+        "time-against-work", "trace", "layers", "decomposition", "break-even",
     ]  # fmt: skip
     assert all(path.stat().st_size > 3_000 for path in paths)
     assert {path.suffix for path in paths} == {".png", ".svg"}
@@ -131,6 +131,7 @@ def test_every_chart_names_its_machine_and_n_and_every_speedup_its_baseline(tmp_
     write(tmp_path, complete(planted(sizes=(TUTORIAL, LARGE))), traced=True)
     with chart_style.applied():
         for name, figure in drawing.figures(Evidence.of(read_run(tmp_path))):
+            assert any(name in chart.NAMES for chart in drawing.CHARTS)
             title, _subtitle, footer = [text.get_text() for text in figure.texts]
             assert "A CPU, 2 CPUs" in footer, name
             assert "n = 5 blocks" in footer or name == "trace"
@@ -159,12 +160,17 @@ def test_a_run_that_looked_several_times_says_so_at_its_intervals(tmp_path: Path
 def test_a_chart_that_no_longer_applies_goes_and_what_is_not_ours_stays(tmp_path: Path):
     write(tmp_path, complete(planted([IN_PLACE], sizes=(TUTORIAL,))))
     (tmp_path / "charts").mkdir()
-    for name in ("speedup-numpy-1.png", "mine.png", "trace.txt"):
+    for name in ("speedup-numpy-1.png", "mine.png", "trace.txt", "trace-mine.png", "speedup-of-mine.svg"):
         (tmp_path / "charts" / name).touch()
     drawing.draw(Evidence.of(read_run(tmp_path)))
     left = {path.name for path in (tmp_path / "charts").iterdir()}
     assert "speedup-numpy-1.png" not in left
-    assert {"mine.png", "trace.txt"} <= left
+    assert {"mine.png", "trace.txt", "trace-mine.png", "speedup-of-mine.svg"} <= left
+
+
+def test_every_name_that_a_chart_may_give_is_its_own():
+    every = [name for chart in drawing.CHARTS for name in chart.NAMES]
+    assert len(every) == len(set(every))
 
 
 def test_losses_are_drawn_where_a_table_holds_them(tmp_path: Path):

@@ -1,0 +1,122 @@
+"""What a line stands for, a style in a configuration, and how it looks: colour, marker, dashes, label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from bench.cases.case import CaseKey
+from bench.charts.style import FAINT, INK, PALETTE, elided
+from bench.verdict.evidence import Evidence
+from bench.words import thread_count
+
+SHAPES = ("o", "s", "^", "D", "v", "<", ">", "p")
+# the same style keeps its colour and shape from chart to chart and from run to run
+KNOWN = (
+    "torch_tensors", "torch_autograd", "torch_function", "torch_nn", "torch_optim_sgd", "torch_module", "numpy_manual",
+    "numpy_in_place", "torch_optim_adam", "torch_dynamic",
+)  # fmt: skip
+Look = dict[str, tuple[str, str]]
+RING: dict[str, Any] = {  # a crossing: it hides nothing
+    "marker": "o", "markersize": 11, "markerfacecolor": "none", "markeredgecolor": INK, "markeredgewidth": 1.3,
+    "linestyle": "none",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Config:
+    """Where and in which arithmetic a style ran: what a chart groups by."""
+
+    device: str
+    threads: int
+    dtype: str
+    precision: str
+
+    @property
+    def accelerated(self) -> bool:
+        """Whether this is anything but the CPU."""
+        return self.device != "cpu"
+
+    @property
+    def label(self) -> str:
+        """`cpu, 1 thread, float32`; `cuda:0, float32 tf32`."""
+        threads = "" if self.accelerated else f", {thread_count(self.threads)}"
+        precision = "" if self.precision == "ieee" else f" {self.precision}"
+        return f"{self.device}{threads}, {self.dtype}{precision}"
+
+
+def config_of(case: CaseKey) -> Config:
+    """The configuration of a case."""
+    return Config(case.device, case.threads, case.dtype, case.precision)
+
+
+def order(config: Config) -> tuple[bool, Config]:
+    """The CPU with few threads first, accelerators last."""
+    return config.accelerated, config
+
+
+def in_order(configs: Iterable[Config]) -> list[Config]:
+    """Each once, in `order`."""
+    return sorted(set(configs), key=order)
+
+
+def by_config(rows: pd.DataFrame) -> dict[Config, pd.DataFrame]:
+    """The rows of each configuration, in order."""
+    groups = rows.groupby(["device", "threads", "dtype", "precision"], sort=False)
+    found = {Config(str(d), int(t), str(f), str(p)): same for (d, t, f, p), same in cast(Any, groups)}
+    return {config: found[config] for config in in_order(found)}
+
+
+def shown(evidence: Evidence) -> pd.DataFrame:
+    """The rows of the size that is shown, of the styles that train by plain SGD."""
+    rows = evidence.rows_at(evidence.shown_size)
+    return rows[rows["oracle"] == "sgd"]
+
+
+def look(styles: Iterable[str]) -> Look:
+    """A colour and a marker for each style; no two styles share both before 64 of them."""
+    styles, many = sorted(set(styles)), len(PALETTE)
+    order = [*KNOWN, *(style for style in styles if style not in KNOWN)]
+    found = {
+        style: (PALETTE[at % many], SHAPES[(at % many + 3 * (at // many)) % len(SHAPES)])
+        for at, style in enumerate(order)
+    }
+    return {style: found[style] for style in styles}
+
+
+def handle(style: str, config: Config, colours: Look) -> Line2D:
+    """The line of a style in a configuration in a legend: `torch_tensors cuda:0, float32`."""
+    return Line2D([], [], label=f"{elided(style, 28)} {config.label}", **marks(config, *colours[style]))
+
+
+def marks(config: Config, colour: str, shape: str) -> dict[str, Any]:
+    """How the line of a style in a configuration looks, with its points."""
+    return {**point(config, colour, shape), "color": colour, "linewidth": 1.6, "linestyle": dashes(config)}
+
+
+def point(config: Config, colour: str, shape: str) -> dict[str, Any]:
+    """How a marker looks: hollow on the CPU, filled on an accelerator, so that it reads in grey too."""
+    return {
+        "marker": shape, "markersize": 5.5, "markerfacecolor": colour if config.accelerated else "white",
+        "markeredgecolor": colour, "markeredgewidth": 1.5, "linestyle": "none",
+    }  # fmt: skip
+
+
+def dashes(config: Config) -> Any:
+    """Solid on one CPU thread, dash-dotted on more, dashed on an accelerator; dotted where not plain float32."""
+    if (config.dtype, config.precision) != ("float32", "ieee"):
+        return (0, (1.2, 1.4))
+    if config.accelerated:
+        return (0, (5, 2))
+    return "-" if config.threads == 1 else (0, (6, 2, 1, 2))
+
+
+def draw_crossing(axes: Axes, x: float, y: float) -> None:
+    """A ring at a place, and a dotted line down from it; the limits of the axes stand already."""
+    axes.plot([x], [y], zorder=4, **RING)
+    axes.plot([x, x], [axes.get_ylim()[0], y], color=FAINT, linewidth=0.9, linestyle=":", zorder=1.4)

@@ -1,0 +1,94 @@
+"""Rows on one axis: a name at the left of each, bars or points with intervals, and its value in words at the right."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.transforms import blended_transform_factory
+
+from bench.charts.style import FAINT, MARGIN_IN, REFERENCES, WIDTH_IN, Words, page, text_width_in
+from bench.verdict.intervals import Ratio
+from bench.words import number
+
+ROW_IN, HEADING_IN = 0.24, 0.1  # a heading is so much higher
+GAP_IN = 0.12
+NAME_PT, VALUE_PT, NOTE_PT = 9.5, 9.0, 8.5
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A name, a value in words (`faint`: small print), and a note in small type between name and axis.
+
+    A `heading` names the rows below it.
+    """
+
+    name: str
+    value: str = ""
+    note: str = ""
+    heading: bool = False
+    faint: bool = False
+
+    @property
+    def weight(self) -> str:
+        """Of the name's letters."""
+        return "bold" if self.heading else "normal"
+
+
+def strip(
+    words: Words, rows: Sequence[Row], xlabel: str, row_in: float = ROW_IN, legend: Sequence[Line2D] = ()
+) -> tuple[Figure, Axes, list[float]]:
+    """A page with these rows in words, its axes, and the place of each row that is no heading on their y axis.
+
+    Nothing is drawn yet: what stands on the axes is the caller's.
+    """
+    at = list(accumulate(row_in + HEADING_IN * row.heading for row in rows))
+    height = max(at, default=0.0) + row_in * 0.85
+    names_in = max([text_width_in(row.name, NAME_PT, row.weight) for row in rows], default=0.0) + GAP_IN + MARGIN_IN
+    notes_in = max([text_width_in(row.note, NOTE_PT) + GAP_IN for row in rows if row.note], default=0.0)
+    values_in = max([text_width_in(row.value, VALUE_PT) for row in rows], default=0.0) + GAP_IN + MARGIN_IN
+    left, wide = names_in + notes_in, WIDTH_IN - names_in - notes_in - max(0.5, values_in)  # half a tick's label
+    body = page(words, height + 0.75, [legend])
+    axes = body.axes(left, 0.5, wide, height)
+    axes.set(ylim=(height, 0), yticks=[], xlabel=xlabel)
+    axes.spines["left"].set_visible(False)
+    axes.grid(True, axis="x")
+    for row, y_in in zip(rows, at, strict=True):
+        faint: dict[str, Any] = {"color": FAINT, "fontsize": NOTE_PT}
+        write = partial(
+            axes.text, y=y_in, transform=blended_transform_factory(axes.transAxes, axes.transData), va="center"
+        )
+        write(1 + GAP_IN / wide, s=row.value, **(faint if row.faint or row.heading else {"fontsize": VALUE_PT}))
+        write(-GAP_IN / wide, s=row.note, ha="right", **faint)
+        place, side = (MARGIN_IN - left, "left") if row.heading else (-GAP_IN - notes_in, "right")
+        write(place / wide, s=row.name, ha=side, fontsize=NAME_PT, fontweight=row.weight)
+    return body.figure, axes, [y_in for row, y_in in zip(rows, at, strict=True) if not row.heading]
+
+
+def draw_interval(axes: Axes, y_in: float, ends: tuple[float, float], colour: str) -> None:
+    """A bar with caps between both ends; none where they are unknown."""
+    if all(map(math.isfinite, ends)):
+        axes.plot(
+            ends, [y_in, y_in], color=colour, linewidth=2.4, solid_capstyle="butt", marker="|", markersize=8,
+            markeredgewidth=1.6,
+        )  # fmt: skip
+
+
+def ratio_words(ratio: Ratio) -> str:
+    """`12.3x [11.9, 12.7]`; `[?]` where one block has no interval."""
+    interval = f"[{number(ratio.low)}, {number(ratio.high)}]" if math.isfinite(ratio.low) else "[?]"
+    return f"{number(ratio.value)}x {interval}"
+
+
+def draw_references(axes: Axes) -> None:
+    """The 1x line (no faster than the baseline) and the 50x line (the claim), named above the axes."""
+    for value, colour, line in REFERENCES:
+        axes.axvline(value, color=colour, linewidth=1.2, linestyle=line, zorder=1.5)
+        axes.text(value, -0.03, f"{value:g}x", color=colour, fontsize=9, fontweight="bold", va="bottom", ha="center")

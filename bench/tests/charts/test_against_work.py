@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.charts import against_work, style
+from bench.tests.charts.pages import (
+    CPU,
+    GPU,
+    LARGE,
+    SMALL,
+    TUTORIAL,
+    WORDS,
+    assert_nothing_leaves_the_page,
+    labels,
+    measured,
+    speedup,
+)
+from bench.verdict.crossover import first_reaching
+from bench.verdict.speedup import mean_us
+
+positive = st.floats(1e-3, 1e3)
+
+
+def a_line(work, middle):
+    return against_work.Line("torch_tensors", GPU, tuple(work), tuple(middle), tuple(middle), tuple(middle))
+
+
+@given(st.lists(positive, min_size=2, max_size=6), st.sampled_from([1.0, 50.0]))
+def test_a_ring_is_where_the_verdict_has_its_crossover(ratios, level):
+    work = [10.0**index for index in range(len(ratios))]
+    at = against_work.crossing(a_line(work, ratios), level)
+    assert at is None or (at == first_reaching(work, ratios, level) and work[0] < at <= work[-1])
+
+
+def test_a_level_that_the_first_size_has_reached_gets_no_ring():
+    assert against_work.crossing(a_line([1, 100], [2.0, 10.0]), 1.0) is None
+    assert against_work.crossing(a_line([1, 100], [0.1, 0.2]), 1.0) is None
+    assert against_work.crossing(a_line([1, 100], [0.1, 10.0]), 1.0) == pytest.approx(10.0)
+
+
+def test_lines_go_through_their_sizes_in_order_of_work_and_the_baseline_lies_at_one():
+    found = [speedup("a", 3.0, size=LARGE), speedup("a", 2.0, size=SMALL)]
+    by_style = {line.style: line for line in against_work.speedup_lines(found)}
+    assert by_style["a"].work == (SMALL.flops, LARGE.flops)
+    assert by_style["a"].middle == (2.0, 3.0)
+    assert by_style["numpy_in_place"].middle == (1.0, 1.0)
+
+
+@given(st.lists(st.tuples(positive, positive), min_size=1, max_size=6))
+def test_a_point_of_a_time_is_the_one_time_of_its_case_between_its_least_and_most(blocks):
+    both = zip((SMALL, LARGE), zip(*blocks, strict=True), strict=True)
+    rows = pd.DataFrame(
+        measured(size, block=block, latency_median_us=us) for size, times in both for block, us in enumerate(times)
+    )
+    (line,) = against_work.time_lines(rows)
+    assert line.middle == tuple(mean_us(rows[rows["n"] == size.n]) for size in (SMALL, LARGE))
+    for low, middle, high in zip(line.low, line.middle, line.high, strict=True):
+        assert low <= middle * (1 + 1e-9)
+        assert middle <= high * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("styles", [1, 20])
+def test_speedup_against_work_keeps_few_lines_together_and_many_apart(styles):
+    found = [
+        speedup(f"style_{index}", value, size=size, device=device)
+        for index in range(styles)
+        for size, value in ((SMALL, 0.3), (TUTORIAL, 2.0), (LARGE, 60.0))
+        for device in ("cpu", "cuda:0")
+    ]
+    with style.applied():
+        figure = against_work.speedup_against_work(found, WORDS)
+        assert_nothing_leaves_the_page(figure)
+    assert len(figure.axes) == (1 if styles == 1 else 2)
+    assert any(label.startswith("reaches 1x or 50x") for label in labels(figure))
+
+
+def test_time_against_work_draws_the_floor_only_where_it_was_measured():
+    sizes = [measured(size, latency_median_us=us) for size, us in ((SMALL, 50.0), (LARGE, 900.0))]
+    floored = [{**row, "device": "cuda:0", "floor_us": row["latency_median_us"] / 3} for row in sizes]
+    with style.applied():
+        without = against_work.time_against_work(pd.DataFrame(sizes), WORDS)
+        both = against_work.time_against_work(pd.DataFrame([*sizes, *floored]), WORDS)
+    assert len(without.legends) == 1
+    assert len(both.legends) == 2
+    assert [axes.get_title(loc="left") for axes in both.axes] == [CPU.label, GPU.label]
