@@ -51,8 +51,8 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="print the plan and its time, measure nothing")] = False,
 ) -> int:
     """Measure: every case in every block in a fresh process, into CSV."""
-    from bench.runner.session import prepare
-
+    if at_least is not None and not decide:
+        raise UsageError("--at-least goes with --decide; to judge a finished run: fiftyx verdict DIR --at-least X")
     request = Request(
         preset=preset,
         styles=tuple(style or ()),
@@ -68,8 +68,12 @@ def run(
         keep_env=keep_env,
         decide=(50.0 if at_least is None else at_least) if decide else None,
     )
-    if at_least is not None and not decide:
-        raise UsageError("--at-least goes with --decide; to judge a finished run: fiftyx verdict DIR --at-least X")
+    return _prepared(request, out, charts, resume=resume, dry_run=dry_run)
+
+
+def _prepared(request: Request, out: Path | None, charts: bool | None, *, resume: bool, dry_run: bool) -> int:
+    from bench.runner.session import prepare
+
     if resume and out is None:
         raise UsageError("--resume: say which run with --out DIR")
     folder = out or Path("results") / time.strftime("run-%Y%m%d-%H%M%S")

@@ -69,18 +69,6 @@ def _open_torch(name: str, precision: str, _framework: str) -> Device:
         # always a copy: the style owns what it gets and may write into it
         return torch.tensor(array, dtype=getattr(torch, dtype), device=place).contiguous()
 
-    def stopwatch() -> Callable[[], float]:
-        start = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-        end = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-        start.record()
-
-        def stop() -> float:
-            end.record()
-            end.synchronize()
-            return float(start.elapsed_time(end)) * 1e3
-
-        return stop
-
     on_cuda = kind == "cuda"
     return Device(
         name=name,
@@ -90,9 +78,25 @@ def _open_torch(name: str, precision: str, _framework: str) -> Device:
         fetch=lambda array: array.detach().to("cpu", torch.float64).numpy(),
         describe=lambda value: (str(value.dtype).removeprefix("torch."), canonical_name(str(value.device))),
         synchronize=waits.get(kind),
-        stopwatch=stopwatch if on_cuda else None,
+        stopwatch=_torch_stopwatch if on_cuda else None,
         peak_bytes=(lambda: int(torch.cuda.max_memory_allocated(place))) if on_cuda else None,
     )
+
+
+def _torch_stopwatch() -> Callable[[], float]:
+    """Started on the current device's stream; the function stops it and gives us."""
+    import torch
+
+    start = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+    end = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+    start.record()
+
+    def stop() -> float:
+        end.record()
+        end.synchronize()
+        return float(start.elapsed_time(end)) * 1e3
+
+    return stop
 
 
 def torch_missing(kind: str) -> str | None:

@@ -26,8 +26,10 @@ from bench.runner.turns import Launch, Progress, process_launcher, run
 from bench.tables.columns import MACHINE
 from bench.tables.run import read_machine, read_run
 from bench.tables.writer import Writer, repair, write_machine, write_speedups
+from bench.verdict.claim import straddling
 from bench.verdict.evidence import Evidence
-from bench.verdict.speedup import confidence_of, speedups, straddling
+from bench.verdict.intervals import confidence_of
+from bench.verdict.speedup import speedups
 
 RETRIED = 0.1  # share of processes that are run again on a machine that is quiet most of the time
 SUM_UP_S = 6.0  # tables and charts at the end

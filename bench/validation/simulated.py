@@ -19,10 +19,10 @@ from bench.tables.run import Run
 from bench.validation.acceptance import BIAS_POINTS, Check, by_kind, judge_coverage, percent
 from bench.validation.experiments import BLOCKS, Experiment, any_copies, block_groups, share
 from bench.validation.pool import Floats, Pool
-from bench.verdict.claim import SUPPORTED, TUTORIAL_CLAIM, find_one
+from bench.verdict.claim import SUPPORTED, TUTORIAL_CLAIM, find_one, straddling
 from bench.verdict.evidence import BEST_GPU, Evidence
 from bench.verdict.intervals import paired_ratio
-from bench.verdict.speedup import PRIMARY, straddling
+from bench.verdict.speedup import PRIMARY
 
 LAG_1, DRIFT_SD = 0.67, 0.042  # of the mean speed of blocks, as seen on two shared cores
 STEP, STEP_ODDS = 0.03, 0.1  # a change of frequency, and how often a turn begins with one

@@ -121,6 +121,16 @@ def find_one(evidence: Evidence, claim: Claim, size: Size, baseline: str, conten
     return Finding(size, baseline, scope, speedup, speedup.baseline_case, speedup.baseline_us, verdict)
 
 
+def straddling(found: Iterable[Speedup], threshold: float) -> set[CaseKey]:
+    """Both cases of every speedup by iteration whose interval holds `threshold`: more blocks would decide it."""
+    return {
+        case
+        for one in found
+        if one.scope == "iteration" and one.ratio.low < threshold <= one.ratio.high
+        for case in (one.contender, one.baseline_case)
+    }
+
+
 def fastest(found: Sequence[Speedup]) -> Speedup | None:
     """The contender that takes the least time; a time that is no number comes last."""
 

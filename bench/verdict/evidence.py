@@ -13,13 +13,12 @@ from bench.cases.problem import TUTORIAL_SIZE, Size
 from bench.errors import UsageError
 from bench.tables.by_case import at_size, case_of, cases_in, of_cases, sizes_in
 from bench.tables.run import Run
-from bench.verdict.intervals import Ratio
+from bench.verdict.intervals import Ratio, confidence_of
 from bench.verdict.speedup import (
     BASELINES,
     Side,
     Speedup,
     candidates,
-    confidence_of,
     mean_us,
     named_baselines,
     ratio_of,

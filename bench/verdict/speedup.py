@@ -93,25 +93,6 @@ def _mean_us(times: NDArray[np.float64], scope: str) -> float:
     return float(times[0] * np.exp(np.log(times / times[0]).mean())) * unit  # equal times give just that time
 
 
-def confidence_of(machine: Mapping[str, Any]) -> float:
-    """The confidence of every interval of a run: 95%, or with `--decide` corrected for looking several times.
-
-    Bonferroni: 1 - 0.05 / looks, so that all looks together err as often as one.
-    """
-    looks = (machine.get("plan") or {}).get("looks") or [None]
-    return 1 - (1 - CONFIDENCE) / len(looks)
-
-
-def straddling(found: Iterable[Speedup], threshold: float) -> set[CaseKey]:
-    """Both cases of every speedup by iteration whose interval holds `threshold`: more blocks would decide it."""
-    return {
-        case
-        for one in found
-        if one.scope == "iteration" and one.ratio.low < threshold <= one.ratio.high
-        for case in (one.contender, one.baseline_case)
-    }
-
-
 def speedups(
     measurements: pd.DataFrame, confidence: float = CONFIDENCE, of: Callable[[CaseKey], bool] = lambda _case: True
 ) -> list[Speedup]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
 from time import perf_counter
+from typing import Any
 
 from bench.cases.measurement import Found, Job, Value
 from bench.cases.phases import plan_counts
 from bench.cases.problem import work_flops
 from bench.machine.core_speed import open_gauge
-from bench.machine.device import device_kind
+from bench.machine.device import Device, device_kind
 from bench.machine.frameworks import open_device, wait_for
 from bench.machine.process import answer
 from bench.plain import from_plain, to_plain
@@ -20,8 +22,9 @@ from bench.worker import clock
 from bench.worker.counters import cores_in_use, threads_in_use
 from bench.worker.gate import check_pace, check_timed, rehearse
 from bench.worker.heap import scatter
-from bench.worker.loops import Timed, WrongStyleError, run_cold, run_timed
+from bench.worker.loops import Cold, Timed, WrongStyleError, run_cold, run_timed
 from bench.worker.noise import Sampled, Steady, by_cycle, disturbance
+from implementations import Train
 
 KEPT_WARMUP = 100  # rows of the warm-up that go into the table
 
@@ -62,22 +65,17 @@ def measure(job: Job) -> Found:
         timed = run_timed(case, train, device, arrays, counts, gauge)
         floor_us = clock.synchronize_floor_us(device)
         peak_bytes = device.peak_bytes() if device.peak_bytes else None
-    blas = threads_in_use(case)
-    cores_in_use(case, timed.counters)
-    check_pace(cold.warm, timed)
-    losses = rehearse(case, train, device)
-    checked = check_timed(case, train, device, arrays, timed)
+    checks = check(job, train, device, arrays, cold, timed)
     timed_us = [ns / 1e3 for ns in timed.latency.elapsed_ns]
     cycles = by_cycle(timed_us, job.style.cycle)
     steady = Steady.of(timed, timed_us, job.style.cycle)
     values: dict[str, Value] = {
         "device_model": device.model,
-        "blas": blas,
         "import_seconds": import_seconds,
         "setup_seconds": import_seconds + cold.transfer_seconds,
         "synchronize_floor_us": floor_us,
-        "checked_iterations": checked,
         "peak_device_bytes": peak_bytes,
+        **checks.values,
         **cold.values(),
         **reduce_timed(job, timed, cycles),
         **(steady.values() if steady else {}),
@@ -92,8 +90,27 @@ def measure(job: Job) -> Found:
         first_us=elapsed_us[0],
         warmup_us=elapsed_us[1 : 1 + KEPT_WARMUP],
         timed_us=timed_us,
-        losses=losses,
+        losses=checks.losses,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """What the checks of a process leave behind: columns, and the losses of the rehearsal."""
+
+    values: Mapping[str, Value]
+    losses: Sequence[float]
+
+
+def check(job: Job, train: Train, device: Device, arrays: Sequence[Any], cold: Cold, timed: Timed) -> Checks:
+    """Threads, cores, pace, rehearsal and the timed run itself. Raises WrongStyleError, or RuntimeError for threads."""
+    case = job.case
+    blas = threads_in_use(case)
+    cores_in_use(case, timed.counters)
+    check_pace(cold.warm, timed)
+    losses = rehearse(case, train, device)
+    checked = check_timed(case, train, device, arrays, timed)
+    return Checks({"blas": blas, "checked_iterations": checked}, losses)
 
 
 def reduce_timed(job: Job, timed: Timed, cycles: Sequence[float]) -> dict[str, Value]:

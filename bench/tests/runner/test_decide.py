@@ -15,8 +15,9 @@ from bench.runner.session import with_more_blocks
 from bench.tables.columns import MEASUREMENT_COLUMNS
 from bench.tables.writer import measurement_row
 from bench.tests.fakes import a_case, a_plan, an_answer
-from bench.verdict.intervals import paired_ratio
-from bench.verdict.speedup import confidence_of, speedups, straddling
+from bench.verdict.claim import straddling
+from bench.verdict.intervals import confidence_of, paired_ratio
+from bench.verdict.speedup import speedups
 
 
 def rows(medians: dict[Any, list[float]]) -> pd.DataFrame:
