@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import os
 import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,11 +17,15 @@ from bench.machine.environment import ROOT
 
 BLOCK = re.compile(r"(?m)^<!-- output: (?P<command>[^\n]+?) -->\n(?P<body>.*?)^<!-- end -->$", re.DOTALL)
 TABLE = re.compile(r"(?m)^<!-- csv: (?P<path>\S+) -->\n(?P<body>.*?)^<!-- end -->$", re.DOTALL)
+PACKAGES = re.compile(r"(?m)^<!-- packages -->\n(?P<body>.*?)^<!-- end -->$", re.DOTALL)
 COLUMNS = "128"
 
 
 def render(text: str, output_of: Callable[[str], str], root: Path = ROOT) -> str:
-    """`text` with what stands between `<!-- output: COMMAND -->` or `<!-- csv: PATH -->` and its end made anew."""
+    """`text` with what stands between `<!-- output: COMMAND -->` or `<!-- csv: PATH -->` and its end made anew.
+
+    What stands after `<!-- packages -->` is the list of bench's packages with the sentence of each.
+    """
 
     def block(match: re.Match[str]) -> str:
         command = match["command"]
@@ -29,7 +35,22 @@ def render(text: str, output_of: Callable[[str], str], root: Path = ROOT) -> str
     def table(match: re.Match[str]) -> str:
         return f"<!-- csv: {match['path']} -->\n{markdown(root / match['path'])}\n<!-- end -->"
 
-    return TABLE.sub(table, BLOCK.sub(block, text))
+    listed = f"<!-- packages -->\n{packages(root)}\n<!-- end -->"
+    return PACKAGES.sub(lambda _match: listed, TABLE.sub(table, BLOCK.sub(block, text)))
+
+
+def packages(root: Path) -> str:
+    """Each package of bench and its sentence, in the order in which they build on each other."""
+    layers = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"][0][
+        "layers"
+    ]
+    names = [name.strip() for layer in reversed(layers) for name in layer.split("|")]
+    there = {name: root / "bench" / name / "__init__.py" for name in names}
+    return "\n".join(
+        f"- `{name}/` {ast.get_docstring(ast.parse(path.read_text('utf-8')))}"
+        for name, path in there.items()
+        if path.exists()
+    )
 
 
 def markdown(path: Path) -> str:
