@@ -35,8 +35,10 @@ def render(text: str, output_of: Callable[[str], str], root: Path = ROOT) -> str
     def table(match: re.Match[str]) -> str:
         return f"<!-- csv: {match['path']} -->\n{markdown(root / match['path'])}\n<!-- end -->"
 
-    listed = f"<!-- packages -->\n{packages(root)}\n<!-- end -->"
-    return PACKAGES.sub(lambda _match: listed, TABLE.sub(table, BLOCK.sub(block, text)))
+    def listed(_match: re.Match[str]) -> str:
+        return f"<!-- packages -->\n{packages(root)}\n<!-- end -->"
+
+    return PACKAGES.sub(listed, TABLE.sub(table, BLOCK.sub(block, text)))
 
 
 def packages(root: Path) -> str:
