@@ -31,10 +31,10 @@ def compare(
 ) -> int:
     """Compare two runs or two machines, case by case: faster, slower, same or undecided."""
     from bench.report import comparison as comparison_report
+    from bench.tables.difference import differences
     from bench.tables.run import read_run
     from bench.verdict import comparison
-    from bench.verdict.difference import differences
-    from bench.verdict.speedup import SCOPES
+    from bench.verdict.pairs import SCOPES
 
     if scope not in SCOPES:
         raise UsageError(f"--scope {scope}: no such scope; there are {', '.join(SCOPES)}")

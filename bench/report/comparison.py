@@ -11,8 +11,8 @@ from rich.console import Console
 from bench.plain import to_plain
 from bench.report.run_tables import time_cell
 from bench.report.sheet import Cell, Sheet, print_sheet, print_words, sheet
+from bench.tables.difference import Difference
 from bench.verdict.comparison import Compared, Comparison, summary
-from bench.verdict.difference import Difference
 from bench.words import number
 
 CAVEAT = (

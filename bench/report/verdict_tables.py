@@ -14,7 +14,7 @@ from bench.verdict.claim import Finding
 from bench.verdict.crossover import Crossover
 from bench.verdict.decomposition import ENVIRONMENT, Decomposition, Factor
 from bench.verdict.judgement import Judgement
-from bench.verdict.speedup import SCOPES
+from bench.verdict.pairs import SCOPES
 from bench.words import engineering, number, thread_count
 
 Row = Mapping[str, Cell | str]

@@ -12,7 +12,8 @@ from bench.cases.problem import Size
 from bench.errors import UsageError
 from bench.verdict.evidence import BEST_GPU, Evidence
 from bench.verdict.intervals import Ratio
-from bench.verdict.speedup import BASELINES, SCOPES, Speedup
+from bench.verdict.pairs import SCOPES
+from bench.verdict.speedup import BASELINES, Speedup
 
 SUPPORTED, REFUTED, UNDECIDED, UNTESTED = "supported", "refuted", "undecided", "untested"
 OFTEN = 0.5  # "often": on at least this share of the grid

@@ -15,7 +15,8 @@ from bench.tables.by_case import cases_in
 from bench.tables.run import Run
 from bench.verdict.intervals import CONFIDENCE, Ratio, welch_p, welch_ratio
 from bench.verdict.one_speed import PER_REFERENCE, at_one_speed
-from bench.verdict.speedup import SCOPES, mean_us, mostly_quiet
+from bench.verdict.pairs import SCOPES
+from bench.verdict.speedup import mean_us, mostly_quiet
 
 MARGIN = 0.02
 OUTCOMES = ("faster", "slower", "same", "undecided")

@@ -14,14 +14,13 @@ from bench.errors import UsageError
 from bench.tables.by_case import at_size, case_of, cases_in, of_cases, sizes_in
 from bench.tables.run import Run
 from bench.verdict.intervals import Ratio, confidence_of
+from bench.verdict.pairs import Side
 from bench.verdict.speedup import (
     BASELINES,
-    Side,
     Speedup,
     candidates,
     mean_us,
     named_baselines,
-    ratio_of,
     speedups,
     trusted,
 )
@@ -141,11 +140,14 @@ class Evidence:
         highs: list[float] = []
         for one in found:
             contender = Side.of(self.rows[of_cases(self.rows, [one.contender])])
-            pairs = [(case, times) for case, side in sides if (times := side.paired(contender, scope)[0]).size]
-            lows.append(min(ratio_of(times, case, one.contender, 1 - alpha / len(found)).low for case, times in pairs))
-            highs.append(
-                min(ratio_of(times, case, one.contender, 1 - alpha / len(pairs)).high for case, times in pairs)
-            )
+            pairs = [side.paired(contender, scope) for _, side in sides]
+            known = [
+                (pair, case.on_cpu != one.contender.on_cpu)
+                for (case, _), pair in zip(sides, pairs, strict=True)
+                if pair.times.size
+            ]
+            lows.append(min(pair.ratio(1 - alpha / len(found), mixed=mixed).low for pair, mixed in known))
+            highs.append(min(pair.ratio(1 - alpha / len(known), mixed=mixed).high for pair, mixed in known))
         return replace(shown.ratio, low=min(max(lows), shown.ratio.low), high=max(max(highs), shown.ratio.high))
 
     def baseline(self, size: Size, name: str, scope: str) -> tuple[CaseKey | None, float]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # a time by what takes its place: the same samples, each over the reference product timed around it
 PER_REFERENCE = {"latency_median_us": "latency_per_reference", "throughput_us": "throughput_per_reference"}
-REFERENCE, OWN_EFFECT = "reference_us", "own_effect"
+REFERENCE, OWN_EFFECT, BLOCK_SPEED = "reference_us", "own_effect", "block_speed"
 SURE = 0.999  # of older tables: that a case's own work slows the core, before its times are left as they are
 
 
@@ -34,6 +34,9 @@ def at_one_speed(rows: pd.DataFrame, case_columns: Sequence[str] = CASE_COLUMNS)
     reading after neutral work (no own effect recorded) hold a case's own effect in its reference: there a case whose
     reference differs from the others' of its blocks by more than chance (t-test at SURE) is left as it is, and stands
     in no block's mean. Corrected rows have no reference any more, so that correcting twice changes nothing.
+
+    `block_speed` is ln of the block's mean reference, in every row of the block: what the core's clock did from block
+    to block, which two cases on one CPU share and an accelerator does not.
     """
     if REFERENCE not in rows or not rows[REFERENCE].gt(0).any():
         return rows
@@ -48,6 +51,7 @@ def at_one_speed(rows: pd.DataFrame, case_columns: Sequence[str] = CASE_COLUMNS)
     for time, per in PER_REFERENCE.items():
         if time in rows:
             found[time] = (rows[per].fillna(rows[time] / read_us) * usual_us).fillna(rows[time])
+    found[BLOCK_SPEED] = rows["block"].map(block_mean.groupby(rows["block"]).first())
     found[REFERENCE] = math.nan
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,15 +14,10 @@ from numpy.typing import NDArray
 from bench.cases.case import CaseKey
 from bench.cases.problem import TUTORIAL_ITERATIONS
 from bench.tables.by_case import case_of, cases_in, of_cases, sizes_in
-from bench.verdict.intervals import CONFIDENCE, Ratio, paired_ratio
+from bench.verdict.intervals import CONFIDENCE, Ratio
 from bench.verdict.one_speed import at_one_speed
+from bench.verdict.pairs import SCOPES, Side
 
-SCOPES = {
-    "iteration": "latency_median_us",
-    "throughput": "throughput_us",
-    "loop": "loop_seconds",
-    "program": "program_seconds",
-}
 # Who a speedup is against, by the name that `--baseline` takes.
 BASELINES = {
     "tutorial": "numpy_manual in float64 on the most threads measured, as the tutorial writes it",
@@ -124,61 +119,25 @@ def trusted(measurements: pd.DataFrame) -> pd.DataFrame:
     return at_one_speed(measurements[(status == "ok") & ~of_cases(measurements, wrong)])
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
-    """The blocks of a case in order, as arrays (blocks,): in pandas the pairs would take most of a report's time."""
-
-    blocks: NDArray[Any]
-    times: Mapping[str, NDArray[np.float64]]  # by scope
-    noisy: NDArray[np.bool_]
-    oracle: str
-    environment: str
-
-    @classmethod
-    def of(cls, rows: pd.DataFrame) -> Side:
-        """From the rows of one case."""
-        blocks = rows["block"].to_numpy()
-        order = np.argsort(blocks)
-        return cls(
-            blocks=blocks[order],
-            times={scope: rows[column].to_numpy(float)[order] for scope, column in SCOPES.items()},
-            noisy=rows["noisy"].to_numpy(bool)[order],
-            oracle=str(rows["oracle"].iloc[0]),
-            environment=str(rows["environment"].iloc[0]),
-        )
-
-    def paired(self, other: Side, scope: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Times (2, blocks) in the blocks where both were measured, and which of these are noisy on either side."""
-        _, mine, theirs = np.intersect1d(self.blocks, other.blocks, assume_unique=True, return_indices=True)
-        times = np.array([self.times[scope][mine], other.times[scope][theirs]])
-        measured = ~np.isnan(times).any(axis=0)
-        return times[:, measured], (self.noisy[mine] | other.noisy[theirs])[measured]
-
-
 def _against(
     name: str, baseline: tuple[CaseKey, Side], contender: tuple[CaseKey, Side], confidence: float
 ) -> Iterator[Speedup]:
     (baseline_case, slow), (case, fast) = baseline, contender
     for scope in SCOPES:
-        times, noisy = slow.paired(fast, scope)
-        if times.size == 0:
+        pair = slow.paired(fast, scope)
+        if pair.times.size == 0:
             continue
         yield Speedup(
             contender=case,
             baseline=name,
             baseline_case=baseline_case,
             scope=scope,
-            ratio=ratio_of(times, baseline_case, case, confidence),
-            baseline_us=_mean_us(times[0], scope),
-            contender_us=_mean_us(times[1], scope),
-            noisy=not mostly_quiet(noisy),
+            ratio=pair.ratio(confidence, mixed=baseline_case.on_cpu != case.on_cpu),
+            baseline_us=_mean_us(pair.times[0], scope),
+            contender_us=_mean_us(pair.times[1], scope),
+            noisy=not mostly_quiet(pair.noisy),
             environment=fast.environment,
         )
-
-
-def ratio_of(times: NDArray[np.float64], baseline: CaseKey, contender: CaseKey, confidence: float) -> Ratio:
-    """The ratio of (2, blocks) of times; drift of the CPU's clock, which an accelerator does not share, widens it."""
-    return paired_ratio(times[0], times[1], confidence, drifting=baseline.on_cpu != contender.on_cpu)
 
 
 def mostly_quiet(noisy: pd.Series | NDArray[np.bool_]) -> bool:

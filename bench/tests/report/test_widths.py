@@ -24,6 +24,7 @@ from bench.report.comparison import print_comparison
 from bench.report.run_tables import print_run
 from bench.report.verdict import print_judgement
 from bench.runner.session import Session
+from bench.tables.difference import differences
 from bench.tables.run import Run
 from bench.tests.fakes import CPU_ONLY, PROBE
 from bench.tests.planted import MACHINE, planted
@@ -31,7 +32,6 @@ from bench.validation.acceptance import Check
 from bench.verdict.cited_source import read_figures
 from bench.verdict.claim import TUTORIAL_CLAIM
 from bench.verdict.comparison import compare
-from bench.verdict.difference import differences
 from bench.verdict.evidence import Evidence
 from bench.verdict.judgement import Question, judgement_of
 from bench.verdict.speedup import BASELINES

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from bench.cases.case import Case
 from bench.cli import main
+from bench.tables.difference import differences
 from bench.tests.fakes import a_measurement
 from bench.tests.runs import MACHINE, NUMPY, TORCH, around, write_run
 from bench.verdict.comparison import Compared, compare, judged, outcome_of, summary
-from bench.verdict.difference import differences
 from bench.verdict.intervals import Ratio, welch_p, welch_ratio
 
 positive = st.lists(st.floats(1e-3, 1e9), min_size=2, max_size=12)

@@ -15,7 +15,8 @@ from bench.tables.columns import MEASUREMENT_COLUMNS
 from bench.tables.writer import measurement_row
 from bench.tests.fakes import a_case, a_measurement
 from bench.verdict.intervals import effective_blocks, paired_ratio, t_quantile
-from bench.verdict.speedup import BASELINES, SCOPES, mostly_quiet, speedups
+from bench.verdict.pairs import SCOPES
+from bench.verdict.speedup import BASELINES, mostly_quiet, speedups
 
 TIME = st.floats(1e-3, 1e6)
 PAIRS = st.lists(st.tuples(TIME, TIME), min_size=2, max_size=12)
@@ -226,7 +227,40 @@ def test_drifting_blocks_are_worth_at_most_their_number_and_widen_the_interval(l
     assert min(1.5, len(logs)) <= worth <= len(logs)
     assert variance >= np.var(logs, ddof=1) * (1 - 1e-9)
     times = np.exp(logs).tolist()
-    plain, drifting = paired_ratio(times, [1.0] * len(logs)), paired_ratio(times, [1.0] * len(logs), drifting=True)
+    plain, drifting = (
+        paired_ratio(times, [1.0] * len(logs)),
+        paired_ratio(times, [1.0] * len(logs), drift=[math.nan] * len(logs)),
+    )
     assert drifting.value == plain.value
     assert drifting.low <= plain.low * (1 + 1e-9)
     assert plain.high <= drifting.high * (1 + 1e-9)
+
+
+@given(st.integers(0, 10**6), st.integers(4, 12))
+def test_drift_that_was_read_widens_the_interval_against_an_accelerator_and_none_leaves_it(seed, blocks_):
+    random = np.random.default_rng(seed)
+    noise, drift = 0.01 * random.standard_normal(blocks_), np.cumsum(0.03 * random.standard_normal(blocks_))
+    steady = paired_ratio(np.exp(noise), np.ones(blocks_), drift=np.zeros(blocks_))
+    plain = paired_ratio(np.exp(noise), np.ones(blocks_))
+    assert (steady.low, steady.high) == pytest.approx((plain.low, plain.high))
+    moved = paired_ratio(np.exp(noise + drift), np.ones(blocks_), drift=drift)
+    blind = paired_ratio(np.exp(noise + drift), np.ones(blocks_))
+    assert moved.high / moved.low >= plain.high / plain.low
+    assert moved.value == blind.value
+
+
+def test_the_drift_of_a_run_reaches_its_speedups_over_the_gpu_and_no_other():
+    slower = [1.0, 1.04, 1.08, 1.05, 1.01, 0.97]
+
+    def read(case, us):
+        values = [
+            {"reference_us": 30 * by, "own_effect": 0.0, "latency_median_us": us * by, "throughput_us": us * by}
+            for by in slower
+        ]
+        return [a_measurement(case, block, values=one) for block, one in enumerate(values)]
+
+    found = speedups(frame(*read(MANUAL, 500), *read(IN_PLACE, 400), *blocks(GPU, [10.0] * 6)))
+    by_case = {(one.contender, one.baseline): one.ratio for one in found if one.scope == "iteration"}
+    on_cpu, on_gpu = by_case[MANUAL.key, "best-cpu"], by_case[GPU.key, "best-cpu"]
+    assert on_cpu.high / on_cpu.low == pytest.approx(1)
+    assert on_gpu.high / on_gpu.low > 1.05
