@@ -4,35 +4,30 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from bench.cases.case import AS_FOUND, CASE_COLUMNS
-from bench.cases.forecast import case_seconds
 from bench.cases.request import Request
 from bench.errors import UsageError
-from bench.runner.progress import Pace, progress_line
+from bench.runner.progress import status_line, turn_words
 from bench.runner.session import Session
 from bench.runner.session import measure as measure_session
 from bench.runner.session import prepare as prepare_session
-from bench.runner.turns import Launch, Progress
+from bench.runner.turns import Launch
 from bench.tables.columns import SPEEDUP_COLUMNS
 from bench.tables.run import Run, read_iterations, read_run
 from bench.verdict.claim import Finding, at_least, find, known_baseline, known_scope
 from bench.verdict.evidence import Evidence
 from bench.verdict.speedup import PRIMARY
-from bench.words import duration
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-
-BAR_WIDTH = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +130,13 @@ def measure(planned: Planned, *, progress: bool = True, launch: Launch | None = 
     Every row is on the disk before the next process starts: after an interrupt, prepare again with `resume=True`.
     `launch` replaces the start of a process, for tests.
     """
-    with shown(planned.session, progress) as told:
-        for _measurement in measure_session(planned.session, launch, told):
+    session, notebook = planned.session, "ipykernel" in sys.modules
+    file = sys.stdout if notebook else sys.stderr
+    ended = f"measured: {session.folder}" if notebook else ""
+    with (
+        status_line(file, rewritten=notebook or file.isatty(), ended=ended) if progress else nullcontext(_nobody) as say
+    ):
+        for _measurement in measure_session(session, launch, turn_words(session, say, bar=notebook)):
             pass
     return load(planned.folder)
 
@@ -189,51 +189,5 @@ def _names(option: str, values: Any) -> tuple[Any, ...]:
     return tuple(values)
 
 
-def shown(session: Session, progress: bool) -> AbstractContextManager[Callable[[Progress], None]]:
-    """Who is told of each turn before it starts: nobody, a notebook's bar, or the command line's own line."""
-    if not progress:
-        return silence()
-    if "ipykernel" in sys.modules:
-        return notebook_bar(session, sys.stdout)
-    from rich.console import Console
-
-    return progress_line(session, Console(file=sys.stderr, highlight=False))
-
-
-@contextmanager
-def silence() -> Iterator[Callable[[Progress], None]]:
+def _nobody(_text: str) -> None:
     """Tells nobody."""
-    yield lambda _progress: None
-
-
-@contextmanager
-def notebook_bar(session: Session, file: TextIO) -> Iterator[Callable[[Progress], None]]:
-    """A line of text that rewrites itself, once a process: no thread draws while a child measures.
-
-    Only a carriage return and spaces, which every notebook front end understands.
-    """
-    pace, width = Pace(session, time.monotonic()), 0
-    last: tuple[Progress, float] | None = None
-
-    def write(text: str, end: str = "") -> None:
-        nonlocal width
-        file.write("\r" + text.ljust(width) + end)
-        file.flush()
-        width = len(text)
-
-    def told(progress: Progress) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if last is not None:
-            pace.expected += case_seconds(last[0].slot.case, session.plan.rule, session.probe)
-            pace.spent += now - last[1]
-        last = progress, now
-        full = BAR_WIDTH * progress.done // progress.total
-        bar = "█" * full + "░" * (BAR_WIDTH - full)
-        left = duration(pace.left(progress, now))
-        write(f"{bar} {progress.done}/{progress.total}, {left} left: {progress.slot.case.label}")
-
-    try:
-        yield told
-    finally:
-        write(f"measured in {duration(time.monotonic() - pace.started)}: {session.folder}", "\n")

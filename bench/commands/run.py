@@ -85,14 +85,14 @@ def _prepared(request: Request, out: Path | None, charts: bool | None, *, resume
 
 
 def _measure(session: Session, charts: bool | None) -> int:
-    from bench.runner.progress import progress_line
+    from bench.runner.progress import status_line, turn_words
     from bench.runner.session import measure
 
     errors = console(stderr=True)
     errors.print(sentence(session))
     try:
-        with progress_line(session, errors) as told:
-            for _measurement in measure(session, told=told):
+        with status_line(errors.file, rewritten=errors.is_terminal, width=errors.width) as say:
+            for _measurement in measure(session, told=turn_words(session, say)):
                 pass
     except KeyboardInterrupt:
         command = f"{own_name()} run --resume --out {shlex.quote(str(session.folder))}"

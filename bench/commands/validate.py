@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 COLOURS = {"yes": "green", "no": "bold red", "untested": "yellow"}
 KILLS = 100
-EVERY_S = 30.0  # between lines of progress in a file
 
 
 def validate(
@@ -92,7 +91,7 @@ def _measure(folder: Path, *, quick: bool, minutes: float | None, seed: int, res
         errors.print(f"validating into {folder}/: about {first.minutes:g} min, then liars and kills; leave it alone")
         design = begin(folder, first)
         budget_s = first.minutes * 60 - (time.monotonic() - start)
-    with progress(errors) as told:
+    with progress() as told:
         measure(folder, design, budget_s, told)
 
 
@@ -100,7 +99,7 @@ def _lie(folder: Path) -> None:
     from bench.tables.run import read_machine
     from bench.validation.attacks import measure_liars
 
-    with progress(console(stderr=True)) as told:
+    with progress() as told:
         measure_liars(folder, read_machine(folder)["devices"], told)
 
 
@@ -110,7 +109,7 @@ def _kill(folder: Path, kills: int | None) -> None:
 
     design = read_design(folder)
     wanted = (0 if design.quick else KILLS) if kills is None else kills
-    with progress(console(stderr=True)) as told:
+    with progress() as told:
         measure_kills(folder, wanted, design.seed, told)
 
 
@@ -121,26 +120,12 @@ def more(design: Design, minutes: float) -> Design:
     return replace(design, blocks=design.blocks + ceil(minutes * 60 / len(design.labels)))
 
 
-@contextmanager
-def progress(to: Console) -> Iterator[Told]:
-    """A terminal sees one line rewritten, a file a line every half minute; written between processes only."""
-    last = {"at": -EVERY_S}
+def progress() -> AbstractContextManager[Told]:
+    """The line that says what is being done."""
+    from bench.runner.progress import status_line
 
-    def told(text: str) -> None:
-        now = time.monotonic()
-        if to.is_terminal:
-            to.file.write("\r\x1b[2K" + text[: max(20, to.width - 1)])
-        elif now - last["at"] >= EVERY_S:
-            last["at"] = now
-            to.file.write(text + "\n")
-        to.file.flush()
-
-    try:
-        yield told
-    finally:
-        if to.is_terminal:
-            to.file.write("\r\x1b[2K")
-            to.file.flush()
+    to = console(stderr=True)
+    return status_line(to.file, rewritten=to.is_terminal, width=to.width)
 
 
 def _sum_up(source: Path, folder: Path) -> int:

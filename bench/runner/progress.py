@@ -1,71 +1,93 @@
-"""How far a run is and how long the rest will take: a line drawn between processes, never while one measures."""
+"""How far a run is and how long the rest will take: one line, written between processes, never while one measures."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
-
-from rich.console import Console
+from dataclasses import dataclass, field
+from typing import IO
 
 from bench.cases.forecast import case_seconds
+from bench.cases.plan import Plan
 from bench.runner.session import Session
 from bench.runner.turns import Progress, schedule
 from bench.words import duration
 
+EVERY_S = 10.0  # at least, between two lines in a file
+BAR_WIDTH = 24
+Say = Callable[[str], None]
+
+
+@contextmanager
+def status_line(file: IO[str], *, rewritten: bool, width: int = 10**4, ended: str = "") -> Iterator[Say]:
+    """One line that is rewritten where somebody watches, in a file a line now and then; `ended` is what stays at last.
+
+    Only a carriage return and spaces, which terminals and notebooks alike understand.
+    """
+    shown, last = 0, -EVERY_S
+
+    def say(text: str) -> None:
+        nonlocal shown, last
+        if rewritten:
+            text = text[: max(20, width - 1)]
+            file.write("\r" + text.ljust(shown))
+            shown = len(text)
+        elif time.monotonic() - last >= EVERY_S:
+            last = time.monotonic()
+            file.write(text + "\n")
+        file.flush()
+
+    try:
+        yield say
+    finally:
+        if rewritten and (shown or ended):
+            file.write("\r" + ended.ljust(shown) + ("\n" if ended else "\r"))
+            file.flush()
+
 
 @dataclass(slots=True)
 class Pace:
-    """How long turns took, to say how long the rest will take."""
+    """How long turns took, to say how long the rest will take. The plan is laid out once, not at every turn."""
 
     session: Session
-    started: float
-    expected: float = 0.0  # what the turns measured so far were thought to take
-    spent: float = 0.0
+    started: float = field(default_factory=time.monotonic)
+    plan: Plan | None = None
+    ahead_s: list[float] = field(default_factory=list)  # of each turn and all after it, as estimated
+    expected_s: float = 0.0  # what the turns so far were thought to take
+    spent_s: float = 0.0
+    last: tuple[int, float] | None = None  # which turn began, and when
 
     def left(self, progress: Progress, now: float) -> float:
         """Seconds until the end: what is left as estimated, corrected by how the turns so far turned out."""
         plan = progress.plan or self.session.plan
-        ahead = schedule(plan)[progress.done :]
-        rest = sum(case_seconds(slot.case, plan.rule, self.session.probe) for slot in ahead)
-        factor = self.spent / self.expected if self.expected > 0 else 1.0
-        left = rest * factor
+        if plan is not self.plan:
+            self.plan, self.ahead_s = plan, [0.0]
+            for slot in reversed(schedule(plan)):
+                self.ahead_s.append(self.ahead_s[-1] + case_seconds(slot.case, plan.rule, self.session.probe))
+            self.ahead_s.reverse()
+        elif self.last is not None:
+            done, began = self.last
+            self.expected_s += self.ahead_s[done] - self.ahead_s[done + 1]
+            self.spent_s += now - began
+        self.last = progress.done, now
+        left = self.ahead_s[progress.done] * (self.spent_s / self.expected_s if self.expected_s > 0 else 1.0)
         return left if plan.budget_s is None else min(left, max(0.0, plan.budget_s - (now - self.started)))
 
 
-@contextmanager
-def progress_line(session: Session, console: Console) -> Iterator[Callable[[Progress], None]]:
-    """A line that says which turn runs and how long the rest takes; drawn between processes only.
+def turn_words(session: Session, say: Say, *, bar: bool = False) -> Callable[[Progress], None]:
+    """Says of each turn before it starts which it is and how long the rest takes; with a `bar` for a notebook."""
+    pace = Pace(session)
 
-    A terminal sees one line rewritten, a file a line whenever a twentieth of the run is done.
-    """
-    pace = Pace(session, time.monotonic())
-    last: dict[str, Any] = {"slot": None, "at": 0.0, "shown": -1}
-
-    def told(progress: Progress) -> None:
-        now = time.monotonic()
-        if last["slot"] is not None:
-            pace.expected += case_seconds(last["slot"].case, session.plan.rule, session.probe)
-            pace.spent += now - last["at"]
-        last.update(slot=progress.slot, at=now)
+    def starting(progress: Progress) -> None:
+        left, label = duration(pace.left(progress, time.monotonic())), progress.slot.case.label
+        if bar:
+            full = BAR_WIDTH * progress.done // progress.total
+            drawn = "█" * full + "░" * (BAR_WIDTH - full)
+            say(f"{drawn} {progress.done}/{progress.total}, {left} left: {label}")
+            return
         blocks = (progress.plan or session.plan).blocks
-        text = (
-            f"{progress.done + 1}/{progress.total}  block {progress.slot.block + 1}/{blocks}  "
-            f"{progress.slot.case.label}  {duration(pace.left(progress, now))} left"
-        )
-        if console.is_terminal:
-            console.file.write("\r\x1b[2K" + text[: max(20, console.width - 1)])
-            console.file.flush()
-        elif progress.done * 20 // progress.total > last["shown"]:
-            last["shown"] = progress.done * 20 // progress.total
-            console.file.write(text + "\n")
-            console.file.flush()
+        block = f"block {progress.slot.block + 1}/{blocks}"
+        say(f"{progress.done + 1}/{progress.total}  {block}  {label}  {left} left")
 
-    try:
-        yield told
-    finally:
-        if console.is_terminal:
-            console.file.write("\r\x1b[2K")
-            console.file.flush()
+    return starting

@@ -11,9 +11,9 @@ import pytest
 from matplotlib.figure import Figure
 
 import bench
-from bench.api import notebook_bar
 from bench.cases.measurement import Found, Job
 from bench.errors import UsageError
+from bench.runner.progress import status_line, turn_words
 from bench.runner.turns import Progress, schedule
 
 SIZE = (8, 5, 4, 3)
@@ -81,14 +81,23 @@ def test_a_wrong_name_says_which_one_was_meant() -> None:
 def test_the_bar_is_one_line_that_rewrites_itself(planned: bench.Planned) -> None:
     file = io.StringIO()
     turns = schedule(planned.session.plan)
-    with notebook_bar(planned.session, file) as told:
+    with status_line(file, rewritten=True, ended="measured") as say:
+        starting = turn_words(planned.session, say, bar=True)
         for done, slot in enumerate(turns):
-            told(Progress(done, len(turns), slot))
+            starting(Progress(done, len(turns), slot))
     drawn = file.getvalue()
     assert drawn.count("\n") == 1
     assert drawn.count("\r") == len(turns) + 1
     assert "3/4" in drawn
     assert "\x1b" not in drawn
+
+
+def test_a_file_gets_a_line_now_and_then_and_nobody_watching_gets_no_rewriting(planned: bench.Planned) -> None:
+    file = io.StringIO()
+    with status_line(file, rewritten=False) as say:
+        for number in range(100):
+            say(f"turn {number}")
+    assert file.getvalue() == "turn 0\n"
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
