@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.machine.environment import worker_environment
@@ -20,18 +20,8 @@ DEFAULT_TIMEOUT_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """How a process ended: its output, or the status that it means when it failed; wall seconds of all of it."""
-
-    output: str
-    seconds: float
-    status: str | None = None
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
-    """What a process answered, as plain values; or the status and the reason why there is no answer."""
+    """What a process said, as text or as plain values, and its wall seconds; else the status and reason why not."""
 
     value: Any
     seconds: float
@@ -47,11 +37,11 @@ def ask(
         ["-m", module], question=json.dumps(question), threads=threads, keep_env=keep_env, timeout_s=timeout_s
     )
     if ended.status is not None:
-        return Answer(None, ended.seconds, ended.status, ended.reason)
+        return ended
     try:
-        return Answer(json.loads(ended.output), ended.seconds)
+        return replace(ended, value=json.loads(ended.value))
     except ValueError:
-        return Answer(None, ended.seconds, "crashed", f"its answer is no JSON: {one_line(ended.output)}")
+        return replace(ended, value=None, status="crashed", reason=f"its answer is no JSON: {one_line(ended.value)}")
 
 
 def answer(work: Callable[[Any], Any], *, tear_down: bool = False) -> None:
@@ -79,7 +69,7 @@ def run_python(
     timeout_s: float = DEFAULT_TIMEOUT_S,
     folder: str | None = None,
     variables: Mapping[str, str] | None = None,
-) -> Ended:
+) -> Answer:
     """Run `python *command` in a cleaned environment, in `folder`, with more `variables`; sleep until it ends."""
     environment = worker_environment(os.environ, threads, keep=keep_env) | dict(variables or {})
     start = time.perf_counter()
@@ -97,11 +87,11 @@ def run_python(
             start_new_session=True,  # Ctrl-C is for this process, which then ends the child
         )
     except subprocess.TimeoutExpired:
-        return Ended("", timeout_s, "timeout", f"took longer than {timeout_s:g} s; see --timeout")
+        return Answer(None, timeout_s, "timeout", f"took longer than {timeout_s:g} s; see --timeout")
     seconds = time.perf_counter() - start
     if process.returncode != 0 or (question and not process.stdout.strip()):
-        return Ended(process.stdout, seconds, "crashed", _crash_reason(process.returncode, process.stderr))
-    return Ended(process.stdout, seconds)
+        return Answer(None, seconds, "crashed", _crash_reason(process.returncode, process.stderr))
+    return Answer(process.stdout, seconds)
 
 
 def die_with_parent() -> None:

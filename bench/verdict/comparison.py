@@ -14,7 +14,7 @@ from bench.cases.case import CaseKey
 from bench.tables.by_case import cases_in
 from bench.tables.run import Run
 from bench.verdict.intervals import CONFIDENCE, Ratio, welch_p, welch_ratio
-from bench.verdict.one_speed import PER_REFERENCE, at_one_speed
+from bench.verdict.one_speed import OWN_EFFECT, PER_REFERENCE, at_one_speed
 from bench.verdict.pairs import SCOPES
 from bench.verdict.speedup import mean_us, mostly_quiet
 
@@ -194,7 +194,7 @@ def _compared(key: CaseKey, a: pd.DataFrame, b: pd.DataFrame, a_us: float, scope
     column = SCOPES[scope]
     per = PER_REFERENCE.get(column, "")
     a, b = (rows[(rows["status"] == "ok") & rows[column].notna()] for rows in (a, b))
-    by_reference = all(per in rows and rows[per].gt(0).all() for rows in (a, b))
+    by_reference = all(per in rows and rows[per].gt(0).all() for rows in (a, b)) and _read_alike(a, b)
     times = [rows[per if by_reference else column].tolist() for rows in (a, b)]
     ratio = welch_ratio(*times)
     return Compared(
@@ -208,6 +208,12 @@ def _compared(key: CaseKey, a: pd.DataFrame, b: pd.DataFrame, a_us: float, scope
         by_reference=by_reference,
         noisy=not all(mostly_quiet(rows["noisy"].astype(bool)) for rows in (a, b)),
     )
+
+
+def _read_alike(a: pd.DataFrame, b: pd.DataFrame) -> bool:
+    """Whether both read the core after neutral work, or, as older runs did, both right after the case."""
+    kinds = [set(rows[OWN_EFFECT].notna()) if OWN_EFFECT in rows else {False} for rows in (a, b)]
+    return kinds[0] == kinds[1] and len(kinds[0]) == 1
 
 
 def summary(found: Comparison) -> str:

@@ -38,8 +38,9 @@ class Point:
 class Crossover:
     """The FLOP an iteration from which a contender reaches `target`, with an interval.
 
-    `flops` None: not reached up to `largest`. `already`: reached at `smallest` and perhaps below it. `low` None:
-    the interval is open towards smaller sizes, `high` None: towards larger ones.
+    `flops` None: not reached up to `largest`, and perhaps from `low` on where that is not None. Else `low` None: the
+    interval is open towards smaller sizes, `high` None: towards larger ones. `already`: reached at `smallest` and
+    perhaps below it.
     """
 
     contender: str
@@ -70,7 +71,7 @@ def crossover(
         return Crossover(contender, baseline, target, None, None, None, math.nan, math.nan)
     work = [point.flops for point in points]
     at = first_reaching(work, [point.value for point in points], target)
-    early, late = _bounds(points, target)
+    early, late = _bounds(points, target, reached=at is not None)
     if at is not None:
         early, late = (None if early is None else min(early, at)), (None if late is None else max(late, at))
     return Crossover(
@@ -109,8 +110,10 @@ def _has_interval(one: Point) -> bool:
     return 0 < one.low <= one.high < math.inf
 
 
-def _bounds(points: Sequence[Point], target: float) -> tuple[float | None, float | None]:
+def _bounds(points: Sequence[Point], target: float, *, reached: bool) -> tuple[float | None, float | None]:
     """The interval of the place: open on both sides as soon as one size has no interval (a single block).
+
+    Where the target is `reached`, the interval is open towards smaller sizes if its early end is the smallest.
 
     Between two sizes their half-widths go over into each other linearly: right for errors that both share, such as
     a drift of the machine, and a little wide for errors of their own.
@@ -119,13 +122,15 @@ def _bounds(points: Sequence[Point], target: float) -> tuple[float | None, float
         return None, None
     x = np.log([point.flops for point in points])
     middle, low, high = (
-        np.log([getattr(point, name) for point in points]) - math.log(target) for name in ("value", "low", "high")
+        np.log(np.array([getattr(point, name) for point in points]) / target) for name in ("value", "low", "high")
     )
     places, curve, missed = _between(x, middle)
     upper = curve + np.hypot(np.interp(places, x, high - middle), missed)
     lower = curve - np.hypot(np.interp(places, x, middle - low), missed)
     early, late = _first_above(places, upper), _first_above(places, lower)
-    return (None if early is None or early == x[0] else math.exp(early)), (None if late is None else math.exp(late))
+    if reached and early == x[0]:
+        early = None
+    return (None if early is None else math.exp(early)), (None if late is None else math.exp(late))
 
 
 def _between(x: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
@@ -172,7 +177,7 @@ def first_reaching(flops: Sequence[float], ratios: Sequence[float], target: floa
     the geometric mean of their ratios. All of `ratios` are finite and above 0.
     """
     work, which = np.unique(np.asarray(flops, dtype=float), return_inverse=True)
-    logs = np.log(np.asarray(ratios, dtype=float)) - math.log(target)
+    logs = np.log(np.asarray(ratios, dtype=float) / target)  # 0 where a ratio is the target itself
     y = np.bincount(which, weights=logs) / np.bincount(which)
     reached = np.flatnonzero(y >= 0)
     if not len(reached) or reached[0] == 0:

@@ -11,7 +11,7 @@ import pandas as pd
 from bench.cases.case import CaseKey
 from bench.cases.problem import TUTORIAL_SIZE, Size
 from bench.errors import UsageError
-from bench.tables.by_case import at_size, case_of, cases_in, of_cases, sizes_in
+from bench.tables.by_case import at_size, case_of, cases_in, sizes_in
 from bench.tables.run import Run
 from bench.verdict.intervals import Ratio, confidence_of
 from bench.verdict.pairs import Side
@@ -63,6 +63,8 @@ class Evidence:
     measured: frozenset[CaseKey]
     trouble: Mapping[CaseKey, Trouble]
     baselines_by_size: Mapping[Size, Mapping[str, pd.DataFrame]]
+    candidates_by_size: Mapping[Size, Mapping[str, tuple[CaseKey, ...]]]  # all that could be the baseline
+    sides: Mapping[CaseKey, Side]
 
     @classmethod
     def of(cls, run: Run) -> Evidence:
@@ -80,6 +82,11 @@ class Evidence:
             measured=frozenset(case for case, _ in cases_in(sound)),
             trouble=troubles(everything),
             baselines_by_size={size: dict(named_baselines(same)) for size, same in sizes_in(sound)},
+            candidates_by_size={
+                size: {name: tuple(case for case, _ in cases_in(rows)) for name, rows in candidates(same).items()}
+                for size, same in sizes_in(sound)
+            },
+            sides={case: Side.of(rows) for case, rows in cases_in(sound)},
         )
 
     @property
@@ -130,24 +137,17 @@ class Evidence:
         upper end is the greatest of their least upper end, at 1 - alpha / baselines. Never narrower than `shown`.
         """
         alpha = 1 - self.confidence
-        pool = candidates(at_size(self.rows, size)).get(baseline) if baseline in POOLS else None
-        if pool is None:
-            pool = self.baselines_by_size.get(size, {}).get(baseline, self.rows.iloc[:0])
-        sides = [(case, Side.of(rows)) for case, rows in cases_in(pool)]
-        if len(found) * len(sides) <= 1 or not math.isfinite(shown.ratio.low):
+        pool = self.candidates_by_size[size].get(baseline, ()) if baseline in POOLS else (shown.baseline_case,)
+        if len(found) * len(pool) <= 1 or baseline == "own" or not math.isfinite(shown.ratio.low):
             return shown.ratio
-        lows: list[float] = []
-        highs: list[float] = []
+        lows, highs = [], []
         for one in found:
-            contender = Side.of(self.rows[of_cases(self.rows, [one.contender])])
-            pairs = [side.paired(contender, scope) for _, side in sides]
-            known = [
-                (pair, case.on_cpu != one.contender.on_cpu)
-                for (case, _), pair in zip(sides, pairs, strict=True)
-                if pair.times.size
-            ]
-            lows.append(min(pair.ratio(1 - alpha / len(found), mixed=mixed).low for pair, mixed in known))
-            highs.append(min(pair.ratio(1 - alpha / len(known), mixed=mixed).high for pair, mixed in known))
+            contender = self.sides[one.contender]
+            pairs = [(self.sides[case].paired(contender, scope), case.on_cpu != one.contender.on_cpu) for case in pool]
+            known = [(pair, mixed) for pair, mixed in pairs if pair.blocks > 1]  # one block has no interval
+            if known:
+                lows.append(min(pair.ratio(1 - alpha / len(found), mixed=mixed).low for pair, mixed in known))
+                highs.append(min(pair.ratio(1 - alpha / len(known), mixed=mixed).high for pair, mixed in known))
         return replace(shown.ratio, low=min(max(lows), shown.ratio.low), high=max(max(highs), shown.ratio.high))
 
     def baseline(self, size: Size, name: str, scope: str) -> tuple[CaseKey | None, float]:

@@ -144,11 +144,19 @@ def welch_p(a: Sequence[float], b: Sequence[float]) -> float:
     from scipy.special import stdtr
 
     sides = [np.log(np.asarray(side, dtype=float)) for side in (a, b)]
-    parts = [float(side.var(ddof=1)) / len(side) if len(side) > 1 else math.nan for side in sides]
-    if not sum(parts) > 0:  # no spread at all: different or not
-        return math.nan if math.isnan(sum(parts)) else float(sides[0].mean() == sides[1].mean())
-    freedom = sum(parts) ** 2 / sum(part**2 / (len(side) - 1) for part, side in zip(parts, sides, strict=True))
-    return float(2 * stdtr(freedom, -abs(float(sides[0].mean() - sides[1].mean())) / math.sqrt(sum(parts))))
+    if min(map(len, sides)) < 2 or not all(np.isfinite(side).all() for side in sides):
+        return math.nan
+    parts = [float(side.var(ddof=1)) / len(side) for side in sides]
+    difference = abs(float(sides[0].mean() - sides[1].mean()))
+    if sum(parts) == 0:  # no spread at all: different or not
+        return float(difference == 0)
+    return float(2 * stdtr(welch_freedom(parts, [len(side) for side in sides]), -difference / math.sqrt(sum(parts))))
+
+
+def welch_freedom(parts: Sequence[float], counts: Sequence[int]) -> float:
+    """nu of `welch_ratio`, from both sides' squared standard errors and numbers of samples."""
+    shares = [part / sum(parts) for part in parts]  # of 1, since the square of a tiny variance would underflow
+    return 1 / sum(share**2 / (count - 1) for share, count in zip(shares, counts, strict=True))
 
 
 def welch_half_width(parts: Sequence[float], counts: Sequence[int], confidence: float = CONFIDENCE) -> float:
@@ -156,6 +164,4 @@ def welch_half_width(parts: Sequence[float], counts: Sequence[int], confidence: 
     error = sum(parts)
     if error == 0:
         return 0.0
-    shares = [part / error for part in parts]  # of 1, since the square of a tiny variance would underflow
-    freedom = 1 / sum(share**2 / (count - 1) for share, count in zip(shares, counts, strict=True))
-    return t_quantile(freedom, confidence) * math.sqrt(error)
+    return t_quantile(welch_freedom(parts, counts), confidence) * math.sqrt(error)

@@ -32,6 +32,11 @@ class Pair:
     noisy: NDArray[np.bool_]
     slowness: NDArray[np.float64]
 
+    @property
+    def blocks(self) -> int:
+        """How many both sides have."""
+        return int(self.times.shape[1])
+
     def ratio(self, confidence: float, *, mixed: bool) -> Ratio:
         """Their ratio; `mixed` where only one side is on the CPU, whose clock an accelerator does not share."""
         drift = self.slowness if mixed else None

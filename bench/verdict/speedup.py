@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,10 +88,8 @@ def _mean_us(times: NDArray[np.float64], scope: str) -> float:
     return float(times[0] * np.exp(np.log(times / times[0]).mean())) * unit  # equal times give just that time
 
 
-def speedups(
-    measurements: pd.DataFrame, confidence: float = CONFIDENCE, of: Callable[[CaseKey], bool] = lambda _case: True
-) -> list[Speedup]:
-    """Every case (that `of` picks) against every baseline of its size, in every scope that was measured.
+def speedups(measurements: pd.DataFrame, confidence: float = CONFIDENCE) -> list[Speedup]:
+    """Every case against every baseline of its size, in every scope that was measured.
 
     Only `ok` rows count, and none of a case that was wrong in any block. The named baselines train by plain
     SGD and so meet only styles that do; Adam and the dynamic net train another way and meet only themselves
@@ -101,7 +99,7 @@ def speedups(
     for _size, same in sizes_in(trusted(measurements)):
         sides = {case: Side.of(rows) for case, rows in cases_in(same)}
         named = [(name, case_of(rows)) for name, rows in named_baselines(same)]
-        for case in filter(of, sides):
+        for case in sides:
             baselines = named if sides[case].oracle == "sgd" else []
             for name, baseline in [*baselines, *own_baseline(sides, case)]:
                 if baseline != case:
@@ -125,7 +123,7 @@ def _against(
     (baseline_case, slow), (case, fast) = baseline, contender
     for scope in SCOPES:
         pair = slow.paired(fast, scope)
-        if pair.times.size == 0:
+        if not pair.blocks:
             continue
         yield Speedup(
             contender=case,

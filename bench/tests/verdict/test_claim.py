@@ -250,3 +250,14 @@ def test_the_best_of_several_has_room_for_the_choice_and_of_one_needs_none(gpus,
     ratio = evidence.best_ratio(LARGEST, PRIMARY, found, "iteration", shown)
     assert ratio.low <= shown.ratio.low <= shown.ratio.value <= shown.ratio.high <= ratio.high
     assert (ratio == shown.ratio) or gpus * cpus > 1
+
+
+def test_a_case_that_was_measured_in_one_block_alone_leaves_the_best_its_interval():
+    slow, fast = ("numpy_in_place", "cpu", "float32", 1), ("torch_tensors", "cuda:0", "float32", 1)
+    whole = planted([slow, fast], sizes=(LARGEST,), blocks=6)
+    once = planted([slow, fast], sizes=(LARGEST,), blocks=1, seed=9)
+    evidence = evidence_of(pd.concat([whole, once.assign(style=once["style"] + "_once")], ignore_index=True))
+    found = evidence.against(LARGEST, PRIMARY, BEST_GPU, "iteration")
+    shown = next(one for one in found if one.contender.style == "torch_tensors")
+    assert len(found) == 2
+    assert evidence.best_ratio(LARGEST, PRIMARY, found, "iteration", shown).low > 0

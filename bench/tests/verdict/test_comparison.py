@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import ttest_ind
 
 from bench.cases.case import Case
 from bench.cli import main
@@ -315,3 +316,26 @@ def test_shown_times_divide_into_the_shown_ratio(tmp_path: Path) -> None:
     a, b = (write_run(tmp_path / name, {NUMPY: around(us)}, run_id=name) for name, us in (("a", 100.0), ("b", 83.0)))
     case = one(compare(a, b))
     assert case.a_us / case.b_us == pytest.approx(case.ratio.value)
+
+
+def test_welchs_p_agrees_with_scipy_and_knows_no_spread() -> None:
+    random = np.random.default_rng(3)
+    a, b = np.exp(0.02 * random.standard_normal(7)), np.exp(0.05 * random.standard_normal(4))
+    assert welch_p(a.tolist(), b.tolist()) == pytest.approx(ttest_ind(np.log(a), np.log(b), equal_var=False).pvalue)
+    assert welch_p([1.0, 1.0], [1.0, 1.0]) == 1
+    assert welch_p([1.0, 1.0], [2.0, 2.0]) == 0
+    assert math.isnan(welch_p([1.0], [2.0, 2.0]))
+
+
+def test_a_run_from_before_the_neutral_reading_is_not_held_against_one_after_it_by_the_reference(
+    tmp_path: Path,
+) -> None:
+    """What a case does to its own core is in the reference of the one and not of the other."""
+    sides = []
+    for name, own in (("a", 0.0), ("b", math.nan)):
+        run = write_run(tmp_path / name, {NUMPY: around(100)}, run_id=name)
+        times = run.measurements["latency_median_us"]
+        rows = run.measurements.assign(reference_us=30.0, own_effect=own, latency_per_reference=times / 30.0)
+        sides.append(replace(run, measurements=rows))
+    assert not one(compare(*sides)).by_reference
+    assert one(compare(sides[1], replace(sides[1], machine={"run_id": "c"}))).by_reference

@@ -73,8 +73,9 @@ def place(target, work, values, wide=1.0) -> Crossover:
 
 
 def ends(one: Crossover) -> tuple[float, float]:
-    """Its interval, an open end as 0 or infinity."""
-    return (0.0 if one.low is None else one.low), (math.inf if one.high is None else one.high)
+    """Its interval, an open end as 0 or infinity; of what is not even perhaps reached both ends are infinity."""
+    nowhere = math.inf if one.flops is None else 0.0
+    return (nowhere if one.low is None else one.low), (math.inf if one.high is None else one.high)
 
 
 worlds = st.lists(  # sizes however uneven, ratios that rise and fall

@@ -14,7 +14,7 @@ from bench.cases.case import CASE_COLUMNS
 from bench.tables.columns import MEASUREMENT_COLUMNS
 from bench.tables.writer import measurement_row
 from bench.tests.fakes import a_case, a_measurement
-from bench.verdict.intervals import effective_blocks, paired_ratio, t_quantile
+from bench.verdict.intervals import drifting, effective_blocks, paired_ratio, t_quantile
 from bench.verdict.pairs import SCOPES
 from bench.verdict.speedup import BASELINES, mostly_quiet, speedups
 
@@ -227,26 +227,28 @@ def test_drifting_blocks_are_worth_at_most_their_number_and_widen_the_interval(l
     assert min(1.5, len(logs)) <= worth <= len(logs)
     assert variance >= np.var(logs, ddof=1) * (1 - 1e-9)
     times = np.exp(logs).tolist()
-    plain, drifting = (
+    plain, unsure = (
         paired_ratio(times, [1.0] * len(logs)),
         paired_ratio(times, [1.0] * len(logs), drift=[math.nan] * len(logs)),
     )
-    assert drifting.value == plain.value
-    assert drifting.low <= plain.low * (1 + 1e-9)
-    assert plain.high <= drifting.high * (1 + 1e-9)
+    assert unsure.value == plain.value
+    assert unsure.low <= plain.low * (1 + 1e-9)
+    assert plain.high <= unsure.high * (1 + 1e-9)
 
 
 @given(st.integers(0, 10**6), st.integers(4, 12))
-def test_drift_that_was_read_widens_the_interval_against_an_accelerator_and_none_leaves_it(seed, blocks_):
+def test_drift_that_was_read_adds_to_the_error_of_the_mean_and_none_leaves_the_interval(seed, blocks_):
+    """To the error, and so on the whole to the interval; the degrees of freedom of the sum may be more than K - 1."""
     random = np.random.default_rng(seed)
     noise, drift = 0.01 * random.standard_normal(blocks_), np.cumsum(0.03 * random.standard_normal(blocks_))
     steady = paired_ratio(np.exp(noise), np.ones(blocks_), drift=np.zeros(blocks_))
     plain = paired_ratio(np.exp(noise), np.ones(blocks_))
     assert (steady.low, steady.high) == pytest.approx((plain.low, plain.high))
+    error, freedom = drifting(noise + drift, drift)
+    assert error >= np.var(noise, ddof=1) / blocks_ + np.var(drift, ddof=1) / blocks_
+    assert 1 <= freedom <= 2 * (blocks_ - 1)
     moved = paired_ratio(np.exp(noise + drift), np.ones(blocks_), drift=drift)
-    blind = paired_ratio(np.exp(noise + drift), np.ones(blocks_))
-    assert moved.high / moved.low >= plain.high / plain.low
-    assert moved.value == blind.value
+    assert moved.value == paired_ratio(np.exp(noise + drift), np.ones(blocks_)).value
 
 
 def test_the_drift_of_a_run_reaches_its_speedups_over_the_gpu_and_no_other():
