@@ -24,6 +24,14 @@ class Size(NamedTuple):
         return "x".join(map(str, self))
 
     @property
+    def short(self) -> str:
+        """`tutorial`, `2x` where every side is twice the tutorial's, else `64x1000x100x20`."""
+        scale = self.d_in / TUTORIAL_SIZE.d_in
+        if self == TUTORIAL_SIZE:
+            return "tutorial"
+        return f"{scale:g}x" if TUTORIAL_SIZE.scaled(scale) == self else str(self)
+
+    @property
     def flops(self) -> int:
         """Operations of one iteration under SGD, see `Problem.flops`."""
         return Problem(*self).flops

@@ -13,13 +13,30 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bench.cases.case import CaseKey
-from bench.charts.series import RING, Config, by_config, config_of, draw_crossing, handle, in_order, look, marks
+from bench.cases.problem import Size
+from bench.charts.ladder import claimed
+from bench.charts.series import (
+    RING,
+    Config,
+    Look,
+    by_config,
+    config_of,
+    draw_crossing,
+    handle,
+    in_order,
+    look,
+    look_of,
+    marks,
+    name_sizes,
+)  # fmt: skip
 from bench.charts.style import FAINT, REFERENCES, Words, elided, log_axis, panels
-from bench.charts.words import footer, interval_words
+from bench.charts.words import footer, interval_words, work_words
 from bench.tables.by_case import cases_in
+from bench.verdict.claim import TUTORIAL_CLAIM
 from bench.verdict.crossover import first_reaching
 from bench.verdict.evidence import Evidence
-from bench.verdict.speedup import BASELINES, PRIMARY, Speedup, chosen_baselines, mean_us
+from bench.verdict.judgement import Question, crossovers_of, lead
+from bench.verdict.speedup import BASELINES, Speedup, chosen_baselines, mean_us
 
 SPEEDUP, TIME = "speedup-against-work-", "time-against-work"
 NAMES = (*(f"{SPEEDUP}{name}" for name in BASELINES), TIME)
@@ -41,35 +58,52 @@ class Line:
     middle: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
+    sizes: tuple[Size, ...] = ()
 
 
 def charts(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
-    """Speedup and time against the work of an iteration, where there is more than one size."""
-    rows, found = evidence.rows, evidence.by_iteration()
+    """Speedup and time against the work of an iteration, where there is more than one size.
+
+    Without an accelerator the speedups over one baseline alone: over the best CPU they would all lie below 1x.
+    """
+    rows, found, colours = evidence.rows, evidence.by_iteration(), look_of(evidence)
     rows = rows[(rows["oracle"] == "sgd") & (rows["latency_median_us"] > 0)]
     if rows["flops"].nunique() < 2:
         return
     foot = footer(evidence.run, rows)
-    for name in chosen_baselines(found) or (PRIMARY,):
+    scaled = any(size.short not in ("tutorial", str(size)) for size in evidence.sizes)
+    named = "; size 2x: every side twice the tutorial's" if scaled else ""
+    accelerated = any(not one.contender.on_cpu for one in found)
+    for name in chosen_baselines(found)[: None if accelerated else 1]:
         chosen = [one for one in found if one.baseline == name]
         if len({one.contender.size for one in chosen}) > 1:
             about = (
                 f"baseline {name}, at each size anew: {BASELINES[name]}\n"
-                f"log-log; bands and bars: {interval_words(evidence.confidence)}s paired by block"
+                f"log-log; bands and bars: {interval_words(evidence.confidence)}s paired by block{named}"
             )
-            words = Words(f"From which size on is it faster? Speedup over {name}", about, foot)
-            yield f"{SPEEDUP}{name}", speedup_against_work(chosen, words)
-    about = "log-log; a point is the mean of its blocks, bands and bars reach from the fastest block to the slowest"
-    yield TIME, time_against_work(rows, Words("How long an iteration takes as its work grows", about, foot))
+            yield f"{SPEEDUP}{name}", speedup_against_work(chosen, Words(finding(evidence, name), about, foot), colours)
+    about = f"log-log; a point is the mean of its blocks, bands and bars reach from the fastest to the slowest{named}"
+    words = Words("How long an iteration takes as its work grows", about, foot)
+    yield TIME, time_against_work(rows, words, colours)
+
+
+def finding(evidence: Evidence, baseline: str) -> str:
+    """What the sizes found against one baseline, as the verdict has it."""
+    found = [lead(evidence, size, baseline) for size in evidence.sizes]
+    return work_words(found, crossovers_of(evidence, Question(TUTORIAL_CLAIM, baseline)))
 
 
 def speedup_lines(found: Iterable[Speedup]) -> list[Line]:
-    """A line a style and configuration, through its sizes in order of their work; the baseline itself is at 1."""
+    """A line a style and configuration, through its sizes in order of their work.
+
+    The baseline itself is at 1; what is the baseline at every size is the 1x line that is there already.
+    """
     points: list[Point] = []
     for one in found:
         points.append((one.contender, one.ratio.value, one.ratio.low, one.ratio.high))
         points.append((one.baseline_case, 1.0, 1.0, 1.0))
-    return _lines(points)
+    lines = _lines(points)
+    return [line for line in lines if set(line.middle) != {1.0} or any(math.isnan(low) for low in line.low)] or lines
 
 
 def time_lines(ok: pd.DataFrame) -> list[Line]:
@@ -79,9 +113,10 @@ def time_lines(ok: pd.DataFrame) -> list[Line]:
 
 
 def _lines(points: Iterable[Point]) -> list[Line]:
-    by_series: dict[tuple[str, Config], list[tuple[float, ...]]] = {}
+    by_series: dict[tuple[str, Config], list[tuple[Any, ...]]] = {}
     for case, *values in dict.fromkeys(points):
-        by_series.setdefault((case.style, config_of(case)), []).append((float(case.size.flops), *values))
+        point = (float(case.size.flops), *values, case.size)
+        by_series.setdefault((case.style, config_of(case)), []).append(point)
     lines = [Line(*key, *zip(*sorted(series), strict=True)) for key, series in by_series.items()]
     # a case measured at one size only is in the ladder, and here would only hide the lines behind its marker
     lines = [line for line in lines if len(line.work) > 1] or lines
@@ -94,17 +129,30 @@ def crossing(line: Line, level: float) -> float | None:
     return None if at is None or at == line.work[0] else at
 
 
-def speedup_against_work(found: Sequence[Speedup], words: Words) -> Figure:
+def first_crossings(lines: Sequence[Line]) -> dict[Line, list[tuple[float, float]]]:
+    """By line the (FLOP, level) where it is the first of all, or of the accelerators if there are any, to reach it."""
+    asked = [line for line in lines if line.config.accelerated] or lines
+    found: dict[Line, list[tuple[float, float]]] = {line: [] for line in lines}
+    for level in LEVELS:
+        at = {line: where for line in asked if (where := crossing(line, level))}
+        for line in sorted(at, key=at.__getitem__)[:1]:
+            found[line].append((at[line], level))
+    return found
+
+
+def speedup_against_work(found: Sequence[Speedup], words: Words, colours: Look | None = None) -> Figure:
     """Speedup over one baseline against the FLOP of an iteration, in one scope; at least two sizes.
 
     One panel while its lines are few, else one for each configuration on the same axes.
     """
     lines = speedup_lines(found)
-    crossed = {line: [(at, level) for level in LEVELS if (at := crossing(line, level))] for line in lines}
-    ringed = Line2D([], [], label="reaches 1x or 50x (between sizes: interpolated)", **RING)
-    figure, drawn = _draw(words, lines, "speedup", "x", [ringed] if any(crossed.values()) else [], limits=LEVELS)
+    crossed = first_crossings(lines)
+    limits = LEVELS if claimed(found) else LEVELS[:1]
+    ringed = Line2D([], [], label="the first to reach 1x or 50x (between sizes: interpolated)", **RING)
+    extra = [ringed] if any(crossed.values()) else []
+    figure, drawn = _draw(words, lines, ("speedup", "x"), extra, colours, limits=limits)
     for axes, (_config, here) in drawn:
-        for value, colour, style in REFERENCES:
+        for value, colour, style in REFERENCES[: len(limits)]:
             axes.axhline(value, color=colour, linewidth=1.2, linestyle=style, zorder=1.5)
             axes.annotate(
                 f"{value:g}x", (1, value), xycoords=("axes fraction", "data"), xytext=(4, 0),
@@ -116,7 +164,7 @@ def speedup_against_work(found: Sequence[Speedup], words: Words) -> Figure:
     return figure
 
 
-def time_against_work(ok: pd.DataFrame, words: Words) -> Figure:
+def time_against_work(ok: pd.DataFrame, words: Words, colours: Look | None = None) -> Figure:
     """Time of an iteration against its FLOP, a panel for each configuration, above the floor in `floor_us`.
 
     `ok` holds the styles that train by plain SGD.
@@ -125,7 +173,7 @@ def time_against_work(ok: pd.DataFrame, words: Words) -> Figure:
     lowest = [us for floor in floors.values() for us in floor]
     extra = [Line2D([], [], label="floor: the least time that the measured ceilings allow", **FLOOR)] if lowest else []
     lines = time_lines(ok)
-    figure, drawn = _draw(words, lines, "time of an iteration", "us", extra, limits=lowest, split=True)
+    figure, drawn = _draw(words, lines, ("time of an iteration", "us"), extra, colours, limits=lowest, split=True)
     for axes, (_config, here) in drawn:
         floor = floors[here[0].config]
         if len(floor):
@@ -142,27 +190,31 @@ def _floor(rows: pd.DataFrame) -> pd.Series:
 def _draw(
     words: Words,
     lines: Sequence[Line],
-    name: str,
-    unit: str,
+    measure: tuple[str, str],
     extra: Sequence[Line2D],
+    colours: Look | None,
     *,
     limits: Sequence[float],
     split: bool = False,
 ) -> tuple[Figure, list[tuple[Axes, Panel]]]:
-    """One panel, or one for each configuration, with its lines drawn on the same limits, and the legend below."""
+    """One panel, or one for each configuration, with its lines drawn on the same limits, and the legend below.
+
+    `measure` is a name and a unit.
+    """
     groups: list[Panel] = [(None, list(lines))]
     if split or len(lines) > MOST_IN_ONE_PANEL:
         configs = in_order(line.config for line in lines)
         groups = [(config, [line for line in lines if line.config == config]) for config in configs]
-    colours = look(line.style for line in lines)
+    colours = colours or look(line.style for line in lines)
     titles = ["" if config is None else config.label for config, _ in groups]
-    legends = [_handles(lines, titled=any(titles)), extra]
-    figure, panes = panels(words, titles, legends, "work of an iteration (FLOP)", name)
+    legends = [_handles(lines, colours, titled=any(titles)), extra]
+    figure, panes = panels(words, titles, legends, "work of an iteration (FLOP) and the size", measure[0])
     xlim, ylim = _limits(lines, limits)
     for axes, (_config, here) in zip(panes, groups, strict=True):
         axes.set(xlim=xlim, ylim=ylim)
         log_axis(axes, "x", unit="FLOP")
-        log_axis(axes, "y", unit=unit)
+        log_axis(axes, "y", unit=measure[1])
+        name_sizes(axes, {size for line in lines for size in line.sizes})
         for line in here:
             colour, shape = colours[line.style]
             axes.fill_between(line.work, line.low, line.high, color=colour, alpha=0.18, linewidth=0)
@@ -171,15 +223,14 @@ def _draw(
     return figure, list(zip(panes, groups, strict=True))
 
 
-def _handles(lines: Sequence[Line], *, titled: bool) -> list[Line2D]:
-    colours = look(line.style for line in lines)
+def _handles(lines: Sequence[Line], colours: Look, *, titled: bool) -> list[Line2D]:
     handles = [handle(line.style, line.config, colours) for line in lines]
     if not titled:
         return handles
     first = {line.style: shown for line, shown in reversed(list(zip(lines, handles, strict=True)))}
     for style, shown in first.items():  # the panels name the configurations
         shown.set(label=elided(style), linestyle="-")
-    return [first[style] for style in colours]
+    return [first[style] for style in sorted(first)]
 
 
 def _limits(lines: Sequence[Line], others: Sequence[float]) -> tuple[Limits, Limits]:

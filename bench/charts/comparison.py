@@ -10,14 +10,14 @@ from matplotlib.lines import Line2D
 from bench.cases.problem import Size
 from bench.charts.series import Config, config_of, order
 from bench.charts.strip import Row, draw_interval, ratio_words, strip
-from bench.charts.style import INK, PALETTE, Words, elided, log_axis
+from bench.charts.style import GREY, INK, PALETTE, Words, elided, log_axis
 from bench.verdict.comparison import Compared, Comparison, summary
 
 LOOK: Mapping[str, tuple[str, str]] = {  # colour and shape, so that it reads without colour too
     "faster": (PALETTE[2], "^"),
     "slower": (PALETTE[1], "v"),
     "same": (PALETTE[0], "o"),
-    "undecided": (PALETTE[7], "D"),
+    "undecided": (GREY, "D"),
 }
 
 

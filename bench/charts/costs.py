@@ -1,9 +1,8 @@
-"""What things cost: each layer of abstraction in time, and a headline speedup taken apart into its factors."""
+"""What things cost: each layer of abstraction, a first call, and a headline speedup taken apart into its factors."""
 
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
@@ -12,17 +11,19 @@ from operator import mul
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bench.charts.series import Config, by_config, shown
-from bench.charts.strip import Row, draw_references, ratio_words, strip
-from bench.charts.style import FAINT, INK, PALETTE, Words, elided, log_axis
+from bench.cases.case import CaseKey
+from bench.charts.series import Config, Look, by_config, look, look_of, shown
+from bench.charts.strip import BAR_IN, Row, draw_bar, draw_interval, draw_references, ratio_words, strip
+from bench.charts.style import FAINT, GREY, INK, PALE, Words, elided, log_axis, quantity
 from bench.charts.words import footer, interval_words, size_words
+from bench.tables.by_case import cases_in
 from bench.verdict.decomposition import Decomposition, decompose
 from bench.verdict.evidence import Evidence
 from bench.verdict.intervals import CONFIDENCE, t_quantile
 from bench.verdict.speedup import mean_us
-from bench.words import microseconds
+from bench.words import microseconds, number
 
-NAMES = ("layers", "decomposition")
+NAMES = ("layers", "first-call", "decomposition")
 RUNGS = {
     "torch_tensors": "manual backward",
     "torch_autograd": "autograd",
@@ -32,8 +33,6 @@ RUNGS = {
     "torch_module": "own nn.Module",
 }
 ROW_IN = 0.3
-SLOWER, FASTER, BEFORE = PALETTE[1], PALETTE[2], "#c4c9ce"
-CAPITALS = 84  # letters of a subtitle's line that holds names of variables, which are wider
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +47,29 @@ class Rung:
 
 
 def charts(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
-    """What each layer adds, wherever two were measured; the headline's factors, where numpy and more were."""
-    run, rows, size = evidence.run, shown(evidence), size_words(evidence.shown_size)
+    """What each layer adds, wherever two were measured; first calls; the headline's factors, where it has some."""
+    run, rows, size, colours = evidence.run, shown(evidence), size_words(evidence.shown_size), look_of(evidence)
     interval = interval_words(evidence.confidence)
     each = {config: rungs(same, evidence.confidence) for config, same in by_config(rows).items()}
     names = {one.name for found in each.values() for one in found}
     if names:
-        about = f"means over blocks; coloured: what a layer adds to the one above it, or saves; black: its {interval}"
+        about = (
+            f"means over blocks; full colour: what a layer adds to the one above it, pale: saves; black: its {interval}"
+        )
         foot = footer(run, rows[rows["style"].isin(names)])
-        yield "layers", layers(each, Words("What each layer of abstraction costs", f"{about}\n{size}", foot), interval)
+        words = Words("What each layer of abstraction costs", f"{about}\n{size}", foot)
+        yield "layers", layers(each, words, interval, colours)
+    first = first_calls(evidence.rows_at(evidence.shown_size))
+    if len(first) > 1:
+        about = f"the first iteration of a process, after its imports: median of the blocks, least and most\n{size}"
+        foot = footer(run, evidence.rows_at(evidence.shown_size))
+        yield "first-call", first_call(first, Words(first_words(first), about, foot), colours)
     found = decompose(evidence, evidence.shown_size) if len(rows) else None
     if found is not None and any(math.isfinite(factor) for _label, factor in found.waterfall()):
-        title = f"What makes the speedup over {found.start.style}, {found.start.device} {found.start.dtype}"
+        start = found.start
+        title = f"What makes {number(found.headline.value)}x over {start.style}, {start.device} {start.dtype}"
         merged = f"; not measured apart: {', '.join(found.unmeasured)}" if found.unmeasured else ""
-        about = f"from {found.start_words} to {found.end.label}{merged}\n{textwrap.fill(found.environment, CAPITALS)}"
+        about = f"from {found.start_words} to {found.end.label}{merged}\n{found.environment}".rstrip()
         foot = footer(run, rows, f"{'noisy; ' if found.noisy else ''}each factor with its {interval}")
         yield "decomposition", waterfall(found, Words(title, f"{about}\n{size}", foot))
 
@@ -87,8 +95,9 @@ def rungs(rows: pd.DataFrame, confidence: float = CONFIDENCE) -> list[Rung]:
     return found
 
 
-def layers(groups: Mapping[Config, Sequence[Rung]], words: Words, interval: str) -> Figure:
+def layers(groups: Mapping[Config, Sequence[Rung]], words: Words, interval: str, colours: Look | None = None) -> Figure:
     """A bar a layer: grey what the layer before took, coloured what this one adds or saves, with its interval."""
+    colours = colours or look(RUNGS)
     rows: list[Row] = []
     pairs: list[tuple[Rung, Rung]] = []
     for config, found in groups.items():
@@ -105,9 +114,9 @@ def layers(groups: Mapping[Config, Sequence[Rung]], words: Words, interval: str)
     axes.xaxis.set_major_formatter(lambda value, _at: f"{value:,.0f}")
     for y_in, (before, one) in zip(at, pairs, strict=True):
         least = min(before.us, one.us)
-        axes.barh(y_in, least, height=0.2, color=BEFORE)
-        axes.barh(y_in, abs(one.us - before.us), left=least, height=0.2, color=SLOWER if one.us > least else FASTER)
-        axes.plot([before.us + one.low_us, before.us + one.high_us], [y_in] * 2, color=INK, linewidth=1.4)
+        axes.barh(y_in, least, height=BAR_IN, color=PALE)
+        draw_bar(axes, y_in, (before.us, one.us), colours[one.name][0], filled=one.us > least)
+        draw_interval(axes, y_in, (before.us + one.low_us, before.us + one.high_us))
     return figure
 
 
@@ -125,6 +134,45 @@ def signed(us: float) -> str:
     return f"{us:+,.0f}" if size >= 100 else f"{us:+.1f}" if size >= 10 else f"{us:+.2f}"
 
 
+def first_calls(rows: pd.DataFrame) -> dict[CaseKey, pd.Series]:
+    """The us of the first iteration of each case, block by block, the dearest case first.
+
+    A style on several numbers of CPU threads is shown on the fewest: its first call is much the same.
+    """
+    found: dict[tuple[str, str, str], tuple[CaseKey, pd.Series]] = {}
+    for case, same in sorted(cases_in(rows), key=lambda item: item[0].threads):
+        us = same["first_iteration_seconds"].dropna() * 1e6
+        if (us > 0).any():
+            found.setdefault((case.style, case.device, case.arithmetic), (case, us[us > 0]))
+    return dict(sorted(found.values(), key=lambda item: -float(item[1].median())))
+
+
+def first_words(found: Mapping[CaseKey, pd.Series]) -> str:
+    """Its finding: the dearest and the cheapest first call."""
+    (dear, dear_us), *_, (cheap, cheap_us) = found.items()
+    times = [quantity(float(f"{us.median():.3g}"), "us") for us in (dear_us, cheap_us)]
+    return f"A first call takes {times[0]} with {elided(dear.style)}, {times[1]} with {elided(cheap.style)}"
+
+
+def first_call(found: Mapping[CaseKey, pd.Series], words: Words, colours: Look | None = None) -> Figure:
+    """A bar a case on a logarithmic axis, from the least to the most of its blocks."""
+    colours = colours or look(case.style for case in found)
+    medians = {case: float(us.median()) for case, us in found.items()}
+    rows = [
+        Row(elided(case.style), quantity(float(f"{medians[case]:.3g}"), "us"), f"{case.device}, {case.arithmetic}")
+        for case in found
+    ]
+    figure, axes, at = strip(words, rows, "first iteration (log scale)")
+    least, most = min(us.min() for us in found.values()), max(us.max() for us in found.values())
+    axes.set_xlim(least / 2, most * 1.2)
+    log_axis(axes, "x", unit="us")
+    for y_in, (case, us) in zip(at, found.items(), strict=True):
+        draw_bar(axes, y_in, (least / 2, medians[case]), colours[case.style][0], filled=not case.on_cpu)
+        if len(us) > 1:
+            draw_interval(axes, y_in, (float(us.min()), float(us.max())))
+    return figure
+
+
 def waterfall(found: Decomposition, words: Words) -> Figure:
     """A headline speedup as a product: each bar starts where the one before ended, the last is the product."""
     ratios = [*(one.ratio for one in found.factors), found.headline]
@@ -133,12 +181,12 @@ def waterfall(found: Decomposition, words: Words) -> Figure:
     labels = [*(elided(one.label, 44) for one in found.factors), "all together"]
     rows = list(map(Row, labels, map(ratio_words, ratios)))
     figure, axes, at = strip(words, rows, "speedup so far (log scale)", ROW_IN * 1.2)
-    axes.set_xlim(min([*reached, 1.0]) / 1.3, max([*reached, 50.0]) * 1.4)
+    claimed = [50.0] if found.on_gpu else []
+    axes.set_xlim(min(reached) / 1.1, max([*reached, *claimed]) * 1.15)
     log_axis(axes, "x", unit="x")
     draw_references(axes)
     for y_in, below, (start, end) in zip(at, [*at[1:], None], bars, strict=True):
-        colour = PALETTE[0] if below is None else FASTER if end >= start else SLOWER
-        axes.barh(y_in, end - start, left=start, height=0.2, color=colour)
+        draw_bar(axes, y_in, (start, end), INK if below is None else GREY, filled=end >= start)
         if below is not None:
             axes.plot([end, end], [y_in, below], color=FAINT, linewidth=0.8, linestyle=":")
     return figure

@@ -12,6 +12,7 @@ from bench.tables.run import Run
 from bench.verdict.evidence import Evidence
 
 FOLDER = "charts"
+CARD_DPI = 150  # a card is 8 x 4.2 inches
 CHARTS = (ladder, against_work, trace, costs, break_even, losses)
 """Each has `charts(evidence)`, which yields (name, Figure) for what the tables hold, and all NAMES it may give."""
 
@@ -31,6 +32,13 @@ def draw(evidence: Evidence) -> list[Path]:
             written += style.save(figure, place / name)
     remove_stale(place, written)
     return written
+
+
+def save_card(evidence: Evidence, headline: str, path: Path) -> Path:
+    """The one picture of a run, 1200 x 630 pixels, at `path`."""
+    with style.applied():
+        ladder.card(evidence, headline).savefig(path, dpi=CARD_DPI, metadata={"Software": "fiftyx"})
+    return path
 
 
 def figures(evidence: Evidence) -> Iterator[tuple[str, Figure]]:

@@ -1,4 +1,4 @@
-"""The ladder of speedups: each style against one baseline at one size, with its interval."""
+"""The ladder of speedups: each style against one baseline at one size, a bar from 1x; and the card of a run."""
 
 from __future__ import annotations
 
@@ -8,40 +8,51 @@ from collections.abc import Iterator, Sequence
 from matplotlib.figure import Figure
 
 from bench.cases.case import CaseKey
-from bench.charts.series import Config, config_of, in_order, look, point
-from bench.charts.strip import Row, draw_interval, draw_references, ratio_words, strip
+from bench.charts.series import Config, Look, config_of, in_order, look, look_of
+from bench.charts.strip import Row, draw_bar, draw_interval, draw_references, ratio_words, strip
 from bench.charts.style import ONE_X, Words, elided, log_axis
-from bench.charts.words import footer, interval_words, size_words
+from bench.charts.words import finding_words, footer, interval_words, machine_words, size_words, work_words
+from bench.verdict.claim import TUTORIAL_CLAIM
 from bench.verdict.evidence import Evidence
 from bench.verdict.intervals import CONFIDENCE
+from bench.verdict.judgement import Question, base_words, best_of_each, crossovers_of, lead, leads
 from bench.verdict.speedup import BASELINES, Speedup, chosen_baselines
 from bench.words import thread_count
 
 APART = "speedup-apart"
 NAMES = (*(f"speedup-{name}" for name in BASELINES), APART)
+XLABEL = "speedup (log scale); right of 1x is faster than the baseline"
+CLAIM_IN_SIGHT = 20.0
+CARD_IN, MOST_ON_CARD, MOST_HEADLINE = 4.2, 7, 440  # inches high, bars, letters
 Lines = list[tuple[CaseKey, Speedup | None]]
 
 
 def charts(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
-    """Speedups at one size over each chosen baseline, and apart from them those of the other trainings."""
-    size, run = evidence.shown_size, evidence.run
+    """Speedups at one size over each chosen baseline; where a GPU ran, those of the other trainings apart from them."""
+    size, run, colours = evidence.shown_size, evidence.run, look_of(evidence)
     rows, here = evidence.rows_at(size), evidence.by_iteration(size)
     for name in chosen_baselines(here):
         found = [one for one in here if one.baseline == name]
-        base = found[0].baseline_case
-        title = f"Speedup of each style over {base.style}, {base.device} {base.dtype}, {thread_count(base.threads)}"
-        about = f"baseline {name}: {BASELINES[name]}\n{size_words(size)}"
-        words = Words(title, about, footer(run, rows[rows["oracle"] == "sgd"]))
-        yield f"speedup-{name}", ladder(found, words, evidence.confidence)
+        about = f"over {base_of(found)}: {BASELINES[name]}\n{size_words(size)}"
+        words = Words(finding_words(lead(evidence, size, name)), about, footer(run, rows[rows["oracle"] == "sgd"]))
+        yield f"speedup-{name}", ladder(found, words, evidence.confidence, colours)
     apart = rows[rows["oracle"] != "sgd"]
     others = [one for one in here if one.baseline == "own" and one.contender.style in set(apart["style"])]
-    if others:
+    if any(not one.contender.on_cpu for one in others):
         title = "Adam and the dynamic net: each over itself on one CPU thread"
         about = f"baseline own: {BASELINES['own']}; they train another way than the ladder\n{size_words(size)}"
-        yield APART, ladder(others, Words(title, about, footer(run, apart)), evidence.confidence)
+        yield APART, ladder(others, Words(title, about, footer(run, apart)), evidence.confidence, colours)
 
 
-def ladder(found: Sequence[Speedup], words: Words, confidence: float = CONFIDENCE) -> Figure:
+def base_of(found: Sequence[Speedup]) -> str:
+    """`tutorial (numpy_manual, cpu float64, 2 threads)`; `found` are over one baseline."""
+    base = found[0].baseline_case
+    return f"{found[0].baseline} ({base.style}, {base.device} {base.dtype}, {thread_count(base.threads)})"
+
+
+def ladder(
+    found: Sequence[Speedup], words: Words, confidence: float = CONFIDENCE, colours: Look | None = None
+) -> Figure:
     """Speedup and interval of each style at one size against one baseline, a row a case.
 
     `found` holds one scope, size and baseline, and at least one speedup; `confidence` is that of its intervals.
@@ -53,18 +64,65 @@ def ladder(found: Sequence[Speedup], words: Words, confidence: float = CONFIDENC
         rows.append(Row(config.label, "" if rows else f"[{interval_words(confidence)}]{noisy}", heading=True))
         rows += [Row(elided(case.style), value_words(one), faint=one is None) for case, one in here]
         lines += here
-    figure, axes, at = strip(words, rows, "speedup (log scale); right of 1x is faster than the baseline")
-    axes.set_xlim(*ratio_limits(found))
+    return _bars(rows, lines, words, colours)
+
+
+def card(evidence: Evidence, headline: str) -> Figure:
+    """One picture of a run: its finding, the headline sentence, a bar a size or where there is one size a style."""
+    found = leads(evidence)
+    shown: Lines = [(one.speedup.contender, one.speedup) for one in found if one.speedup is not None]
+    sizes = len(shown) > 1
+    if sizes:
+        shown = shown[:: math.ceil(len(shown) / MOST_ON_CARD)]
+    elif found:
+        here = [one for one in evidence.by_iteration(found[0].size) if one.baseline == found[0].baseline]
+        best = dict(shown)  # as the headline has it, with room for its choice
+        shown = [(one.contender, best.get(one.contender, one)) for one in best_of_each(here)[:MOST_ON_CARD]]
+        base = found[0].baseline_case
+        shown += [(base, None)] if base is not None and len(shown) < MOST_ON_CARD else []
+    rows = [Row(_card_name(case, sizes=sizes), value_words(one)) for case, one in shown]
+    day = str(evidence.run.machine.get("created") or "")[:10]
+    foot = "; ".join(filter(None, (day, machine_words(evidence.run.machine, evidence.rows))))
+    words = Words(f"Is it really 50x on a GPU? {card_words(evidence)}", elided(headline, MOST_HEADLINE), foot)
+    xlabel = f"speedup over {base_words(found[0].baseline)} (log scale)" if found else XLABEL
+    return _bars(rows, shown, words, look_of(evidence), xlabel, CARD_IN)
+
+
+def card_words(evidence: Evidence) -> str:
+    """The finding of a whole run in a few words."""
+    found = leads(evidence)
+    if len(found) > 1:
+        question = Question(TUTORIAL_CLAIM, found[0].baseline)
+        return work_words(found, crossovers_of(evidence, question))
+    untested = "" if any(map(evidence.is_contender, evidence.measured)) else "No GPU was measured; "
+    return untested + finding_words(found[0]) if found else "It was not measured"
+
+
+def _card_name(case: CaseKey, *, sizes: bool) -> str:
+    where = thread_count(case.threads) if case.on_cpu else case.device
+    at = f"{elided(case.size.short, 20)}: " if sizes else ""
+    return f"{at}{elided(case.style, 22)}, {where}"
+
+
+def _bars(
+    rows: Sequence[Row],
+    lines: Lines,
+    words: Words,
+    colours: Look | None,
+    xlabel: str = XLABEL,
+    high_in: float | None = None,
+) -> Figure:
+    figure, axes, at = strip(words, rows, xlabel, high_in=high_in)
+    axes.set_xlim(*ratio_limits([one for _case, one in lines if one is not None]))
     log_axis(axes, "x", unit="x")
     draw_references(axes)
-    colours = look(case.style for case, _ in lines)
+    colours = colours or look(case.style for case, _ in lines)
     for y_in, (case, one) in zip(at, lines, strict=True):
         if one is None:
             axes.plot([1], [y_in], marker="|", markersize=11, markeredgewidth=2, color=ONE_X)
             continue
-        colour, _shape = colours[case.style]
-        draw_interval(axes, y_in, (one.ratio.low, one.ratio.high), colour)
-        axes.plot([one.ratio.value], [y_in], **point(config_of(case), colour, "o" if case.on_cpu else "s"))
+        draw_bar(axes, y_in, (1.0, one.ratio.value), colours[case.style][0], filled=not case.on_cpu)
+        draw_interval(axes, y_in, (one.ratio.low, one.ratio.high))
     return figure
 
 
@@ -88,12 +146,17 @@ def value_words(one: Speedup | None) -> str:
     return ratio_words(one.ratio) + (" *" if one.noisy else "")
 
 
+def claimed(found: Sequence[Speedup]) -> bool:
+    """Whether the claim's 50x is worth its room: where an accelerator was measured, or a CPU comes near it."""
+    return any(not one.contender.on_cpu or one.ratio.value >= CLAIM_IN_SIGHT for one in found)
+
+
 def ratio_limits(found: Sequence[Speedup]) -> tuple[float, float]:
-    """Limits of an axis that holds every speedup, its interval, 1x and 50x."""
-    values = [1.0, 50.0]
-    for ratio in (one.ratio for one in found):
-        values.append(ratio.value)
-        if math.isfinite(ratio.low) and math.isfinite(ratio.high):
-            # two blocks can give an interval over many decades, which would squeeze everything else into a point
-            values += [max(ratio.low, 1e-4), min(ratio.high, 1e6)]
-    return min(values) / 1.35, max(values) * 1.35
+    """Limits of an axis from 1x to every speedup and its interval; to 50x where an accelerator is among them."""
+    values = [1.0, *(one.ratio.value for one in found), *([50.0] if claimed(found) else [])]
+    least, most = min(values), max(values)
+    # two blocks can give an interval over many decades, which would squeeze everything else into a point
+    ends = [end for one in found for end in (one.ratio.low, one.ratio.high) if math.isfinite(end)]
+    low, high = max(min([least, *ends]), least / 2), min(max([most, *ends]), most * 2)
+    margin = max((high / low) ** 0.04, 1.03)
+    return low / margin, high * margin

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -9,12 +10,15 @@ from typing import Any, cast
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
 
 from bench.cases.case import CaseKey
-from bench.charts.style import FAINT, INK, PALETTE, elided
+from bench.cases.problem import Size
+from bench.charts.style import FAINT, INK, PALETTE, WIDTH_IN, elided, quantity
 from bench.verdict.evidence import Evidence
 from bench.words import thread_count
 
+LABEL_IN = 0.56  # the widest name of a tick, and some room
 SHAPES = ("o", "s", "^", "D", "v", "<", ">", "p")
 # the same style keeps its colour and shape from chart to chart and from run to run
 KNOWN = (
@@ -79,14 +83,23 @@ def shown(evidence: Evidence) -> pd.DataFrame:
 
 
 def look(styles: Iterable[str]) -> Look:
-    """A colour and a marker for each style; no two styles share both before 64 of them."""
-    styles, many = sorted(set(styles)), len(PALETTE)
-    order = [*KNOWN, *(style for style in styles if style not in KNOWN)]
-    found = {
-        style: (PALETTE[at % many], SHAPES[(at % many + 3 * (at // many)) % len(SHAPES)])
-        for at, style in enumerate(order)
-    }
-    return {style: found[style] for style in styles}
+    """A colour and a marker for each style of a run; no two share both before a whole palette times SHAPES of them.
+
+    Known styles keep theirs from run to run, the others take what these leave free.
+    """
+    styles = sorted(set(styles))
+    known = {style: KNOWN.index(style) for style in styles if style in KNOWN}
+    free = [at for at in range(len(PALETTE)) if at not in known.values()]
+    found = {style: (PALETTE[at], SHAPES[at % len(SHAPES)]) for style, at in known.items()}
+    for turn, style in enumerate(style for style in styles if style not in known):
+        at, again = free[turn % len(free)], turn // len(free)
+        found[style] = (PALETTE[at], SHAPES[(at + 3 * again) % len(SHAPES)])
+    return found
+
+
+def look_of(evidence: Evidence) -> Look:
+    """The looks of all styles of a run, so that one colour is one style in all of its charts."""
+    return look(map(str, evidence.run.measurements["style"]))
 
 
 def handle(style: str, config: Config, colours: Look) -> Line2D:
@@ -120,3 +133,17 @@ def draw_crossing(axes: Axes, x: float, y: float) -> None:
     """A ring at a place, and a dotted line down from it; the limits of the axes stand already."""
     axes.plot([x], [y], zorder=4, **RING)
     axes.plot([x, x], [axes.get_ylim()[0], y], color=FAINT, linewidth=0.9, linestyle=":", zorder=1.4)
+
+
+def name_sizes(axes: Axes, sizes: Iterable[Size]) -> None:
+    """Ticks at these sizes on an axis of FLOP, each with its work and its name; the tutorial's, then what has room."""
+    by_work = {size.flops: size for size in sizes}
+    low, high = (math.log(end) for end in axes.get_xlim())
+    an_inch = (high - low) / (axes.get_position().width * WIDTH_IN)
+    placed: list[int] = []
+    for work in sorted(by_work, key=lambda work: (by_work[work].short != "tutorial", work)):
+        if all(abs(math.log(work / other)) >= LABEL_IN * an_inch for other in placed):
+            placed.append(work)
+    names = {work: "" if by_work[work].short == str(by_work[work]) else f"\n{by_work[work].short}" for work in placed}
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks(placed, [quantity(float(f"{work:.2g}"), "FLOP") + names[work] for work in placed])

@@ -10,16 +10,17 @@ from itertools import accumulate
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import blended_transform_factory
 
-from bench.charts.style import FAINT, MARGIN_IN, REFERENCES, WIDTH_IN, Words, page, text_width_in
+from bench.charts.style import FAINT, INK, MARGIN_IN, REFERENCES, WIDTH_IN, Words, around_in, page, text_width_in
 from bench.verdict.intervals import Ratio
 from bench.words import number
 
 ROW_IN, HEADING_IN = 0.24, 0.1  # a heading is so much higher
-GAP_IN = 0.12
+GAP_IN, BAR_IN, AXIS_IN = 0.12, 0.14, 0.75
 NAME_PT, VALUE_PT, NOTE_PT = 9.5, 9.0, 8.5
 
 
@@ -43,19 +44,26 @@ class Row:
 
 
 def strip(
-    words: Words, rows: Sequence[Row], xlabel: str, row_in: float = ROW_IN, legend: Sequence[Line2D] = ()
+    words: Words,
+    rows: Sequence[Row],
+    xlabel: str,
+    row_in: float = ROW_IN,
+    legend: Sequence[Line2D] = (),
+    high_in: float | None = None,
 ) -> tuple[Figure, Axes, list[float]]:
     """A page with these rows in words, its axes, and the place of each row that is no heading on their y axis.
 
-    Nothing is drawn yet: what stands on the axes is the caller's.
+    Nothing is drawn yet: what stands on the axes is the caller's. With `high_in` the rows fill a page so high.
     """
+    if high_in is not None:
+        row_in = (high_in - around_in(words, [legend]) - AXIS_IN) / (len(rows) + 0.85)
     at = list(accumulate(row_in + HEADING_IN * row.heading for row in rows))
     height = max(at, default=0.0) + row_in * 0.85
     names_in = max([text_width_in(row.name, NAME_PT, row.weight) for row in rows], default=0.0) + GAP_IN + MARGIN_IN
     notes_in = max([text_width_in(row.note, NOTE_PT) + GAP_IN for row in rows if row.note], default=0.0)
     values_in = max([text_width_in(row.value, VALUE_PT) for row in rows], default=0.0) + GAP_IN + MARGIN_IN
     left, wide = names_in + notes_in, WIDTH_IN - names_in - notes_in - max(0.5, values_in)  # half a tick's label
-    body = page(words, height + 0.75, [legend])
+    body = page(words, height + AXIS_IN, [legend])
     axes = body.axes(left, 0.5, wide, height)
     axes.set(ylim=(height, 0), yticks=[], xlabel=xlabel)
     axes.spines["left"].set_visible(False)
@@ -72,13 +80,20 @@ def strip(
     return body.figure, axes, [y_in for row, y_in in zip(rows, at, strict=True) if not row.heading]
 
 
-def draw_interval(axes: Axes, y_in: float, ends: tuple[float, float], colour: str) -> None:
+def draw_interval(axes: Axes, y_in: float, ends: tuple[float, float], colour: str = INK) -> None:
     """A bar with caps between both ends; none where they are unknown."""
     if all(map(math.isfinite, ends)):
         axes.plot(
-            ends, [y_in, y_in], color=colour, linewidth=2.4, solid_capstyle="butt", marker="|", markersize=8,
-            markeredgewidth=1.6,
+            ends, [y_in, y_in], color=colour, linewidth=1.6, solid_capstyle="butt", marker="|", markersize=7,
+            markeredgewidth=1.4,
         )  # fmt: skip
+
+
+def draw_bar(axes: Axes, y_in: float, ends: tuple[float, float], colour: str, *, filled: bool = True) -> None:
+    """A bar between both ends, pale with an edge where it is not `filled`, so that it reads in grey too."""
+    low, high = sorted(ends)
+    face = to_rgba(colour, 1.0 if filled else 0.4)
+    axes.barh(y_in, high - low, left=low, height=BAR_IN, color=face, edgecolor=colour, linewidth=1.0)
 
 
 def ratio_words(ratio: Ratio) -> str:
@@ -88,7 +103,13 @@ def ratio_words(ratio: Ratio) -> str:
 
 
 def draw_references(axes: Axes) -> None:
-    """The 1x line (no faster than the baseline) and the 50x line (the claim), named above the axes."""
+    """The 1x line (no faster than the baseline) and the 50x line (the claim), named above the axes if they are there.
+
+    The limits of the axes stand already.
+    """
+    low, high = axes.get_xlim()
     for value, colour, line in REFERENCES:
+        if not low <= value <= high:
+            continue
         axes.axvline(value, color=colour, linewidth=1.2, linestyle=line, zorder=1.5)
         axes.text(value, -0.03, f"{value:g}x", color=colour, fontsize=9, fontweight="bold", va="bottom", ha="center")

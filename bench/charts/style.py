@@ -22,6 +22,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 WIDTH_IN = 8.0
 """A README shows a chart about 800 pixels wide: 100 a design inch, so 10 points are 14 pixels."""
 MARGIN_IN = 0.22
+BELOW_IN = 0.68  # of a panel: two lines of ticks and what the axis is
 PNG_DPI = 200  # twice what is shown, for sharp text
 SUFFIXES = (".png", ".svg")
 FINE_DPI = 1200  # where hinting moves no letter
@@ -30,8 +31,13 @@ INK, FAINT, RULE = "#222222", "#5c5c5c", "#d9d9d9"
 ONE_X, FIFTY_X = "#222222", "#b8470b"
 REFERENCES = ((1.0, ONE_X, "-"), (50.0, FIFTY_X, (0, (5, 2))))
 
-# Okabe and Ito's colours without their yellow, which white paper swallows, and with a grey
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7f7f7f")
+# Okabe and Ito's colours without their yellow, which white paper swallows; the last five lie farthest from these and
+# from each other as normal, red-blind, green-blind and blue-blind eyes see them. A colour is a style and nothing else.
+PALETTE = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7a1fd0", "#633200", "#e8114b",
+    "#0a1e78", "#8f0a5f",
+)  # fmt: skip
+GREY, PALE = "#7f7f7f", "#c4c9ce"  # what is no style
 RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # ships with matplotlib, so every machine has it
     "text.hinting": "none",  # at twice the pixels it only costs time
@@ -95,11 +101,9 @@ def page(words: Words, body_in: float, legends: Sequence[Sequence[Line2D]] = ())
 
     Under the body the legends, one under the other, each in as many columns as the page holds.
     """
-    title, subtitle, footer = _wrap(words.title, 68), _wrap(words.subtitle, 108), _wrap(words.footer, 126)
+    title, subtitle, footer = _wrapped(words)
     legends = [handles for handles in legends if handles]
-    legends_in = [0.21 * math.ceil(len(handles) / _columns(handles)) + 0.06 for handles in legends]
-    head_in = MARGIN_IN + 0.25 * len(title) + 0.185 * len(subtitle) + 0.04
-    foot_in = MARGIN_IN * 0.8 + 0.155 * len(footer)
+    head_in, legends_in, foot_in = _around(words, legends)
     high = head_in + body_in + sum(legends_in) + foot_in
     figure = Figure(figsize=(WIDTH_IN, high))
     left, top = MARGIN_IN / WIDTH_IN, 1 - MARGIN_IN * 0.8 / high
@@ -121,8 +125,37 @@ def _columns(handles: Sequence[Line2D]) -> int:
     return max(1, min(len(handles), int((WIDTH_IN - 2 * MARGIN_IN) / widest)))
 
 
-def _wrap(text: str, width: int) -> list[str]:
-    return [line for part in printable(text).split("\n") for line in textwrap.wrap(part, width) or [""]]
+def around_in(words: Words, legends: Sequence[Sequence[Line2D]] = ()) -> float:
+    """How high a page is without its body, in inches."""
+    head_in, legends_in, foot_in = _around(words, [handles for handles in legends if handles])
+    return head_in + sum(legends_in) + foot_in
+
+
+def _around(words: Words, legends: Sequence[Sequence[Line2D]]) -> tuple[float, list[float], float]:
+    """The inches of title and subtitle, of each legend and of the footer."""
+    title, subtitle, footer = map(len, _wrapped(words))
+    legends_in = [0.21 * math.ceil(len(handles) / _columns(handles)) + 0.06 for handles in legends]
+    return MARGIN_IN + 0.25 * title + 0.185 * subtitle + 0.04, legends_in, MARGIN_IN * 0.8 + 0.155 * footer
+
+
+def _wrapped(words: Words) -> tuple[list[str], list[str], list[str]]:
+    return _wrap(words.title, TITLE_PT, "bold"), _wrap(words.subtitle, 9.5), _wrap(words.footer, SMALL_PT)
+
+
+def _wrap(text: str, points: float, weight: str = "normal") -> list[str]:
+    """Lines as wide as the page."""
+    room, space = WIDTH_IN - 2 * MARGIN_IN, text_width_in(" ", points, weight)
+    lines = []
+    for part in printable(text).split("\n"):
+        line, used = "", 0.0
+        for word in (piece for long in part.split() for piece in textwrap.wrap(long, 60)):
+            wide = text_width_in(word, points, weight) + space
+            if line and used + wide - space > room:
+                lines.append(line)
+                line, used = "", 0.0
+            line, used = f"{line} {word}".lstrip(), used + wide
+        lines.append(line)
+    return lines
 
 
 def panels(
@@ -131,14 +164,14 @@ def panels(
     """Axes of one size, two in a row where there are several, with the legends below them."""
     columns = min(2, len(titles))
     panel_in = 3.3 if columns == 1 else 2.35
-    step_in = panel_in + (0.62 if any(titles) else 0.3)
-    body = page(words, math.ceil(len(titles) / columns) * step_in + 0.55, legends)
+    step_in = panel_in + (0.8 if any(titles) else 0.3)
+    body = page(words, math.ceil(len(titles) / columns) * step_in + BELOW_IN, legends)
     left, right, between = 0.95, 0.5, 0.85
     width = (WIDTH_IN - left - right - (columns - 1) * between) / columns
     found = []
     for at, title in enumerate(titles):
         row, column = divmod(at, columns)
-        bottom = body.height - (row + 1) * step_in + (step_in - panel_in) * 0.3
+        bottom = body.height - (row + 1) * step_in + (step_in - panel_in) * (0.5 if any(titles) else 0.3)
         axes = body.axes(left + column * (width + between), bottom, width, panel_in)
         axes.set(xlabel=xlabel if at + columns >= len(titles) else "", ylabel=ylabel if column == 0 else "")
         axes.set_title(title)

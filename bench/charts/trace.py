@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from bench.cases.case import CASE_COLUMNS
-from bench.charts.series import config_of
-from bench.charts.style import FAINT, INK, PALETTE, WIDTH_IN, Words, log_axis, page
+from bench.charts.series import config_of, look_of
+from bench.charts.style import FAINT, GREY, INK, PALE, WIDTH_IN, Words, log_axis, page
 from bench.charts.words import machine_words, size_words
 from bench.tables.by_case import case_of
 from bench.tables.columns import ITERATIONS
@@ -26,7 +26,6 @@ NAMES = ("trace",)
 MOST_POINTS = 1500
 BINS = 60
 PAPER = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.8}
-FIRST, WARMUP, TIMED = PALETTE[1], PALETTE[4], PALETTE[0]
 Array = NDArray[np.float64]
 
 
@@ -50,7 +49,8 @@ def charts(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
     )
     by_phase = {str(phase): same["elapsed_us"].to_numpy(float) for phase, same in samples.groupby("phase")}
     # samples as timed, so their own median and not that at the speed of their block
-    yield NAMES[0], trace(by_phase, run.measurements.loc[[row.name]].iloc[0], words)
+    colour, _shape = look_of(evidence)[case.style]
+    yield NAMES[0], trace(by_phase, run.measurements.loc[[row.name]].iloc[0], words, colour)
 
 
 def process_shown(rows: pd.DataFrame) -> pd.Series:
@@ -66,7 +66,7 @@ def process_shown(rows: pd.DataFrame) -> pd.Series:
     return case.iloc[len(case) // 2]
 
 
-def trace(samples: Mapping[str, Array], measured: pd.Series, words: Words) -> Figure:
+def trace(samples: Mapping[str, Array], measured: pd.Series, words: Words, colour: str = GREY) -> Figure:
     """us against the recorded iteration, log scale, and beside it a histogram of the timed ones up to their 99%.
 
     `samples` are those of one process in us by phase: `first` and `warmup` where they were kept, `timed`. `measured`
@@ -79,21 +79,21 @@ def trace(samples: Mapping[str, Array], measured: pd.Series, words: Words) -> Fi
     every = np.concatenate(list(samples.values()))
     axes.set_ylim(float(every.min()) / 1.25, float(every.max()) * 1.5)
     log_axis(axes, "y", unit="us")
-    _draw_phases(axes, samples, measured["warmup_iterations"])
+    _draw_phases(axes, samples, measured["warmup_iterations"], colour)
     axes.set(xlabel="iteration, as recorded", ylabel="time of one iteration (log scale)")
     middle, late = float(measured["latency_median_us"]), float(measured["latency_p95_us"])
-    _draw_distribution(body.axes(left + wide + between, 0.5, beside, 2.95), samples["timed"], middle, late)
+    _draw_distribution(body.axes(left + wide + between, 0.5, beside, 2.95), samples["timed"], middle, late, colour)
     return body.figure
 
 
-def _draw_phases(axes: Axes, samples: Mapping[str, Array], warmups: float) -> None:
+def _draw_phases(axes: Axes, samples: Mapping[str, Array], warmups: float, colour: str) -> None:
     warmup, timed = samples.get("warmup", np.empty(0)), samples["timed"]
     start = 1 + len(warmup)
     end = start + len(timed)
     if "first" in samples:
-        axes.plot([0], samples["first"][:1], marker="D", markersize=7, color=FIRST, zorder=3, clip_on=False)
-    for us, at, colour in ((warmup, 1, WARMUP), (timed, start, TIMED)):
-        axes.plot(*thinned(us, at), color=colour, linestyle="none", marker=".", markersize=3.5)
+        axes.plot([0], samples["first"][:1], marker="D", markersize=7, color=INK, zorder=3, clip_on=False)
+    for us, at, dots in ((warmup, 1, PALE), (timed, start, colour)):
+        axes.plot(*thinned(us, at), color=dots, linestyle="none", marker=".", markersize=3.5)
     axes.set_xlim(-0.02 * end, end)
     axes.locator_params(axis="x", nbins=5)
     axes.xaxis.set_major_formatter(lambda value, _at: f"{value:,.0f}" if value >= 0 else "")
@@ -102,9 +102,9 @@ def _draw_phases(axes: Axes, samples: Mapping[str, Array], warmups: float) -> No
     _legend_above(
         axes,
         [
-            ("D", 6, FIRST, "first call"),
-            (".", 9, WARMUP, f"warm-up ({warm})"),
-            (".", 9, TIMED, f"timed ({len(timed):,})"),
+            ("D", 6, INK, "first call"),
+            (".", 9, PALE, f"warm-up ({warm})"),
+            (".", 9, colour, f"timed ({len(timed):,})"),
         ],
     )
 
@@ -133,12 +133,12 @@ def thinned(us: Array, start: int) -> tuple[Array, Array]:
     return at[chosen], us[chosen]
 
 
-def _draw_distribution(axes: Axes, us: Array, middle: float, p95: float) -> None:
+def _draw_distribution(axes: Axes, us: Array, middle: float, p95: float, colour: str) -> None:
     low = float(us.min())
     left = low / 1.01
     shown = max(float(np.quantile(us, 0.99)), p95 * 1.02, low * 1.02)
     inside = us[us <= shown]
-    axes.hist(inside, bins=min(BINS, max(6, len(inside) // 8)), color=TIMED, alpha=0.75)
+    axes.hist(inside, bins=min(BINS, max(6, len(inside) // 8)), color=colour, alpha=0.75)
     high = axes.get_ylim()[1]
     axes.set(ylim=(0, high * 1.25), xlabel="time of one iteration (us)", ylabel="timed iterations")
     axes.grid(True, axis="y")

@@ -1,8 +1,8 @@
-"""The words around a chart that come from a run: its size, n, what was left out, the machine."""
+"""The words around a chart that come from a run: its finding, its size, n, what was left out, the machine."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -10,12 +10,50 @@ import pandas as pd
 from bench.cases.case import CASE_COLUMNS
 from bench.cases.problem import Size
 from bench.tables.run import Run
-from bench.words import engineering, percent
+from bench.verdict.claim import REFUTED, SUPPORTED, Finding
+from bench.verdict.crossover import Crossover
+from bench.verdict.judgement import base_words
+from bench.words import engineering, number, percent, thread_count
+
+BY_OUTCOME = {SUPPORTED: "which is 50x", REFUTED: "not 50x"}
 
 
 def interval_words(confidence: float) -> str:
     """`95% interval`; a run that looked several times says `98.3% interval`."""
     return f"{percent(confidence)} interval"
+
+
+def finding_words(one: Finding) -> str:
+    """What a ladder found, for its title: `12.3x, not 50x: torch_tensors on a GPU over the fastest CPU style`."""
+    base = base_words(one.baseline)
+    if one.speedup is None:
+        case = one.baseline_case
+        return f"Nothing here is faster than {base}" + (
+            f", {case.style} on {thread_count(case.threads)}" if case else ""
+        )
+    who, ratio = one.speedup.contender, number(one.speedup.ratio.value)
+    if who.on_cpu:
+        return f"{who.style} on {thread_count(who.threads)} is {ratio}x as fast as {base}"
+    return f"{ratio}x, {BY_OUTCOME.get(one.verdict.outcome, '50x undecided')}: {who.style} on a GPU over {base}"
+
+
+def work_words(found: Sequence[Finding], crossovers: Sequence[Crossover]) -> str:
+    """What the sizes found, for a title: from which work on a GPU is faster and 50x as fast, else the CPU's range."""
+    known = [one.speedup for one in found if one.speedup is not None]
+    base = base_words(found[0].baseline) if found else "any baseline"
+    if not crossovers:
+        values = [one.ratio.value for one in known]
+        least, most = (number(value) for value in (min(values, default=1.0), max(values, default=1.0)))
+        times = f"{least}x" if least == most else f"{least}x to {most}x"
+        return f"No GPU was measured; the fastest CPU style is {times} as fast as {base}" if known else "No speedup"
+    at = {one.target: one for one in crossovers}
+    return f"A GPU is {_from_words(at[1.0], f'faster than {base}')}, {_from_words(at[50.0], '50x as fast')}"
+
+
+def _from_words(one: Crossover, what: str) -> str:
+    if one.flops is None:
+        return f"nowhere {what}"
+    return f"{what} from {engineering(one.flops, 'FLOP')} on" if not one.already else f"{what} at every size measured"
 
 
 def size_words(size: Size) -> str:

@@ -22,10 +22,10 @@ from bench.tables.by_case import cases_in
 from bench.tables.machine_words import accelerators, brief_facts
 from bench.verdict.claim import REFUTED, SUPPORTED, TUTORIAL_CLAIM, UNDECIDED, UNTESTED, Finding
 from bench.verdict.crossover import TARGETS
-from bench.verdict.evidence import BEST_GPU, Evidence
+from bench.verdict.evidence import Evidence
 from bench.verdict.intervals import CONFIDENCE
-from bench.verdict.judgement import Judgement, Question, judgement_of
-from bench.verdict.speedup import BASELINES, PRIMARY, mean_us
+from bench.verdict.judgement import NAMES, Judgement, Question, fastest_on_cpu, judgement_of
+from bench.verdict.speedup import BASELINES, mean_us
 from bench.words import microseconds, number, percent, thread_count
 
 OFTEN_WORDS = {
@@ -33,11 +33,6 @@ OFTEN_WORDS = {
     REFUTED: "No, not often {x} here",
     UNDECIDED: "Undecided whether often {x} here",
     UNTESTED: "Untested",
-}
-NAMES = {
-    BEST_GPU: "the fastest GPU style",
-    PRIMARY: "the fastest CPU style",
-    **dict.fromkeys(("tutorial", "tutorial-1"), "the tutorial's numpy"),
 }
 
 
@@ -122,12 +117,12 @@ def _ratio(one: Finding) -> str:
 
 def _on_cpu(evidence: Evidence, size: Size) -> str:
     """The fastest style of the same training on the CPU; against numpy as the tutorial writes it, if that ran."""
-    here = {case: mean_us(rows) for case, rows in cases_in(evidence.rows_at(size)) if case in evidence.sgd}
-    if not here:
-        return "no style that trains by plain SGD was measured"
-    best = min(sorted(here), key=here.__getitem__)
+    best = fastest_on_cpu(evidence, size)
+    if best is None:
+        return "no CPU style that trains by plain SGD was measured"
     who = f"{best.style} {best.dtype}, {thread_count(best.threads)}"
-    time = f"{microseconds(here[best])} us an iteration {_at(size)}"
+    us = next(mean_us(rows) for case, rows in cases_in(evidence.rows_at(size)) if case == best)
+    time = f"{microseconds(us)} us an iteration {_at(size)}"
     against = [one for one in evidence.by_iteration(size) if one.baseline in ("tutorial", "tutorial-1")]
     over = next((one.ratio for one in against if one.contender == best), None)
     if over is None or not over.low > 0:

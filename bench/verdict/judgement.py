@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from bench.cases.case import CaseKey
+from bench.cases.problem import Size
 from bench.errors import UsageError
 from bench.machine.ceilings import Peaks, peaks
 from bench.plain import to_plain
+from bench.tables.by_case import cases_in
 from bench.verdict.break_even import BreakEven, break_even
-from bench.verdict.claim import Claim, Finding, Verdict, find, often
+from bench.verdict.claim import TUTORIAL_CLAIM, Claim, Finding, Verdict, find, find_one, often
 from bench.verdict.crossover import TARGETS, Crossover, crossover
 from bench.verdict.decomposition import Decomposition, decompose
 from bench.verdict.evidence import BEST_GPU, Evidence, known_contender
-from bench.verdict.speedup import PRIMARY
+from bench.verdict.speedup import PRIMARY, Speedup, chosen_baselines, mean_us
+
+NAMES = {
+    BEST_GPU: "the fastest GPU style",
+    PRIMARY: "the fastest CPU style",
+    **dict.fromkeys(("tutorial", "tutorial-1"), "the tutorial's numpy"),
+}
+
+
+def base_words(baseline: str) -> str:
+    """`the fastest CPU style`; a baseline without such words by its name."""
+    return NAMES.get(baseline, baseline)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +92,58 @@ def judgement_of(evidence: Evidence, question: Question) -> Judgement:
 
 def _crossovers(evidence: Evidence, question: Question) -> list[Crossover]:
     """For the contender asked about and every other: each target against the baseline asked about."""
+    names = dict.fromkeys((question.contender, *evidence.contenders))
+    return [one for name in names for one in crossovers_of(evidence, replace(question, contender=name))]
+
+
+def crossovers_of(evidence: Evidence, question: Question) -> list[Crossover]:
+    """Where the contender asked about reaches each target; empty where it has no speedup."""
+    each = find(evidence, question.claim, [question.baseline], question.contender, [question.scope])
+    known = [(one.speedup, one.size.flops) for one in each if one.speedup is not None]
+    if not known:
+        return []
+    ratios, flops = zip(*known, strict=True)
     targets = sorted({*TARGETS, question.claim.threshold})
-    found = []
-    for name in dict.fromkeys((question.contender, *evidence.contenders)):
-        each = find(evidence, question.claim, [question.baseline], name, [question.scope])
-        known = [(one.speedup, one.size.flops) for one in each if one.speedup is not None]
-        if known:
-            ratios, flops = zip(*known, strict=True)
-            found += [crossover(name, question.baseline, target, ratios, flops) for target in targets]
-    return found
+    return [crossover(question.contender, question.baseline, target, ratios, flops) for target in targets]
+
+
+def lead(evidence: Evidence, size: Size, baseline: str) -> Finding:
+    """The fastest GPU style over a baseline at one size, as the claim asks; without one the fastest CPU style.
+
+    No speedup where nothing is faster than the baseline, or nothing was measured. Titles, pictures and the first
+    table of a page say this.
+    """
+    one = find_one(evidence, TUTORIAL_CLAIM, size, baseline, BEST_GPU, "iteration")
+    if one.speedup is not None:
+        return one
+    best = fastest_on_cpu(evidence, size)
+    over = [other for other in evidence.by_iteration(size) if (other.contender, other.baseline) == (best, baseline)]
+    return replace(one, speedup=next(iter(over), None))
+
+
+def leads(evidence: Evidence) -> list[Finding]:
+    """The lead at each size, small to large: of GPU styles over the best CPU, or on the CPU over the tutorial's numpy.
+
+    Where a GPU was measured, a size without it is left out.
+    """
+    on_gpu = any(map(evidence.is_contender, evidence.measured))
+    baseline = PRIMARY if on_gpu else next(iter(chosen_baselines(evidence.by_iteration())), PRIMARY)
+    found = [lead(evidence, size, baseline) for size in evidence.sizes]
+    return [one for one in found if not on_gpu or (one.speedup is not None and not one.speedup.contender.on_cpu)]
+
+
+def fastest_on_cpu(evidence: Evidence, size: Size) -> CaseKey | None:
+    """The CPU case that trains by plain SGD in the least time at a size; None where none was measured."""
+    rows = {case: same for case, same in cases_in(evidence.rows_at(size)) if case in evidence.sgd and case.on_cpu}
+    return min(sorted(rows), key=lambda case: mean_us(rows[case]), default=None)
+
+
+def best_of_each(found: Sequence[Speedup]) -> list[Speedup]:
+    """Of each style on the CPU and of each on an accelerator the fastest case, the fastest first."""
+    best: dict[tuple[str, bool], Speedup] = {}
+    for one in sorted(found, key=lambda one: one.contender_us):
+        best.setdefault((one.contender.style, one.contender.on_cpu), one)
+    return list(best.values())
 
 
 def _troubles(evidence: Evidence) -> list[str]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -41,12 +43,45 @@ def test_a_level_that_the_first_size_has_reached_gets_no_ring():
     assert against_work.crossing(a_line([1, 100], [0.1, 10.0]), 1.0) == pytest.approx(10.0)
 
 
-def test_lines_go_through_their_sizes_in_order_of_work_and_the_baseline_lies_at_one():
+def test_lines_go_through_their_sizes_in_order_of_work_and_what_is_always_the_baseline_has_none():
     found = [speedup("a", 3.0, size=LARGE), speedup("a", 2.0, size=SMALL)]
+    (line,) = against_work.speedup_lines(found)
+    assert (line.style, line.work, line.sizes) == ("a", (SMALL.flops, LARGE.flops), (SMALL, LARGE))
+    assert line.middle == (2.0, 3.0)
+
+
+def test_what_is_the_baseline_at_some_sizes_lies_at_one_there():
+    beaten = speedup("numpy_in_place", 0.5, size=TUTORIAL)
+    beaten = replace(beaten, baseline_case=beaten.contender._replace(style="a"))
+    found = [speedup("a", 3.0, size=LARGE), speedup("a", 2.0, size=SMALL), beaten]
     by_style = {line.style: line for line in against_work.speedup_lines(found)}
-    assert by_style["a"].work == (SMALL.flops, LARGE.flops)
-    assert by_style["a"].middle == (2.0, 3.0)
-    assert by_style["numpy_in_place"].middle == (1.0, 1.0)
+    assert by_style["numpy_in_place"].middle == (1.0, 0.5, 1.0)
+    assert by_style["a"].middle == (2.0, 1.0, 3.0)
+
+
+@given(st.lists(st.lists(positive, min_size=3, max_size=3), min_size=1, max_size=5), st.booleans())
+def test_each_level_is_ringed_once_where_the_first_line_reaches_it_accelerators_before_the_cpu(ratios, on_gpu):
+    work = (1.0, 10.0, 100.0)
+    lines = [
+        against_work.Line(f"s{at}", GPU if on_gpu and at == 0 else CPU, work, *[tuple(values)] * 3)
+        for at, values in enumerate(ratios)
+    ]
+    found = against_work.first_crossings(lines)
+    for level in against_work.LEVELS:
+        ringed = [at for places in found.values() for at, one in places if one == level]
+        asked = lines[:1] if on_gpu else lines
+        every = [at for line in asked if (at := against_work.crossing(line, level))]
+        assert ringed == ([min(every)] if every else [])
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda:0"])
+def test_the_claims_line_is_there_only_where_an_accelerator_was_measured(device):
+    found = [speedup("a", value, size=size, device=device) for size, value in ((SMALL, 0.5), (LARGE, 3.0))]
+    with style.applied():
+        figure = against_work.speedup_against_work(found, WORDS)
+    shown = {text.get_text() for text in figure.axes[0].texts}
+    assert ("50x" in shown) == (device != "cpu")
+    assert (figure.axes[0].get_ylim()[1] > 50) == (device != "cpu")
 
 
 @given(st.lists(st.tuples(positive, positive), min_size=1, max_size=6))
@@ -74,7 +109,7 @@ def test_speedup_against_work_keeps_few_lines_together_and_many_apart(styles):
         figure = against_work.speedup_against_work(found, WORDS)
         assert_nothing_leaves_the_page(figure)
     assert len(figure.axes) == (1 if styles == 1 else 2)
-    assert any(label.startswith("reaches 1x or 50x") for label in labels(figure))
+    assert any(label.startswith("the first to reach 1x or 50x") for label in labels(figure))
 
 
 def test_time_against_work_draws_the_floor_only_where_it_was_measured():

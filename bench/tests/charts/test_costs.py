@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 import math
+import re
+from itertools import accumulate, pairwise
+from operator import mul
+from statistics import median
 
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.colors import to_hex
 
 from bench.cases.case import CaseKey
 from bench.charts import costs, style
+from bench.charts.series import look
 from bench.tests.charts.pages import (
     CPU,
     GPU,
@@ -96,7 +102,50 @@ def test_a_waterfall_ends_at_the_product_of_its_factors():
 def test_each_bar_of_a_waterfall_starts_where_the_one_before_ended(factors):
     with style.applied():
         axes = costs.waterfall(headline(*((f"factor {value}", value) for value in factors)), WORDS).axes[0]
-    ends = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in axes.patches]  # type: ignore[attr-defined]
-    starts, last = [start for start, _ in ends], ends[-1]
-    assert starts[:-1] == pytest.approx([1.0, *(end for _, end in ends[:-2])])
-    assert last == pytest.approx((1.0, math.prod(factors)))
+    bars = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in axes.patches]  # type: ignore[attr-defined]
+    reached = [1.0, *accumulate(factors, mul)]
+    for bar, ends in zip(bars, [*pairwise(reached), (1.0, reached[-1])], strict=True):
+        assert bar == pytest.approx(tuple(sorted(ends)))
+
+
+def test_a_layer_has_its_styles_own_colour_and_what_is_no_style_has_none_of_the_palette():
+    found = costs.rungs(layered(TIMES))
+    with style.applied():
+        bars = costs.layers({CPU: found}, WORDS, "95% interval").axes[0].patches
+        factors = costs.waterfall(headline(("a", 2.0), ("b", 0.5), ("c", 3.0)), WORDS).axes[0].patches
+    before, added = ([to_hex(bar.get_facecolor()) for bar in bars[at::2]] for at in (0, 1))
+    assert set(before) == {style.PALE}
+    looks = look(TIMES)
+    assert added[1:] == [to_hex(looks[one.name][0]) for one in found[1:]]
+    assert not {to_hex(bar.get_edgecolor()) for bar in factors} & {to_hex(one) for one in style.PALETTE}
+
+
+@given(st.lists(st.lists(st.floats(1e-5, 10), min_size=1, max_size=4), min_size=2, max_size=9))
+def test_first_calls_are_medians_the_dearest_first_and_the_title_names_both_ends(seconds):
+    rows = pd.DataFrame(
+        measured(style=f"style_{at}", block=block, first_iteration_seconds=value)
+        for at, values in enumerate(seconds)
+        for block, value in enumerate(values)
+    )
+    found = costs.first_calls(rows)
+    medians = [float(us.median()) for us in found.values()]
+    assert medians == sorted(medians, reverse=True)
+    assert sorted(medians) == pytest.approx(sorted(median(values) * 1e6 for values in seconds))
+    dear, *_, cheap = found
+    assert re.match(rf"A first call takes .* with {dear.style}, .* with {cheap.style}$", costs.first_words(found))
+
+
+def test_the_first_calls_of_every_training_are_shown_once_a_device_and_arithmetic():
+    rows = pd.DataFrame([
+        measured(), measured(threads=2), measured(device="cuda:0", first_iteration_seconds=0.5),
+        measured(style="torch_optim_adam", oracle="adam", first_iteration_seconds=3.0),
+    ])  # fmt: skip
+    found = costs.first_calls(rows)
+    assert [(case.style, case.device, case.threads) for case in found] == [
+        ("torch_optim_adam", "cpu", 1), ("torch_tensors", "cuda:0", 1), ("torch_tensors", "cpu", 1),
+    ]  # fmt: skip
+    with style.applied():
+        figure = costs.first_call(found, WORDS)
+        assert_nothing_leaves_the_page(figure)
+        assert_rows_do_not_overlap(figure)
+    assert {"3 s", "500 ms", "250 ms"} <= set(texts(figure))

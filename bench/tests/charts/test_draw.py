@@ -1,25 +1,36 @@
 from __future__ import annotations
 
 import json
+import re
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.colors import to_rgb
 from typer.testing import CliRunner
 
 from bench.cases.problem import Size
 from bench.charts import draw as drawing
+from bench.charts import ladder
 from bench.charts import style as chart_style
+from bench.charts.series import look_of
 from bench.cli import app, main
 from bench.errors import UsageError
+from bench.report.verdict import answer
 from bench.tables.columns import ITERATION_COLUMNS, LOSS_COLUMNS, MEASUREMENT_COLUMNS
 from bench.tables.csv_files import read_table
 from bench.tables.run import read_run
-from bench.tests.planted import MACHINE, planted
+from bench.tests.charts.pages import assert_nothing_leaves_the_page, assert_rows_do_not_overlap
+from bench.tests.planted import MACHINE, planted, planted_row
 from bench.tests.runs import evidence_of
 from bench.verdict.evidence import Evidence
+from bench.verdict.judgement import base_words, lead
+from bench.words import number
 
 TUTORIAL, LARGE = Size(64, 1000, 100, 10), Size(256, 4000, 400, 40)
 AS_WRITTEN = ("numpy_manual", "cpu", "float64", 1)
@@ -69,7 +80,7 @@ def test_a_run_gets_every_chart_that_it_holds_data_for_as_png_and_svg(tmp_path: 
     paths = drawing.draw(Evidence.of(read_run(write(tmp_path, rows, traced=True))))
     assert names(paths) == [
         "speedup-tutorial-1", "speedup-best-cpu", "speedup-against-work-tutorial-1", "speedup-against-work-best-cpu",
-        "time-against-work", "trace", "layers", "decomposition", "break-even",
+        "time-against-work", "trace", "layers", "first-call", "decomposition", "break-even",
     ]  # fmt: skip
     assert all(path.stat().st_size > 3_000 for path in paths)
     assert {path.suffix for path in paths} == {".png", ".svg"}
@@ -132,13 +143,91 @@ def test_every_chart_names_its_machine_and_n_and_every_speedup_its_baseline(tmp_
     with chart_style.applied():
         for name, figure in drawing.figures(Evidence.of(read_run(tmp_path))):
             assert any(name in chart.NAMES for chart in drawing.CHARTS)
-            title, _subtitle, footer = [text.get_text() for text in figure.texts]
+            title, subtitle, footer = [text.get_text() for text in figure.texts]
             assert "A CPU, 2 CPUs" in footer, name
             assert "n = 5 blocks" in footer or name == "trace"
-            if name == "speedup-tutorial-1":
-                assert "over numpy_manual, cpu float64, 1 thread" in title
-            elif name.startswith("speedup-against-work"):
-                assert name.removeprefix("speedup-against-work-") in title
+            if name.startswith("speedup"):
+                baseline = re.sub("speedup-(against-work-)?", "", name)
+                assert base_words(baseline) in title
+                assert baseline in subtitle
+                assert "numpy_manual" in subtitle or baseline == "best-cpu"
+
+
+@given(st.floats(1.0, 5e4), st.floats(1e-2, 20.0), st.booleans())
+def test_the_title_of_a_ladder_and_the_headline_say_the_same_figure(launch_us, rate, on_gpu):
+    side = ("torch_tensors", "cuda:0" if on_gpu else "cpu", "float32", 1)
+    cases = {AS_WRITTEN: 600.0, side: launch_us * rate}
+    rows = [
+        planted_row(case, TUTORIAL, block, us * (1 + 0.001 * block)) for case, us in cases.items() for block in range(3)
+    ]
+    evidence = evidence_of(pd.DataFrame(rows, columns=list(MEASUREMENT_COLUMNS)), machine=MACHINE)
+    (name, figure), *_ = ladder.charts(evidence)
+    title, headline = figure.texts[0].get_text().replace("\n", " "), answer(evidence)[1]
+    assert name == "speedup-tutorial-1"
+    one = lead(evidence, TUTORIAL, "tutorial-1")
+    if one.speedup is None:
+        assert title == "Nothing here is faster than the tutorial's numpy, numpy_manual on 1 thread"
+        assert "the fastest CPU style, numpy_manual" in headline
+    else:
+        figures = f"{number(one.speedup.ratio.value)}x"
+        assert figures in title
+        assert figures in headline or on_gpu  # with a GPU the headline is over the best CPU, and here there is none
+    assert ("GPU" in title) == on_gpu
+
+
+def test_charts_that_say_nothing_without_an_accelerator_are_not_drawn_without_one(tmp_path: Path):
+    for device in ("cpu", "cuda:0"):
+        more = [ON_GPU] if device != "cpu" else []
+        rows = complete(planted([AS_WRITTEN, IN_PLACE, *more], sizes=(TUTORIAL, LARGE), blocks=2))
+        adam = rows[rows["style"] == IN_PLACE[0]].assign(style="torch_optim_adam", oracle="adam", framework="torch")
+        elsewhere = adam.assign(device=device, threads=2, device_model="A GPU" if more else "A CPU")
+        rows = pd.concat([rows, adam, elsewhere])
+        drawn = names(drawing.draw(Evidence.of(read_run(write(tmp_path / device.replace(":", ""), rows)))))
+        only = {"speedup-apart", "speedup-against-work-best-cpu"}
+        assert only & set(drawn) == (only if more else set())
+        assert {"speedup-tutorial-1", "speedup-best-cpu", "speedup-against-work-tutorial-1"} <= set(drawn)
+
+
+def test_one_colour_is_one_style_in_all_charts_of_a_run(tmp_path: Path):
+    """Own styles too, of which a chart shows some: a colour by their order in that chart would change."""
+    own = ("a_own", "b_own", "torch_own")
+    rows = complete(planted([AS_WRITTEN, IN_PLACE, ON_GPU], sizes=(TUTORIAL, LARGE), blocks=2))
+    there = rows[rows["device"] == "cpu"].drop_duplicates(["block", "n"])
+    more = [there.assign(style=name, dtype="float32", framework=f"f{at}") for at, name in enumerate(own)]
+    more[0] = more[0][more[0]["n"] == TUTORIAL.n]
+    evidence = Evidence.of(read_run(write(tmp_path, pd.concat([rows, *more]), traced=True)))
+    expected = {name: to_rgb(colour) for name, (colour, _) in look_of(evidence).items()}
+    assert len(set(expected.values())) == len(expected) == 6
+    seen = set()
+    with chart_style.applied():
+        for name, figure in drawing.figures(evidence):
+            for handle in (one for legend in figure.legends for one in legend.get_lines()):
+                style = next((one for one in expected if str(handle.get_label()).startswith(one)), None)
+                if style:
+                    seen.add((name, style))
+                    assert to_rgb(handle.get_color()) == expected[style], name
+    assert len({name for name, _ in seen}) >= 3
+    assert {style for _, style in seen} >= {"b_own", "torch_own"}
+
+
+@pytest.mark.parametrize(("styles", "sizes"), [(0, 1), (1, 1), (20, 1), (1, 6), (7, 13)])
+def test_a_card_is_1200_by_630_and_nothing_leaves_it(tmp_path: Path, styles, sizes):
+    names = [f"a_style_with_quite_a_long_name_{at}" for at in range(styles)]
+    each = [Size(16 * (at + 1), 1000, 100, 10) for at in range(sizes)]
+    rows = [
+        planted_row((name, device, "float32", 1), size, block, (500.0 - at) * (1 + block / 99))
+        for block in range(2)
+        for size in each
+        for at, (name, device) in enumerate([("numpy_manual", "cpu"), *((one, "cuda:0") for one in names)])
+    ]
+    evidence = evidence_of(pd.DataFrame(rows, columns=list(MEASUREMENT_COLUMNS)), machine=MACHINE)
+    headline = answer(evidence)[1] + " And more words than there is any room for." * 9
+    path = drawing.save_card(evidence, headline, tmp_path / "share.png")
+    assert struct.unpack(">II", path.read_bytes()[16:24]) == (1200, 630)
+    with chart_style.applied():
+        figure = ladder.card(evidence, headline)
+        assert_nothing_leaves_the_page(figure)
+        assert_rows_do_not_overlap(figure)
 
 
 def test_the_size_of_the_ladder_is_the_tutorials_or_the_one_with_most_cases(tmp_path: Path):

@@ -3,7 +3,11 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.colors import to_rgba
 
 from bench.charts import ladder, style
 from bench.tests.charts.pages import (
@@ -34,9 +38,42 @@ def test_the_ladder_shows_every_speedup_with_its_interval_and_both_lines():
     with style.applied():
         figure = ladder.ladder([speedup("a", 2.0), speedup("b", 3.0, noisy=True)], WORDS)
     shown = texts(figure)
-    assert {"2.00x [1.80, 2.20]", "3.00x [2.70, 3.30] *", "the baseline", "1x", "50x", "A footer"} <= set(shown)
-    low, high = figure.axes[0].get_xlim()
-    assert low < 1 < 50 < high
+    assert {"2.00x [1.80, 2.20]", "3.00x [2.70, 3.30] *", "the baseline", "1x", "A footer"} <= set(shown)
+
+
+@given(st.lists(st.floats(0.01, 200), min_size=1, max_size=8), st.booleans())
+def test_the_claims_line_is_in_the_ladder_of_an_accelerator_and_else_the_bars_use_the_width(ratios, on_gpu):
+    device = "cuda:0" if on_gpu else "cpu"
+    found = [speedup(f"style_{at}", value, device=device) for at, value in enumerate(ratios)]
+    with style.applied():
+        figure = ladder.ladder(found, WORDS)
+    (low, high), claimed = figure.axes[0].get_xlim(), on_gpu or max(ratios) >= 20
+    assert ("50x" in texts(figure)) == claimed
+    assert low < min(1.0, *ratios)
+    assert high > max([1.0, *ratios, *([50.0] if claimed else [])])
+    if not claimed:
+        ends = [1.0, *(one.ratio.low for one in found), *(one.ratio.high for one in found)]
+        used = math.log(max(ends) / min(ends))
+        assert used / math.log(high / low) > 0.7
+
+
+@given(st.lists(st.floats(0.01, 200), min_size=1, max_size=8))
+def test_a_speedup_is_a_bar_from_1x_with_its_interval_across_its_end(ratios):
+    found = [speedup(f"style_{at}", value) for at, value in enumerate(ratios)]
+    with style.applied():
+        axes = ladder.ladder(found, WORDS).axes[0]
+    bars = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in axes.patches]  # type: ignore[attr-defined]
+    by_speed = sorted(found, key=lambda one: -one.ratio.value)
+    expected = {one.ratio.value: tuple(sorted((1.0, one.ratio.value))) for one in by_speed}
+    assert sorted(bars) == [pytest.approx(ends) for ends in sorted(expected[one.ratio.value] for one in found)]
+    spans = {tuple(np.asarray(line.get_xdata(), dtype=float).tolist()) for line in axes.get_lines()}
+    assert {(one.ratio.low, one.ratio.high) for one in found} <= spans
+
+
+def test_a_bar_is_pale_on_the_cpu_and_full_on_an_accelerator():
+    with style.applied():
+        axes = ladder.ladder([speedup("a", 2.0), speedup("a", 40.0, device="cuda:0")], WORDS).axes[0]
+    assert [to_rgba(bar.get_facecolor())[3] for bar in axes.patches] == [0.4, 1.0]
 
 
 def test_a_speedup_from_one_block_says_that_its_interval_is_unknown():

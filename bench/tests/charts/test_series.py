@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bench.cases.case import CaseKey
-from bench.charts import series
+from bench.charts import series, style
 from bench.charts.series import Config
 from bench.tests.charts.pages import CPU, GPU, TUTORIAL, measured
 
@@ -13,6 +17,28 @@ def test_no_two_of_forty_styles_look_alike_and_known_ones_keep_their_look():
     look = series.look([*names, "torch_nn"])
     assert len(set(look.values())) == 41
     assert look["torch_nn"] == series.look(["torch_nn"])["torch_nn"]
+
+
+@given(st.sets(st.sampled_from([*series.KNOWN, *(f"own_{at}" for at in range(30))]), min_size=1, max_size=12))
+def test_twelve_styles_of_a_run_have_twelve_colours_and_known_ones_their_own(names):
+    found = series.look(names)
+    assert len({colour for colour, _shape in found.values()}) == len(names)
+    assert all(found[name] == series.look([name])[name] for name in names if name in series.KNOWN)
+
+
+@given(st.lists(st.floats(0.05, 30), min_size=1, max_size=20, unique=True))
+def test_an_axis_of_work_names_the_tutorials_size_and_no_name_lies_on_another(scales):
+    sizes = {TUTORIAL, *(TUTORIAL.scaled(scale) for scale in scales)}
+    with style.applied():
+        figure, (axes,) = style.panels(style.Words("", "", ""), [""], [], "", "")
+        axes.set_xlim(min(size.flops for size in sizes) / 2, max(size.flops for size in sizes) * 2)
+        axes.set_xscale("log")
+        series.name_sizes(axes, sizes)
+        figure.draw_without_rendering()
+        shown = [tick.label1 for tick in axes.xaxis.get_major_ticks()]
+        boxes = sorted((text.get_window_extent() for text in shown), key=lambda box: box.x0)
+    assert "26M\ntutorial" in [text.get_text() for text in shown]
+    assert all(one.x1 <= other.x0 for one, other in pairwise(boxes))
 
 
 def test_devices_differ_in_more_than_colour():
