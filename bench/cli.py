@@ -15,6 +15,7 @@ from bench.commands.doctor import doctor
 from bench.commands.list import list_all
 from bench.commands.report import report
 from bench.commands.run import run
+from bench.commands.share import share
 from bench.commands.table import table
 from bench.commands.validate import validate
 from bench.commands.verdict import verdict
@@ -36,6 +37,7 @@ app.command("chart")(chart)
 app.command("doctor")(doctor)
 app.command("compare")(compare)
 app.command("report")(report)
+app.command("share")(share)
 app.command("verdict")(verdict)
 app.command("validate")(validate)
 

@@ -1,21 +1,21 @@
-"""The list of the committed runs, results/README.md: each with its machine, its verdict and its main chart."""
+"""The list of the committed runs, results/README.md: machines by sizes, then each run with its card's picture."""
 
 from __future__ import annotations
 
 import fnmatch
 import re
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 from bench.errors import TableError
-from bench.report.page import chart_files
-from bench.report.verdict import answer
+from bench.report.card import CARD, PICTURE, AtSize, Card, read_card
 from bench.tables.columns import ACCEPTANCE, ACCEPTANCE_COLUMNS, MACHINE
 from bench.tables.csv_files import read_rows
-from bench.tables.machine_words import brief_facts
 from bench.tables.run import read_run
 from bench.verdict.evidence import Evidence
+from bench.words import engineering, number
 
 PRIVATE = ("run-*", "validate-*")  # what .gitignore keeps out of the repository
 INDEX = "README.md"
@@ -24,14 +24,16 @@ HEAD = """\
 
 Made by `scripts/index` from the tables of each run; a test fails when it is stale. A folder is a run:
 `measurements.csv` (a row a case and block), `iterations.csv` (a row a timed iteration), `speedups.csv`,
-`machine.json`, `charts/`.
-`fiftyx report DIR` makes a page of one, `fiftyx compare A B` holds two against each other.
+`machine.json`, `charts/`, and what `fiftyx share DIR` wrote: `share.png`, `share.json`. A folder with these two
+alone is listed too: a machine that somebody shares.
+`fiftyx report DIR` makes a page of a run, `fiftyx compare A B` holds two against each other.
 """
 
 
 def run_folders(results: Path) -> list[Path]:
-    """Every committed run, by name; a folder without a machine.json is no run, one with ACCEPTANCE a validation."""
-    return [path for path in _holding(results, MACHINE) if not (path / ACCEPTANCE).exists()]
+    """Every committed run or card, by name; a folder with neither is none, and one with ACCEPTANCE a validation."""
+    folders = sorted({*_holding(results, MACHINE), *_holding(results, CARD)})
+    return [path for path in folders if not (path / ACCEPTANCE).exists()]
 
 
 def _holding(results: Path, name: str) -> list[Path]:
@@ -41,10 +43,44 @@ def _holding(results: Path, name: str) -> list[Path]:
 
 def render(results: Path) -> str:
     """The whole index as Markdown. Raises TableError."""
-    sections = [_section(folder) for folder in run_folders(results)]
-    runs = sections or ["There are none yet: `fiftyx run --out results/NAME` makes one.\n"]
+    cards = {folder: card_of(folder) for folder in run_folders(results)}
+    runs = [machines_by_sizes(cards), *(_section(folder, card) for folder, card in cards.items())]
+    none = ["There are none yet: `fiftyx run --out results/NAME` makes one.\n"]
     validations = [_validation(path) for path in _holding(results, ACCEPTANCE)]
-    return "\n".join([HEAD, *runs, *validations, *_others(results)])
+    return "\n".join([HEAD, *(runs if cards else none), *validations, *_others(results)])
+
+
+def card_of(folder: Path) -> Card:
+    """The card of a run from its tables, or where it has none the one that was shared. Raises TableError."""
+    if (folder / MACHINE).exists():
+        return Card.of(Evidence.of(read_run(folder)))
+    return read_card(folder / CARD)
+
+
+def machines_by_sizes(cards: Mapping[Path, Card]) -> str:
+    """A row a run, a column a size: how many times as fast the fastest GPU style, or on a CPU the fastest style, is."""
+    sizes = sorted({one.size for card in cards.values() for one in card.sizes}, key=lambda size: size.flops)
+    heads = ["machine", "speedup over", *(f"{size.short}<br>{engineering(size.flops, 'FLOP')}" for size in sizes)]
+    lines = [_row(heads), _row(["---"] * 2 + ["---:"] * len(sizes))]
+    for folder, card in cards.items():
+        at = {one.size: one for one in card.sizes}
+        what = " and ".join(dict.fromkeys(plain(one.over) for one in card.sizes))
+        who = plain("; ".join((card.processor, *card.accelerators)))
+        named = f"[{plain(folder.name)}]({quote(folder.name)}/): {who}, {plain(card.date)}"
+        lines.append(_row([named, what, *(_cell(at.get(size)) for size in sizes)]))
+    return "\n".join(["## Machines by sizes\n", *lines, ""])
+
+
+def _cell(one: AtSize | None) -> str:
+    if one is None or one.speedup is None:
+        return ""
+    low, high = ("?" if end is None else number(end) for end in (one.low, one.high))
+    interval = "" if one.low is None else plain(f"[{low}, {high}]")
+    return f"**{number(one.speedup)}x** {interval}<br>{plain(one.contender)}"
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _validation(folder: Path) -> str:
@@ -70,17 +106,11 @@ def _title(path: Path) -> str:
     return plain(lines[0].lstrip("# ")) if lines else "no title"
 
 
-def _section(folder: Path) -> str:
-    evidence = Evidence.of(read_run(folder))
-    link = quote(folder.name)
-    parts = [
-        f"## [{plain(folder.name)}]({link}/)",
-        plain(answer(evidence)[1]),
-        plain("; ".join(brief_facts(evidence.run.machine))),
-    ]
-    drawn = chart_files(folder, ".png") or chart_files(folder)
-    if drawn:
-        parts.append(f"![The main chart of {plain(folder.name)}]({link}/charts/{quote(drawn[0].name)})")
+def _section(folder: Path, card: Card) -> str:
+    name, link = plain(folder.name), quote(folder.name)
+    parts = [f"## [{name}]({link}/)", plain(card.headline), plain("; ".join(card.facts))]
+    if (folder / PICTURE).exists():
+        parts.append(f"![The answer of {name} in one picture]({link}/{PICTURE})")
     return "\n\n".join(parts) + "\n"
 
 

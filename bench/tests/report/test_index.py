@@ -1,9 +1,18 @@
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
-from bench.report.index import INDEX, main, plain, render, run_folders
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.cases.problem import TUTORIAL_SIZE, Size
+from bench.report.card import AtSize, Card, read_card, text_of, write_card
+from bench.report.index import INDEX, card_of, machines_by_sizes, main, plain, render, run_folders
 from bench.tests.runs import NUMPY, around, write_run
+from bench.verdict.evidence import Evidence
+from bench.words import engineering, number
 
 RESULTS = Path(__file__).resolve().parents[3] / "results"
 
@@ -14,13 +23,62 @@ def test_the_committed_index_is_what_the_committed_runs_say() -> None:
 
 def test_every_run_has_its_machine_its_verdict_and_its_chart(tmp_path: Path) -> None:
     run = write_run(tmp_path / "my run", {NUMPY: around(100)})
-    (run.folder / "charts").mkdir()
-    (run.folder / "charts" / "speedup.png").touch()
+    (run.folder / "share.png").touch()
     text = render(tmp_path)
     assert "## [my run](my%20run/)" in text
     assert "a processor, 4 CPUs" in text
     assert "Untested" in text
-    assert "(my%20run/charts/speedup.png)" in text
+    assert "(my%20run/share.png)" in text
+
+
+@given(st.lists(st.tuples(st.floats(0.5, 8), st.floats(1e-2, 1e3)), min_size=1, max_size=6, unique_by=lambda it: it[0]))
+def test_machines_by_sizes_has_a_cell_for_every_speedup_under_its_size_and_none_besides(points) -> None:
+    sizes = {TUTORIAL_SIZE.scaled(scale): value for scale, value in points}
+    one = a_card(*(AtSize(size, size.flops, "refuted", "best-cpu", "x", "a", 1.0, 2.0, v) for size, v in sizes.items()))
+    other = a_card(AtSize(Size(1, 2, 3, 4), 99, "untested", "tutorial", "y"))
+    head, _rule, first, second = machines_by_sizes({Path("one"): one, Path("two"): other}).splitlines()[2:]
+    columns = [cell.strip() for cell in head.strip("|").split("|")]
+    cells = [cell.strip() for cell in first.strip("|").split("|")]
+    assert len(columns) == len(cells) == 3 + len(sizes)
+    assert "tutorial<br>26.2 MFLOP" in columns or TUTORIAL_SIZE not in sizes
+    filled = {columns[at]: cell for at, cell in enumerate(cells) if at > 1 and cell}
+    assert filled == {
+        f"{size.short}<br>{engineering(size.flops, 'FLOP')}": f"**{number(value)}x** <br>a"
+        for size, value in sizes.items()
+    }
+    assert "**" not in second
+
+
+def test_a_folder_that_holds_a_card_alone_is_a_machine_that_somebody_shares(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "here" / "theirs", {NUMPY: around(100)})
+    shared = tmp_path / "results" / "theirs"
+    shared.mkdir(parents=True)
+    write_card(Evidence.of(run)).rename(shared / "share.json")
+    assert run_folders(tmp_path / "results") == [shared]
+    assert render(tmp_path / "results") == render(tmp_path / "here")
+
+
+def test_what_somebody_shares_cannot_become_markup(tmp_path: Path) -> None:
+    hostile = "](x) <img src=x> | a\n# b"
+    (tmp_path / "theirs").mkdir()
+    at = AtSize(TUTORIAL_SIZE, 1, hostile, hostile, hostile, hostile, 1.0, 1.0, 2.0, 1.0, 3.0)
+    card = replace(
+        a_card(at), processor=hostile, date=hostile, accelerators=(hostile,), facts=(hostile,), headline=hostile
+    )
+    (tmp_path / "theirs" / "share.json").write_text(text_of(card), encoding="utf-8")
+    text = render(tmp_path)
+    assert not re.search(r"(?<!\\)(<img|\]\(x\)|\| a)", text)
+    assert "\n# b" not in text
+
+
+def test_the_committed_cards_are_what_the_committed_runs_say() -> None:
+    for folder in run_folders(RESULTS):
+        assert read_card(folder / "share.json") == card_of(folder), f"stale: fiftyx share {folder}"
+        assert (folder / "share.png").exists()
+
+
+def a_card(*sizes: AtSize) -> Card:
+    return Card(1, "a", "r", "2026-11-20", "a CPU", (), (), "untested", "Untested.", sizes)
 
 
 def test_a_new_run_makes_the_index_stale(tmp_path: Path) -> None:

@@ -1,0 +1,32 @@
+"""The command `share`: one picture and a small JSON of a run, to show it to others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.commands.common import DONE
+from bench.errors import UsageError
+
+
+def share(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="run folders")],
+) -> int:
+    """Write share.png (1200 x 630: headline, speedups, machine, date) and share.json into a run's folder."""
+    from bench.charts.draw import save_card
+    from bench.report.card import PICTURE, write_card
+    from bench.report.verdict import answer
+    from bench.tables.run import read_run
+    from bench.verdict.evidence import Evidence
+
+    for folder in folders:
+        if folder.is_file():
+            raise UsageError(f"{folder}: is a file; share takes run folders")
+        evidence = Evidence.of(read_run(folder))
+        if evidence.rows.empty:
+            raise UsageError(f"{folder}: nothing to share: no case of this run could be measured")
+        print(write_card(evidence))
+        print(save_card(evidence, answer(evidence)[1], folder / PICTURE))
+    return DONE
