@@ -11,25 +11,19 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from bench.errors import UsageError
-from bench.report.run_tables import KEPT, leftover_sheet, legend, size_sheets, speedup_sheet
+from bench.report.run_tables import KEPT, first_sheet, leftover_sheet, legend, size_sheets, speedup_sheet
 from bench.report.verdict import answer
 from bench.tables.columns import ITERATIONS, LOSSES, MACHINE, MEASURED_AS_FOUND, MEASUREMENTS, SPEEDUPS
 from bench.tables.files import replace_text
 from bench.tables.machine_words import brief_facts, machine_facts
 from bench.tables.run import Run
 from bench.verdict.evidence import Evidence
+from bench.verdict.judgement import leads
 from bench.verdict.one_speed import speed_words
 
 PAGE = "report.html"
 CHARTS = "charts"
-FIRST = (
-    "speedup-best-cpu",
-    "speedup-tutorial",
-    "speedup-numpy",
-    "speedup-against-work",
-    "time-against-work",
-    "speedup",
-)
+FIRST = ("speedup-against-work", "speedup", "time-against-work")  # the baseline of the headline first
 TABLES = {
     MEASUREMENTS: "a row a case and block",
     MEASURED_AS_FOUND: "such rows of the tutorial's numpy with the variables that were removed for all else",
@@ -65,7 +59,8 @@ def render(evidence: Evidence) -> str:
         title=f"{run.name}: is it really 50x on a GPU?",
         verdict=verdict,
         outcome=outcome,
-        charts=read_charts(run.folder),
+        charts=read_charts(run.folder, next((one.baseline for one in leads(evidence)), "")),
+        first=first_sheet(evidence),
         legend=legend(evidence),
         sizes=size_sheets(evidence),
         speedups=speedup_sheet(evidence.speedups),
@@ -97,14 +92,14 @@ def write(evidence: Evidence) -> Path:
     return path
 
 
-def read_charts(folder: Path) -> list[Chart]:
+def read_charts(folder: Path, baseline: str = "") -> list[Chart]:
     """Every SVG of `folder/charts`, the main ones first. Raises UsageError for what is no SVG.
 
     Shown as an image, an SVG can neither run a script nor load anything.
     """
     return [
         Chart(chart_title(path), f"data:image/svg+xml;base64,{_picture(path)}", f"{CHARTS}/{path.name}")
-        for path in chart_files(folder)
+        for path in chart_files(folder, baseline)
     ]
 
 
@@ -120,10 +115,14 @@ def _picture(path: Path) -> str:
     return base64.b64encode(content).decode("ascii")
 
 
-def chart_files(folder: Path, suffix: str = ".svg") -> list[Path]:
-    """The charts of a run, those that answer the question first, the rest by name."""
-    paths = sorted((folder / CHARTS).glob(f"*{suffix}"))
-    return sorted(paths, key=lambda path: next((at for at, name in enumerate(FIRST) if name in path.stem), len(FIRST)))
+def chart_files(folder: Path, baseline: str = "") -> list[Path]:
+    """The charts of a run, those that answer the question first, of these that over `baseline`; the rest by name."""
+
+    def place(path: Path) -> tuple[int, bool]:
+        kind = next((at for at, name in enumerate(FIRST) if path.stem.startswith(name)), len(FIRST))
+        return kind, not path.stem.endswith(f"-{baseline}")
+
+    return sorted(sorted((folder / CHARTS).glob("*.svg")), key=place)
 
 
 def chart_title(path: Path) -> str:

@@ -14,9 +14,10 @@ from bench.report.sheet import Cell, Sheet, print_sheet, print_words, sheet
 from bench.tables.by_case import cases_in, sizes_in
 from bench.verdict.evidence import Evidence
 from bench.verdict.intervals import Ratio
+from bench.verdict.judgement import base_words, best_of_each, leads
 from bench.verdict.one_speed import speed_words
 from bench.verdict.speedup import BASELINES, PRIMARY, Speedup, chosen_baselines, mean_us
-from bench.words import engineering, microseconds, number, percent, share
+from bench.words import engineering, microseconds, number, percent, share, thread_count
 
 LEGEND = (
     "latency: one iteration and its loss read on the host, the geometric mean over processes of their medians; ±: half "
@@ -26,6 +27,7 @@ LEGEND = (
     "many of the blocks failed a noise gate, even when measured again."
 )
 KEPT = "measured with distorting variables kept (--keep-env): these times are not comparable"
+MOST_FIRST = 8  # rows of a page's first table
 CONSTANT = ("device", "dtype", "threads", "blocks")
 LEAVE_OUT = ("first call us", "blocks", "throughput us", "of floor")  # in this order, where a line is short
 SPEEDUP_OVER = "speedup over "
@@ -59,6 +61,33 @@ def legend(evidence: Evidence) -> str:
 def size_sheets(evidence: Evidence, baselines: Sequence[str] = ()) -> list[Sheet]:
     """A sheet for each size, small to large; cases fastest first, speedups over `baselines` or the chosen two."""
     return [_size_sheet(evidence, size, same, baselines) for size, same in sizes_in(evidence.rows)]
+
+
+def first_sheet(evidence: Evidence) -> Sheet:
+    """What a page begins with: the answer at each size, or where there is one size the best of each style.
+
+    Narrow enough for a phone.
+    """
+    found = [one for one in leads(evidence) if one.speedup is not None]
+    if not found:
+        return sheet("", [])
+    name = f"{SPEEDUP_OVER}{base_words(found[0].baseline)}"
+    best = {one.speedup.contender: one.speedup for one in found if one.speedup is not None}
+    sizes = len(found) > 1
+    if not sizes:
+        over = [one for one in evidence.by_iteration(found[0].size) if one.baseline == found[0].baseline]
+        best = {one.contender: best.get(one.contender, one) for one in best_of_each(over)[:MOST_FIRST]}
+    rows: list[Mapping[str, Cell | str]] = []
+    for case, one in best.items():
+        work = Cell(case.size.short, engineering(case.size.flops, "FLOP"))
+        who = f"{case.style}, {thread_count(case.threads) if case.on_cpu else case.device}"
+        rows.append(
+            {"size": work if sizes else "", "fastest" if sizes else "style": who,
+             "us": time_cell(one.contender_us), name: ratio_cell(one.ratio)}
+        )  # fmt: skip
+    title = "The fastest at each size" if sizes else f"The best of each style at {found[0].size.short}"
+    notes = [] if sizes else _baseline_notes(evidence, found[0].size, [found[0].baseline])
+    return sheet(title, rows, notes, prose=("fastest", "style"))
 
 
 def _size_sheet(evidence: Evidence, size: Size, same: pd.DataFrame, baselines: Sequence[str]) -> Sheet:

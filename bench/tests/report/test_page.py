@@ -12,13 +12,19 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import pandas as pd
 import pytest
 
+from bench.cases.presets import SWEEP_SIZES
 from bench.cli import main
 from bench.errors import UsageError
-from bench.report.page import read_charts, render, write
+from bench.report.page import chart_files, read_charts, render, write
+from bench.tables.columns import MEASUREMENT_COLUMNS
+from bench.tables.run import read_run
 from bench.tests.chromium import Browser, browser, find_chromium
 from bench.tests.fakes import REASON, a_case, a_measurement
+from bench.tests.planted import planted, planted_row
+from bench.tests.planted import write_run as write_planted
 from bench.tests.runs import MACHINE, NUMPY, TORCH, around, write_run
 from bench.verdict.evidence import Evidence
 
@@ -192,6 +198,77 @@ def test_the_page_opens_quietly_with_its_verdict_above_the_fold(
     assert tab.run("[...document.images].length") > 0
     assert tab.run("[...document.images].every(one => one.complete && one.naturalWidth > 0 && one.alt)")
     assert tab.complaints == []
+
+
+@pytest.fixture(scope="module")
+def pages(page: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """One size and six, without and with a GPU, one style and many with long names."""
+    long = ("torch_tensors", *(f"a_style_of_mine_with_quite_a_long_name_{at}" for at in range(12)))
+    sides = [(name, device, "float32", 1) for name in long for device in ("cpu", "cuda:0")]
+    at = {size: [planted_row(side, size, block, 1e3 + 9 * here) for here, side in enumerate(sides) for block in (0, 1)]
+          for size in SWEEP_SIZES}  # fmt: skip
+    columns = list(MEASUREMENT_COLUMNS)
+    made = {
+        "several sizes": planted(blocks=2),
+        "many styles": pd.DataFrame(at[SWEEP_SIZES[2]], columns=columns),
+        "many of both": pd.DataFrame([row for rows in at.values() for row in rows], columns=columns),
+    }
+    found = {"one size": page}
+    for name, rows in made.items():
+        folder = write_planted(tmp_path_factory.mktemp("pages") / name, rows)
+        charted(folder, SVG.format("", DRAWING))
+        found[name] = write(Evidence.of(read_run(folder)))
+    return found
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_headline_and_first_table_are_within_a_screen_and_a_half_and_before_the_charts(
+    tab: Browser, pages: dict[str, Path], width: int, height: int
+) -> None:
+    for name, path in pages.items():
+        tab.open(path.as_uri(), width, height)
+        box = "getBoundingClientRect()"
+        verdict, table = (tab.run(f"{one}.{box}.bottom") for one in (VERDICT, "document.querySelector('table')"))
+        assert verdict < table <= 1.5 * height, name
+        assert table <= tab.run(f"document.querySelector('#charts').{box}.top"), name
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_is_scrolled_sideways(tab: Browser, pages: dict[str, Path], width: int) -> None:
+    """On a phone no table and no chart either; a wide screen's tables may be wider than it where styles are many."""
+    for name, path in pages.items():
+        tab.open(path.as_uri(), width, 844)
+        tab.run("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+        assert tab.run("document.documentElement.scrollWidth") <= width, name
+        inner = (
+            "[...document.querySelectorAll('main *, header *')].filter(one => one.scrollWidth > one.clientWidth + 1)"
+        )
+        scrolling = f"{inner}.filter(one => getComputedStyle(one).overflowX === 'auto').length"
+        assert width > 390 or tab.run(scrolling) == 0, name
+
+
+@pytest.mark.browser
+def test_on_a_phone_every_figure_of_a_table_has_its_columns_name(tab: Browser, pages: dict[str, Path]) -> None:
+    tab.open(pages["one size"].as_uri(), 390, 844)
+    cells = "[...document.querySelectorAll('table.sortable td')].filter(one => one.textContent && one.cellIndex)"
+    shown = tab.run(f"{cells}.map(one => [one.dataset.name, getComputedStyle(one, '::before').content])")
+    assert len(shown) > 10
+    assert all(content == f'"{name}"' and name for name, content in shown)
+
+
+def test_a_page_of_several_sizes_begins_with_speedup_against_work_over_the_headlines_baseline(tmp_path: Path) -> None:
+    names = ["break-even", "speedup-best-cpu", "speedup-tutorial", "trace", "speedup-against-work-best-cpu",
+             "speedup-against-work-tutorial", "time-against-work"]  # fmt: skip
+    (tmp_path / "charts").mkdir()
+    for name in names:
+        (tmp_path / "charts" / f"{name}.svg").touch()
+    for baseline, other in (("best-cpu", "tutorial"), ("tutorial", "best-cpu")):
+        assert [path.stem for path in chart_files(tmp_path, baseline)] == [
+            f"speedup-against-work-{baseline}", f"speedup-against-work-{other}", f"speedup-{baseline}",
+            f"speedup-{other}", "time-against-work", "break-even", "trace",
+        ]  # fmt: skip
 
 
 @pytest.mark.browser
