@@ -21,10 +21,10 @@ from bench.validation.experiments import BLOCKS, Experiment, any_copies, block_g
 from bench.validation.pool import Floats, Pool
 from bench.verdict.claim import SUPPORTED, TUTORIAL_CLAIM, find_one, straddling
 from bench.verdict.evidence import BEST_GPU, Evidence
-from bench.verdict.intervals import paired_ratio
+from bench.verdict.intervals import LAG_1, paired_ratio
 from bench.verdict.speedup import PRIMARY
 
-LAG_1, DRIFT_SD = 0.67, 0.042  # of the mean speed of blocks, as seen on two shared cores
+DRIFT_SD = 0.042  # of the mean speed of blocks, as seen on two shared cores
 STEP, STEP_ODDS = 0.03, 0.1  # a change of frequency, and how often a turn begins with one
 MOST_SLOWED, NEIGHBOUR_ODDS = 0.30, 0.2  # by a neighbour, and in how many turns there is one
 OWN_PERCENTS = (2, 4, 8)
@@ -37,18 +37,19 @@ FALSELY = 0.025  # one side of a 95% interval
 Random = np.random.Generator
 
 
-def drift(random: Random, blocks: int) -> Floats:
-    """exp of an AR(1) series of blocks, (blocks,): how much slower each is than the mean."""
-    series = [DRIFT_SD * random.standard_normal()]
-    for step in DRIFT_SD * math.sqrt(1 - LAG_1**2) * random.standard_normal(blocks - 1):
-        series.append(LAG_1 * series[-1] + step)
-    return np.exp(series)
+def autoregressive(random: Random, blocks: int) -> Floats:
+    """A series of sd 1 in which each of the blocks remembers LAG_1 of the last, (blocks,)."""
+    series = random.standard_normal(blocks)
+    series[1:] *= math.sqrt(1 - LAG_1**2)
+    for block in range(1, blocks):
+        series[block] += LAG_1 * series[block - 1]
+    return series
 
 
 def drifting(random: Random, shape: tuple[int, int]) -> Floats:
     """Blocks whose speed drifts slowly: half of it a sine, half a series in which each block remembers the last."""
     sine = DRIFT_SD * math.sqrt(2) * np.sin(2 * math.pi * (np.arange(shape[0]) / shape[0] + random.random()))
-    both = np.log(drift(random, shape[0])) + sine
+    both = DRIFT_SD * autoregressive(random, shape[0]) + sine
     return np.broadcast_to(np.exp(both / math.sqrt(2))[:, None], shape)
 
 
@@ -154,7 +155,7 @@ def drawn(rows: pd.DataFrame, world: World, true_speedup: float, random: Random)
     blocks = world.looks[-1]
     usual_us = np.array([300.0, *[300 / true_speedup] * world.contenders])
     times = usual_us * np.exp(PROCESS_SD * random.standard_normal((blocks, len(usual_us))))
-    speed = drift(random, blocks) if world.drifts else np.ones(blocks)
+    speed = np.exp(DRIFT_SD * autoregressive(random, blocks)) if world.drifts else np.ones(blocks)
     times[:, 0] *= speed
     reference = np.full(times.shape, math.nan)
     reference[:, 0] = 40 * speed
