@@ -17,7 +17,7 @@ from bench.cases.problem import TUTORIAL_SIZE
 from bench.tables.columns import MEASUREMENT_COLUMNS
 from bench.tables.run import Run
 from bench.validation.acceptance import BIAS_POINTS, Check, by_kind, judge_coverage, percent
-from bench.validation.experiments import BLOCKS, Experiment, any_copies, block_groups, share
+from bench.validation.experiments import BLOCKS, COUNTS, Experiment, any_copies, block_groups, share
 from bench.validation.pool import Floats, Pool
 from bench.verdict.claim import SUPPORTED, TUTORIAL_CLAIM, find_one, straddling
 from bench.verdict.evidence import BEST_GPU, Evidence
@@ -114,19 +114,22 @@ def _replay(
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What a simulated run is like: tied contenders, whether the CPU drifts, after which blocks it is judged."""
+    """What a simulated run is like: tied contenders, whether the CPU drifts and is read, after which blocks judged."""
 
     name: str
     runs: int
     contenders: int = 1
     drifts: bool = False
+    read: bool = True
     looks: tuple[int, ...] = LOOKS[:1]
 
 
 WORLDS = (
-    World("the CPU drifts between blocks", 300, drifts=True),
-    World("8 tied contenders", 150, contenders=8),
-    World("--decide, the CPU drifts", 200, drifts=True, looks=LOOKS),
+    *(World(f"the CPU drifts, K = {k}", 400, drifts=True, looks=(k,)) for k in COUNTS),
+    *(World(f"it drifts and nobody reads it, K = {k}", 400, drifts=True, read=False, looks=(k,)) for k in COUNTS),
+    World("8 tied contenders", 200, contenders=8),
+    World("--decide, 8 tied contenders, the CPU drifts", 300, contenders=8, drifts=True, looks=LOOKS),
+    World("all that, and nobody reads it", 300, contenders=8, drifts=True, read=False, looks=LOOKS),
 )
 TRUE_RUNS = 40
 
@@ -158,7 +161,7 @@ def drawn(rows: pd.DataFrame, world: World, true_speedup: float, random: Random)
     speed = np.exp(DRIFT_SD * autoregressive(random, blocks)) if world.drifts else np.ones(blocks)
     times[:, 0] *= speed
     reference = np.full(times.shape, math.nan)
-    reference[:, 0] = 40 * speed
+    reference[:, 0] = 40 * speed if world.read else math.nan
     return rows.assign(
         latency_median_us=times.ravel(),
         reference_us=reference.ravel(),
@@ -172,7 +175,7 @@ def outcome(rows: pd.DataFrame, looks: tuple[int, ...]) -> str:
     kept, done = rows[rows["block"] < looks[0]], looks[0]
     for look in (*looks[1:], None):
         evidence = Evidence.of(Run(Path(), kept, machine))
-        still_open = straddling(evidence.speedups, TUTORIAL_CLAIM.threshold)
+        still_open = straddling(evidence, TUTORIAL_CLAIM.threshold)
         if look is None or not still_open:
             break
         more = rows[(rows["block"] >= done) & (rows["block"] < look)]

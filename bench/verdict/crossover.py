@@ -62,8 +62,8 @@ def crossover(
     The first place counts, also where the speedup falls below the target again at larger sizes. Nothing is
     extrapolated: below the smallest size (`already`) and beyond the largest (`flops` None) the place is open. The
     interval runs from where the upper edge of a band around the curve reaches the target to where its lower edge
-    does; the band holds the ratios' own intervals (`_averaged`) and what interpolation can miss (`_between`). Sizes of equal
-    work are one point: the geometric mean of their ratios within the widest of their bounds.
+    does; the band holds the ratios' own intervals (`_averaged`) and what interpolation can miss (`_between`). Sizes of
+    equal work are one point: the geometric mean of their ratios within the widest of their bounds.
     """
     points = _points(found, flops)
     if not points:
@@ -91,7 +91,9 @@ def _points(found: Sequence[Speedup], flops: Sequence[int]) -> list[Point]:
     """The known ratios in order of their work, one for each amount of it."""
     each = [Point(float(work), one.ratio) for work, one in zip(flops, found, strict=True)]
     known = sorted((one for one in each if 0 < one.ratio.value < math.inf), key=lambda one: one.flops)
-    return [Point(work, _merged([one.ratio for one in same])) for work, same in groupby(known, key=lambda one: one.flops)]
+    return [
+        Point(work, _merged([one.ratio for one in same])) for work, same in groupby(known, key=lambda one: one.flops)
+    ]
 
 
 def _merged(same: Sequence[Ratio]) -> Ratio:

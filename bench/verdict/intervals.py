@@ -137,7 +137,8 @@ def welch_p(a: Sequence[float], b: Sequence[float]) -> float:
     difference = abs(float(sides[0].mean() - sides[1].mean()))
     if sum(parts) == 0:  # no spread at all: different or not
         return float(difference == 0)
-    return float(2 * stdtr(welch_freedom(parts, [len(side) - 1 for side in sides]), -difference / math.sqrt(sum(parts))))
+    freedom = welch_freedom(parts, [len(side) - 1 for side in sides])
+    return float(2 * stdtr(freedom, -difference / math.sqrt(sum(parts))))
 
 
 def welch_freedom(parts: Sequence[float], freedoms: Sequence[float]) -> float:

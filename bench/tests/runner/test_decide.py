@@ -15,9 +15,9 @@ from bench.runner.session import with_more_blocks
 from bench.tables.columns import MEASUREMENT_COLUMNS
 from bench.tables.writer import measurement_row
 from bench.tests.fakes import a_case, a_plan, an_answer
+from bench.tests.runs import evidence_of
 from bench.verdict.claim import straddling
 from bench.verdict.intervals import confidence_of, paired_ratio
-from bench.verdict.speedup import speedups
 
 
 def rows(medians: dict[Any, list[float]]) -> pd.DataFrame:
@@ -88,8 +88,8 @@ def test_every_look_more_widens_the_interval() -> None:
 
 def test_nan_intervals_are_not_called_open() -> None:
     one_block = {BASE: [100.0], CLEAR: [1.0]}
-    found = speedups(rows(one_block))
-    assert found
+    found = evidence_of(rows(one_block), machine={})
+    assert found.speedups
     assert straddling(found, 50.0) == set()
 
 
