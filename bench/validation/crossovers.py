@@ -16,8 +16,8 @@ from bench.cases.case import CaseKey
 from bench.cases.presets import PRESETS
 from bench.cases.problem import Problem, Size
 from bench.tables.csv_files import write_rows
+from bench.validation.experiments import autoregressive
 from bench.validation.pool import Floats
-from bench.validation.simulated import autoregressive
 from bench.verdict.crossover import TARGETS, Crossover, crossover, sizes_at
 from bench.verdict.intervals import paired_ratio
 from bench.verdict.speedup import Speedup

@@ -17,14 +17,22 @@ from bench.cases.problem import TUTORIAL_SIZE
 from bench.tables.columns import MEASUREMENT_COLUMNS
 from bench.tables.run import Run
 from bench.validation.acceptance import BIAS_POINTS, Check, by_kind, judge_coverage, percent
-from bench.validation.experiments import BLOCKS, COUNTS, Experiment, any_copies, block_groups, share
+from bench.validation.experiments import (
+    BLOCKS,
+    COUNTS,
+    DRIFT_SD,
+    Experiment,
+    autoregressive,
+    block_groups,
+    drawn_copies,
+    share,
+)
 from bench.validation.pool import Floats, Pool
 from bench.verdict.claim import SUPPORTED, TUTORIAL_CLAIM, find_one, straddling
 from bench.verdict.evidence import BEST_GPU, Evidence
-from bench.verdict.intervals import LAG_1, paired_ratio
+from bench.verdict.intervals import paired_ratio
 from bench.verdict.speedup import PRIMARY
 
-DRIFT_SD = 0.042  # of the mean speed of blocks, as seen on two shared cores
 STEP, STEP_ODDS = 0.03, 0.1  # a change of frequency, and how often a turn begins with one
 MOST_SLOWED, NEIGHBOUR_ODDS = 0.30, 0.2  # by a neighbour, and in how many turns there is one
 OWN_PERCENTS = (2, 4, 8)
@@ -35,15 +43,6 @@ DISTURBED_COVERAGE = (0.92, 0.98)
 FALSELY = 0.025  # one side of a 95% interval
 
 Random = np.random.Generator
-
-
-def autoregressive(random: Random, blocks: int) -> Floats:
-    """A series of sd 1 in which each of the blocks remembers LAG_1 of the last, (blocks,)."""
-    series = random.standard_normal(blocks)
-    series[1:] *= math.sqrt(1 - LAG_1**2)
-    for block in range(1, blocks):
-        series[block] += LAG_1 * series[block - 1]
-    return series
 
 
 def drifting(random: Random, shape: tuple[int, int]) -> Floats:
@@ -95,20 +94,20 @@ def _replay(
 ) -> Iterator[Experiment]:
     """Experiments of one kind; all kinds draw the same blocks and copies, so that they differ by the plant alone."""
     random, plant = np.random.default_rng(seed), np.random.default_rng(seed + 1)
-    slow_itself = np.ones(len(pool.labels))
-    slow_itself[pool.columns([group[0] for group in pool.groups])] += percent / 100
     made = 0
     for number, chosen in block_groups(pool.blocks, BLOCKS, random):
         if made >= least:
             return
         places = np.argsort(np.argsort(pool.turns[chosen], axis=1), axis=1)
         machine = np.take_along_axis(slower(plant, places.shape), places, axis=1)
+        drawn = [drawn_copies(pool, group, BLOCKS, random) for group in pool.groups]
+        slow_itself = np.ones(places.shape)
+        for _baseline, contender in drawn:
+            slow_itself[np.arange(BLOCKS), contender] += percent / 100
         part = pool.disturbed(chosen, machine, slow_itself)
-        for group in pool.groups:
-            # a case that slows itself is one and the same copy in all blocks
-            sides = any_copies(part, group, np.arange(BLOCKS), random) if kind in DISTURBANCES else part.pair(group)
-            ratio = paired_ratio(sides[0].tolist(), sides[1].tolist())
-            yield Experiment(kind, number, group[1], group[0], 1 / (1 + percent / 100), ratio)
+        for group, columns in zip(pool.groups, drawn, strict=True):
+            before, after = part.medians_us[np.arange(BLOCKS), columns]
+            yield Experiment(kind, number, group[1], group[0], 1 / (1 + percent / 100), paired_ratio(before, after))
             made += 1
 
 

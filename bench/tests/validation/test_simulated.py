@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from bench.tests.validation.pools import make_pool
+from bench.validation.experiments import autoregressive
 from bench.validation.simulated import (
     DISTURBANCES,
     LOOKS,
     OWN_PERCENTS,
     WORLDS,
     World,
-    autoregressive,
     blank_rows,
     disturb,
     drawn,
