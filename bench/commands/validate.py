@@ -138,7 +138,7 @@ def _sum_up(source: Path, folder: Path) -> int:
     from bench.validation.session import analyse, read_design
 
     quick = read_design(source).quick
-    console(stderr=True).print("experiments on the pool, planted disturbances, simulated runs: about a minute")
+    console(stderr=True).print("experiments on the pool, planted disturbances, simulated runs: a few minutes")
     outcome = analyse(source, folder)
     with chart_style.applied():
         figure = validation_figure(read_rows(folder / EXPERIMENTS, EXPERIMENT_COLUMNS), read_machine(source))

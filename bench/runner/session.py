@@ -24,12 +24,10 @@ from bench.runner.floor import ceiling_jobs, measure_ceilings, with_floor
 from bench.runner.folder import alone, check_folder, check_same, done_attempts, make_folder, tries_used
 from bench.runner.turns import Launch, Progress, process_launcher, run
 from bench.tables.columns import MACHINE
-from bench.tables.run import read_machine, read_run
+from bench.tables.run import Run, read_machine, read_run
 from bench.tables.writer import Writer, repair, write_machine, write_speedups
 from bench.verdict.claim import straddling
 from bench.verdict.evidence import Evidence
-from bench.verdict.intervals import confidence_of
-from bench.verdict.speedup import speedups
 
 RETRIED = 0.1  # share of processes that are run again on a machine that is quiet most of the time
 SUM_UP_S = 6.0  # tables and charts at the end
@@ -139,7 +137,7 @@ def with_more_blocks(whole: Plan, plan: Plan, blocks: int, measurements: pd.Data
     """
     before = max(look for look in whole.looks if look < blocks)
     known = measurements[measurements["block"] < before]
-    found = speedups(known, confidence_of({"plan": {"looks": whole.looks}}))
-    undecided = straddling(found, whole.decide if whole.decide is not None else math.inf)
+    evidence = Evidence.of(Run(Path(), known, {"plan": {"looks": whole.looks}}))
+    undecided = straddling(evidence, whole.decide if whole.decide is not None else math.inf)
     cases = {case: blocks if case.key in undecided and count >= before else count for case, count in plan.cases.items()}
     return replace(plan, blocks=blocks, cases=cases)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import fmean, median
 from typing import Any
 
@@ -16,6 +16,7 @@ from bench.validation.experiments import (
     COUNTS,
     SEQUENTIAL,
     TWINS,
+    UNPLANTED,
     Experiment,
     bootstrapped,
     calculated,
@@ -23,6 +24,7 @@ from bench.validation.experiments import (
     identical_kind,
     planted,
     sequential,
+    sequential_in_drift,
     share,
     twins,
     unlike,
@@ -65,14 +67,13 @@ def run_experiments(
     """Every experiment that the pool is enough for, at least `least` of each kind and many times that of A/A."""
     found = twins(pool)
     for blocks in COUNTS:
-        found += identical(pool, least * COVERAGE_DRAWS, seed, blocks) + unlike(
-            pool, least * COVERAGE_DRAWS, seed, blocks
-        )
+        for kind in (identical, unlike):
+            found += kind(pool, least * COVERAGE_DRAWS, seed, blocks)
     for percent in POWER:
         found += calculated(pool, percent, least, seed)
     for plant, ratios in truths.items():
         found += planted(pool, plant, ratios, least, seed)
-    return [*found, *bootstrapped(samples, seed), *sequential(pool)]
+    return [*found, *bootstrapped(samples, seed), *sequential(pool), *sequential_in_drift(pool, seed)]
 
 
 def judge(pool: Pool, experiments: Iterable[Experiment], truths: Truths) -> list[Check]:
@@ -85,6 +86,9 @@ def judge(pool: Pool, experiments: Iterable[Experiment], truths: Truths) -> list
     def coverage(what: str, blocks: int, kind: str) -> Check:
         enough = pool.blocks >= least_blocks(blocks)
         note = f"from one pool of {pool.blocks} blocks, all styles: they overlap"
+        if kind == unlike_kind(blocks) and pool.noisy.any():
+            all_alike = unlike(replace(pool, noisy=pool.noisy & False), LEAST_EXPERIMENTS * COVERAGE_DRAWS, 0, blocks)
+            note += f"; {percent(share([one.holds for one in all_alike]))} against a mean that holds noisy processes"
         few = f"{pool.blocks} whole blocks, takes {least_blocks(blocks)} of at least two styles; see --resume"
         return judge_coverage(what, blocks, of(kind) if enough else [], note if enough and of(kind) else few)
 
@@ -93,7 +97,11 @@ def judge(pool: Pool, experiments: Iterable[Experiment], truths: Truths) -> list
         judge_twins(of(TWINS)),
         *(coverage("coverage of a ratio of unlike styles", k, unlike_kind(k)) for k in COUNTS),
         judge_control(BOOTSTRAP, of(BOOTSTRAP), "every two of the copies kept, in each block"),
-        judge_control(SEQUENTIAL, of(SEQUENTIAL), "unpaired, Welch; windows overlap"),
+        judge_control(
+            SEQUENTIAL,
+            of(SEQUENTIAL),
+            f"unpaired, Welch; with nothing planted {percent(share([one.holds for one in of(UNPLANTED)]))}",
+        ),
         *(judge_power(f"calculated {p}%", p, of(f"calculated {p}%"), "real medians multiplied") for p in POWER),
         *(
             judge_power(f"work-{p}", p, of(f"work-{p}"), truth_words(of(f"work-{p}")))

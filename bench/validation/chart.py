@@ -20,7 +20,11 @@ SHOWN = 100
 BODY_IN = 4.7
 GOOD, MISSED, REAL = PALETTE[0], PALETTE[1], PALETTE[2]
 IDENTICAL = identical_kind(BLOCKS)
-KINDS = {IDENTICAL: "paired\nby block", SEQUENTIAL: "all of A,\nthen all of B", BOOTSTRAP: "bootstrap over\niterations"}
+KINDS = {
+    IDENTICAL: "paired\nby block",
+    SEQUENTIAL: "all of A, then\nall of B, drift",
+    BOOTSTRAP: "bootstrap over\niterations",
+}
 
 
 def validation_figure(experiments: Sequence[Row], machine: Mapping[str, Any]) -> Figure:

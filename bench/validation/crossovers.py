@@ -11,25 +11,24 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.cases.case import CaseKey
 from bench.cases.presets import PRESETS
 from bench.cases.problem import Problem, Size
 from bench.tables.csv_files import write_rows
+from bench.validation.experiments import autoregressive
+from bench.validation.pool import Floats
 from bench.verdict.crossover import TARGETS, Crossover, crossover, sizes_at
 from bench.verdict.intervals import paired_ratio
 from bench.verdict.speedup import Speedup
 
-Floats: TypeAlias = NDArray[np.float64]
 Curve: TypeAlias = Callable[[Floats], Floats]  # ln FLOP an iteration -> ln speedup
 TABLE, TABLE_COLUMNS = (
     "crossovers.csv",
-    ("preset", "sd", "drift", "blocks", "sizes", "target", "machines", "coverage", "median_width", "closed",
-     "median_error", "bumpy_machines", "bumpy_coverage", "called_not_reached", "wrongly", "ratio_coverage"),
+    ("machines_of", "preset", "sd", "drift", "blocks", "sizes", "target", "machines", "coverage", "median_width",
+     "closed", "median_error", "bumpy_machines", "bumpy_coverage", "called_not_reached", "wrongly", "ratio_coverage"),
 )  # fmt: skip
 NOISE, BLOCKS = (0.01, 0.03), (3, 10)
-DRIFT_KEPT = 0.67  # lag-1 autocorrelation of block means, as seen
 DEVICES = ("cpu", "cuda")
 FINE = 3000  # places at which the true curve is held against a target
 MOST_DRAWN = 40  # machines for each that has to cross: a preset may span no crossover at all
@@ -38,12 +37,17 @@ CASE = CaseKey("simulated", "cuda:0", "float32", "ieee", 1, 1, 1, 1, 1)
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a row of the table is about: the sizes of a preset, the noise of a process, blocks, and shared drift."""
+    """What a row of the table is about: sizes of a preset, noise of a process, drift of the CPU and whether it is read.
+
+    `machines_of` names one of MACHINES.
+    """
 
     preset: str
     sd: float
     drift: bool
     blocks: int
+    machines_of: str = "parts"
+    read: bool = True
 
 
 @dataclass(slots=True)
@@ -92,10 +96,34 @@ def machine(random: np.random.Generator) -> Curve:
     return log_speedup
 
 
+def waves(random: np.random.Generator) -> Curve:
+    """No machine but a smooth curve: ln speedup rises, bends to an end, and three waves of ln FLOP lie over it."""
+    start, slope = random.uniform(-4, 0), random.uniform(0.3, 1.0)  # at 1 MFLOP; an accelerator that waits has 1
+    end, bend = random.uniform(2.5, 6), random.uniform(1, 4)
+    bumps = [(random.uniform(0, 0.15), random.uniform(4, 16), random.uniform(0, 2 * math.pi)) for _ in range(3)]
+
+    def log_speedup(log_flops: Floats) -> Floats:
+        risen = -np.logaddexp(-bend * (start + slope * (log_flops - math.log(1e6))), -bend * end) / bend
+        return np.asarray(risen + sum(high * np.sin(2 * math.pi * log_flops / long + at) for high, long, at in bumps))
+
+    return log_speedup
+
+
+def kinks(random: np.random.Generator) -> Curve:
+    """No machine but a broken line: ln speedup over ln FLOP has another slope every 1 to 4, some of them falling."""
+    gaps, slopes = random.uniform(1, 4, 40), random.uniform(-0.2, 1.0, 40)
+    places = math.log(1e4) + np.cumsum(gaps)
+    heights = random.uniform(-6, -2) + np.cumsum(gaps * slopes)
+    return lambda log_flops: np.interp(log_flops, places, heights)
+
+
 def _kept(edge: tuple[float, float, float], moved: Floats) -> Floats:
     """The share of the rate that is left beyond a cache: (what is lost, bytes, sharpness)."""
     lost, size, sharp = edge
     return np.asarray(1 - lost / (1 + (size / moved) ** sharp))
+
+
+MACHINES = {"parts": machine, "waves": waves, "kinks": kinks}  # nothing was chosen on the last two
 
 
 def bytes_moved(log_flops: Floats) -> Floats:
@@ -111,49 +139,19 @@ def sizes_of(preset: str) -> tuple[Size, ...]:
     """The sizes at which a preset measures both a CPU and an accelerator: only there is a speedup."""
     legs = PRESETS[preset].legs
     cpu, accelerator = ({size for leg in legs if device in leg.devices for size in leg.sizes} for device in DEVICES)
-    return tuple(sorted(cpu & accelerator, key=_flops))
-
-
-def _flops(size: Size) -> int:
-    return Problem(*size).flops
+    return tuple(sorted(cpu & accelerator, key=lambda size: size.flops))
 
 
 def measured(random: np.random.Generator, curve: Curve, sizes: Sequence[Size], setting: Setting) -> list[Speedup]:
-    """What a run would find: each process off by a normal factor, a block's GPU by one that all its sizes share."""
-    truth = curve(np.log([float(_flops(size)) for size in sizes]))
+    """What a run would find: each process off by a normal factor, a block's CPU by one that all sizes share."""
+    truth = curve(np.log([float(size.flops) for size in sizes]))
     shape = (len(sizes), setting.blocks)
-    drift = drifting(random, setting.blocks) * setting.sd if setting.drift else np.zeros(setting.blocks)
-    baseline = np.exp(truth[:, None] + setting.sd * random.standard_normal(shape))
-    contender = np.exp(drift + setting.sd * random.standard_normal(shape))
-    unread = [math.nan] * setting.blocks
-    return [
-        Speedup(
-            CASE,
-            "best-cpu",
-            CASE,
-            "iteration",
-            paired_ratio(one, other, drift=unread),
-            1.0,
-            1.0,
-            False,
-            "",
-        )
-        for one, other in zip(baseline.tolist(), contender.tolist(), strict=True)
-    ]
-
-
-def drifting(random: np.random.Generator, blocks: int) -> Floats:
-    """An autoregressive series of sd 1, (blocks,)."""
-    steps = random.standard_normal(blocks)
-    for index in range(1, blocks):
-        steps[index] = DRIFT_KEPT * steps[index - 1] + math.sqrt(1 - DRIFT_KEPT**2) * steps[index]
-    return np.asarray(steps)
-
-
-def hold(found: Sequence[Speedup], curve: Curve, sizes: Sequence[Size]) -> list[bool]:
-    """Whether the interval of each speedup holds the true one."""
-    truths = np.exp(curve(np.log([float(_flops(size)) for size in sizes])))
-    return [one.ratio.low <= truth <= one.ratio.high for one, truth in zip(found, truths.tolist(), strict=True)]
+    drift = setting.sd * autoregressive(random, setting.blocks) if setting.drift else np.zeros(setting.blocks)
+    baseline = np.exp(truth[:, None] + drift + setting.sd * random.standard_normal(shape))
+    contender = np.exp(setting.sd * random.standard_normal(shape))
+    read = drift if setting.read else np.full(setting.blocks, math.nan)
+    ratios = [paired_ratio(one, other, drift=read) for one, other in zip(baseline, contender, strict=True)]
+    return [Speedup(CASE, "best-cpu", CASE, "iteration", one, 1.0, 1.0, False, "") for one in ratios]
 
 
 def holds(found: Crossover, truth: float) -> bool:
@@ -167,25 +165,26 @@ def simulate(setting: Setting, machines: int, random: np.random.Generator) -> di
     """Tallies by sizes (`preset`, `preset + 2`) and target, over machines drawn until `machines` cross each target."""
     sizes = sizes_of(setting.preset)
     tallies = {key: Tally() for key in product(("preset", "preset + 2"), TARGETS)}
-    places = np.linspace(math.log(_flops(sizes[0])), math.log(_flops(sizes[-1])), FINE)
+    places = np.linspace(math.log(sizes[0].flops), math.log(sizes[-1].flops), FINE)
     for _ in range(MOST_DRAWN * machines):
         wanted = [target for target in TARGETS if len(tallies["preset", target].held) < machines]
         if not wanted:
             break
-        curve = machine(random)
+        curve = MACHINES[setting.machines_of](random)
         true_curve, found = curve(places), measured(random, curve, sizes, setting)
         bumpy = bool((np.diff(true_curve) < 0).any())
         for target in wanted:
             truth = reached(places, true_curve - math.log(target))
-            one = crossover("gpu", "best-cpu", target, found, list(map(_flops, sizes)))
+            one = crossover("gpu", "best-cpu", target, found, [size.flops for size in sizes])
             more = [size for size in sizes_at(one) if size not in sizes]
             both = (*sizes, *more)
             added = [*found, *measured(random, curve, more, setting)] if more else found
-            two = crossover("gpu", "best-cpu", target, added, list(map(_flops, both)))
+            two = crossover("gpu", "best-cpu", target, added, [size.flops for size in both])
             for kind, each, ratios, at in (("preset", one, found, sizes), ("preset + 2", two, added, both)):
                 tally = tallies[kind, target]
                 count(tally, each, truth, bumpy)
-                tally.ratios += hold(ratios, curve, at)
+                truths = np.exp(curve(np.log([float(size.flops) for size in at])))
+                tally.ratios += [s.ratio.low <= true <= s.ratio.high for s, true in zip(ratios, truths, strict=True)]
     return tallies
 
 
@@ -216,8 +215,9 @@ def row(setting: Setting, sizes: str, target: float, tally: Tally) -> dict[str, 
         return f"{np.mean(of):.3f}" if of else ""
 
     return {
-        "preset": setting.preset, "sd": setting.sd, "drift": setting.drift, "blocks": setting.blocks, "sizes": sizes,
-        "target": f"{target:g}", "machines": len(tally.held), "coverage": share(tally.held),
+        "machines_of": setting.machines_of, "preset": setting.preset, "sd": setting.sd, "drift": setting.drift,
+        "blocks": setting.blocks, "sizes": sizes, "target": f"{target:g}", "machines": len(tally.held),
+        "coverage": share(tally.held),
         "median_width": f"{np.median(tally.widths):.3f}" if tally.widths else "",
         "closed": share(list(map(math.isfinite, tally.widths))),
         "median_error": f"{np.median(tally.errors):.3f}" if tally.errors else "",
@@ -233,9 +233,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.validation.crossovers", description=__doc__)
     parser.add_argument("--machines", type=int, default=500, help="that cross each target, a row of the table")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--unread", action="store_true", help="nobody reads what drifts")
     parser.add_argument("--out", type=Path, required=True, help="the folder of the table")
     chosen = parser.parse_args(arguments)
-    settings = [Setting(*each) for each in product(("sweep", "claim", "gpu"), NOISE, (False, True), BLOCKS)]
+    grid = product(MACHINES, ("sweep", "gpu"), NOISE, (False, True), BLOCKS)  # `claim` has the sizes of `sweep`
+    settings = [Setting(p, sd, drift, k, kind, read=not chosen.unread) for kind, p, sd, drift, k in grid]
     rows = []
     for number, setting in enumerate(settings):
         tallies = simulate(setting, chosen.machines, np.random.default_rng([chosen.seed, number]))

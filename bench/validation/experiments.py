@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.validation.pool import Floats, Group, Pool
-from bench.verdict.intervals import CONFIDENCE, Ratio, paired_ratio, welch_ratio
+from bench.verdict.intervals import CONFIDENCE, LAG_1, Ratio, paired_ratio, welch_ratio
 
 BLOCKS = 10  # K, as a run measures by default
 COUNTS = (3, 5, BLOCKS)  # numbers of blocks for which intervals must hold what they say
 RESAMPLES = 400
-SEQUENTIAL, BOOTSTRAP, TWINS = "all of A, then all of B", "bootstrap over iterations", "twins"
+SEQUENTIAL, BOOTSTRAP, TWINS = "all of A, then all of B, in a drift", "bootstrap over iterations", "twins"
+UNPLANTED, DRIFTS = "all of A, then all of B, as measured", 8
+DRIFT_SD = 0.042  # of the mean speed of blocks, as seen on two shared cores
 EXPERIMENT_COLUMNS = (
     "kind", "group", "baseline", "contender", "blocks", "truth", "speedup", "low", "high", "holds", "found_slower",
 )  # fmt: skip
@@ -78,19 +80,31 @@ def block_groups(of: int, blocks: int, random: np.random.Generator) -> Iterator[
             number += 1
 
 
+def autoregressive(random: np.random.Generator, blocks: int) -> Floats:
+    """A series of sd 1 in which each of the blocks remembers LAG_1 of the last, (blocks,)."""
+    series = random.standard_normal(blocks)
+    series[1:] *= math.sqrt(1 - LAG_1**2)
+    for block in range(1, blocks):
+        series[block] += LAG_1 * series[block - 1]
+    return series
+
+
+def drawn_copies(pool: Pool, group: Group, blocks: int, random: np.random.Generator) -> NDArray[np.int64]:
+    """Columns of two copies of a group, drawn anew in each block: (2, blocks)."""
+    return np.array([random.choice(pool.columns(group), 2, replace=False) for _ in range(blocks)]).T
+
+
 def any_copies(pool: Pool, group: Group, blocks: NDArray[np.int64], random: np.random.Generator) -> Floats:
     """Medians of two copies of a group, drawn anew in each block: (2, blocks)."""
-    chosen = np.array([random.choice(pool.columns(group), 2, replace=False) for _ in blocks])
-    return np.asarray(pool.medians_us[blocks[:, None], chosen].T)
+    return np.asarray(pool.medians_us[blocks, drawn_copies(pool, group, len(blocks), random)])
 
 
 def identical(pool: Pool, least: int, seed: int, blocks: int = BLOCKS) -> list[Experiment]:
     """A/A experiments on every group of copies in turn.
 
-    Copies are one case and took their turns in random order, so which of them is called A is a coin's toss; it is
-    tossed in each block. With the same two copies in all blocks a pool of 23 blocks of 3 + 2 + 2 + 2 copies whose
-    true coverage is 95% shows 95 +- 2.7% (one standard deviation, simulated) and lies in 93-97% half of the time;
-    drawn so, +- 0.5%. Whether a copy differs from its twins for good is another question, see `twins`.
+    Which copy is called A is tossed in each block. With the same two copies in all blocks a pool of 23 blocks of
+    3 + 2 + 2 + 2 copies whose true coverage is 95% shows 95 +- 2.7% (one standard deviation, simulated), drawn so
+    +- 0.5%. Whether a copy differs from its twins for good is another question, see `twins`.
     """
     random, found = np.random.default_rng(seed), list[Experiment]()
     for number, chosen in block_groups(pool.blocks, blocks, random):
@@ -114,22 +128,27 @@ def twins(pool: Pool) -> list[Experiment]:
 
 
 def unlike(pool: Pool, least: int, seed: int, blocks: int = BLOCKS) -> list[Experiment]:
-    """Two copies of different styles, against their ratio over the whole pool.
+    """Two copies of different styles, against their ratio over the whole pool, as far as its processes are quiet.
 
-    That ratio holds the experiment's own blocks too, so the interval is narrowed by sqrt(1 - K / blocks) (finite
-    population): of normal noise the narrowed one holds it in just 95%.
+    A noisy process was disturbed, also when tried again: its minimum is as ever, its median may be a quarter higher.
+    That is in the experiments, as in a run, but it is no part of what two styles truly differ by: of 18 blocks two such
+    processes decide the mean, and the half of the experiments that draw neither are all held against it.
+    The ratio holds the experiment's own blocks too, so the interval is narrowed by sqrt(1 - K / N) of quiet blocks
+    (finite population): of normal noise the narrowed one holds it in just 95%.
     """
     random, found = np.random.default_rng(seed), list[Experiment]()
     if pool.blocks <= blocks:
         return []
     pairs = [pair for groups in combinations(pool.groups, 2) for pair in product(*groups)]
-    truths = {(one, other): paired_ratio(pool.of(one).tolist(), pool.of(other).tolist()).value for one, other in pairs}
+    quiet = {pair: pool.noisy[:, pool.columns(pair)].sum(axis=1) == 0 for pair in pairs}
+    quiet = {pair: found if found.sum() > blocks else np.ones_like(found) for pair, found in quiet.items()}
+    truths = {(a, b): paired_ratio(pool.of(a)[good], pool.of(b)[good]).value for (a, b), good in quiet.items()}
     for number, chosen in block_groups(pool.blocks, blocks, random):
         if len(found) >= least or not pairs:
             break
         for (one, other), truth in truths.items():
             ratio = paired_ratio(pool.of(one)[chosen].tolist(), pool.of(other)[chosen].tolist())
-            ratio = narrowed(ratio, math.sqrt(1 - blocks / pool.blocks))
+            ratio = narrowed(ratio, math.sqrt(1 - quiet[one, other][chosen].mean() * blocks / quiet[one, other].sum()))
             found.append(Experiment(unlike_kind(blocks), number, one, other, truth, ratio))
     return found
 
@@ -171,20 +190,30 @@ def planted(pool: Pool, plant: str, truths: Mapping[int, float], least: int, see
     return found
 
 
-def sequential(pool: Pool, blocks: int = BLOCKS) -> list[Experiment]:
+def sequential(
+    pool: Pool, blocks: int = BLOCKS, slower: Floats | float = 1.0, kind: str = UNPLANTED
+) -> list[Experiment]:
     """Negative control: 10 copies in a row as A, the next 10 as B, Welch's interval over process medians.
 
     Copies are alike, so a row of them is what a run of A alone would have measured at that time. One experiment
     starts at every turn, so neighbours share most of their processes. Times as the wall's clock has them: whoever
-    measures this way reads no other.
+    measures this way reads no other. Each block is `slower` by a factor, (blocks,).
     """
     columns = pool.columns(pool.copies)
-    times = pool.wall_us[:, columns].ravel()[np.argsort(pool.turns[:, columns].ravel(), kind="stable")]
+    wall_us = (pool.wall_us.T * slower).T
+    times = wall_us[:, columns].ravel()[np.argsort(pool.turns[:, columns].ravel(), kind="stable")]
     found = []
     for start in range(len(times) - 2 * blocks + 1):
         before, after = times[start : start + blocks], times[start + blocks : start + 2 * blocks]
-        found.append(Experiment(SEQUENTIAL, start, "A", "B", 1.0, welch_ratio(before.tolist(), after.tolist())))
+        found.append(Experiment(kind, start, "A", "B", 1.0, welch_ratio(before.tolist(), after.tolist())))
     return found
+
+
+def sequential_in_drift(pool: Pool, seed: int) -> list[Experiment]:
+    """The same while the machine drifts between blocks: a control that fails on a steady machine too."""
+    random = np.random.default_rng(seed)
+    drifts = (np.exp(DRIFT_SD * autoregressive(random, pool.blocks)) for _ in range(DRIFTS))
+    return [one for slower in drifts for one in sequential(pool, slower=slower, kind=SEQUENTIAL)]
 
 
 def bootstrapped(samples: Mapping[tuple[int, str], Floats], seed: int) -> list[Experiment]:

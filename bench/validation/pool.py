@@ -59,9 +59,17 @@ class Pool:
     per_reference: Floats
     turns: NDArray[np.int64]
     medians_us: Floats  # at one speed of the core in each block, as a run compares them
+    noisy: NDArray[np.bool_]  # processes that missed a noise gate
 
     @classmethod
-    def make(cls, labels: tuple[str, ...], groups: tuple[Group, ...], turns: NDArray[np.int64], *times: Floats) -> Pool:
+    def make(
+        cls,
+        labels: tuple[str, ...],
+        groups: tuple[Group, ...],
+        turns: NDArray[np.int64],
+        *times: Floats,
+        noisy: NDArray[np.bool_] | None = None,
+    ) -> Pool:
         """From wall_us, reference_us and per_reference, brought to one speed by what `run` does it with."""
         wall_us, reference_us, per_reference = times
         block, label = (index.ravel() for index in np.indices(wall_us.shape))
@@ -70,7 +78,8 @@ class Pool:
         columns[OWN_EFFECT] = np.zeros(wall_us.size)  # that it was read is what counts: the reading is a neutral one
         medians = at_one_speed(pd.DataFrame({"block": block, "label": label, **columns}), ("label",))
         medians_us = medians["latency_median_us"].to_numpy(float).reshape(wall_us.shape)
-        return cls(labels, groups, wall_us, reference_us, per_reference, turns, medians_us)
+        noisy = np.zeros(wall_us.shape, bool) if noisy is None else noisy
+        return cls(labels, groups, wall_us, reference_us, per_reference, turns, medians_us, noisy)
 
     @property
     def blocks(self) -> int:
@@ -81,7 +90,7 @@ class Pool:
         """Some blocks, everything slower by `machine` (times and readings alike), times alone also by `own`."""
         wall, reference, share = (each[blocks] for each in (self.wall_us, self.reference_us, self.per_reference))
         times = wall * machine * own, reference * machine, share * own
-        return Pool.make(self.labels, self.groups, self.turns[blocks], *times)
+        return Pool.make(self.labels, self.groups, self.turns[blocks], *times, noisy=self.noisy[blocks])
 
     @property
     def copies(self) -> Group:
@@ -91,10 +100,6 @@ class Pool:
     def of(self, label: str) -> Floats:
         """A label's medians, (blocks,)."""
         return self.medians_us[:, self.labels.index(label)]
-
-    def pair(self, group: Group) -> Floats:
-        """Medians of the second copy of a group and of its first, (2, blocks)."""
-        return np.stack([self.of(group[1]), self.of(group[0])])
 
     def columns(self, labels: Sequence[str]) -> list[int]:
         """Where labels are."""
@@ -184,17 +189,18 @@ def read_processes(folder: Path) -> pd.DataFrame:
         numbers = {name: pd.to_numeric(rows[name]) for name in NUMBERS}
     except ValueError as error:
         raise TableError(f"{folder / POOL}: holds something that is not a number: {error}") from error
-    return rows.assign(**numbers)
+    return rows.assign(**numbers, noisy=rows["noisy"] == "True")
 
 
 def read_pool(folder: Path, labels: Sequence[str], groups: tuple[Group, ...]) -> tuple[Pool, list[int]]:
     """The blocks in which every one of `labels` was measured, and their numbers. Raises TableError."""
     rows = read_processes(folder)
-    names = ("order", "latency_median_us", "reference_us", "latency_per_reference")
+    names = ("order", "latency_median_us", "reference_us", "latency_per_reference", "noisy")
     grids = [rows.pivot(index="block", columns="label", values=name).reindex(columns=list(labels)) for name in names]
     whole = grids[1].dropna().index
-    turns, *times = (grid.loc[whole].to_numpy(float) for grid in grids)
-    return Pool.make(tuple(labels), groups, turns.astype(np.int64), *times), [int(block) for block in whole]
+    turns, *times, noisy = (grid.loc[whole].to_numpy(float) for grid in grids)
+    pool = Pool.make(tuple(labels), groups, turns.astype(np.int64), *times, noisy=noisy.astype(bool))
+    return pool, [int(block) for block in whole]
 
 
 def read_truths(folder: Path, blocks: Sequence[int]) -> dict[str, dict[int, float]]:

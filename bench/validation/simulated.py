@@ -17,14 +17,22 @@ from bench.cases.problem import TUTORIAL_SIZE
 from bench.tables.columns import MEASUREMENT_COLUMNS
 from bench.tables.run import Run
 from bench.validation.acceptance import BIAS_POINTS, Check, by_kind, judge_coverage, percent
-from bench.validation.experiments import BLOCKS, Experiment, any_copies, block_groups, share
+from bench.validation.experiments import (
+    BLOCKS,
+    COUNTS,
+    DRIFT_SD,
+    Experiment,
+    autoregressive,
+    block_groups,
+    drawn_copies,
+    share,
+)
 from bench.validation.pool import Floats, Pool
 from bench.verdict.claim import SUPPORTED, TUTORIAL_CLAIM, find_one, straddling
 from bench.verdict.evidence import BEST_GPU, Evidence
 from bench.verdict.intervals import paired_ratio
 from bench.verdict.speedup import PRIMARY
 
-LAG_1, DRIFT_SD = 0.67, 0.042  # of the mean speed of blocks, as seen on two shared cores
 STEP, STEP_ODDS = 0.03, 0.1  # a change of frequency, and how often a turn begins with one
 MOST_SLOWED, NEIGHBOUR_ODDS = 0.30, 0.2  # by a neighbour, and in how many turns there is one
 OWN_PERCENTS = (2, 4, 8)
@@ -37,18 +45,10 @@ FALSELY = 0.025  # one side of a 95% interval
 Random = np.random.Generator
 
 
-def drift(random: Random, blocks: int) -> Floats:
-    """exp of an AR(1) series of blocks, (blocks,): how much slower each is than the mean."""
-    series = [DRIFT_SD * random.standard_normal()]
-    for step in DRIFT_SD * math.sqrt(1 - LAG_1**2) * random.standard_normal(blocks - 1):
-        series.append(LAG_1 * series[-1] + step)
-    return np.exp(series)
-
-
 def drifting(random: Random, shape: tuple[int, int]) -> Floats:
     """Blocks whose speed drifts slowly: half of it a sine, half a series in which each block remembers the last."""
     sine = DRIFT_SD * math.sqrt(2) * np.sin(2 * math.pi * (np.arange(shape[0]) / shape[0] + random.random()))
-    both = np.log(drift(random, shape[0])) + sine
+    both = DRIFT_SD * autoregressive(random, shape[0]) + sine
     return np.broadcast_to(np.exp(both / math.sqrt(2))[:, None], shape)
 
 
@@ -94,38 +94,41 @@ def _replay(
 ) -> Iterator[Experiment]:
     """Experiments of one kind; all kinds draw the same blocks and copies, so that they differ by the plant alone."""
     random, plant = np.random.default_rng(seed), np.random.default_rng(seed + 1)
-    slow_itself = np.ones(len(pool.labels))
-    slow_itself[pool.columns([group[0] for group in pool.groups])] += percent / 100
     made = 0
     for number, chosen in block_groups(pool.blocks, BLOCKS, random):
         if made >= least:
             return
         places = np.argsort(np.argsort(pool.turns[chosen], axis=1), axis=1)
         machine = np.take_along_axis(slower(plant, places.shape), places, axis=1)
+        drawn = [drawn_copies(pool, group, BLOCKS, random) for group in pool.groups]
+        slow_itself = np.ones(places.shape)
+        for _baseline, contender in drawn:
+            slow_itself[np.arange(BLOCKS), contender] += percent / 100
         part = pool.disturbed(chosen, machine, slow_itself)
-        for group in pool.groups:
-            # a case that slows itself is one and the same copy in all blocks
-            sides = any_copies(part, group, np.arange(BLOCKS), random) if kind in DISTURBANCES else part.pair(group)
-            ratio = paired_ratio(sides[0].tolist(), sides[1].tolist())
-            yield Experiment(kind, number, group[1], group[0], 1 / (1 + percent / 100), ratio)
+        for group, columns in zip(pool.groups, drawn, strict=True):
+            before, after = part.medians_us[np.arange(BLOCKS), columns]
+            yield Experiment(kind, number, group[1], group[0], 1 / (1 + percent / 100), paired_ratio(before, after))
             made += 1
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What a simulated run is like: tied contenders, whether the CPU drifts, after which blocks it is judged."""
+    """What a simulated run is like: tied contenders, whether the CPU drifts and is read, after which blocks judged."""
 
     name: str
     runs: int
     contenders: int = 1
     drifts: bool = False
+    read: bool = True
     looks: tuple[int, ...] = LOOKS[:1]
 
 
 WORLDS = (
-    World("the CPU drifts between blocks", 300, drifts=True),
-    World("8 tied contenders", 150, contenders=8),
-    World("--decide, the CPU drifts", 200, drifts=True, looks=LOOKS),
+    *(World(f"the CPU drifts, K = {k}", 400, drifts=True, looks=(k,)) for k in COUNTS),
+    *(World(f"it drifts and nobody reads it, K = {k}", 400, drifts=True, read=False, looks=(k,)) for k in COUNTS),
+    World("8 tied contenders", 200, contenders=8),
+    World("--decide, 8 tied contenders, the CPU drifts", 300, contenders=8, drifts=True, looks=LOOKS),
+    World("all that, and nobody reads it", 300, contenders=8, drifts=True, read=False, looks=LOOKS),
 )
 TRUE_RUNS = 40
 
@@ -154,10 +157,10 @@ def drawn(rows: pd.DataFrame, world: World, true_speedup: float, random: Random)
     blocks = world.looks[-1]
     usual_us = np.array([300.0, *[300 / true_speedup] * world.contenders])
     times = usual_us * np.exp(PROCESS_SD * random.standard_normal((blocks, len(usual_us))))
-    speed = drift(random, blocks) if world.drifts else np.ones(blocks)
+    speed = np.exp(DRIFT_SD * autoregressive(random, blocks)) if world.drifts else np.ones(blocks)
     times[:, 0] *= speed
     reference = np.full(times.shape, math.nan)
-    reference[:, 0] = 40 * speed
+    reference[:, 0] = 40 * speed if world.read else math.nan
     return rows.assign(
         latency_median_us=times.ravel(),
         reference_us=reference.ravel(),
@@ -171,7 +174,7 @@ def outcome(rows: pd.DataFrame, looks: tuple[int, ...]) -> str:
     kept, done = rows[rows["block"] < looks[0]], looks[0]
     for look in (*looks[1:], None):
         evidence = Evidence.of(Run(Path(), kept, machine))
-        still_open = straddling(evidence.speedups, TUTORIAL_CLAIM.threshold)
+        still_open = straddling(evidence, TUTORIAL_CLAIM.threshold)
         if look is None or not still_open:
             break
         more = rows[(rows["block"] >= done) & (rows["block"] < look)]

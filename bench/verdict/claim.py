@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 from bench.cases.case import CaseKey
 from bench.cases.presets import SWEEP_SIZES
 from bench.cases.problem import Size
 from bench.errors import UsageError
-from bench.verdict.evidence import BEST_GPU, Evidence
+from bench.verdict.evidence import BEST_GPU, BEST_GPU_TF32, Evidence
 from bench.verdict.intervals import Ratio
 from bench.verdict.pairs import SCOPES
 from bench.verdict.speedup import BASELINES, Speedup
@@ -122,14 +123,29 @@ def find_one(evidence: Evidence, claim: Claim, size: Size, baseline: str, conten
     return Finding(size, baseline, scope, speedup, speedup.baseline_case, speedup.baseline_us, verdict)
 
 
-def straddling(found: Iterable[Speedup], threshold: float) -> set[CaseKey]:
-    """Both cases of every speedup by iteration whose interval holds `threshold`: more blocks would decide it."""
-    return {
+def straddling(evidence: Evidence, threshold: float) -> set[CaseKey]:
+    """The cases of which more blocks would decide whether a speedup by iteration reaches `threshold`.
+
+    Both cases of every speedup whose own interval holds it. Where the best of several over the best of several is
+    open, also every contender that may reach it, and what each of these has not yet reached it over.
+    """
+    each = [one for one in evidence.speedups if one.scope == "iteration"]
+    found = {
         case
-        for one in found
-        if one.scope == "iteration" and one.ratio.low < threshold <= one.ratio.high
+        for one in each
+        if one.ratio.low < threshold <= one.ratio.high
         for case in (one.contender, one.baseline_case)
     }
+    asked = {(one.contender.size, one.baseline) for one in each if one.baseline != "own"}
+    for (size, baseline), contender in product(sorted(asked), (BEST_GPU, BEST_GPU_TF32)):
+        same = evidence.against(size, baseline, contender, "iteration")
+        ends = evidence.rivals(size, baseline, same, "iteration")
+        if any(min(low for low, _high in each.values()) >= threshold for each in ends.values()):
+            continue
+        for case, over in ends.items():
+            if min(high for _low, high in over.values()) >= threshold:
+                found |= {case, *(other for other, (low, _high) in over.items() if low < threshold)}
+    return found
 
 
 def fastest(found: Sequence[Speedup]) -> Speedup | None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bench.cases.presets import scaled
 from bench.cases.problem import Problem, Size
+from bench.verdict.intervals import Ratio, half_widths, of_drift
 from bench.verdict.speedup import Speedup
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -26,12 +27,10 @@ TINY = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A measured size: FLOP an iteration, the speedup there and its interval (NaN where unknown)."""
+    """A measured size: FLOP an iteration and the speedup there, its interval NaN where unknown."""
 
     flops: float
-    value: float
-    low: float
-    high: float
+    ratio: Ratio
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +62,14 @@ def crossover(
     The first place counts, also where the speedup falls below the target again at larger sizes. Nothing is
     extrapolated: below the smallest size (`already`) and beyond the largest (`flops` None) the place is open. The
     interval runs from where the upper edge of a band around the curve reaches the target to where its lower edge
-    does; the band holds the ratios' own intervals and what interpolation can miss (`_between`). Sizes of equal
-    work are one point: the geometric mean of their ratios within the widest of their bounds.
+    does; the band holds the ratios' own intervals (`_averaged`) and what interpolation can miss (`_between`). Sizes of
+    equal work are one point: the geometric mean of their ratios within the widest of their bounds.
     """
     points = _points(found, flops)
     if not points:
         return Crossover(contender, baseline, target, None, None, None, math.nan, math.nan)
     work = [point.flops for point in points]
-    at = first_reaching(work, [point.value for point in points], target)
+    at = first_reaching(work, [point.ratio.value for point in points], target)
     early, late = _bounds(points, target, reached=at is not None)
     if at is not None:
         early, late = (None if early is None else min(early, at)), (None if late is None else max(late, at))
@@ -90,23 +89,24 @@ def crossover(
 
 def _points(found: Sequence[Speedup], flops: Sequence[int]) -> list[Point]:
     """The known ratios in order of their work, one for each amount of it."""
-    ratios = [one.ratio for one in found]
-    each = [Point(float(work), one.value, one.low, one.high) for work, one in zip(flops, ratios, strict=True)]
-    known = sorted((one for one in each if 0 < one.value < math.inf), key=lambda one: one.flops)
-    return [_merged(list(same)) for _work, same in groupby(known, key=lambda one: one.flops)]
+    each = [Point(float(work), one.ratio) for work, one in zip(flops, found, strict=True)]
+    known = sorted((one for one in each if 0 < one.ratio.value < math.inf), key=lambda one: one.flops)
+    return [
+        Point(work, _merged([one.ratio for one in same])) for work, same in groupby(known, key=lambda one: one.flops)
+    ]
 
 
-def _merged(same: Sequence[Point]) -> Point:
+def _merged(same: Sequence[Ratio]) -> Ratio:
     """Several sizes of equal work as one; without an interval if one of them has none."""
     if len(same) == 1:
         return same[0]
     value = math.exp(sum(math.log(one.value) for one in same) / len(same))
-    if not all(map(_has_interval, same)):
-        return Point(same[0].flops, value, math.nan, math.nan)
-    return Point(same[0].flops, value, min(one.low for one in same), max(one.high for one in same))
+    low, high = (min(one.low for one in same), max(one.high for one in same))
+    known = all(map(_has_interval, same))
+    return Ratio(value, low if known else math.nan, high if known else math.nan, min(one.blocks for one in same))
 
 
-def _has_interval(one: Point) -> bool:
+def _has_interval(one: Ratio) -> bool:
     return 0 < one.low <= one.high < math.inf
 
 
@@ -114,23 +114,44 @@ def _bounds(points: Sequence[Point], target: float, *, reached: bool) -> tuple[f
     """The interval of the place: open on both sides as soon as one size has no interval (a single block).
 
     Where the target is `reached`, the interval is open towards smaller sizes if its early end is the smallest.
-
-    Between two sizes their half-widths go over into each other linearly: right for errors that both share, such as
-    a drift of the machine, and a little wide for errors of their own.
     """
-    if not all(map(_has_interval, points)):
+    ratios = [point.ratio for point in points]
+    if not all(map(_has_interval, ratios)):
         return None, None
     x = np.log([point.flops for point in points])
     middle, low, high = (
-        np.log(np.array([getattr(point, name) for point in points]) / target) for name in ("value", "low", "high")
+        np.log(np.array([getattr(one, name) for one in ratios]) / target) for name in ("value", "low", "high")
     )
     places, curve, missed = _between(x, middle)
-    upper = curve + np.hypot(np.interp(places, x, high - middle), missed)
-    lower = curve - np.hypot(np.interp(places, x, middle - low), missed)
+    own = _averaged(x, ratios, places)
+    upper = curve + np.hypot(own * np.interp(places, x, high - middle), missed)
+    lower = curve - np.hypot(own * np.interp(places, x, middle - low), missed)
     early, late = _first_above(places, upper), _first_above(places, lower)
     if reached and early == x[0]:
         early = None
     return (None if early is None else math.exp(early)), (None if late is None else math.exp(late))
+
+
+def _averaged(x: Floats, ratios: Sequence[Ratio], places: Floats) -> Floats:
+    """At each place, the half-width of the mean of its two sizes over the mean of their half-widths: at most 1.
+
+    A place at the share w between two sizes has the error (1 - w) a + w b of theirs. What a drift adds, both share,
+    and it goes over linearly; what is each one's own partly cancels: (1 - w)^2 A + w^2 B, and there are more degrees of
+    freedom (Welch and Satterthwaite). 1 where nobody knows what an interval is made of.
+    """
+    if len(x) == 1 or not all(math.isfinite(one.own) for one in ratios):
+        return np.ones(len(places))
+    own, shared = (np.array([getattr(one, name) for one in ratios]) for name in ("own", "shared"))
+    freedoms = np.array([(one.blocks - 1, of_drift(one.blocks)[1]) for one in ratios]).T
+    gap = np.minimum(np.searchsorted(x, places, side="right") - 1, len(x) - 2)
+    w = (places - x[gap]) / (x[gap + 1] - x[gap])
+    drift = ((1 - w) * np.sqrt(shared[gap]) + w * np.sqrt(shared[gap + 1])) ** 2
+    parts = np.array([(1 - w) ** 2 * own[gap], w**2 * own[gap + 1], drift])
+    degrees = np.array([freedoms[0][gap], freedoms[0][gap + 1], np.minimum(*(freedoms[1][gap + k] for k in (0, 1)))])
+    alone = half_widths(np.array([own, shared]), freedoms, ratios[0].confidence)
+    apart = np.interp(places, x, alone)
+    together = half_widths(parts, degrees, ratios[0].confidence)
+    return np.minimum(np.divide(together, apart, out=np.ones(len(places)), where=apart > 0), 1.0)
 
 
 def _between(x: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:

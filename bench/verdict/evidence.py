@@ -136,19 +136,32 @@ class Evidence:
         over contenders, of their least lower end, with an interval each of 1 - alpha / contenders (Bonferroni); the
         upper end is the greatest of their least upper end, at 1 - alpha / baselines. Never narrower than `shown`.
         """
-        alpha = 1 - self.confidence
-        pool = self.candidates_by_size[size].get(baseline, ()) if baseline in POOLS else (shown.baseline_case,)
-        if len(found) * len(pool) <= 1 or baseline == "own" or not math.isfinite(shown.ratio.low):
+        ends = [list(each.values()) for each in self.rivals(size, baseline, found, scope).values()]
+        if len(found) * max(map(len, ends), default=0) <= 1 or baseline == "own" or not math.isfinite(shown.ratio.low):
             return shown.ratio
-        lows, highs = [], []
+        low, high = (max(min(pair[end] for pair in pairs) for pairs in ends) for end in (0, 1))
+        return replace(shown.ratio, low=min(low, shown.ratio.low), high=max(high, shown.ratio.high))
+
+    def rivals(
+        self, size: Size, baseline: str, found: Sequence[Speedup], scope: str
+    ) -> dict[CaseKey, dict[CaseKey, tuple[float, float]]]:
+        """For each contender of `found`, both ends of its ratio over every case that could be the baseline.
+
+        At the confidences of `best_ratio`; only pairs of two blocks or more, for one has no interval.
+        """
+        alpha, ends = 1 - self.confidence, dict[CaseKey, dict[CaseKey, tuple[float, float]]]()
         for one in found:
-            contender = self.sides[one.contender]
-            pairs = [(self.sides[case].paired(contender, scope), case.on_cpu != one.contender.on_cpu) for case in pool]
-            known = [(pair, mixed) for pair, mixed in pairs if pair.blocks > 1]  # one block has no interval
-            if known:
-                lows.append(min(pair.ratio(1 - alpha / len(found), mixed=mixed).low for pair, mixed in known))
-                highs.append(min(pair.ratio(1 - alpha / len(known), mixed=mixed).high for pair, mixed in known))
-        return replace(shown.ratio, low=min(max(lows), shown.ratio.low), high=max(max(highs), shown.ratio.high))
+            pool = self.candidates_by_size[size].get(baseline, ()) if baseline in POOLS else (one.baseline_case,)
+            pairs = {case: self.sides[case].paired(self.sides[one.contender], scope) for case in pool}
+            known = {case: pair for case, pair in pairs.items() if pair.blocks > 1}
+            each = dict[CaseKey, tuple[float, float]]()
+            for case, pair in known.items():
+                mixed = case.on_cpu != one.contender.on_cpu
+                low, high = (pair.ratio(1 - alpha / many, mixed=mixed) for many in (len(found), len(known)))
+                each[case] = low.low, high.high
+            if each:
+                ends[one.contender] = each
+        return ends
 
     def baseline(self, size: Size, name: str, scope: str) -> tuple[CaseKey | None, float]:
         """The case behind a baseline's name at a size, and its us an iteration in a scope."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -34,13 +35,18 @@ def t_quantile(freedom: float, confidence: float = CONFIDENCE) -> float:
 class Ratio:
     """exp of the mean of ln(baseline / contender) over `blocks` pairs, with its 95% interval.
 
-    Where there are fewer than two pairs, `low` and `high` are NaN: one block has no spread.
+    Where there are fewer than two pairs, `low` and `high` are NaN: one block has no spread. `own` and `shared` are the
+    squared errors that the interval at `confidence` is made of: of this pair alone, and of a drift that all pairs of
+    the same blocks share; NaN where they are not known.
     """
 
     value: float
     low: float
     high: float
     blocks: int
+    own: float = math.nan
+    shared: float = 0.0
+    confidence: float = CONFIDENCE
 
 
 def paired_ratio(
@@ -50,8 +56,10 @@ def paired_ratio(
 
     d_i = ln(baseline_i / contender_i); estimate exp(mean d), interval exp(mean d ± t s_d / sqrt K), where t is
     Student's quantile with K-1 degrees of freedom (two-sided, `confidence`). Where the two sides do not share what
-    drifts from block to block, `drift` is that in logarithms, (blocks,), NaN where it is not known: see `drifting`.
-    A time that is not finite or not above 0 makes everything NaN.
+    drifts from block to block, `drift` is that in logarithms, (blocks,), NaN where it is not known: then what it
+    explains of d counts as a drift (see `of_drift`), the rest as above, and of a drift that nobody read, all of d.
+    Both squared errors add up, their freedoms by Welch and Satterthwaite. A time that is not finite or not above 0
+    makes everything NaN.
     """
     times = np.asarray([baseline, contender], dtype=float)
     blocks = times.shape[1] if times.size else 0
@@ -61,54 +69,33 @@ def paired_ratio(
     mean = float(logs.mean())
     if blocks < 2:
         return Ratio(math.exp(mean), math.nan, math.nan, blocks)
-    error, freedom = (float(logs.var(ddof=1)) / blocks, blocks - 1.0) if drift is None else drifting(logs, drift)
-    half = t_quantile(freedom, confidence) * math.sqrt(error)
-    return Ratio(math.exp(mean), math.exp(mean - half), math.exp(mean + half), blocks)
+    seen = np.zeros(blocks) if drift is None else np.asarray(drift, dtype=float)
+    seen = seen if np.isfinite(seen).all() else logs
+    inflation, freedom = of_drift(blocks)
+    own, shared = float((logs - seen).var(ddof=1)) / blocks, float(seen.var(ddof=1)) * inflation
+    half = half_width((own, shared), (blocks - 1, freedom), confidence)
+    return Ratio(math.exp(mean), math.exp(mean - half), math.exp(mean + half), blocks, own, shared, confidence)
 
 
 LAG_1 = 0.67  # autocorrelation of the core's speed from block to block, as seen on two shared cores
 
 
-def drifting(logs: NDArray[np.float64], drift: Times) -> tuple[float, float]:
-    """The squared error of the mean of `logs` (blocks,), in which `drift` does not cancel, and its degrees of freedom.
+@lru_cache
+def of_drift(blocks: int) -> tuple[float, float]:
+    """The squared error of the mean of drifting blocks, as a multiple of their variance s^2, and its freedom.
 
-    What the drift does not explain is independent from block to block, as ever. Of the drift itself a run sees a short
-    stretch: as a first-order autoregression with LAG_1 its mean has f = (K + 2 sum_j (K - j) LAG_1^j) / K^2 of the
-    drift's variance, of which the variance among K blocks shows only (1 - f) K / (K - 1). Both errors add up, their
-    freedoms by Welch and Satterthwaite, the drift's being (K - 1) (1 - LAG_1^2) / (1 + LAG_1^2) (Bayley and Hammersley
-    1946). Where nobody read the drift, the blocks are worth fewer by the autocorrelation that they show.
+    The drift is taken as a first-order autoregression with correlations R_ij = LAG_1^|i-j|. Of it a run sees a short
+    stretch, whose variance is too small and whose mean moves more than s^2 / K: with the centring matrix M = I - 1/K,
+    E s^2 = sigma^2 tr(MR) / (K - 1) and var mean = sigma^2 1'R1 / K^2; the freedom is that of the chi-square with the
+    mean and variance of s^2, tr(MR)^2 / tr(MRMR) (Satterthwaite 1946). LAG_1 is not estimated: ten blocks show it to
+    +- 0.3, and intervals that trusted what they showed were wrong on one side in 4.5 to 6.8% instead of 2.5%.
+    Blocks that do not drift get an interval 2.3 (K = 2) to 2.8 times (K = 5) as wide as Student's.
     """
-    blocks, seen = len(logs), np.asarray(drift, dtype=float)
-    if not np.isfinite(seen).all():
-        worth, variance = effective_blocks(logs)
-        return variance / worth, max(worth - 1, 1.0)
-    gaps = np.arange(1, blocks)
-    f = (blocks + 2 * float(((blocks - gaps) * LAG_1**gaps).sum())) / blocks**2
-    rest = float((logs - seen).var(ddof=1)) / blocks
-    drifted = float(seen.var(ddof=1)) * f / ((1 - f) * blocks / (blocks - 1))
-    if rest + drifted == 0:
-        return 0.0, blocks - 1.0
-    freedom = max((blocks - 1) * (1 - LAG_1**2) / (1 + LAG_1**2), 1.0)
-    return rest + drifted, (rest + drifted) ** 2 / (rest**2 / (blocks - 1) + drifted**2 / freedom)
-
-
-def effective_blocks(logs: NDArray[np.float64]) -> tuple[float, float]:
-    """How many independent blocks a drifting series (blocks,) is worth, and its variance as if they were.
-
-    By its lag-1 autocorrelation r, as of a first-order autoregression: K (1 - r) / (1 + r) (Bayley, Hammersley 1946).
-    r is taken as (K r + 1) / (K - 3), since a short series shows too little of it (Kendall 1954; r + 1/K up to four
-    blocks), within [0, 0.9]; the variance of K alike values is too small by the same token. Never more than K.
-    """
-    blocks = len(logs)
-    away = logs - logs.mean()
-    squares = float((away**2).sum())
-    if squares == 0:
-        return float(blocks), 0.0
-    seen = float((away[1:] * away[:-1]).sum()) / squares
-    r = min(max((blocks * seen + 1) / (blocks - 3) if blocks > 4 else seen + 1 / blocks, 0.0), 0.9)
-    inflation = (1 + r) / (1 - r)
-    small = min(max(1 - (inflation - 1) / (blocks - 1), 0.2), 1.0)
-    return max(blocks / inflation, 1.5), squares / (blocks - 1) / small
+    away = np.abs(np.subtract.outer(np.arange(blocks), np.arange(blocks)))
+    correlated = LAG_1**away
+    centred = correlated - correlated.mean(axis=0)
+    seen = float(np.trace(centred))
+    return float(correlated.mean()) * (blocks - 1) / seen, seen**2 / float(np.trace(centred @ centred))
 
 
 def welch_ratio(a: Sequence[float], b: Sequence[float]) -> Ratio:
@@ -135,7 +122,7 @@ def welch_ratio(a: Sequence[float], b: Sequence[float]) -> Ratio:
     if blocks < 2:
         return Ratio(math.exp(middle), math.nan, math.nan, blocks)
     parts = [float(side.var(ddof=1)) / len(side) for side in logs]
-    half = welch_half_width(parts, [len(side) for side in logs])
+    half = half_width(parts, [len(side) - 1 for side in logs])
     return Ratio(math.exp(middle), math.exp(middle - half), math.exp(middle + half), blocks)
 
 
@@ -150,18 +137,27 @@ def welch_p(a: Sequence[float], b: Sequence[float]) -> float:
     difference = abs(float(sides[0].mean() - sides[1].mean()))
     if sum(parts) == 0:  # no spread at all: different or not
         return float(difference == 0)
-    return float(2 * stdtr(welch_freedom(parts, [len(side) for side in sides]), -difference / math.sqrt(sum(parts))))
+    freedom = welch_freedom(parts, [len(side) - 1 for side in sides])
+    return float(2 * stdtr(freedom, -difference / math.sqrt(sum(parts))))
 
 
-def welch_freedom(parts: Sequence[float], counts: Sequence[int]) -> float:
-    """nu of `welch_ratio`, from both sides' squared standard errors and numbers of samples."""
+def welch_freedom(parts: Sequence[float], freedoms: Sequence[float]) -> float:
+    """nu of `welch_ratio`, from squared standard errors that add up and the degrees of freedom of each."""
     shares = [part / sum(parts) for part in parts]  # of 1, since the square of a tiny variance would underflow
-    return 1 / sum(share**2 / (count - 1) for share, count in zip(shares, counts, strict=True))
+    return 1 / sum(share**2 / freedom for share, freedom in zip(shares, freedoms, strict=True))
 
 
-def welch_half_width(parts: Sequence[float], counts: Sequence[int], confidence: float = CONFIDENCE) -> float:
-    """t(nu) * e of `welch_ratio`, from both sides' squared standard errors and numbers of samples."""
-    error = sum(parts)
-    if error == 0:
-        return 0.0
-    return t_quantile(welch_freedom(parts, counts), confidence) * math.sqrt(error)
+def half_width(parts: Sequence[float], freedoms: Sequence[float], confidence: float = CONFIDENCE) -> float:
+    """t(nu) * e of `welch_ratio`, from squared standard errors that add up and the degrees of freedom of each."""
+    return float(half_widths(np.array(parts)[:, None], np.array(freedoms)[:, None], confidence)[0])
+
+
+def half_widths(
+    parts: NDArray[np.float64], freedoms: NDArray[np.float64], confidence: float = CONFIDENCE
+) -> NDArray[np.float64]:
+    """`half_width` of many at once: (parts, many) each; 0 where there is no error at all."""
+    from scipy.special import stdtrit
+
+    error = parts.sum(axis=0)
+    shares = np.divide(parts, error, out=np.ones_like(parts), where=error > 0)
+    return np.asarray(stdtrit(1 / (shares**2 / freedoms).sum(axis=0), 0.5 + confidence / 2) * np.sqrt(error))

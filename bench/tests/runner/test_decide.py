@@ -15,9 +15,9 @@ from bench.runner.session import with_more_blocks
 from bench.tables.columns import MEASUREMENT_COLUMNS
 from bench.tables.writer import measurement_row
 from bench.tests.fakes import a_case, a_plan, an_answer
+from bench.tests.runs import evidence_of
 from bench.verdict.claim import straddling
 from bench.verdict.intervals import confidence_of, paired_ratio
-from bench.verdict.speedup import speedups
 
 
 def rows(medians: dict[Any, list[float]]) -> pd.DataFrame:
@@ -46,6 +46,22 @@ def test_only_the_open_case_and_its_baseline_get_more_blocks() -> None:
         "numpy_in_place": 20,
         "torch_tensors": 4,
     }
+
+
+def test_where_only_the_best_of_several_is_open_all_that_could_be_it_get_more_blocks() -> None:
+    """Four contenders alike: each one's own interval lies above the threshold, Bonferroni's over all four holds it."""
+    alike = [a_case(f"c{index}", device="cuda:0", dtype="float32", framework="torch") for index in range(4)]
+    times = {BASE: [100.0, 102, 98, 100], **{case: [1.9, 1.91, 1.89, 1.9] for case in alike}}
+    evidence = evidence_of(rows(times), machine={"plan": {"looks": [4, 20, 30]}})
+    each = [one.ratio.low for one in evidence.speedups if one.baseline == "best-cpu" and one.scope == "iteration"]
+    size = BASE.problem.size
+    found = evidence.against(size, "best-cpu", "best-gpu", "iteration")
+    best = evidence.best_ratio(size, "best-cpu", found, "iteration", found[0])
+    assert best.low < min(each)
+    plan = a_plan([BASE, *alike], blocks=4, decide=(best.low * min(each)) ** 0.5)
+    assert set(with_more_blocks(plan, plan, 20, rows(times)).cases.values()) == {20}
+    plan = replace(plan, decide=best.low * 0.99)
+    assert set(with_more_blocks(plan, plan, 20, rows(times)).cases.values()) == {4}
 
 
 def test_a_case_as_found_gets_as_many_blocks_as_the_case_that_it_is_paired_with() -> None:
@@ -88,8 +104,8 @@ def test_every_look_more_widens_the_interval() -> None:
 
 def test_nan_intervals_are_not_called_open() -> None:
     one_block = {BASE: [100.0], CLEAR: [1.0]}
-    found = speedups(rows(one_block))
-    assert found
+    found = evidence_of(rows(one_block), machine={})
+    assert found.speedups
     assert straddling(found, 50.0) == set()
 
 

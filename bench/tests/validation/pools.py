@@ -46,10 +46,11 @@ def make_pool(
     for name, cost_us in plants:
         usual_us[labels.index(name)] += cost_us
     medians = usual_us * np.exp(walk[:, None] + sd * noise)
-    medians[random.random(shape) < outliers] *= 1.3
+    noisy = random.random(shape) < outliers
+    medians[noisy] *= 1.3
     speed = np.exp(0.03 * random.standard_normal(shape)) if referenced else np.full(shape, np.nan)
     wall = medians * speed if referenced else medians
-    return Pool.make(labels, groups, turns, wall, 40 * speed, medians / 40 * speed / speed)
+    return Pool.make(labels, groups, turns, wall, 40 * speed, medians / 40 * speed / speed, noisy=noisy)
 
 
 def measured(label, block, order, median=265.0, status="ok"):

@@ -11,7 +11,7 @@ import pytest
 from bench.cases.presets import SWEEP_SIZES, scaled
 from bench.cases.problem import Problem
 from bench.validation import crossovers
-from bench.validation.crossovers import Setting, bytes_moved, drifting, machine, measured, reached, simulate, sizes_of
+from bench.validation.crossovers import MACHINES, Setting, bytes_moved, machine, measured, reached, simulate, sizes_of
 from bench.verdict.crossover import TARGETS
 
 
@@ -43,10 +43,13 @@ def test_without_noise_a_run_finds_the_true_speedups():
     assert [one.ratio.value for one in found] == pytest.approx(truth.tolist())
 
 
-def test_a_drift_has_the_spread_and_the_memory_that_it_says():
-    series = drifting(np.random.default_rng(3), 50_000)
-    assert series.std() == pytest.approx(1, rel=0.03)
-    assert np.corrcoef(series[:-1], series[1:])[0, 1] == pytest.approx(0.67, abs=0.02)
+@pytest.mark.parametrize("kind", MACHINES)
+@pytest.mark.parametrize("seed", range(3))
+def test_every_kind_of_machine_has_a_continuous_speedup(kind, seed):
+    places = np.linspace(np.log(4e5), np.log(1e11), 20_000)
+    heights = MACHINES[kind](np.random.default_rng(seed))(places)
+    assert np.isfinite(heights).all()
+    assert np.abs(np.diff(heights)).max() < 0.02
 
 
 def test_the_truth_is_the_first_place_at_or_above_the_target():
@@ -61,6 +64,6 @@ def test_the_table_has_a_row_for_each_setting_target_and_number_of_sizes(tmp_pat
     crossovers.main(["--machines", "2", "--seed", "5", "--out", str(tmp_path)])
     with open(tmp_path / crossovers.TABLE) as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 3 * 1 * 2 * 2 * 2 * 3
+    assert len(rows) == 3 * 2 * 1 * 2 * 2 * 2 * 3
     assert {row["machines"] for row in rows} == {"2"}
     assert all(math.isfinite(float(row["coverage"])) for row in rows)

@@ -22,6 +22,7 @@ from bench.validation.experiments import (
     narrowed,
     planted,
     sequential,
+    sequential_in_drift,
     share,
     twins,
     unlike,
@@ -51,6 +52,18 @@ def test_two_unlike_styles_keep_their_ratio_of_the_whole_pool(blocks):
     assert {round(one.truth, 1) for one in found} == {0.6, 0.7, 0.8}
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_noisy_processes_are_no_part_of_what_two_styles_truly_differ_by(seed):
+    """Of 18 blocks with one process in 25 disturbed: held as often as undisturbed ones, but not against their mean."""
+    pool = make_pool(blocks=18, copies=(4, 2, 2, 2), outliers=0.04, seed=seed)
+    held, against_all = (
+        share([one.holds for one in unlike(which, 2000, seed)])
+        for which in (pool, replace(pool, noisy=pool.noisy & False))
+    )
+    assert held > 0.92
+    assert against_all < held - 0.03
+
+
 def test_a_ratio_against_a_pool_of_its_own_blocks_alone_says_nothing():
     assert unlike(make_pool(blocks=BLOCKS, copies=(2, 2)), 200, seed=0) == []
 
@@ -71,7 +84,9 @@ def test_a_copy_that_is_slower_for_good_is_found_out_and_copies_that_are_alike_a
 
 def test_sequential_runs_fail_under_drift_and_hold_without():
     assert share([one.holds for one in sequential(make_pool(drift=0.03))]) < 0.6
-    assert share([one.holds for one in sequential(make_pool(blocks=300))]) > 0.9
+    steady = make_pool(blocks=300)
+    assert share([one.holds for one in sequential(steady)]) > 0.9
+    assert share([one.holds for one in sequential_in_drift(steady, seed=0)]) < 0.6
 
 
 @pytest.mark.parametrize(("process_sd", "low", "high"), [(0.01, 0.0, 0.3), (0.0, 0.9, 1.0)])

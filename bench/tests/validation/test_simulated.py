@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from bench.tests.validation.pools import make_pool
+from bench.validation.experiments import autoregressive
 from bench.validation.simulated import (
     DISTURBANCES,
-    DRIFT_SD,
-    LAG_1,
     LOOKS,
     OWN_PERCENTS,
     WORLDS,
@@ -19,7 +18,6 @@ from bench.validation.simulated import (
     blank_rows,
     disturb,
     drawn,
-    drift,
     judge_claims,
     judge_disturbed,
     outcome,
@@ -28,6 +26,7 @@ from bench.validation.simulated import (
     replayed,
 )
 from bench.verdict.evidence import Evidence
+from bench.verdict.intervals import LAG_1
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -64,9 +63,9 @@ def test_a_machine_that_is_disturbed_without_being_read_widens_intervals():
 
 
 def test_drift_has_the_spread_and_the_memory_that_was_seen():
-    series = np.log(drift(np.random.default_rng(0), 20_000))
-    assert series.std() == pytest.approx(DRIFT_SD, rel=0.1)
-    assert np.corrcoef(series[1:], series[:-1])[0, 1] == pytest.approx(LAG_1, abs=0.05)
+    series = autoregressive(np.random.default_rng(0), 50_000)
+    assert series.std() == pytest.approx(1, rel=0.03)
+    assert np.corrcoef(series[1:], series[:-1])[0, 1] == pytest.approx(LAG_1, abs=0.02)
 
 
 def test_a_simulated_run_has_the_ratio_that_was_planted():
