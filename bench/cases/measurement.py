@@ -66,7 +66,7 @@ class Found:
             return f"unknown status {self.status!r}"
         for name, value in self.values.items():
             if value is not None and isinstance(value, str) != (name in TEXT_VALUES):
-                return f"values.{name} is {str(value)[:40]!r}"
+                return f"values.{name} is {repr(value)[:40]}"
             if isinstance(value, float | int) and not abs(value) < LARGEST:
                 return f"values.{name} is out of range"
         if self.status != "ok":

@@ -25,9 +25,10 @@ def console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
-    asked = os.environ.get("COLUMNS", "")
-    width = None if stream.isatty() else int(asked) if re.fullmatch("[1-9][0-9]{0,3}", asked) else PIPE_WIDTH
-    return Console(file=stream, width=width, highlight=False, markup=False)
+    odd = [name for name in ("COLUMNS", "LINES") if not re.fullmatch("[1-9][0-9]{0,3}", os.environ.get(name, ""))]
+    known = {name: value for name, value in os.environ.items() if name not in odd}
+    width = None if stream.isatty() else int(known.get("COLUMNS", PIPE_WIDTH))
+    return Console(file=stream, width=width, highlight=False, markup=False, _environ=known)
 
 
 def own_name() -> str:

@@ -93,24 +93,16 @@ def run_python(
 
     Whatever it started ends with it: its process group, and on Linux what left that group.
     """
-    environment = worker_environment(os.environ, threads, keep=keep_env) | dict(variables or {})
     late = threading.Event()
 
     def give_up() -> None:
         late.set()
         process.kill()
 
+    environment = worker_environment(os.environ, threads, keep=keep_env) | dict(variables or {})
     with adopting() as before:
         start = time.perf_counter()
-        process = subprocess.Popen(
-            [sys.executable, *command],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment,
-            cwd=folder,
-            start_new_session=True,  # Ctrl-C is for this process, which then ends the child
-        )
+        process = _start(command, environment, folder)
         timer = threading.Timer(min(timeout_s, threading.TIMEOUT_MAX), give_up)
         try:
             output, errors = Tail(process.stdout, ANSWER_BYTES), Tail(process.stderr, ERROR_BYTES)
@@ -128,6 +120,18 @@ def run_python(
     if returncode != 0 or (question and not output.text.strip()):
         return Answer(None, seconds, "crashed", _crash_reason(returncode, errors.text))
     return Answer(output.text, seconds)
+
+
+def _start(command: Sequence[str], environment: Mapping[str, str], folder: str | None) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, *command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        cwd=folder,
+        start_new_session=True,  # Ctrl-C is for this process, which then ends the child
+    )
 
 
 class Tail:

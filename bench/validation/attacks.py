@@ -193,6 +193,7 @@ def main(arguments: Sequence[str]) -> int:
     """Write kills.csv, faults.csv and README.md into --out."""
     parser = argparse.ArgumentParser(prog="python -m bench.validation.attacks", description=__doc__)
     parser.add_argument("--kills", type=int, default=200, help="over all targets and phases")
+    parser.add_argument("--blocks", type=int, default=3, help="so often each fault is tried")
     parser.add_argument(
         "--timeout", type=float, default=8.0, help="seconds after which a style that never ends is given up"
     )
