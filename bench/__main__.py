@@ -1,6 +1,11 @@
 """python -m bench"""
 
-from bench.cli import entry
+import os
 
 if __name__ == "__main__":
-    entry()
+    try:
+        from bench.cli import entry
+
+        entry()
+    except KeyboardInterrupt:  # before there is a handler
+        os._exit(130)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from bench.cases.case import Case
@@ -14,6 +14,11 @@ from implementations import Implementation
 Value: TypeAlias = float | int | str | bool | None
 
 STATUSES = ("ok", "skipped", "failed", "oom", "timeout", "crashed", "wrong")
+ANSWERED = ("ok", "failed", "oom", "wrong")  # the others are said of a worker, not by it
+TEXT_VALUES = ("device_model", "blas")  # every other value is a number
+TIMES = ("latency_median_us", "throughput_us")  # that an `ok` answer cannot be without
+LARGEST = 2.0**63
+REASON_LENGTH = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +50,30 @@ class Found:
 
     @classmethod
     def read(cls, answer: Any) -> Found:
-        """From a worker's answer, which is untrusted input: what has not the shape is `crashed`, with the place."""
+        """From a worker's answer, which is untrusted input: what no worker says is `crashed`, with the place."""
         try:
             found = from_plain(cls, answer)
-        except ShapeError as error:
-            return cls("crashed", f"its answer is not what a worker says: {error}")
-        if found.status not in STATUSES:
-            return cls("crashed", f"its answer has the unknown status {found.status!r}")
-        return found
+            problem = found.problem()
+        except (ShapeError, OverflowError) as error:
+            problem = str(error)
+        if problem is not None:
+            return cls("crashed", f"its answer is not what a worker says: {problem}"[:REASON_LENGTH])
+        return replace(found, reason=" ".join(found.reason.split())[:REASON_LENGTH])
+
+    def problem(self) -> str | None:
+        """What no worker would say: an unknown status, a value not of its column, an impossible time, or None."""
+        if self.status not in ANSWERED:
+            return f"unknown status {self.status!r}"
+        for name, value in self.values.items():
+            if value is not None and isinstance(value, str) != (name in TEXT_VALUES):
+                return f"values.{name} is {repr(value)[:40]}"
+            if isinstance(value, float | int) and not abs(value) < LARGEST:
+                return f"values.{name} is out of range"
+        if self.status != "ok":
+            return None
+        times = [*self.timed_us, *self.warmup_us, *(self.values.get(name) for name in TIMES)]
+        impossible = [time for time in times if not isinstance(time, float | int) or not 0 < time < LARGEST]
+        return f"a time of {impossible[0]}" if impossible else None if self.timed_us else "no times"
 
 
 @dataclass(frozen=True, slots=True)

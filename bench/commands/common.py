@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-DONE, NO, USAGE, OPEN, INTERRUPTED = 0, 1, 2, 3, 130
-"""Exit codes: done; the answer is no; bad usage or input; undecided or untested; Ctrl-C."""
+DONE, NO, USAGE, OPEN, FAULT, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 3, 4, 130, 141
+"""Exit codes: done; the answer is no; bad usage or input; undecided or untested; our fault; Ctrl-C; nobody reads."""
 
 PIPE_WIDTH = 200  # a pipe or a file has no edge to wrap at
 
@@ -24,8 +25,10 @@ def console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else int(os.environ.get("COLUMNS", "") or PIPE_WIDTH)
-    return Console(file=stream, width=width, highlight=False, markup=False)
+    odd = [name for name in ("COLUMNS", "LINES") if not re.fullmatch("[1-9][0-9]{0,3}", os.environ.get(name, ""))]
+    known = {name: value for name, value in os.environ.items() if name not in odd}
+    width = None if stream.isatty() else int(known.get("COLUMNS", PIPE_WIDTH))
+    return Console(file=stream, width=width, highlight=False, markup=False, _environ=known)
 
 
 def own_name() -> str:

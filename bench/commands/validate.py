@@ -19,8 +19,8 @@ from bench.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from bench.validation._kills import Told
     from bench.validation.acceptance import Check
-    from bench.validation.attacks import Told
     from bench.validation.session import Design
 
 

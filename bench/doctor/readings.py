@@ -104,7 +104,7 @@ def cpu_flags(cpuinfo: str) -> frozenset[str]:
 
 def probe_libraries() -> dict[str, Any]:
     """What `bench.doctor.libraries` sees in a worker's environment for one thread, or its `error`."""
-    found = ask("bench.doctor.libraries", None, timeout_s=PROBE_TIMEOUT_S)
+    found = ask("bench.doctor.libraries", None, shape=dict[str, Any], timeout_s=PROBE_TIMEOUT_S)
     return found.value if found.status is None else {"error": found.reason}
 
 

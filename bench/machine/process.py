@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import IO, Any
 
 from bench.machine.environment import worker_environment
+from bench.machine.orphans import adopting, die_with_parent, end_group, end_orphans
+from bench.plain import ShapeError, from_plain
 
-PR_SET_PDEATHSIG = 1
 DEFAULT_TIMEOUT_S = 300.0
+ANSWER_BYTES, ERROR_BYTES = 2**26, 2**16  # of what a process says, the end that is kept
+LINGER_S = 1.0  # for whoever still holds a pipe of a process that has ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +34,30 @@ class Answer:
 
 
 def ask(
-    module: str, question: Any, *, threads: int = 1, keep_env: bool = False, timeout_s: float = DEFAULT_TIMEOUT_S
+    module: str,
+    question: Any,
+    *,
+    shape: Any = Any,
+    threads: int = 1,
+    keep_env: bool = False,
+    timeout_s: float = DEFAULT_TIMEOUT_S,
 ) -> Answer:
-    """Start `python -m module`, hand it `question` as JSON, and sleep until it has answered (see `answer`)."""
-    ended = run_python(
-        ["-m", module], question=json.dumps(question), threads=threads, keep_env=keep_env, timeout_s=timeout_s
-    )
+    """Start `python -m module`, hand it `question` as JSON, and sleep until it has answered (see `answer`).
+
+    The answer is untrusted input: what is not of this `shape` (see `from_plain`) is `crashed`.
+    """
+    command = ["-m", module, str(os.getpid())]
+    ended = run_python(command, question=json.dumps(question), threads=threads, keep_env=keep_env, timeout_s=timeout_s)
     if ended.status is not None:
         return ended
     try:
-        return replace(ended, value=json.loads(ended.value))
-    except ValueError:
-        return replace(ended, value=None, status="crashed", reason=f"its answer is no JSON: {one_line(ended.value)}")
+        return replace(ended, value=from_plain(shape, json.loads(ended.value)))
+    except ShapeError as error:
+        reason = f"its answer is not what a worker says: {error}"
+    except (ValueError, RecursionError, OverflowError):
+        lines = [line for line in ended.value.splitlines() if not line.startswith(("{", "["))] or [ended.value]
+        reason = f"its answer is no JSON: {one_line(lines[0])}"
+    return replace(ended, value=None, status="crashed", reason=one_line(reason))
 
 
 def answer(work: Callable[[Any], Any], *, tear_down: bool = False) -> None:
@@ -50,12 +66,15 @@ def answer(work: Callable[[Any], Any], *, tear_down: bool = False) -> None:
     Whatever `work` prints goes to stderr. Unless `tear_down`, the interpreter's own end is skipped: a GPU context takes
     its time and nothing is left to save.
     """
-    die_with_parent()
+    die_with_parent(sys.argv[1:])
+    asked = os.getpid()
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    out.write(json.dumps(work(json.loads(sys.stdin.read()))) + "\n")
+    said = json.dumps(work(json.loads(sys.stdin.read())))
+    forked = os.getpid() != asked
+    out.write("a child that it forked went on and answered too\n" if forked else said + "\n")
     out.close()
-    if not tear_down:
+    if forked or not tear_down:
         sys.stderr.flush()
         os._exit(0)
 
@@ -70,38 +89,78 @@ def run_python(
     folder: str | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> Answer:
-    """Run `python *command` in a cleaned environment, in `folder`, with more `variables`; sleep until it ends."""
+    """Run `python *command` in a cleaned environment, in `folder`, with more `variables`; sleep until it ends.
+
+    Whatever it started ends with it: its process group, and on Linux what left that group.
+    """
+    late = threading.Event()
+
+    def give_up() -> None:
+        late.set()
+        process.kill()
+
     environment = worker_environment(os.environ, threads, keep=keep_env) | dict(variables or {})
-    start = time.perf_counter()
-    try:
-        process = subprocess.run(  # ends the child whatever stops the waiting
-            [sys.executable, *command],
-            input=question,
-            capture_output=True,
-            env=environment,
-            cwd=folder,
-            text=True,
-            errors="replace",
-            timeout=timeout_s,
-            check=False,
-            start_new_session=True,  # Ctrl-C is for this process, which then ends the child
-        )
-    except subprocess.TimeoutExpired:
+    with adopting() as before:
+        start = time.perf_counter()
+        process = _start(command, environment, folder)
+        timer = threading.Timer(min(timeout_s, threading.TIMEOUT_MAX), give_up)
+        try:
+            output, errors = Tail(process.stdout, ANSWER_BYTES), Tail(process.stderr, ERROR_BYTES)
+            timer.start()
+            _write(process.stdin, question)
+            returncode = process.wait()  # without a timeout: it would wake up twenty times a second
+            seconds = time.perf_counter() - start
+            output.thread.join(LINGER_S)  # a child that was forked may still hold the pipe, and answer too
+        finally:
+            timer.cancel()
+            end_group(process)
+            end_orphans(before)
+    if late.is_set() and returncode != 0:
         return Answer(None, timeout_s, "timeout", f"took longer than {timeout_s:g} s; see --timeout")
-    seconds = time.perf_counter() - start
-    if process.returncode != 0 or (question and not process.stdout.strip()):
-        return Answer(None, seconds, "crashed", _crash_reason(process.returncode, process.stderr))
-    return Answer(process.stdout, seconds)
+    if returncode != 0 or (question and not output.text.strip()):
+        return Answer(None, seconds, "crashed", _crash_reason(returncode, errors.text))
+    return Answer(output.text, seconds)
 
 
-def die_with_parent() -> None:
-    """Ask Linux to kill this process when its parent dies: an orphan would disturb the next run."""
-    if sys.platform != "linux":
-        return
-    parent = os.getppid()
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
+def _start(command: Sequence[str], environment: Mapping[str, str], folder: str | None) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, *command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+        cwd=folder,
+        start_new_session=True,  # Ctrl-C is for this process, which then ends the child
+    )
+
+
+class Tail:
+    """The last `most` bytes of a pipe, read by a thread of this process until nobody holds its other end."""
+
+    def __init__(self, pipe: IO[bytes] | None, most: int) -> None:
+        self.kept = bytearray()
+        self.thread = threading.Thread(target=self._read, args=(pipe, most), daemon=True)
+        self.thread.start()
+
+    def _read(self, pipe: Any, most: int) -> None:
+        with pipe:
+            while chunk := pipe.read1(2**16):
+                self.kept += chunk
+                del self.kept[:-most]
+
+    @property
+    def text(self) -> str:
+        """What came, once all of it is here."""
+        self.thread.join(LINGER_S)
+        return self.kept.decode("utf-8", "replace")
+
+
+def _write(pipe: IO[bytes] | None, text: str) -> None:
+    if pipe is not None:
+        with suppress(OSError):  # it ended without having read
+            pipe.write(text.encode())
+        with suppress(OSError):
+            pipe.close()
 
 
 def one_line(text: str, most: int = 300) -> str:

@@ -1,18 +1,25 @@
-"""The ceilings measured once a run, and the least time that they allow a case."""
+"""The ceilings of a run, measured until none is missing, and the least time that they allow a case."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from bench.cases.case import Case
 from bench.cases.measurement import Measurement
 from bench.cases.plan import Plan
-from bench.machine.ceilings import Ceiling
+from bench.machine.ceilings import Ceiling, read_ceilings
 from bench.machine.device import FRAMEWORKS
 from bench.machine.process import ask
+from bench.tables.run import read_machine
+from bench.tables.writer import write_machine
+from bench.words import thread_count
 
+Warn = Callable[[str], None]
+BUFFERS = (2**29, 2**26, 2**22)  # the largest that is copied; a smaller one where a process was killed over it
+TRIES = 4  # of a run at ceilings that are missing: whatever fails so often will not succeed
 BELOW = 0.95  # a time under this share of its floor is an error, not luck with the ceiling's own noise
 
 
@@ -74,16 +81,73 @@ def ceiling_jobs(plan: Plan) -> list[dict[str, Any]]:
     ]
 
 
-def measure_ceilings(plan: Plan) -> tuple[list[dict[str, Any]], list[str]]:
-    """The rows of machine.json's `ceilings`, one process a job, and a line for each process that failed."""
-    rows: list[dict[str, Any]] = []
-    failures: list[str] = []
-    for job in ceiling_jobs(plan):
-        answer = ask(
-            "bench.worker.ceilings", job, threads=job["threads"], keep_env=plan.keep_env, timeout_s=plan.timeout_s
+def missing_jobs(plan: Plan, known: Sequence[Ceiling]) -> list[dict[str, Any]]:
+    """Those of `ceiling_jobs` whose products are not all among the `known` ceilings."""
+    there = {(one.framework, one.device, one.threads, one.dtype, one.precision) for one in known if one.kind == "gemm"}
+    return [
+        job
+        for job in ceiling_jobs(plan)
+        if not there.issuperset(
+            (job["framework"], job["device"], job["threads"], dtype, job["precision"] if dtype == "float32" else "ieee")
+            for dtype in job["dtypes"]
         )
-        if answer.status is None:
-            rows += answer.value
-        else:
-            failures.append(f"no ceiling of {job['framework']} on {job['device']}: {answer.reason}")
+    ]
+
+
+def measure_ceilings(plan: Plan, jobs: Iterable[Mapping[str, Any]], warn: Warn) -> tuple[list[Ceiling], list[str]]:
+    """The ceilings of `jobs`, a process each, and a line for each that failed; smaller buffers if memory was short."""
+    rows: list[Ceiling] = []
+    failures: list[str] = []
+    for job in jobs:
+        what = f"no ceiling of {job['framework']} on {job['device']}, {thread_count(job['threads'])}"
+        for largest in BUFFERS:
+            answer = ask(
+                "bench.worker.ceilings", {**job, "largest": largest}, shape=list[Ceiling],
+                threads=job["threads"], keep_env=plan.keep_env, timeout_s=plan.timeout_s,
+            )  # fmt: skip
+            if answer.status is None:
+                rows += answer.value
+                break
+            short = largest != BUFFERS[-1] and ("memory" in answer.reason.lower())
+            then = "measured again with smaller buffers" if short else "so its times have no floor"
+            warn(f"{what}: {answer.reason}; {then}")
+            if not short:
+                failures.append(f"{what}: {answer.reason}")
+                break
     return rows, failures
+
+
+@dataclass(slots=True)
+class Floors:
+    """The ceilings that a run's machine.json holds; those that are missing are measured again once a block."""
+
+    folder: Path
+    plan: Plan
+    warn: Warn
+    known: tuple[Ceiling, ...] = ()
+    block: int = 0
+    tries: int = 0
+
+    def complete(self) -> None:
+        """Measure what is missing, of a new run all, a few times at most."""
+        self.known = read_ceilings(read_machine(self.folder))
+        if self.tries < TRIES and (jobs := missing_jobs(self.plan, self.known)):
+            self.tries += 1
+            self._measure(jobs)
+
+    def under(self, found: Measurement) -> Measurement:
+        """`found` with its floor; a time below it has its ceiling measured again, perhaps on a quieter machine."""
+        if found.block > self.block:
+            self.block = found.block
+            self.complete()
+        measurement = with_floor(found, self.known)
+        if measurement.status == found.status:
+            return measurement
+        self._measure(ceiling_jobs(replace(self.plan, cases={found.case: 1})))
+        return with_floor(found, self.known)
+
+    def _measure(self, jobs: Iterable[Mapping[str, Any]]) -> None:
+        rows, failures = measure_ceilings(self.plan, jobs, self.warn)
+        self.known += tuple(rows)
+        kept = [one.row() for one in self.known]
+        write_machine(self.folder, {**read_machine(self.folder), "ceilings": kept, "ceilings_missing": failures})

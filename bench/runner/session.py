@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Any
 
 import pandas as pd
 
-from bench.cases.case import Case
 from bench.cases.forecast import case_seconds, ceiling_seconds
 from bench.cases.measurement import Measurement
 from bench.cases.plan import Plan, dump_plan, load_plan
 from bench.cases.request import Request, check, make_plan
 from bench.errors import UsageError
-from bench.machine.ceilings import Ceiling, read_ceilings
 from bench.machine.facts import as_grid_machine, describe, probe_devices
-from bench.runner.floor import ceiling_jobs, measure_ceilings, with_floor
+from bench.runner.floor import Floors, Warn, ceiling_jobs
 from bench.runner.folder import alone, check_folder, check_same, done_attempts, make_folder, tries_used
 from bench.runner.turns import Launch, Progress, process_launcher, run
 from bench.tables.columns import MACHINE
@@ -80,16 +80,30 @@ def prepare(request: Request, folder: Path, *, resume: bool = False) -> Session:
     return Session(plan, folder, run_id, before or machine, probe, taken_up)
 
 
+def say_line(text: str) -> None:
+    """A line on stderr; where somebody watches, over the line that says how far the run is."""
+    watched = sys.stderr.isatty()
+    sys.stderr.write(("\r" + text.ljust(get_terminal_size().columns - 1) if watched else text) + "\n")
+
+
 def measure(
-    session: Session, launch: Launch | None = None, told: Callable[[Progress], None] = lambda _progress: None
+    session: Session,
+    launch: Launch | None = None,
+    told: Callable[[Progress], None] = lambda _progress: None,
+    warn: Warn = say_line,
 ) -> Generator[Measurement, None, None]:
-    """Measure what is left, each process's rows on the disk before it is yielded; speedups.csv at the end."""
+    """Measure what is left, each process's rows on the disk before it is yielded; speedups.csv at the end.
+
+    What went wrong beside the cases, such as a ceiling that is missing, `warn` says.
+    """
     make_folder(session.folder)
     with alone(session.folder):
-        yield from _measure(session, launch, told)
+        yield from _measure(session, launch, told, warn)
 
 
-def _measure(session: Session, launch: Launch | None, told: Callable[[Progress], None]) -> Iterator[Measurement]:
+def _measure(
+    session: Session, launch: Launch | None, told: Callable[[Progress], None], warn: Warn
+) -> Iterator[Measurement]:
     folder, whole = session.folder, session.plan
     plan = whole
     if session.resumed:
@@ -97,7 +111,9 @@ def _measure(session: Session, launch: Launch | None, told: Callable[[Progress],
     else:
         write_machine(folder, session.machine)
     began = time.monotonic()
-    ceilings = known_ceilings(session) if launch is None else ()
+    floors = Floors(folder, plan, warn) if launch is None else None
+    if floors is not None:
+        floors.complete()
     launch = launch or process_launcher(plan)
     writer = Writer(folder, session.run_id, str(session.machine["environment"]))
     for look in whole.looks:
@@ -105,28 +121,13 @@ def _measure(session: Session, launch: Launch | None, told: Callable[[Progress],
             plan = with_more_blocks(whole, plan, look, read_run(folder).measurements)
         done = done_attempts(folder)
         for found in run(plan, launch, done=done, starting=told, began=began, used=tries_used(done)):
-            measurement = with_floor(found, ceilings)
-            if measurement.status != found.status:  # below its floor: perhaps the ceiling was disturbed
-                ceilings = known_ceilings(session, again=found.case)
-                measurement = with_floor(found, ceilings)
+            measurement = floors.under(found) if floors is not None else found
             writer.append(measurement)
             yield measurement
         if plan.budget_s is not None:
             break  # what the budget refused, no later look may start
     measured = read_run(folder)
     write_speedups(folder, [one.row() for one in Evidence.of(measured).speedups])
-
-
-def known_ceilings(session: Session, again: Case | None = None) -> tuple[Ceiling, ...]:
-    """The machine's ceilings, from machine.json or measured now and written there; `again` those of one case too."""
-    machine = read_machine(session.folder)
-    plan = session.plan if again is None else replace(session.plan, cases={again: 1})
-    if again is not None or "ceilings" not in machine:
-        rows, failures = measure_ceilings(plan)
-        machine["ceilings"] = [*machine.get("ceilings", ()), *rows]
-        machine["ceilings_missing"] = failures
-        write_machine(session.folder, machine)
-    return read_ceilings(machine)
 
 
 def with_more_blocks(whole: Plan, plan: Plan, blocks: int, measurements: pd.DataFrame) -> Plan:

@@ -51,9 +51,10 @@ class Writer:
 
 
 def measurement_row(run_id: str, measurement: Measurement, environment: str = "clean") -> dict[str, Any]:
-    """One row of measurements.csv; a value that is unknown stays empty."""
+    """One row of measurements.csv; a value that is unknown stays empty, and none replaces what the run knows itself."""
     case, problem = measurement.case, measurement.case.problem
     return {
+        **{name: one_line(value) if isinstance(value, str) else value for name, value in measurement.values.items()},
         **case.key._asdict(),
         "run_id": run_id,
         "block": measurement.block,
@@ -67,7 +68,6 @@ def measurement_row(run_id: str, measurement: Measurement, environment: str = "c
         "reason": one_line(measurement.reason),
         "attempts": measurement.attempts,
         "noisy": measurement.noisy,
-        **{name: one_line(value) if isinstance(value, str) else value for name, value in measurement.values.items()},
     }
 
 

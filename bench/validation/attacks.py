@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-import os
-import random
-import subprocess
+import argparse
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
-from bench.cases.case import CASE_COLUMNS, Case
+from bench.cases.case import Case
 from bench.cases.grid import Skip
 from bench.cases.plan import Plan
 from bench.cases.problem import Problem, Size, stable_learning_rate
-from bench.errors import UsageError
-from bench.machine.device import device_kind
-from bench.machine.environment import ROOT
+from bench.machine.device import cpu_model, device_kind
 from bench.runner.turns import Launch, Progress, process_launcher, run
-from bench.tables.columns import MEASUREMENTS
-from bench.tables.csv_files import read_as, write_as
-from bench.tables.run import read_iterations, read_run
+from bench.tables.csv_files import columns_of, read_as, write_as
+from bench.validation._faults import Outcome, try_faults
+from bench.validation._kills import Aimed, Told, kill_and_resume
 from bench.validation.acceptance import Check
 from bench.validation.lies import PLANTED, Liar, write_style
 
 KILLS, LIARS = "kills.csv", "liars.csv"
-CASES = ("--style", "numpy_in_place", "--style", "numpy_manual", "--size", "16,250,25,5", "--threads", "1")
-BLOCKS, LEAST_KILLS = 8, 100
-LONGEST_S = 4.0  # of a life before it is killed: set-up, ceilings and a few turns fit into it
+BLOCKS, LEAST_KILLS = 4, 100
 SIZE = Size(16, 250, 25, 5)  # small, so that a process takes about a second
-Told = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +40,11 @@ class Killed:
     incomplete: int  # turns whose timed iterations are not as many as their measurement says
     gone: int = 0
 
-    def __add__(self, other: Killed) -> Killed:
-        return Killed(*map(sum, zip(astuple(self), astuple(other), strict=True)))
+
+def sum_of(found: Sequence[Aimed]) -> Killed:
+    """All targets and phases as one; a run that was refused has lost its rows."""
+    total = {name: sum(getattr(one, name) for one in found) for name in columns_of(Killed)}
+    return Killed(**{**total, "lost": total["lost"] + sum(one.refused for one in found)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,76 +76,13 @@ def measure_kills(folder: Path, kills: int, seed: int, told: Told) -> None:
     """kills.csv into `folder`, unless it is there: a run killed `kills` times, and what became of its rows."""
     if kills and not (folder / KILLS).exists():
         with tempfile.TemporaryDirectory(prefix="fiftyx-") as place:
-            killed = kill_and_resume(Path(place), kills, BLOCKS, seed, told)
-        write_as(folder / KILLS, Killed, [killed])
+            found = kill_and_resume(Path(place), kills, BLOCKS, seed, told)
+        write_as(folder / KILLS, Killed, [sum_of(found)])
 
 
 def read_kills(folder: Path) -> Killed | None:
     """What kills.csv of a folder says, None where it was not tried. Raises TableError."""
     return next(iter(read_as(folder / KILLS, Killed)), None)
-
-
-def kill_and_resume(folder: Path, kills: int, blocks: int, seed: int = 0, told: Told = lambda _text: None) -> Killed:
-    """Start a small run, kill it `kills` times at random moments of its life, finish it, and count its rows.
-
-    A run that ends before it was killed often enough is begun again in another folder beside it.
-    """
-    draw = random.Random(seed)
-    done, life, total = 0, 0, Killed(0, 0, 0, 0, 0)
-    while done < kills:
-        place = folder / f"run-{life}"
-        life += 1
-        written: set[bytes] = set()
-        while done < kills and not _live(place, blocks, draw.uniform(0.1, LONGEST_S)):
-            done += 1
-            written |= whole_lines(place)
-            told(f"killed {done} of {kills} times, run {life}")
-        _live(place, blocks, None)
-        gone = len(written - whole_lines(place))
-        total += replace(inspect(place, blocks), gone=gone)
-    return replace(total, kills=done)
-
-
-def whole_lines(folder: Path) -> set[bytes]:
-    """The lines of measurements.csv that have an end: what a kill must never take back."""
-    path = folder / MEASUREMENTS
-    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-    return {line for line in lines if line.endswith(b"\n")}
-
-
-def inspect(folder: Path, blocks: int) -> Killed:
-    """Count what a finished run of CASES holds."""
-    rows = read_run(folder).measurements
-    rows = rows[rows["status"] != "skipped"]
-    keys = ["block", *CASE_COLUMNS]
-    per_turn = rows.groupby(keys).size()
-    cases = rows.groupby(list(CASE_COLUMNS)).ngroups
-    timed = read_iterations(folder)
-    timed = timed[timed["phase"] == "timed"]
-    counted = timed.groupby(keys)["iteration"].agg(["size", "nunique"])
-    expected = rows.set_index(keys)["iterations"]
-    joined = pd.DataFrame({"expected": expected}).join(counted, how="outer").fillna(0)
-    whole = (joined["expected"] == joined["size"]) & (joined["size"] == joined["nunique"])
-    return Killed(0, cases * blocks, cases * blocks - len(per_turn), int((per_turn > 1).sum()), int((~whole).sum()))
-
-
-def _live(folder: Path, blocks: int, seconds: float | None) -> bool:
-    """Run or resume until the end, or until killed after `seconds`; whether it came to its end."""
-    options = [*CASES, "--blocks", str(blocks), "--seed", "0", *(["--resume"] if folder.exists() else [])]
-    command = [sys.executable, "-m", "bench", "run", *options, "--no-charts", "--out", str(folder)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment, text=True)
-    try:
-        _output, errors = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        time.sleep(0.05)  # the kernel ends the worker when its parent is gone
-        return False
-    if process.returncode not in (0, 1):  # 1: a row failed, and that is a row too
-        last = (errors.strip().splitlines() or ["no message"])[-1]
-        raise UsageError(f"a run that was killed cannot be resumed, exit code {process.returncode}: {last}")
-    return True
 
 
 def measure_liars(
@@ -232,3 +162,57 @@ def judge_liars(trials: Sequence[Trial]) -> Check:
     untested = bool(skipped) or not all(any(one.honest is kind for one in tried) for kind in (True, False))
     met = False if missed else None if untested else True
     return Check(name, must, got, met, len(liars), "; ".join(notes) or "real processes, the honest loop beside them")
+
+
+README = """\
+# The harness hurt on purpose: killed runs, and styles that break their process
+
+{kills} SIGKILLs: {lost} rows lost, {doubled} doubled, {incomplete} incomplete, {gone} taken back,
+{refused} resumes refused, {left} processes left 2 s later.
+{survived} of {tried} faults survived, {rows} rows lost. {model}, made by `{command}`.
+
+`kills.csv`: who was killed in which phase, how often, and what came of it; rows are counted at the end of the runs, in
+the row of all targets. `faults.csv`: styles that do this were all run with an honest one, then `--resume` was asked
+for; survived is a row that says what happened, and for the two commands the exit code 1 (a style failed) and no process
+left 2 s later.
+"""
+
+
+def summary(killed: Sequence[Aimed], faults: Sequence[Outcome], command: str) -> str:
+    """The folder's README."""
+    names = ("kills", "lost", "doubled", "incomplete", "gone", "refused", "left")
+    return README.format(
+        **{name: sum(getattr(one, name) for one in killed) for name in names},
+        survived=sum(one.survived for one in faults), tried=sum(one.tried for one in faults),
+        rows=sum(one.lost for one in faults),
+        model=cpu_model(), command=command,
+    )  # fmt: skip
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write kills.csv, faults.csv and README.md into --out."""
+    parser = argparse.ArgumentParser(prog="python -m bench.validation.attacks", description=__doc__)
+    parser.add_argument("--kills", type=int, default=200, help="over all targets and phases")
+    parser.add_argument("--blocks", type=int, default=3, help="so often each fault is tried")
+    parser.add_argument(
+        "--timeout", type=float, default=8.0, help="seconds after which a style that never ends is given up"
+    )
+    parser.add_argument("--out", type=Path, default=Path("results/reliability"), help="folder to write")
+    given = parser.parse_args(arguments)
+    given.out.mkdir(parents=True, exist_ok=True)
+
+    def told(text: str) -> None:
+        sys.stderr.write(f"{text}\n")
+
+    with tempfile.TemporaryDirectory(prefix="fiftyx-") as place:
+        faults = try_faults(Path(place), given.blocks, given.timeout)
+        write_as(given.out / "faults.csv", Outcome, faults)
+        killed = kill_and_resume(Path(place), given.kills, BLOCKS, told=told)
+        write_as(given.out / KILLS, Aimed, killed)
+    command = f"python -m bench.validation.attacks --kills {given.kills} --blocks {given.blocks} --out {given.out}"
+    (given.out / "README.md").write_text(summary(killed, faults, command), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

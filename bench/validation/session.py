@@ -22,6 +22,7 @@ from bench.tables.columns import ACCEPTANCE, ACCEPTANCE_COLUMNS, EXPERIMENTS, MA
 from bench.tables.csv_files import read_as, read_rows, write_as, write_rows
 from bench.tables.run import read_machine
 from bench.tables.writer import write_machine
+from bench.validation._kills import Told
 from bench.validation.acceptance import (
     LEAST_EXPERIMENTS,
     Check,
@@ -29,7 +30,7 @@ from bench.validation.acceptance import (
     judge_slow_first,
     run_experiments,
 )
-from bench.validation.attacks import Told, judge_kills, judge_liars, read_kills, read_liars
+from bench.validation.attacks import judge_kills, judge_liars, read_kills, read_liars
 from bench.validation.experiments import BLOCKS, EXPERIMENT_COLUMNS, Experiment, experiment_row
 from bench.validation.inside import SLOW_FIRST, SLOW_FIRST_S, SPIN_0, STYLE, WORK, WRAPPER
 from bench.validation.pool import (

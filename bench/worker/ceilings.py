@@ -7,30 +7,39 @@ from typing import Any
 
 from bench.machine.ceilings import Ceiling
 from bench.machine.device import Device, device_kind
+from bench.machine.facts import available_memory
 from bench.machine.frameworks import open_device
 from bench.machine.process import answer
 from bench.worker.clock import time_call, without_gc
 
 SIDES = {"cpu": (512, 1024, 2048), "accelerator": (1024, 4096, 8192)}
 COPY_BYTES = (2**21, 2**24, 2**27, 2**29)
+BASE_BYTES = 2**28  # of the process beside its buffers
 ROUNDS, ENOUGH_S = 7, 0.15  # per size; the best counts
 
 
 def main() -> None:
-    """Read {framework, device, precision, threads, dtypes}, answer with a list of Ceiling rows."""
+    """Read {framework, device, precision, threads, dtypes, largest}, answer with a list of Ceiling rows."""
     with without_gc():
         answer(lambda job: [one.row() for one in measure_ceilings(**job)])
 
 
-def measure_ceilings(framework: str, device: str, precision: str, threads: int, dtypes: list[str]) -> Iterator[Ceiling]:
-    """A product per dtype and copies of several sizes. Raises DeviceError."""
+def measure_ceilings(
+    framework: str, device: str, precision: str, threads: int, dtypes: list[str], largest: int
+) -> Iterator[Ceiling]:
+    """A product per dtype, copies of the sizes that fit into the memory, up to `largest`. Raises DeviceError."""
     place = open_device(framework, device, precision)
     for dtype in dtypes:
         exact = precision if dtype == "float32" else "ieee"
         yield Ceiling("gemm", framework, device, dtype, exact, threads, gflops=gemm_gflops(framework, place, dtype))
-    for size in COPY_BYTES:
+    for size in buffers(largest, available_memory()):
         rate = copy_gbytes_per_s(framework, place, size)
         yield Ceiling("copy", framework, device, "float32", precision, threads, gbytes_per_s=rate, bytes=2 * size)
+
+
+def buffers(largest: int, free: int) -> list[int]:
+    """The sizes up to `largest` that fit three times into `free` bytes, and the least in any case."""
+    return [size for size in COPY_BYTES if size == COPY_BYTES[0] or (size <= largest and 3 * size + BASE_BYTES <= free)]
 
 
 def gemm_gflops(framework: str, device: Device, dtype: str) -> float:
@@ -51,7 +60,8 @@ def copy_gbytes_per_s(framework: str, device: Device, size: int) -> float:
     """Bytes read and written a second, in 1e9, copying a buffer of `size` bytes onto another."""
     import numpy as np
 
-    source, target = (device.put(np.ones(size // 4), "float32") for _ in range(2))
+    ones = np.ones(size // 4, np.float32)
+    source, target = (device.put(ones, "float32") for _ in range(2))
     return 2 * size / _best_seconds(_copy(framework, source, target), device) / 1e9
 
 

@@ -19,7 +19,7 @@ from bench.charts import draw as drawing
 from bench.charts import ladder
 from bench.charts import style as chart_style
 from bench.charts.series import look_of
-from bench.cli import app, main
+from bench.cli import commands, main
 from bench.errors import UsageError
 from bench.report.verdict import answer
 from bench.tables.columns import ITERATION_COLUMNS, LOSS_COLUMNS, MEASUREMENT_COLUMNS
@@ -277,7 +277,7 @@ def test_losses_are_drawn_where_a_table_holds_them(tmp_path: Path):
 def test_a_folder_that_is_none_is_one_line(tmp_path: Path, handlers, capsys):
     assert main(["chart", str(tmp_path / "nowhere")]) == 2
     assert "no such run folder" in capsys.readouterr().err
-    assert CliRunner().invoke(app, ["chart"]).exit_code == 2
+    assert CliRunner().invoke(commands(), ["chart"]).exit_code == 2
 
 
 def test_a_million_timed_iterations_are_drawn_within_a_gigabyte(tmp_path: Path):

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -13,6 +19,7 @@ from bench.cases.plan import dump_plan, load_plan, same_plan
 from bench.cases.request import Request, check, make_plan, parse_size
 from bench.cli import main
 from bench.errors import UsageError
+from bench.machine.environment import ROOT
 from bench.runner.session import prepare
 from bench.tables.run import read_run
 from bench.tables.writer import write_machine
@@ -271,3 +278,88 @@ def test_a_full_disk_is_one_line_with_the_cure(capsys, tmp_path, probed, handler
     complaint = capsys.readouterr().err
     assert "fiftyx: cannot go on: No space left on device; make room and continue with --resume" in complaint
     assert "Traceback" not in complaint
+
+
+def command(*arguments: str, **options):
+    """`python -m bench` as a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **options.pop("variables", {})}
+    return subprocess.Popen([sys.executable, "-m", "bench", *arguments], env=environment, text=True, **options)
+
+
+@pytest.mark.parametrize("error", [ValueError("a\n fault"), KeyError(3), MemoryError(), RecursionError("x" * 10**5)])
+def test_a_fault_of_our_own_is_one_line_with_a_code_of_its_own_and_where_to_report_it(capsys, monkeypatch, error):
+    def fail(*_arguments):
+        raise error
+
+    monkeypatch.setattr("bench.commands.list.listing", fail)
+    monkeypatch.delenv("FIFTYX_TRACEBACK", raising=False)
+    assert main(["list", "--json"]) == 4
+    out, errors = capsys.readouterr()
+    assert (out, errors.count("\n")) == ("", 1)
+    assert re.match(r"fiftyx: this is a fault of fiftyx: \w+: .*\(test_cli\.py:\d+\); please report it", errors)
+    assert "FIFTYX_TRACEBACK=1" in errors
+    assert len(errors) < 700
+    monkeypatch.setenv("FIFTYX_TRACEBACK", "1")
+    assert main(["list", "--json"]) == 4
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("number", "room"), [(errno.ENOSPC, True), (errno.EACCES, False), (errno.EIO, False)])
+def test_make_room_is_said_of_a_full_disk_alone(capsys, monkeypatch, number, room):
+    def fail(*_arguments):
+        raise OSError(number, os.strerror(number), "some.csv")
+
+    monkeypatch.setattr("bench.commands.list.listing", fail)
+    assert main(["list", "--json"]) == 2
+    errors = capsys.readouterr().err
+    assert f"some.csv: {os.strerror(number)}" in errors
+    assert ("make room" in errors) is room
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["verdict", "--published"]])
+def test_nobody_reads_is_141_and_silent(arguments):
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = command(*arguments, stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    assert process.communicate()[1] == ""
+    assert process.returncode == 141
+
+
+@pytest.mark.parametrize("closed", ["1>&-", "2>&-", "0<&-", "0<&- 1>&- 2>&-"])
+def test_a_closed_stream_is_no_fault(closed):
+    shell = f'"{sys.executable}" -m bench verdict --published {closed}'
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(["sh", "-c", shell], capture_output=True, text=True, env=environment, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"PYTHONIOENCODING": "ascii"},
+        {"LC_ALL": "C"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        *({"COLUMNS": text} for text in ("abc", "-5", "0", "\u00b2", "9" * 400, " 80")),
+    ],
+)
+def test_a_table_is_printed_whatever_the_encoding_and_the_width(variables):
+    run = ROOT / "results" / "tutorial-cpu"
+    out, errors = command(
+        "table", str(run), variables=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ).communicate()
+    assert errors == ""
+    assert "numpy_in_place" in out
+
+
+def test_an_interrupt_while_the_commands_are_loaded_is_quiet(tmp_path):
+    """The first line of ours is long before them; the interpreter's own start is not ours."""
+    (tmp_path / "typer.py").write_text("import sys, time\nprint('loading', flush=True)\ntime.sleep(60)\n")
+    path = os.pathsep.join((str(tmp_path), str(ROOT)))
+    process = command(
+        "list", variables={"PYTHONPATH": path}, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout.readline() == "loading\n"
+    process.send_signal(signal.SIGINT)
+    assert process.communicate()[1] == ""
+    assert process.returncode == 130

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,8 +12,12 @@ from hypothesis import strategies as st
 from bench.cases.measurement import Measurement
 from bench.cases.problem import TUTORIAL_SIZE
 from bench.machine.ceilings import Ceiling, read_ceilings
-from bench.runner.floor import floor_us, with_floor
-from bench.tests.fakes import a_case
+from bench.machine.process import Answer
+from bench.runner import floor
+from bench.runner.floor import BUFFERS, TRIES, Floors, ceiling_jobs, floor_us, missing_jobs, with_floor
+from bench.tables.run import read_machine
+from bench.tables.writer import write_machine
+from bench.tests.fakes import a_case, a_measurement, a_plan
 
 GEMM = Ceiling("gemm", "numpy", "cpu", "float64", "ieee", 1, gflops=50.0)
 
@@ -101,3 +106,72 @@ def test_ceilings_survive_machine_json() -> None:
         *copies((8, 2.0)),
     )
     assert read_ceilings({}) == ()
+
+
+KILLED = "process killed by SIGKILL (out of memory?)"
+PLAN = a_plan([a_case("one", dtype=dtype, threads=threads) for dtype in ("float32", "float64") for threads in (1, 2)])
+
+
+class Workers:
+    """Processes of ceilings, of which the first so many are killed."""
+
+    def __init__(self, monkeypatch, killed: int, reason: str = KILLED) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.killed, self.reason = killed, reason
+        monkeypatch.setattr(floor, "ask", self.ask)
+
+    def ask(self, _module, job, *, shape, **_options):
+        self.asked.append(job)
+        if len(self.asked) <= self.killed:
+            return Answer(None, 1.0, "crashed", self.reason)
+        rows = [Ceiling("gemm", "numpy", "cpu", dtype, "ieee", job["threads"], gflops=9.0) for dtype in job["dtypes"]]
+        return Answer(rows, 1.0)
+
+
+def floors(folder, said) -> Floors:
+    if not (folder / "machine.json").exists():
+        write_machine(folder, {"run_id": "r"})
+    return Floors(folder, PLAN, said.append)
+
+
+@pytest.mark.parametrize("killed", range(len(BUFFERS)))
+def test_a_ceiling_that_was_killed_for_memory_is_said_and_measured_again_with_smaller_buffers(
+    tmp_path, monkeypatch, killed
+):
+    workers, said = Workers(monkeypatch, killed), list[str]()
+    floors(tmp_path, said).complete()
+    assert [job["largest"] for job in workers.asked] == [*BUFFERS[: killed + 1], BUFFERS[0]]
+    assert len(said) == killed
+    assert all(KILLED in line and "measured again with smaller buffers" in line for line in said)
+    assert missing_jobs(PLAN, read_ceilings(read_machine(tmp_path))) == []
+    assert read_machine(tmp_path)["ceilings_missing"] == []
+
+
+def test_a_ceiling_that_is_missing_is_said_and_measured_again_in_the_next_block_and_at_a_resume(tmp_path, monkeypatch):
+    workers, said = Workers(monkeypatch, killed=1, reason="process ended with exit code 1: no"), list[str]()
+    first = floors(tmp_path, said)
+    first.complete()
+    assert len(said) == 1
+    assert said[0].endswith("so its times have no floor")
+    assert missing_jobs(PLAN, first.known) == ceiling_jobs(PLAN)[:1]
+    case = next(case for case in PLAN.cases if case.threads == 1)
+    assert "floor_us" not in first.under(a_measurement(case, 0, 1e9)).values
+    resumed = floors(tmp_path, said)
+    assert "floor_us" in first.under(a_measurement(case, 1, 1e9)).values
+    assert "floor_us" in first.under(a_measurement(case, 2, 1e9)).values
+    assert len(workers.asked) == 3
+    resumed.complete()
+    assert "floor_us" in resumed.under(a_measurement(case, 0, 1e9)).values
+    assert len(workers.asked) == 3
+
+
+def test_a_ceiling_that_never_succeeds_is_tried_a_few_times(tmp_path, monkeypatch):
+    workers, said = Workers(monkeypatch, killed=10**6, reason="ImportError: no cupy"), list[str]()
+    run = floors(tmp_path, said)
+    run.complete()
+    for block in range(20):
+        run.under(a_measurement(next(iter(PLAN.cases)), block))
+    assert len(workers.asked) == TRIES * len(ceiling_jobs(PLAN))
+    assert read_machine(tmp_path)["ceilings_missing"] == [
+        line.removesuffix("; so its times have no floor") for line in said[-2:]
+    ]

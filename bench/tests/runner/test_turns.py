@@ -18,6 +18,7 @@ from bench.plain import to_plain
 from bench.runner import turns as runner
 from bench.runner.turns import process_launcher, schedule
 from bench.tests.fakes import FakeClock, a_case, a_job, a_plan, an_answer
+from bench.validation._faults import FAULTS, SAY
 from bench.validation.lies import HONEST, write_style
 
 CASES = [a_case(f"style{index}") for index in range(6)]
@@ -176,12 +177,41 @@ def test_a_crash_says_how_in_one_line(code, errors, reason):
         ({"status": "ok", "timed_us": ["x"]}, "timed_us[0] is 'x', expected float"),
         ({"status": "ok", "first_us": math.nan}, "first_us is nan, expected float"),
         ({"status": "ok", "more": 1}, "it has an unknown 'more'"),
+        ({"status": "ok" * 10**6}, "unknown status 'okok"),
+        ({"status": "timeout"}, "unknown status 'timeout'"),
+        ({"status": "ok"}, "a time of None"),
+        ({"status": "wrong", "values": {"block": "x"}}, "values.block is 'x'"),
+        ({"status": "wrong", "values": {"blas": 5}}, "values.blas is 5"),
+        ({"status": "wrong", "values": {"iterations": 10**400}}, "too large"),
+        ({"status": "wrong", "values": {"iterations": 1e300}}, "values.iterations is out of range"),
     ],
 )
 def test_an_answer_without_the_right_shape_is_a_crash_that_names_the_place(answer, reason):
     found = Found.read(answer)
     assert found.status == "crashed"
     assert reason in found.reason
+    assert len(found.reason) <= 400
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_style_that_breaks_its_process_is_the_row_that_it_should_be(tmp_path, fault):
+    job, plan = plan_of(write_style(tmp_path, SAY + fault.body), timeout_s=1.5 if fault.status == "timeout" else 60.0)
+    found = process_launcher(plan)(job)
+    assert found.status == fault.status, found
+    assert fault.says in found.reason
+    assert len(found.reason) <= 400
+    assert "\n" not in found.reason
+
+
+@given(st.sampled_from([0, -1.0, 1e300, None, "1"]), st.sampled_from(["timed_us", "warmup_us", "throughput_us"]))
+def test_an_ok_answer_has_times_above_0(time, place):
+    said = to_plain(an_answer())
+    assert Found.read(said).status == "ok"
+    if place in said:
+        said[place] = [1.0, time]
+    else:
+        said["values"][place] = time
+    assert Found.read(said).status == "crashed"
 
 
 def test_a_worker_whose_style_writes_into_the_pipe_is_a_row(tmp_path):
@@ -242,9 +272,9 @@ def ended(monkeypatch, *answers):
 
 def test_a_case_that_wants_its_program_gets_both_scopes(monkeypatch):
     job = a_job(a_plan(CASES[:1]).styles["style0"], program=True)
-    modules = ended(monkeypatch, Answer({"status": "ok", "values": {"iterations": 8}}, 1.0), Answer(0.25, 2.5))
+    modules = ended(monkeypatch, Answer(to_plain(an_answer()), 1.0), Answer(0.25, 2.5))
     found = process_launcher(a_plan([job.case]))(job)
-    assert found.values == {"iterations": 8, "loop_seconds": 0.25, "program_seconds": 2.5}
+    assert found.values == {**an_answer().values, "loop_seconds": 0.25, "program_seconds": 2.5}
     assert modules == ["bench.worker", "bench.worker.program"]
 
 
@@ -257,9 +287,9 @@ def test_a_wrong_style_is_not_run_as_a_program(monkeypatch):
 
 def test_a_program_that_fails_leaves_its_columns_empty_and_the_latency_stands(monkeypatch):
     job = a_job(a_plan(CASES[:1]).styles["style0"], program=True)
-    ended(monkeypatch, Answer({"status": "ok", "values": {}}, 1.0), Answer(None, 1.0, "crashed", "why"))
+    ended(monkeypatch, Answer(to_plain(an_answer()), 1.0), Answer(None, 1.0, "crashed", "why"))
     found = process_launcher(a_plan([job.case]))(job)
-    assert (found.status, found.values) == ("ok", {})
+    assert (found.status, found.values) == ("ok", an_answer().values)
     assert found.reason == "as a whole program: crashed: why"
 
 

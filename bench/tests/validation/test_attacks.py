@@ -12,18 +12,19 @@ from bench.commands import validate
 from bench.tables.csv_files import write_as
 from bench.tables.writer import Writer, write_machine
 from bench.tests.fakes import a_case, a_measurement, an_answer
+from bench.validation._kills import Aimed, count_turns
 from bench.validation.attacks import (
     KILLS,
     LIARS,
     Killed,
     Trial,
-    inspect,
     judge_kills,
     judge_liars,
     measure_liars,
     plan_liars,
     read_kills,
     read_liars,
+    sum_of,
 )
 from bench.validation.lies import PLANTED
 
@@ -159,11 +160,18 @@ def test_a_run_is_inspected_for_rows_that_are_lost_doubled_or_incomplete(tmp_pat
     for block in range(blocks):
         Writer(tmp_path, "r").append(a_measurement(case, block, values={"iterations": 2}))
     write_machine(tmp_path, {"run_id": "r"})
-    assert inspect(tmp_path, blocks) == Killed(0, 2, 0, 0, 0)
-    assert inspect(tmp_path, blocks + 1) == Killed(0, 3, 1, 0, 0)
+    assert count_turns(tmp_path, blocks) == {"turns": 2, "lost": 0, "doubled": 0, "incomplete": 0}
+    assert count_turns(tmp_path, blocks + 1) == {"turns": 3, "lost": 1, "doubled": 0, "incomplete": 0}
     Writer(tmp_path, "r").append(a_measurement(a_case("other"), 0, values={"iterations": 3}))
-    assert inspect(tmp_path, blocks) == Killed(0, 4, 1, 0, 1)
-    assert Killed(1, 2, 3, 4, 5, 6) + Killed(1, 1, 1, 1, 1, 1) == Killed(2, 3, 4, 5, 6, 7)
+    assert count_turns(tmp_path, blocks) == {"turns": 4, "lost": 1, "doubled": 0, "incomplete": 1}
+
+
+def test_the_kills_of_all_targets_are_summed_and_a_refused_resume_has_lost_its_rows():
+    found = [
+        Aimed("parent", "starts", 3, 1, 2),
+        Aimed("all", "at the end", gone=1, turns=8, lost=2, doubled=3, incomplete=4),
+    ]
+    assert sum_of(found) == Killed(kills=3, turns=8, lost=3, doubled=3, incomplete=4, gone=1)
 
 
 def test_kills_that_were_tried_are_read_again(tmp_path):
