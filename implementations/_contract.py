@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 Train: TypeAlias = Callable[..., Generator[Any, None, tuple[Any, ...]]]
 
 ORACLES = ("sgd", "adam", "dynamic")
+EXTRAS = ("cupy", "jax")  # libraries that `pip install -e .[NAME]` brings, see pyproject.toml
 
 
 class StyleError(ValueError):
@@ -39,9 +40,11 @@ class Implementation:
 
     @property
     def missing(self) -> str | None:
-        """Why this style cannot run here (a library that is not installed), or None."""
+        """Why this style cannot run here (a library that is not installed, and what installs it), or None."""
         absent = [name for name in self.imports if not _is_installed(name)]
-        return f"{', '.join(absent)} is not installed" if absent else None
+        extras = ",".join(name for name in absent if name in EXTRAS)
+        cure = f"; pip install -e '.[{extras}]'" if extras else ""
+        return f"{', '.join(absent)} is not installed{cure}" if absent else None
 
     @property
     def train(self) -> Train:

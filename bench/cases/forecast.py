@@ -16,6 +16,7 @@ CALLS_US = {"numpy": 30.0, "torch": 150.0}
 ACCELERATOR_START_S = 1.5
 LAZY_TORCH_S = 0.6  # torch.optim imports half of torch in its first step
 CEILING_S = 1.2  # products of one dtype, or the copies
+SCALING = 0.7  # so much of the logarithm of its threads does a product gain
 SHARE = {"cpu": 0.6, "cuda": 40.0}  # of one core's product speed that an iteration reaches
 """Rough on purpose: only the plan's announced time depends on it."""
 
@@ -25,7 +26,7 @@ def iteration_seconds(case: Case, gflops: float) -> float:
     kind = device_kind(case.device)
     speed = gflops * SHARE.get(kind, SHARE["cuda"]) * (1.0 if case.problem.dtype == "float64" else 2.0)
     if kind == "cpu":
-        speed *= case.threads**0.7
+        speed *= case.threads**SCALING
     calls = CALLS_US.get(case.framework, CALLS_US["torch"])
     return calls / 1e6 + work_flops(case.problem, case.oracle) / speed / 1e9
 
@@ -33,7 +34,7 @@ def iteration_seconds(case: Case, gflops: float) -> float:
 def start_seconds(framework: str, device: str, probe: Mapping[str, Any]) -> float:
     """About how long a process takes until its framework is there and its device is open."""
     seconds: float = probe["seconds"] - probe.get("probe_seconds", 0.0)
-    if framework == "torch":
+    if framework == "torch" or device_kind(device) != "cpu":  # another library's import takes about as long
         seconds += probe.get("torch_seconds", 0.0) + LAZY_TORCH_S / 2
     return seconds + (ACCELERATOR_START_S if device_kind(device) != "cpu" else 0.0)
 
@@ -55,7 +56,8 @@ def case_seconds(case: Case, rule: Rule, probe: Mapping[str, Any]) -> float:
     counts = plan_counts(rule, each * 1e9, referenced=case.one_core)
     neutral = NEUTRAL_S * (1 + len(counts.segments) + counts.batches) if case.one_core else 0.0
     flops = work_flops(case.problem, case.oracle)
-    checking = affordable_steps(flops, counts.steps) * flops / (0.5 * probe["gflops"] * 1e9)
+    cores = probe.get("cpus", 1) if accelerated else case.threads  # that the oracle computes on
+    checking = affordable_steps(flops, counts.steps) * flops / (0.5 * probe["gflops"] * 1e9 * cores**SCALING)
     program = start + TUTORIAL_ITERATIONS * each if case.program else 0.0
     seconds: float = start + warmup + counts.steps * each + neutral + checking + program
     return seconds

@@ -84,8 +84,8 @@ def _cases(leg: Leg, styles: Mapping[str, Implementation], cpus: int, seed: int)
 def _reason(case: Case, style: Implementation, machine: Machine) -> str | None:
     kind = device_kind(case.device)
     return (
-        style.missing
-        or machine.missing.get(kind)
+        machine.missing.get(kind)
+        or style.missing
         or (None if case.device in machine.devices else f"no {case.device}; here: {', '.join(sorted(machine.devices))}")
         or unsupported(case.framework, kind, case.problem.dtype, case.precision)
         or _too_large(case, machine)

@@ -42,6 +42,7 @@ def scaled(*scales: float) -> tuple[Size, ...]:
 
 SWEEP_SIZES = scaled(0.25, 0.5, 1, 2, 4, 8)
 GPU_SIZES = scaled(0.5, 2, 4, 8, 16)
+FASTER = ("torch_cuda_graph", "torch_cuda_graph_in_place", "torch_compile", "cupy_manual", "jax_jit")  # on a GPU
 NUMPY = ("numpy_manual", "numpy_in_place")
 AS_WRITTEN = Leg(("numpy_manual",), ("cpu",), ("float64",), ("1", "all"))
 
@@ -96,25 +97,33 @@ PRESETS: Mapping[str, Preset] = {
         ),
         Preset(
             "gpu",
-            "the 50x question on a machine with one GPU, in at most 9 minutes",
-            5,
+            "the 50x question at the tutorial's size on a machine with one GPU, in at most 9 minutes",
+            7,
             (
-                # the headline: what the tutorial writes, the best CPU, every style on the GPU
                 replace(AS_WRITTEN, program=True),
-                Leg(NUMPY, ("cpu",), threads=("1", "all")),
-                Leg(("torch_tensors", "torch_autograd"), ("cpu",)),
-                Leg(devices=("cuda",)),
+                Leg(NUMPY, ("cpu",), threads=("1", "4", "all")),
+                Leg(("torch_tensors",), ("cpu",)),
+                Leg(("torch_tensors", "torch_autograd", "torch_optim_sgd", *FASTER), ("cuda",)),
                 Leg(("torch_autograd",), ("cuda",), program=True),
-                # from which size on
-                Leg(("numpy_in_place",), ("cpu",), threads=("1", "all"), sizes=GPU_SIZES, blocks=3),
-                replace(AS_WRITTEN, sizes=GPU_SIZES[:-1], blocks=3),
-                Leg(("torch_tensors",), ("cuda",), sizes=GPU_SIZES, blocks=3),
-                Leg(("torch_tensors",), ("cuda",), sizes=scaled(4, 16), precisions=("tf32",), blocks=3),
-                # what each style costs on the CPU
-                Leg(devices=("cpu",), threads=("1", "all"), blocks=3),
             ),
-            limit_s=2.0,
-            budget_s=520.0,
+            limit_s=1.0,
+            budget_s=470.0,
+            charts=False,
+        ),
+        Preset(
+            "gpu-sweep",
+            "from which size on: the fewest cases on a machine with one GPU, in at most 9 minutes",
+            4,
+            (
+                Leg(("numpy_in_place",), ("cpu",), threads=("all",), sizes=GPU_SIZES[:-1]),
+                Leg(("numpy_in_place",), ("cpu",), sizes=GPU_SIZES[:-2]),
+                replace(AS_WRITTEN, sizes=GPU_SIZES[:-2]),
+                Leg(("torch_tensors",), ("cuda",), sizes=GPU_SIZES),
+                Leg(("torch_cuda_graph_in_place",), ("cuda",), sizes=GPU_SIZES[:-2]),
+                Leg(("torch_tensors",), ("cuda",), sizes=scaled(4, 8), precisions=("tf32",)),
+            ),
+            limit_s=1.0,
+            budget_s=470.0,
             charts=False,
         ),
     )

@@ -37,6 +37,13 @@ def read_ceilings(machine: Mapping[str, Any]) -> tuple[Ceiling, ...]:
     return tuple(Ceiling(**row) for row in machine.get("ceilings", ()))
 
 
+def best_gflops(ceilings: Sequence[Ceiling], device: str, threads: int, dtype: str, precision: str) -> float | None:
+    """The fastest product of any library on a device; None where none was measured."""
+    wanted = (device, threads, dtype, precision)
+    there = [one for one in ceilings if (one.device, one.threads, one.dtype, one.precision) == wanted]
+    return max((one.gflops for one in there if one.gflops), default=None)
+
+
 @dataclass(frozen=True, slots=True)
 class Peaks:
     """The best float32 (ieee) product of each side, and the best copy, larger than caches, where both have one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -55,8 +56,13 @@ def _open_torch(name: str, precision: str, _framework: str) -> Device:
     place = torch.device(name)
     if kind == "cuda":
         torch.backends.cuda.matmul.fp32_precision = precision
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    if kind == "cpu" and asked.isdigit():
+        # MKL starts with no more threads than physical cores, whatever the variables say; this call it obeys
+        torch.set_num_threads(int(asked))
     waits: dict[str, Callable[[], None]] = {
-        "cuda": lambda: torch.cuda.synchronize(place),
+        # what torch.cuda.synchronize(place) calls for the current device, which `place` becomes below: without its 2 us
+        "cuda": getattr(torch._C, "_cuda_synchronize", lambda: torch.cuda.synchronize(place)),
         "mps": torch.mps.synchronize,
         "xpu": lambda: torch.xpu.synchronize(place),
     }
@@ -160,11 +166,13 @@ def _open_cupy(name: str, _precision: str, _framework: str) -> Device:
     )
 
 
-def _open_jax(name: str, _precision: str, _framework: str) -> Device:
+def _open_jax(name: str, precision: str, _framework: str) -> Device:
     import numpy as np
 
     jax = importlib.import_module("jax")
     jax.config.update("jax_enable_x64", True)
+    # left alone, a product of float32 on an NVIDIA GPU is TF32
+    jax.config.update("jax_default_matmul_precision", "tensorfloat32" if precision == "tf32" else "highest")
     kind, _, index = name.partition(":")
     try:
         place = jax.devices(kind)[int(index or 0)]
@@ -184,4 +192,5 @@ def _open_jax(name: str, _precision: str, _framework: str) -> Device:
         fetch=lambda array: np.asarray(array, dtype=np.float64),
         describe=lambda value: (str(value.dtype), name if value.devices() == {place} else str(value.devices())),
         synchronize=synchronize,
+        peak_bytes=(lambda: int(place.memory_stats()["peak_bytes_in_use"])) if place.memory_stats() else None,
     )

@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import Any
 
 from bench.machine.device import KINDS, cpu_model
+from bench.machine.environment import available_cpus
 from bench.machine.frameworks import torch_missing
 from bench.machine.process import answer
 
@@ -20,6 +21,7 @@ def probe() -> dict[str, Any]:
     found: dict[str, Any] = {
         "numpy_seconds": perf_counter() - start,
         "gflops": gflops,
+        "cpus": available_cpus(),
         "devices": {"cpu": {"model": cpu_model()}},
         "missing": {},
     }

@@ -10,8 +10,8 @@ from typing import Any
 from bench.cases.case import Case
 from bench.cases.measurement import Measurement
 from bench.cases.plan import Plan
-from bench.machine.ceilings import Ceiling, read_ceilings
-from bench.machine.device import FRAMEWORKS
+from bench.machine.ceilings import Ceiling, best_gflops, read_ceilings
+from bench.machine.device import FRAMEWORKS, device_kind
 from bench.machine.process import ask
 from bench.tables.run import read_machine
 from bench.tables.writer import write_machine
@@ -35,12 +35,10 @@ def floor_us(case: Case, ceilings: Sequence[Ceiling]) -> float | None:
     if case.as_found:
         return None
     there = [one for one in ceilings if (one.device, one.threads) == (case.device, case.threads)]
-    rates = [
-        one.gflops for one in there if one.gflops and (one.dtype, one.precision) == (case.problem.dtype, case.precision)
-    ]
-    if not rates:
+    rate = best_gflops(there, case.device, case.threads, case.problem.dtype, case.precision)
+    if rate is None:
         return None
-    products_us = case.problem.product_flops / max(rates) / 1e3
+    products_us = case.problem.product_flops / rate / 1e3
     copies = list(_copies_of(case.problem.bytes_moved, there))
     return max(products_us, case.problem.bytes_moved / max(copies) / 1e3) if copies else products_us
 
@@ -69,10 +67,16 @@ def with_floor(measurement: Measurement, ceilings: Sequence[Ceiling]) -> Measure
 
 
 def ceiling_jobs(plan: Plan) -> list[dict[str, Any]]:
-    """One job for each framework, device, precision and thread count of the plan, with the dtypes it needs there."""
+    """One job for each framework, device, precision and thread count of the plan, with the dtypes it needs there.
+
+    Every framework multiplies by the same library of an accelerator, so there one of them is enough.
+    """
     dtypes: dict[tuple[str, str, str, int], dict[str, None]] = {}
-    for case in plan.cases:
+    chosen: dict[str, str] = {}
+    for case in sorted(plan.cases, key=lambda case: (case.device, case.framework != "torch")):
         framework = case.framework if case.framework in FRAMEWORKS else "numpy"
+        if device_kind(case.device) != "cpu":
+            framework = chosen.setdefault(case.device, framework)
         job = (framework, case.device, case.precision, case.threads)
         dtypes.setdefault(job, {})[case.problem.dtype] = None
     return [

@@ -67,7 +67,8 @@ def run(
 
     Cases that cannot run here come first, as `skipped`. A noisy measurement is taken again at once, at most
     half as many times for a case as it has blocks, less the tries `used` before. Stops before a block that
-    `plan.budget_s`, counted from `began` on, has no time for, judged by the longest that each of its cases took so far.
+    `plan.budget_s`, counted from `began` on, has no time for, judged by the longest that each of its cases took so far;
+    with a budget, a case that was given up once is not started again.
     """
     for skip in plan.skips:
         if (0, skip.case.key) not in done:
@@ -77,17 +78,20 @@ def run(
     longest: dict[tuple[str | int, ...], float] = {}
     spare = Counter({case.turn: count // 2 for case, count in plan.cases.items()})
     spare.subtract(used or {})
+    given_up: set[tuple[str | int, ...]] = set()
     for index, slot in enumerate(turns):
         if plan.budget_s is not None and index and slot.block != turns[index - 1].block:
-            ahead = sum(longest.get(turn.case.turn, 0.0) for turn in turns[index:] if turn.block == slot.block)
-            if now() - start + ahead > plan.budget_s:
+            left = {turn.case.turn for turn in turns[index:] if turn.block == slot.block} - given_up
+            if now() - start + sum(longest.get(turn, 0.0) for turn in left) > plan.budget_s:
                 return
-        if slot.key in done:
+        if slot.key in done or slot.case.turn in given_up:
             continue
         starting(Progress(index, len(turns), slot, plan))
         turn_began = now()
         measurement = take_turn(plan, slot, launch, spare)
         longest[slot.case.turn] = max(longest.get(slot.case.turn, 0.0), now() - turn_began)
+        if plan.budget_s is not None and measurement.status == "timeout":
+            given_up.add(slot.case.turn)
         yield measurement
 
 

@@ -119,7 +119,8 @@ def find_one(evidence: Evidence, claim: Claim, size: Size, baseline: str, conten
         verdict = Verdict(UNTESTED, evidence.why_untested(size, baseline, contender, scope))
         return Finding(size, baseline, scope, None, case, baseline_us, verdict)
     speedup = replace(speedup, ratio=evidence.best_ratio(size, baseline, found, scope, speedup))
-    verdict = verdict_on(speedup.ratio, claim.threshold, evidence.doubt(speedup), noisy=speedup.noisy)
+    doubt = evidence.doubt(speedup, claim.threshold)
+    verdict = verdict_on(speedup.ratio, claim.threshold, doubt, noisy=speedup.noisy)
     return Finding(size, baseline, scope, speedup, speedup.baseline_case, speedup.baseline_us, verdict)
 
 

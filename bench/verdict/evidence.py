@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from bench.cases.case import CaseKey
-from bench.cases.problem import TUTORIAL_SIZE, Size
+from bench.cases.problem import TUTORIAL_SIZE, Problem, Size
 from bench.errors import UsageError
+from bench.machine.ceilings import best_gflops, read_ceilings
 from bench.tables.by_case import at_size, case_of, cases_in, sizes_in
 from bench.tables.run import Run
 from bench.verdict.intervals import Ratio, confidence_of
@@ -170,20 +171,33 @@ class Evidence:
             return None, math.nan
         return case_of(rows), mean_us(rows, scope)
 
-    def doubt(self, speedup: Speedup) -> str:
-        """Why this speedup may not support a claim; empty where nothing stands against it."""
+    def doubt(self, speedup: Speedup, threshold: float) -> str:
+        """Why this speedup may not support that it reaches `threshold`; empty where nothing stands against it."""
         for case in (speedup.contender, speedup.baseline_case):
             if case in self.trouble:
                 return f"{case.label} {self.trouble[case].words}"
         if speedup.baseline in POOLS:
             for case, trouble in self.trouble.items():
-                if trouble.status in BROKEN and self._could_be_baseline(case, speedup):
+                if trouble.status in BROKEN and self._could_be_baseline(case, speedup, threshold):
                     return f"{case.label} {trouble.words}; it may be the faster baseline"
         return ""
 
-    def _could_be_baseline(self, case: CaseKey, speedup: Speedup) -> bool:
-        same = case.size == speedup.contender.size and case in self.sgd
-        return same and case.on_cpu and case.dtype == "float32"
+    def _could_be_baseline(self, case: CaseKey, speedup: Speedup, threshold: float) -> bool:
+        """Whether a case that broke could have been the baseline, and so fast that the threshold is not reached.
+
+        One with two sound blocks stands among the candidates already. No case is faster than its products at the best
+        rate of this machine.
+        """
+        trouble = self.trouble[case]
+        if case.size != speedup.contender.size or trouble.of - trouble.blocks > 1:
+            return False
+        rows = candidates(at_size(self.run.measurements, case.size)).get(speedup.baseline)
+        if rows is None or case not in {one for one, _ in cases_in(rows)}:
+            return False
+        known = read_ceilings(self.run.machine)
+        rate = best_gflops(known, case.device, case.threads, case.dtype, case.precision)
+        least_us = Problem(*case.size).product_flops / rate / 1e3 if rate else 0.0
+        return speedup.ratio.low * least_us / speedup.baseline_us < threshold
 
     def why_untested(self, size: Size, baseline: str, contender: str, scope: str) -> str:
         """What is missing for a speedup at this size."""

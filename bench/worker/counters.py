@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter, process_time
+from typing import Any
 
 from bench.cases.case import Case
 from bench.machine.device import device_kind
+from bench.machine.environment import available_cpus
 
 OWN_POOL = 1.5
 
@@ -84,6 +88,21 @@ def threads_in_use(case: Case) -> str:
     return "; ".join(sorted(names))
 
 
+@contextmanager
+def every_core(case: Case) -> Iterator[None]:
+    """All cores for the oracle of a case on an accelerator: its clock has stopped, and its one thread takes seconds.
+
+    A case on the CPU keeps its threads: its own products run there too while it is checked.
+    """
+    if case.device == "cpu":
+        yield
+        return
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(available_cpus(), user_api="blas"):
+        yield
+
+
 def cores_in_use(case: Case, counters: Counters) -> None:
     """Raises RuntimeError when a case on the CPU ran on many more cores than its threads: a pool of its own."""
     used = counters.cpu_utilisation
@@ -93,27 +112,50 @@ def cores_in_use(case: Case, counters: Counters) -> None:
 
 READING_S = 0.1  # NVML renews its counter about ten times a second
 
-Meter = Callable[[], int]
+Meter = Callable[[], int | None]
 
 
-def open_meter(device: str) -> Meter | None:
-    """A function that reads the millijoules a CUDA device has used since its driver was loaded; None without one.
+@dataclass(frozen=True, slots=True)
+class Meters:
+    """What NVML says of a GPU: millijoules used since its driver was loaded, and its SM clock in MHz now."""
 
-    NVML's nvmlDeviceGetTotalEnergyConsumption (Volta and later), for the device that CUDA calls `device`.
-    """
+    energy_mj: Meter
+    sm_clock_mhz: Meter
+
+
+def open_meters(device: str) -> Meters:
+    """The meters of a CUDA device; each gives None where there is none, and without NVML."""
+    none = Meters(lambda: None, lambda: None)
     if device_kind(device) != "cuda":
-        return None
+        return none
     try:
-        import pynvml
-        import torch
+        import pynvml as nvml
 
-        pynvml.nvmlInit()
-        uuid = torch.cuda.get_device_properties(device).uuid
-        handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
-        pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
+        nvml.nvmlInit()
+        gpu = _handle(nvml, device)
     except Exception:  # every way in which a machine can lack a meter means an empty cell
-        return None
-    return lambda: int(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle))
+        return none
+    energy = partial(nvml.nvmlDeviceGetTotalEnergyConsumption, gpu)
+    return Meters(_meter(energy), _meter(partial(nvml.nvmlDeviceGetClockInfo, gpu, nvml.NVML_CLOCK_SM)))
+
+
+def _handle(nvml: Any, device: str) -> Any:
+    """NVML's handle of what CUDA calls `device`; where NVML sees one GPU it is that, without asking torch."""
+    if nvml.nvmlDeviceGetCount() == 1:
+        return nvml.nvmlDeviceGetHandleByIndex(0)
+    import torch
+
+    return nvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(device).uuid}")
+
+
+def _meter(ask: Callable[[], Any]) -> Meter:
+    def read() -> int | None:
+        try:
+            return int(ask())
+        except Exception:  # this GPU or its driver does not have it
+            return None
+
+    return read
 
 
 def per_iteration_mj(used_mj: int | None, seconds: float, iterations: int) -> tuple[float | None, float | None]:

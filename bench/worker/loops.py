@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 from collections.abc import Sequence
 
 from bench.cases.measurement import Job, Value
-from bench.worker.counters import open_meter, per_iteration_mj
+from bench.worker.counters import Meters, per_iteration_mj
 
 
 class WrongStyleError(Exception):
@@ -100,11 +100,12 @@ ENDLESS = 10**9
 
 @dataclass(frozen=True, slots=True)
 class Cold:
-    """The first loop of the process: its data's transfer, the cold call, the warm-up and the energy it took."""
+    """The first loop of the process: its data's transfer, the cold call, the warm-up and what the GPU's meters said."""
 
     transfer_seconds: float
     warm: clock.Latency
     used_mj: int | None
+    sm_clock_mhz: int | None
 
     def values(self) -> dict[str, Value]:
         """Its columns of measurements.csv."""
@@ -116,26 +117,22 @@ class Cold:
             "warmup_iterations": len(elapsed) - 1,
             "gpu_energy_mj": energy_mj,
             "gpu_energy_resolution_mj": resolution_mj,
+            "sm_clock_warm_mhz": self.sm_clock_mhz,
         }
 
 
-def run_cold(job: Job, train: Train, device: Device, arrays: Sequence[Any]) -> Cold:
+def run_cold(job: Job, train: Train, device: Device, arrays: Sequence[Any], meters: Meters) -> Cold:
     """Bring the data to the device, make the first call, and go on until the loop is warm."""
     problem = job.case.problem
     transfer_seconds, inputs = clock.time_call(lambda: [device.put(a, problem.dtype) for a in arrays], device)
     loop = train(*inputs, problem.learning_rate, ENDLESS)
-    meter = open_meter(job.case.device)
-    readings: list[int] = []
-
-    def read() -> None:
-        if meter is not None:
-            readings.append(meter())
-
+    readings: list[int | None] = []
     try:
-        warm = clock.warm_up(loop, device, job.rule, first_done=read)
+        warm = clock.warm_up(loop, device, job.rule, first_done=lambda: readings.append(meters.energy_mj()))
     except StopIteration:
         raise WrongStyleError("stopped before its steps were used up") from None
-    read()
-    used_mj = readings[1] - readings[0] if readings else None
+    before, after = readings[0], meters.energy_mj()
+    used_mj = None if before is None or after is None else after - before
+    sm_clock_mhz = meters.sm_clock_mhz()
     loop.close()
-    return Cold(transfer_seconds, warm, used_mj)
+    return Cold(transfer_seconds, warm, used_mj, sm_clock_mhz)

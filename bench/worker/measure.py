@@ -19,7 +19,7 @@ from bench.machine.frameworks import open_device, wait_for
 from bench.machine.process import answer
 from bench.plain import from_plain, to_plain
 from bench.worker import clock
-from bench.worker.counters import cores_in_use, threads_in_use
+from bench.worker.counters import cores_in_use, every_core, open_meters, threads_in_use
 from bench.worker.gate import check_pace, check_timed, rehearse
 from bench.worker.heap import scatter
 from bench.worker.loops import Cold, Timed, WrongStyleError, run_cold, run_timed
@@ -55,14 +55,16 @@ def measure(job: Job) -> Found:
     device = open_device(case.framework, case.device, case.precision)
     wait_for(device)  # an accelerator's context is made by its first call, and belongs to the start
     import_seconds = perf_counter() - start
+    meters = open_meters(case.device)
     _pads = scatter()  # alive to the end
     arrays = case.problem.arrays()
     with clock.without_gc():
-        cold = run_cold(job, train, device, arrays)
+        cold = run_cold(job, train, device, arrays, meters)
         gauge = open_gauge() if case.one_core else None
         each_ns = median(cold.warm.elapsed_ns[1:][-50:])
         counts = plan_counts(job.rule, each_ns, job.style.cycle, referenced=gauge is not None)
         timed = run_timed(case, train, device, arrays, counts, gauge)
+        sm_clock_mhz = meters.sm_clock_mhz()
         floor_us = clock.synchronize_floor_us(device)
         peak_bytes = device.peak_bytes() if device.peak_bytes else None
     checks = check(job, train, device, arrays, cold, timed)
@@ -75,6 +77,7 @@ def measure(job: Job) -> Found:
         "setup_seconds": import_seconds + cold.transfer_seconds,
         "synchronize_floor_us": floor_us,
         "peak_device_bytes": peak_bytes,
+        "sm_clock_timed_mhz": sm_clock_mhz,
         **checks.values,
         **cold.values(),
         **reduce_timed(job, timed, cycles),
@@ -108,8 +111,9 @@ def check(job: Job, train: Train, device: Device, arrays: Sequence[Any], cold: C
     blas = threads_in_use(case)
     cores_in_use(case, timed.counters)
     check_pace(cold.warm, timed)
-    losses = rehearse(case, train, device)
-    checked = check_timed(case, train, device, arrays, timed)
+    with every_core(case):
+        losses = rehearse(case, train, device)
+        checked = check_timed(case, train, device, arrays, timed)
     return Checks({"blas": blas, "checked_iterations": checked}, losses)
 
 

@@ -55,6 +55,30 @@ def test_the_cpu_is_never_waited_for_and_has_a_model(framework):
     assert device.model == cpu_model()
 
 
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_torch_runs_the_threads_that_its_process_was_started_for_whatever_mkl_thinks_of_them(monkeypatch, threads):
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    before = torch.get_num_threads()
+    monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
+    torch.set_num_threads(4)  # what a library chose for itself
+    open_device("torch", "cpu")
+    found = torch.get_num_threads()
+    torch.set_num_threads(before)
+    assert found == threads
+
+
+@pytest.mark.parametrize(("precision", "wanted"), [("ieee", "highest"), ("tf32", "tensorfloat32")])
+def test_jax_multiplies_in_the_precision_that_the_case_names(monkeypatch, precision, wanted):
+    chosen: dict[str, object] = {}
+    place = SimpleNamespace(device_kind="a GPU", memory_stats=lambda: {"peak_bytes_in_use": 7})
+    fake = SimpleNamespace(config=SimpleNamespace(update=chosen.__setitem__), devices=lambda _kind: [place])
+    monkeypatch.setitem(sys.modules, "jax", fake)
+    device = open_device("jax", "cuda:0", precision)
+    assert chosen["jax_default_matmul_precision"] == wanted
+    assert device.peak_bytes is not None
+    assert (device.model, device.peak_bytes()) == ("a GPU", 7)
+
+
 def test_a_framework_nobody_knows_gets_numpy_arrays_and_may_yield_plain_floats():
     device = open_device("mine", "cpu")
     assert isinstance(device.put(np.ones(2), "float32"), np.ndarray)

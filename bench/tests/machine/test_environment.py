@@ -19,7 +19,12 @@ from bench.machine.environment import (
     worker_environment,
 )
 
-PLAIN = {"PATH": "/bin", "HOME": "/nowhere", "LANG": "C", "LD_LIBRARY_PATH": "y", "TMPDIR": "z"}
+# where compilers find their tools and keep their work is no choice of kernels
+PLAIN = {
+    "PATH": "/bin", "HOME": "/nowhere", "LANG": "C", "LD_LIBRARY_PATH": "y", "TMPDIR": "z", "CUDA_VISIBLE_DEVICES": "0",
+    "CUDA_PATH": "/c", "TRITON_CACHE_DIR": "/t", "TRITON_PTXAS_PATH": "/p", "CUPY_CACHE_DIR": "/u",
+    "TORCHINDUCTOR_CACHE_DIR": "/i",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -28,7 +33,8 @@ PLAIN = {"PATH": "/bin", "HOME": "/nowhere", "LANG": "C", "LD_LIBRARY_PATH": "y"
         "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_DEBUG_CPU_TYPE", "MKL_ENABLE_INSTRUCTIONS",
         "NPY_DISABLE_CPU_FEATURES", "MALLOC_ARENA_MAX", "KMP_AFFINITY", "GOMP_CPU_AFFINITY", "OMP_NUM_THREADS",
         "LD_PRELOAD", "CUDA_LAUNCH_BLOCKING", "NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
-        "PYTORCH_CUDA_ALLOC_CONF", "PYTHONMALLOC",
+        "PYTORCH_CUDA_ALLOC_CONF", "PYTHONMALLOC", "CUDA_MODULE_LOADING", "CUBLASLT_WORKSPACE_SIZE", "CUPY_TF32",
+        "TRITON_INTERPRET", "TORCHINDUCTOR_MAX_AUTOTUNE", "TORCHDYNAMO_DISABLE", "XLA_FLAGS", "JAX_PLATFORMS",
     ],
 )  # fmt: skip
 def test_a_worker_starts_without_what_chooses_the_winner(name):

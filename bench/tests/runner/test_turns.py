@@ -147,6 +147,29 @@ def test_a_budget_ends_the_run_before_a_block_it_has_no_time_for(budget_s, block
     assert Counter(one.block for one in found) == dict.fromkeys(range(blocks), 2)
 
 
+@pytest.mark.parametrize(("budget_s", "started"), [(None, 4), (1000.0, 1)])
+def test_with_a_budget_a_case_that_was_given_up_once_is_not_started_again(budget_s, started):
+    slow = CASES[0]
+
+    def answers(job):
+        return Found("timeout", "took longer than 60 s") if job.case == slow else an_answer()
+
+    found, _started = launched(a_plan(CASES[:2], blocks=4, budget_s=budget_s), answers)
+    assert Counter(one.case for one in found) == {slow: started, CASES[1]: 4}
+
+
+def test_a_case_that_was_given_up_takes_nothing_of_the_budget_of_later_blocks():
+    now = FakeClock()
+
+    def answers(job):
+        slow = job.case == CASES[0]
+        now.pass_ns(60 if slow else 5)
+        return Found("timeout", "took longer than 60 s") if slow else an_answer()
+
+    found, _started = launched(a_plan(CASES[:2], blocks=5, budget_s=85.0), answers, now=now)
+    assert max(one.block for one in found) == 4
+
+
 def test_progress_says_which_turn_starts_of_how_many():
     told: list[runner.Progress] = []
     launched(a_plan(CASES[:2], blocks=2), starting=told.append)

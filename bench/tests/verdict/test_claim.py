@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.cases.presets import SWEEP_SIZES
-from bench.cases.problem import TUTORIAL_SIZE, Size
+from bench.cases.problem import TUTORIAL_SIZE, Problem, Size
 from bench.errors import UsageError
+from bench.machine.ceilings import Ceiling
 from bench.tests.planted import SIDES, planted
 from bench.tests.runs import evidence_of
 from bench.verdict.claim import (
@@ -181,6 +182,39 @@ def test_a_missing_cpu_case_that_may_be_the_faster_baseline_leaves_it_undecided(
     assert found.outcome == UNDECIDED
     assert "numpy_in_place cpu float32 1 thread crashed" in found.reason
     assert "may be the faster baseline" in found.reason
+
+
+TORCH = ("torch_tensors", "cpu", "float32", 1)
+BROKEN = ["crashed", "signal 11"]
+
+
+@pytest.mark.parametrize("baseline", ["numpy-1", "tutorial-1"])
+def test_a_failed_cpu_case_that_could_not_be_the_baseline_stands_against_nothing(baseline):
+    table = one_size()
+    quiet = verdict(table, baseline=baseline)
+    assert quiet.outcome == SUPPORTED
+    table.loc[of_side(table, TORCH), ["status", "reason"]] = BROKEN
+    assert verdict(table, baseline=baseline) == quiet
+
+
+def test_a_cpu_case_that_failed_in_some_blocks_is_a_candidate_in_the_others_and_no_veto():
+    table = one_size()
+    quiet = verdict(table)
+    table.loc[of_side(table, TORCH) & (table["block"] < 2), ["status", "reason"]] = BROKEN
+    assert verdict(table).outcome == quiet.outcome == SUPPORTED
+
+
+@pytest.mark.parametrize(("gflops_over_enough", "outcome"), [(0.99, SUPPORTED), (1.01, UNDECIDED)])
+def test_a_failed_cpu_case_vetoes_only_where_its_products_alone_could_be_so_fast(gflops_over_enough, outcome):
+    table = one_size()
+    found = find_one(evidence_of(table), CLAIM, LARGEST, PRIMARY, BEST_GPU, "iteration")
+    assert found.speedup is not None
+    table.loc[of_side(table, TORCH), ["status", "reason"]] = BROKEN
+    deciding_us = CLAIM.threshold * found.speedup.baseline_us / found.speedup.ratio.low
+    gflops = gflops_over_enough * Problem(*LARGEST).product_flops / deciding_us / 1e3
+    ceiling = Ceiling("gemm", "torch", "cpu", "float32", "ieee", 1, gflops=gflops)
+    evidence = evidence_of(table, machine={"ceilings": [ceiling.row()]})
+    assert find_one(evidence, CLAIM, LARGEST, PRIMARY, BEST_GPU, "iteration").verdict.outcome == outcome
 
 
 def test_adam_is_no_contender():

@@ -1,0 +1,74 @@
+"""The mathematics of the styles for a GPU, on the CPU: a graph is a plain call there, CuPy is numpy, JAX is JAX."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from bench.cases.problem import TUTORIAL_SIZE, Problem, Size, stable_learning_rate
+from bench.machine.device import Device
+from bench.machine.frameworks import open_device
+from bench.tests.fakes import a_case
+from bench.worker import deviation, gate
+from bench.worker.oracle import reference
+from implementations import Train, find_implementations
+
+# the framework whose arrays a style's file meets in this test
+STYLES = {
+    "torch_cuda_graph": "torch", "torch_cuda_graph_in_place": "torch", "torch_compile": "torch",
+    "cupy_manual": "numpy", "jax_jit": "jax",
+}  # fmt: skip
+
+
+# what torch's own compiler imports of it
+pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+
+
+@pytest.fixture(params=STYLES)
+def style(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Train, Device]]:
+    """A style's name, its generator as a machine without a GPU can run it, and the CPU of its framework."""
+    name, framework = request.param, STYLES[request.param]
+    pytest.importorskip(framework, reason=f"{framework} is not installed")
+    if name == "cupy_manual":
+        monkeypatch.setitem(sys.modules, "cupy", np)
+        monkeypatch.delitem(sys.modules, "implementations.cupy_manual", raising=False)
+    if name == "torch_compile":  # what the compiler makes of it is for the gate on a GPU
+        monkeypatch.setattr("torch.compile", lambda function, **_options: function)
+    yield name, find_implementations()[name].train, open_device(framework, "cpu")
+    if name == "cupy_manual":
+        sys.modules.pop("implementations.cupy_manual", None)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_style_for_a_gpu_follows_the_oracle_at_any_size_and_rate(style, seed):
+    name, train, device = style
+    random = np.random.default_rng(seed)
+    size = Size(*(int(side) for side in random.integers(1, 60, 4)))
+    steps = int(random.integers(1, 40))
+    rate = stable_learning_rate(size) * random.uniform(0.1, 1.0)
+    problem = Problem(*size, "float64", rate, seed)
+    case = a_case(name, "cpu", size=size, framework=STYLES[name])
+    arrays = problem.arrays()
+    trained = gate.run(case, train, device, problem, arrays, steps)
+    allowed = deviation.tolerance(deviation.REHEARSAL, "float64", "ieee", "sgd")
+    found = deviation.of_run(trained, reference("sgd", arrays, rate, steps), allowed)
+    assert deviation.reason(found) is None
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_style_for_a_gpu_passes_the_gate(style, dtype):
+    name, train, device = style
+    case = a_case(name, "cpu", size=TUTORIAL_SIZE, dtype=dtype, framework=STYLES[name])
+    assert len(gate.rehearse(case, train, device)) == gate.REHEARSAL_STEPS
+
+
+def test_the_cupy_file_is_the_numpy_file_with_one_import_changed():
+    styles = find_implementations()
+    numpy, cupy = (styles[name].source.read_text("utf-8").splitlines() for name in ("numpy_manual", "cupy_manual"))
+    changed = [line for line in cupy if line not in numpy]
+    assert len(numpy) == len(cupy)
+    assert changed[1] == "import cupy as np"
+    assert len(changed) == 5  # what the file is, the import, the declaration, the name, what the style is
