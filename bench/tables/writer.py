@@ -28,6 +28,9 @@ from bench.tables.columns import (
 )
 from bench.tables.csv_files import _append, read_table
 from bench.tables.files import drop_cut_line, has_rows, replace_text
+from bench.words import harmless
+
+MOST_TEXT = 1000  # characters of a reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +75,9 @@ def measurement_row(run_id: str, measurement: Measurement, environment: str = "c
 
 
 def one_line(text: str) -> str:
-    """`text` without line breaks or what UTF-8 cannot hold: a row is a line, or a cut one could not be told."""
-    return " ".join(text.replace("\0", " ").split()).encode("utf-8", "replace").decode("utf-8")
+    """`text` in one line, or a cut row could not be told: nothing that a terminal obeys, and no more than is read."""
+    short = text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}..."
+    return harmless(" ".join(short.replace("\0", " ").split()))
 
 
 def iteration_rows(run_id: str, measurement: Measurement) -> list[dict[str, Any]]:
