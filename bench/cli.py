@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 from typing import Any
@@ -19,6 +20,7 @@ from bench.commands.table import table
 from bench.commands.validate import validate
 from bench.commands.verdict import verdict
 from bench.errors import UsageError
+from bench.words import harmless
 from implementations import StyleError
 
 app = typer.Typer(
@@ -51,7 +53,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _refuse(str(error))
     except OSError as error:  # a full disk, a folder that was taken away: what was written before is whole
         where = f"{error.filename}: " if error.filename else ""
-        return _refuse(f"cannot go on: {where}{error.strerror or error}; make room and continue with --resume")
+        cure = "make room and" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "mend that and, if it was a run,"
+        return _refuse(f"cannot go on: {where}{error.strerror or error}; {cure} continue with --resume")
     except Exception as error:
         if hasattr(error, "format_message"):  # a complaint of the command line itself
             return _refuse(error.format_message())
@@ -65,7 +68,7 @@ def entry() -> None:
 
 
 def _refuse(message: str) -> int:
-    print(f"fiftyx: {' '.join(message.split())}", file=sys.stderr)
+    print(f"fiftyx: {harmless(' '.join(message.split()))}", file=sys.stderr)
     return USAGE
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -24,7 +25,8 @@ def console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else int(os.environ.get("COLUMNS", "") or PIPE_WIDTH)
+    asked = os.environ.get("COLUMNS", "")
+    width = None if stream.isatty() else int(asked) if re.fullmatch("[1-9][0-9]{0,5}", asked) else PIPE_WIDTH
     return Console(file=stream, width=width, highlight=False, markup=False)
 
 

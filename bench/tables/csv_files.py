@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import math
+import mmap
 import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -70,6 +71,24 @@ def parse_table(content: bytes, path: Path, columns: Sequence[str]) -> pd.DataFr
         if name in frame:
             frame[name] = frame[name].fillna("")
     return frame
+
+
+def lines_of(path: Path, columns: Sequence[str], first: Sequence[str]) -> bytes | None:
+    """The header and all lines that begin with the cells `first`, which stand together; None where that is not so.
+
+    None too where the columns are others, or a name needs quotes. A last line that is cut off is not looked at.
+    Raises TableError.
+    """
+    header, start = (",".join(columns) + "\n").encode(), ("\n" + ",".join(first) + ",").encode("utf-8")
+    if any(set(cell) & set('",\r\n') for cell in first) or not path.is_file() or not path.stat().st_size:
+        return None
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        at, last = content.find(start), content.rfind(start)
+        end = content.find(b"\n", last + 1)
+        if content[: len(header)] != header or at < 0 or end < 0:
+            return None
+        found = content[at + 1 : end + 1]
+    return header + found if found.count(start) + 1 == found.count(b"\n") else None
 
 
 def _frame(content: bytes) -> pd.DataFrame:

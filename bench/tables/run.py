@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from bench.cases.case import CASE_COLUMNS
 from bench.errors import TableError
 from bench.tables.columns import (
     ITERATION_COLUMNS,
@@ -20,7 +22,7 @@ from bench.tables.columns import (
     SPEEDUP_COLUMNS,
     SPEEDUPS,
 )
-from bench.tables.csv_files import read_table
+from bench.tables.csv_files import lines_of, parse_table, read_table
 from bench.tables.machine_shape import read_json, sound_machine
 from bench.tables.pytest_json import benchmark_iterations, benchmark_machine, benchmark_measurements, is_benchmark_file
 from bench.tables.row_checks import check_rows
@@ -70,6 +72,18 @@ def read_iterations(folder: Path) -> pd.DataFrame:
     if is_benchmark_file(folder):
         return benchmark_iterations(folder, ITERATION_COLUMNS)
     return read_table(folder / ITERATIONS, ITERATION_COLUMNS)
+
+
+def read_process(folder: Path, row: Mapping[str, Any]) -> pd.DataFrame:
+    """The rows of read_iterations that are of one process, named by a row of measurements.csv; see read_iterations.
+
+    A process's rows stand together, so that only they are parsed, however long the table is. Raises UsageError.
+    """
+    keys = ("run_id", "block", *CASE_COLUMNS)
+    path = folder / ITERATIONS
+    lines = None if is_benchmark_file(folder) else lines_of(path, ITERATION_COLUMNS, [str(row[key]) for key in keys])
+    table = read_iterations(folder) if lines is None else parse_table(lines, path, ITERATION_COLUMNS)
+    return table[np.logical_and.reduce([table[key] == row[key] for key in keys])]
 
 
 def read_speedups(folder: Path) -> pd.DataFrame:
