@@ -97,8 +97,9 @@ def mend_streams() -> None:
 
 def _refuse(message: str) -> int:
     from bench.commands.common import USAGE
+    from bench.words import harmless
 
-    print(f"fiftyx: {' '.join(message.split())}", file=sys.stderr)
+    print(f"fiftyx: {harmless(' '.join(message.split()))}", file=sys.stderr)
     return USAGE
 
 

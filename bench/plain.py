@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from functools import lru_cache
@@ -111,7 +112,9 @@ def _scalar(kind: Any, raw: Any, place: str) -> Any:
     if kind is Path and isinstance(raw, str):
         return Path(raw)
     if kind is float and isinstance(raw, int | float) and not isinstance(raw, bool):
-        return float(raw) if math.isfinite(raw) else _refuse(kind, raw, place)
+        return float(raw) if abs(raw) <= sys.float_info.max else _refuse(kind, raw, place)
+    if kind is int and isinstance(raw, int) and abs(raw) >= 2**63:
+        return _refuse(kind, raw, place)  # no table holds it
     fits = isinstance(raw, kind) and (kind is bool or not isinstance(raw, bool))
     return raw if fits else _refuse(kind, raw, place)
 
@@ -121,5 +124,5 @@ def _refuse(kind: Any, raw: Any, place: str) -> Any:
 
 
 def _shown(raw: Any) -> str:
-    text = repr(raw)
+    text = repr(raw) if not isinstance(raw, int) or abs(raw) < 2**63 else "a number of more than 64 bits"
     return text if len(text) <= 40 else f"{text[:37]}..."

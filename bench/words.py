@@ -1,8 +1,19 @@
-"""How a number is written for people."""
+"""How a number is written for people, and a text so that a terminal only shows it."""
 
 from __future__ import annotations
 
 import math
+import re
+
+CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+
+
+def harmless(text: str) -> str:
+    """`text` with a question mark for what a terminal would obey, or turn around, instead of showing it.
+
+    Control characters but the line feed, overrides of the writing direction, halves of surrogate pairs.
+    """
+    return CONTROL.sub("?", text)
 
 
 def number(value: float) -> str:

@@ -50,12 +50,14 @@ def read_styles(path: Path) -> list[Implementation]:
 
 def _parse(path: Path) -> ast.Module:
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise StyleError(f"{path}: cannot be read: it is no regular file")  # nobody may ever write to a pipe
         return ast.parse(path.read_bytes(), filename=str(path))
     except SyntaxError as error:
         where = f"{path}:{error.lineno}" if error.lineno else str(path)
         raise StyleError(f"{where}: does not parse: {error.msg}") from error
-    except ValueError as error:
-        raise StyleError(f"{path}: does not parse: {error}") from error
+    except (ValueError, MemoryError, RecursionError) as error:  # the latter two of a file nested too deeply
+        raise StyleError(f"{path}: does not parse: {error or 'it is nested too deeply'}") from error
     except OSError as error:
         raise StyleError(f"{path}: cannot be read: {error.strerror}") from error
 
@@ -90,7 +92,7 @@ def _declaration(path: Path, node: ast.FunctionDef, call: ast.Call, imports: tup
 def _literal(where: str, keyword: ast.keyword) -> Any:
     try:
         return ast.literal_eval(keyword.value)
-    except ValueError as error:
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:  # TypeError: {[]: 1}
         raise StyleError(f"{where}: {keyword.arg}= must be written out, not computed") from error
 
 

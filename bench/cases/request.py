@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.cases.grid import expand, with_as_found
+from bench.cases.limits import MOST_BLOCKS, MOST_SEED, MOST_SIDE, MOST_THREADS
 from bench.cases.phases import Rule
 from bench.cases.plan import Plan
 from bench.cases.presets import PRESETS, Leg
@@ -18,6 +20,7 @@ from bench.machine.process import DEFAULT_TIMEOUT_S
 from implementations import Implementation, find_implementations
 
 PRECISIONS = ("ieee", "tf32")
+MOST_TIMEOUT_S = 1e6  # eleven days; the system counts a wait in milliseconds, 31 bits of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +54,16 @@ def check(request: Request) -> Mapping[str, Implementation]:
     for size in request.sizes:
         parse_size(size)
     for threads in request.threads:
-        if threads != "all" and not (threads.isascii() and threads.isdigit() and int(threads) > 0):
-            raise UsageError(f"--threads {threads}: give a number from 1 up, or all")
-    if request.blocks is not None and request.blocks < 1:
-        raise UsageError(f"--blocks {request.blocks}: give at least 1; an interval needs 2, a sharp one 10")
-    if request.timeout_s is not None and not request.timeout_s > 0:
-        raise UsageError(f"--timeout {request.timeout_s:g}: give seconds above 0")
-    if request.decide is not None and not request.decide > 0:
+        if threads != "all" and not (_is_number(threads) and 0 < int(threads) <= MOST_THREADS):
+            raise UsageError(f"--threads {threads[:40]}: give a number from 1 up, or all")
+    if request.blocks is not None and not 1 <= request.blocks <= MOST_BLOCKS:
+        raise UsageError(f"--blocks {str(request.blocks)[:40]}: give at least 1; an interval needs 2, a sharp one 10")
+    if request.timeout_s is not None and not 0 < request.timeout_s <= MOST_TIMEOUT_S:
+        raise UsageError(f"--timeout {request.timeout_s:g}: give seconds above 0, at most {MOST_TIMEOUT_S:,.0f}")
+    if request.decide is not None and not 0 < request.decide < math.inf:
         raise UsageError(f"--at-least {request.decide:g}: give a speedup above 0, such as 50")
-    if request.seed is not None and request.seed < 0:
-        raise UsageError(f"--seed {request.seed}: give a whole number from 0 up")
+    if request.seed is not None and not 0 <= request.seed <= MOST_SEED:
+        raise UsageError(f"--seed {str(request.seed)[:40]}: give a whole number from 0 up, at most {MOST_SEED}")
     return styles
 
 
@@ -74,13 +77,19 @@ def check_device(device: str) -> None:
 
 def parse_size(text: str) -> Size:
     """`64,1000,100,10` as (n, d_in, hidden, d_out). Raises UsageError."""
-    parts = text.replace("x", ",").split(",")
-    if len(parts) != 4 or not all(part.strip().isascii() and part.strip().isdigit() for part in parts):
-        raise UsageError(f"--size {text}: give four whole numbers N,D_in,H,D_out, such as 64,1000,100,10")
+    parts = [part.strip() for part in text.replace("x", ",").split(",")]
+    shown = text if len(text) <= 80 else f"{text[:77]}..."
+    if len(parts) != 4 or not all(map(_is_number, parts)):
+        raise UsageError(f"--size {shown}: give four whole numbers N,D_in,H,D_out, such as 64,1000,100,10")
     size = Size(*map(int, parts))
-    if 0 in size:
-        raise UsageError(f"--size {text}: each of N,D_in,H,D_out must be at least 1")
+    if not (min(size) >= 1 and max(size) <= MOST_SIDE):
+        raise UsageError(f"--size {shown}: each of N,D_in,H,D_out must be at least 1 and at most {MOST_SIDE:,}")
     return size
+
+
+def _is_number(text: str) -> bool:
+    """A whole number without a sign, not so long that reading it takes its time."""
+    return text.isascii() and text.isdigit() and len(text) <= 30
 
 
 def make_plan(request: Request, styles: Mapping[str, Implementation], machine: Machine) -> Plan:

@@ -52,7 +52,7 @@ def remove_stale(place: Path, written: Sequence[Path]) -> None:
     """Delete the charts of ours that the tables no longer give: they would speak of another run."""
     ours = {f"{name}{suffix}" for chart in CHARTS for name in chart.NAMES for suffix in style.SUFFIXES}
     for path in place.glob("*"):
-        if path not in written and path.name in ours:
+        if path not in written and path.name in ours and path.is_file() and style.is_ours(path.read_bytes()):
             path.unlink()
 
 

@@ -189,6 +189,11 @@ def save(figure: Figure, stem: Path) -> list[Path]:
     return [png, svg]
 
 
+def is_ours(content: bytes) -> bool:
+    """Whether a picture says that `save` made it; another with the same name is somebody's own."""
+    return b"Software\0fiftyx" in content[:1000] or b"<dc:title>fiftyx" in content[:3000]
+
+
 @cache
 def printable(text: str) -> str:
     """`text` with a question mark for each character that our font cannot draw."""

@@ -11,13 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from bench.cases.case import CASE_COLUMNS
 from bench.charts.series import config_of, look_of
 from bench.charts.style import FAINT, GREY, INK, PALE, WIDTH_IN, Words, log_axis, page
 from bench.charts.words import machine_words, size_words
 from bench.tables.by_case import case_of
 from bench.tables.columns import ITERATIONS
-from bench.tables.run import read_iterations
+from bench.tables.run import read_process
 from bench.verdict.evidence import Evidence
 from bench.verdict.speedup import fastest
 from bench.words import microseconds
@@ -35,9 +34,7 @@ def charts(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
     if rows.empty or not (run.folder / ITERATIONS).exists():
         return
     row = process_shown(rows)
-    table = read_iterations(run.folder)
-    keys = ["block", *CASE_COLUMNS]
-    samples = table[np.logical_and.reduce([table[key] == row[key] for key in keys])]
+    samples = read_process(run.folder, {str(name): value for name, value in row.items()})
     if not (samples["phase"] == "timed").any():
         return
     case = case_of(rows.loc[[row.name]])

@@ -40,7 +40,10 @@ def available_memory() -> int:
     """Bytes that a process may still take: free memory or what the cgroup leaves, less a reserve."""
     import psutil
 
-    free = int(psutil.virtual_memory().available)
+    try:
+        free = int(psutil.virtual_memory().available)
+    except (OSError, psutil.Error):  # without /proc nobody knows; what does not fit ends as `oom`
+        return 2**63 - 1
     try:
         limit, current = (
             int(Path("/sys/fs/cgroup", name).read_text("ascii")) for name in ("memory.max", "memory.current")
@@ -53,8 +56,6 @@ def available_memory() -> int:
 
 def describe(probe: Mapping[str, Any], *, keep_env: bool = False) -> dict[str, Any]:
     """For machine.json: what explains a number later. No host or user name."""
-    import psutil
-
     # a value that is a path may name a person
     removed = {name: "(a path)" if os.sep in value else value for name, value in distorting(os.environ).items()}
     return {
@@ -62,7 +63,7 @@ def describe(probe: Mapping[str, Any], *, keep_env: bool = False) -> dict[str, A
         "cpus": available_cpus(),
         "cores": os.cpu_count(),
         "cpu_quota": cgroup_quota(),
-        "memory_bytes": psutil.virtual_memory().total,
+        "memory_bytes": _memory(),
         "load_average": list(os.getloadavg()) if hasattr(os, "getloadavg") else None,
         "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "system": platform.system(),
@@ -74,6 +75,15 @@ def describe(probe: Mapping[str, Any], *, keep_env: bool = False) -> dict[str, A
         "environment": "kept" if keep_env and removed else "clean",
         "distorting_variables": removed,
     }
+
+
+def _memory() -> int | None:
+    import psutil
+
+    try:
+        return int(psutil.virtual_memory().total)
+    except (OSError, psutil.Error):  # no /proc
+        return None
 
 
 def _version(package: str) -> str | None:

@@ -14,7 +14,7 @@ from bench.errors import UsageError
 from bench.report.run_tables import KEPT, first_sheet, leftover_sheet, legend, size_sheets, speedup_sheet
 from bench.report.verdict import answer
 from bench.tables.columns import ITERATIONS, LOSSES, MACHINE, MEASURED_AS_FOUND, MEASUREMENTS, SPEEDUPS
-from bench.tables.files import replace_text
+from bench.tables.files import read_file, replace_text
 from bench.tables.machine_words import brief_facts, machine_facts
 from bench.tables.run import Run
 from bench.verdict.evidence import Evidence
@@ -76,9 +76,9 @@ def render(evidence: Evidence) -> str:
     )
 
 
-def _digest(script: str) -> str:
-    """By which the page's own script, and no other, is allowed to run."""
-    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+def _digest(text: str) -> str:
+    """By which the page's own script and style, and no others, are allowed."""
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
 
 
 def write(evidence: Evidence) -> Path:
@@ -105,7 +105,10 @@ def read_charts(folder: Path, baseline: str = "") -> list[Chart]:
 
 def _picture(path: Path) -> str:
     """The file in base64, since a browser shows nothing for what is no SVG."""
-    content = path.read_bytes()
+    try:
+        content = read_file(path)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}; draw it again with: fiftyx chart DIR") from error
     try:
         root = ElementTree.fromstring(content)
     except ElementTree.ParseError as error:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bench.words import harmless
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -121,7 +123,7 @@ def print_words(console: Console, words: str, indent: str = "") -> None:
 
     for line in words.split("\n"):
         for part in _wrapped(line, console.width, indent) or [""]:
-            console.print(Text(part.replace(TIED, " ")), soft_wrap=True)
+            console.print(Text(harmless(part.replace(TIED, " "))), soft_wrap=True)
 
 
 def _print_notes(console: Console, table: Sheet, more: Sequence[str]) -> None:
@@ -188,4 +190,4 @@ def _drawn(table: Sheet, widths: Sequence[int], *, stacked: bool) -> Table:
 def _block(text: str, width: int) -> str:
     """`text` wrapped to a column's width; what fits stays as it is."""
     lines = [part for line in text.split("\n") for part in ([line] if len(line) <= width else _wrapped(line, width))]
-    return "\n".join(lines).replace(TIED, " ")
+    return harmless("\n".join(lines)).replace(TIED, " ")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import math
+import mmap
+import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -12,20 +16,24 @@ from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 import pandas as pd
 
+from bench.cases.limits import LIMITS, WHOLE, words_of
 from bench.errors import TableError
-from bench.tables.columns import (
-    LATER_COLUMNS,
-    TEXT_COLUMNS,
-)
-from bench.tables.files import append_text, replace_text
+from bench.tables.columns import LATER_COLUMNS, TEXT_COLUMNS
+from bench.tables.files import append_text, read_file, replace_text
+from bench.words import harmless
 
 T = TypeVar("T")
+FLAG = "noisy"
+RESTORE = "restore the line or measure the run again"
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+# bytes of what `harmless` may have to replace: control characters, and the leads of such beyond ASCII
+ODD = re.compile(rb"[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xd8\x9c|\xe2\x80|\xe2\x81|\xef\xbb\xbf|\xed")
 
 
 def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     """One CSV with at least `columns`. Raises TableError: missing, empty, a column missing, cut off, not a number."""
     try:
-        content = path.read_bytes()
+        content = read_file(path)
     except OSError as error:
         raise TableError(f"{path}: cannot be read: {error.strerror}") from error
     if not content.strip():
@@ -35,25 +43,96 @@ def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
         raise TableError(
             f"{path}:{line}: the last line is cut off; finish the run with: fiftyx run --resume --out {path.parent}"
         )
-    texts = dict.fromkeys(TEXT_COLUMNS, str)
+    return parse_table(content, path, columns)
+
+
+def parse_table(content: bytes, path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """The table that `content`, of `path`, holds: every cell of the kind and within the limits of its column.
+
+    No control character comes through. Raises TableError with the line, the column and the cure.
+    """
     try:
-        frame = pd.read_csv(io.BytesIO(content), dtype=texts, keep_default_na=False, na_values=[""])
-    except (ValueError, pd.errors.ParserError) as error:
-        raise TableError(f"{path}: is not the table it should be: {' '.join(str(error).split())}") from error
+        frame = _frame(content)
+    except (ValueError, OverflowError, csv.Error, pd.errors.ParserError, pd.errors.ParserWarning) as error:
+        raise TableError(f"{path}: is not the table it should be: {' '.join(str(error).split())[:200]}") from error
     for name in LATER_COLUMNS:
         if name in columns and name not in frame.columns:
             frame[name] = None if name in TEXT_COLUMNS else math.nan
     missing = [name for name in columns if name not in frame.columns]
     if missing:
         raise TableError(f"{path}: has no column {missing[0]!r}; was it written by another version?")
-    numbers = [name for name in columns if name not in TEXT_COLUMNS and name != "noisy"]
-    for name in numbers:
-        if len(frame) and not pd.api.types.is_numeric_dtype(frame[name]):
-            raise TableError(f"{path}: column {name!r} holds something that is not a number")
+    for name in columns:
+        if name not in TEXT_COLUMNS and name != FLAG:
+            frame[name] = _numbers(path, name, frame[name])
+    if FLAG in columns:
+        _refuse_cells(path, frame[FLAG], ~frame[FLAG].isin(["True", "False"]), "expected True or False")
+        frame[FLAG] = frame[FLAG] == "True"
     for name in ("reason", "blas", "device_model"):
         if name in frame:
             frame[name] = frame[name].fillna("")
     return frame
+
+
+def lines_of(path: Path, columns: Sequence[str], first: Sequence[str]) -> bytes | None:
+    """The header and all lines that begin with the cells `first`, which stand together; None where that is not so.
+
+    None too where the columns are others, or a name needs quotes. A last line that is cut off is not looked at.
+    Raises TableError.
+    """
+    header, start = (",".join(columns) + "\n").encode(), ("\n" + ",".join(first) + ",").encode("utf-8")
+    if any(set(cell) & set('",\r\n') for cell in first) or not path.is_file() or not path.stat().st_size:
+        return None
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        at, last = content.find(start), content.rfind(start)
+        end = content.find(b"\n", last + 1)
+        if content[: len(header)] != header or at < 0 or end < 0:
+            return None
+        found = content[at + 1 : end + 1]
+    return header + found if found.count(start) + 1 == found.count(b"\n") else None
+
+
+def _frame(content: bytes) -> pd.DataFrame:
+    """Text as text, numbers as they were found."""
+    content = content.replace(b"\r\n", b"\n").removeprefix(codecs.BOM_UTF8)
+    if ODD.search(content):
+        content = harmless(content.decode("utf-8")).encode("utf-8")
+    header = next(csv.reader([content.partition(b"\n")[0].decode("utf-8")]), [])
+    twice = [name for name in header if header.count(name) > 1]
+    if twice:
+        raise ValueError(f"it has two columns {twice[0][:40]!r}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # a first row with more cells than the header
+        warnings.simplefilter("ignore", pd.errors.DtypeWarning)  # see _numbers
+        return pd.read_csv(
+            io.BytesIO(content), dtype=dict.fromkeys((*TEXT_COLUMNS, FLAG), str), keep_default_na=False,
+            na_values=[""], index_col=False,
+        )  # fmt: skip
+
+
+def _numbers(path: Path, name: str, cells: pd.Series) -> pd.Series:
+    """`cells` as numbers within the limits of their column."""
+    limits = LIMITS.get(name)
+    if not pd.api.types.is_numeric_dtype(cells) or pd.api.types.is_bool_dtype(cells):
+        if len(cells):
+            texts = cells.astype("string")
+            bad = texts.notna() & ~texts.fillna("").str.fullmatch(NUMBER)
+            _refuse_cells(path, cells, bad if bad.any() else cells.notna(), "which is not a number")
+        cells = cells.astype(float)
+    if limits is not None:
+        _refuse_cells(path, cells, cells.notna() & ~cells.between(*limits), f"expected a number {words_of(limits)}")
+    if name in WHOLE:
+        _refuse_cells(path, cells, cells.isna(), "it may not be empty")
+        _refuse_cells(path, cells, cells % 1 != 0, "expected a whole number")
+        return cells.astype("int64")
+    return cells
+
+
+def _refuse_cells(path: Path, cells: pd.Series, bad: pd.Series, why: str) -> None:
+    """Raises TableError for the first of the `bad` cells."""
+    if bad.any():
+        at = int(bad.to_numpy(bool).argmax())
+        shown = repr(str(cells.iloc[at])[:40]) if pd.notna(cells.iloc[at]) else "empty"
+        raise TableError(f"{path}:{at + 2}: column {cells.name!r} is {shown}, {why}; {RESTORE}")
 
 
 def _append(
@@ -78,7 +157,7 @@ def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, A
 def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """The rows of a table as text; a last line that was cut off is left out. Raises TableError."""
     try:
-        text = path.read_text("utf-8")
+        text = harmless(read_file(path).decode("utf-8").replace("\r\n", "\n"))
     except (OSError, UnicodeDecodeError) as error:
         raise TableError(f"{path}: cannot be read: {error}; make it with: fiftyx validate --out DIR") from error
     reader = csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1], newline=""))

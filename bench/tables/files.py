@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from pathlib import Path
+
+TAIL = 1 << 20
+
+
+def read_file(path: Path) -> bytes:
+    """All of a file. Raises OSError, also for what is none: a folder, a pipe that nobody writes to, a device."""
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with open(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        return file.read()
 
 
 def append_text(path: Path, text: str) -> None:
@@ -17,6 +30,7 @@ def append_text(path: Path, text: str) -> None:
 def replace_text(path: Path, text: str) -> None:
     """All of `path`, whole or not at all; what is on its way stands in a `.part` file beside it."""
     beside = path.with_name(path.name + ".part")
+    beside.unlink(missing_ok=True)  # of a killed run, or no file at all
     with open(beside, "w", encoding="utf-8", newline="") as file:
         file.write(text)
         file.flush()
@@ -26,15 +40,28 @@ def replace_text(path: Path, text: str) -> None:
 
 def has_rows(path: Path) -> bool:
     """Whether a table is there and holds more than its header."""
-    return path.exists() and path.read_bytes().count(b"\n") > 1
+    if not path.exists():
+        return False
+    with open(path, "rb") as file:
+        return bool(file.readline() and file.readline())
 
 
 def drop_cut_line(path: Path) -> None:
     """Take away a last line that has no end; a file that had no other is removed."""
-    content = path.read_bytes() if path.exists() else b"\n"
-    if not content.endswith(b"\n"):
-        whole = content[: content.rfind(b"\n") + 1]
-        if whole:
-            replace_text(path, whole.decode("utf-8"))
-        else:
-            path.unlink()
+    if not path.exists():
+        return
+    with open(path, "r+b") as file:
+        end = file.seek(0, os.SEEK_END)
+        whole = end
+        while whole:  # backwards, since the last line end is near
+            start = max(0, whole - TAIL)
+            file.seek(start)
+            last = file.read(whole - start).rfind(b"\n")
+            whole = start + last + 1 if last >= 0 else start
+            if last >= 0:
+                break
+        if 0 < whole < end:
+            file.truncate(whole)
+            os.fsync(file.fileno())
+    if not whole and end:
+        path.unlink()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from bench.cases.case import CASE_COLUMNS
 from bench.errors import TableError
 from bench.tables.columns import (
     ITERATION_COLUMNS,
@@ -20,9 +21,9 @@ from bench.tables.columns import (
     MEASUREMENTS,
     SPEEDUP_COLUMNS,
     SPEEDUPS,
-    TEXT_COLUMNS,
 )
-from bench.tables.csv_files import read_table
+from bench.tables.csv_files import lines_of, parse_table, read_table
+from bench.tables.machine_shape import read_json, sound_machine
 from bench.tables.pytest_json import benchmark_iterations, benchmark_machine, benchmark_measurements, is_benchmark_file
 from bench.tables.row_checks import check_rows
 
@@ -48,8 +49,9 @@ class Run:
 def read_run(folder: Path) -> Run:
     """The measurements and the machine of one run folder, or of one --benchmark-json file. Raises UsageError."""
     if is_benchmark_file(folder):
-        measured = benchmark_measurements(folder, MEASUREMENT_COLUMNS, TEXT_COLUMNS)
-        return Run(folder, measured, benchmark_machine(folder))
+        machine, rows = benchmark_machine(folder), benchmark_measurements(folder, MEASUREMENT_COLUMNS)
+        check_rows(folder, rows, machine)
+        return Run(folder, rows, machine)
     if not folder.is_dir():
         raise TableError(f"{folder}: no such run folder; make one with: fiftyx run --out {folder}")
     machine = read_machine(folder)
@@ -68,8 +70,20 @@ def read_measurements(path: Path, machine: Mapping[str, Any]) -> pd.DataFrame:
 def read_iterations(folder: Path) -> pd.DataFrame:
     """iterations.csv of a run folder, or the rounds of a --benchmark-json file. Raises UsageError."""
     if is_benchmark_file(folder):
-        return benchmark_iterations(folder, ITERATION_COLUMNS, TEXT_COLUMNS)
+        return benchmark_iterations(folder, ITERATION_COLUMNS)
     return read_table(folder / ITERATIONS, ITERATION_COLUMNS)
+
+
+def read_process(folder: Path, row: Mapping[str, Any]) -> pd.DataFrame:
+    """The rows of read_iterations that are of one process, named by a row of measurements.csv; see read_iterations.
+
+    A process's rows stand together, so that only they are parsed, however long the table is. Raises UsageError.
+    """
+    keys = ("run_id", "block", *CASE_COLUMNS)
+    path = folder / ITERATIONS
+    lines = None if is_benchmark_file(folder) else lines_of(path, ITERATION_COLUMNS, [str(row[key]) for key in keys])
+    table = read_iterations(folder) if lines is None else parse_table(lines, path, ITERATION_COLUMNS)
+    return table[np.logical_and.reduce([table[key] == row[key] for key in keys])]
 
 
 def read_speedups(folder: Path) -> pd.DataFrame:
@@ -81,11 +95,8 @@ def read_machine(folder: Path) -> dict[str, Any]:
     """machine.json of a run folder. Raises TableError."""
     path = folder / MACHINE
     try:
-        machine = json.loads(path.read_text(encoding="utf-8"))
+        return sound_machine(read_json(path), path)
     except OSError as error:
         raise TableError(f"{path}: cannot be read: {error.strerror}; is this a run folder?") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise TableError(f"{path}: is not JSON: {error}") from error
-    if not isinstance(machine, dict) or "run_id" not in machine:
-        raise TableError(f"{path}: has no run_id; is this a run folder?")
-    return machine

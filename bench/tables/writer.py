@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pandas as pd
 from bench.cases.case import AS_FOUND, CASE_COLUMNS, SIZE_COLUMNS
 from bench.cases.measurement import Measurement
 from bench.cases.problem import TUTORIAL_SIZE
+from bench.errors import TableError
 from bench.tables.columns import (
     ITERATION_COLUMNS,
     ITERATIONS,
@@ -27,7 +30,10 @@ from bench.tables.columns import (
     SPEEDUPS,
 )
 from bench.tables.csv_files import _append, read_table
-from bench.tables.files import drop_cut_line, has_rows, replace_text
+from bench.tables.files import TAIL, drop_cut_line, has_rows, replace_text
+from bench.words import harmless
+
+MOST_TEXT = 1000  # characters of a reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +43,21 @@ class Writer:
     folder: Path
     run_id: str
     environment: str = "clean"
+    sizes: dict[Path, int] = field(default_factory=dict)  # as this run left its tables
 
     def append(self, measurement: Measurement) -> None:
         """Iterations first, then the measurement: a measurement's row says that all of its others are there."""
+        for path, size in self.sizes.items():
+            if not path.is_file() or path.stat().st_size != size:
+                raise TableError(
+                    f"{path}: was deleted or changed while its run went on: rows are lost; restore it and continue "
+                    "with --resume, or start a new run with another --out"
+                )
+        self._append(measurement)
+        names = (MEASUREMENTS, ITERATIONS, LOSSES, MEASURED_AS_FOUND)
+        self.sizes.update({path: path.stat().st_size for name in names if (path := self.folder / name).exists()})
+
+    def _append(self, measurement: Measurement) -> None:
         if measurement.case.as_found:  # this row alone, in a table of its own
             row = measurement_row(self.run_id, measurement, AS_FOUND)
             _append(self.folder / MEASURED_AS_FOUND, MEASUREMENT_COLUMNS, [row])
@@ -72,8 +90,9 @@ def measurement_row(run_id: str, measurement: Measurement, environment: str = "c
 
 
 def one_line(text: str) -> str:
-    """`text` without line breaks or what UTF-8 cannot hold: a row is a line, or a cut one could not be told."""
-    return " ".join(text.replace("\0", " ").split()).encode("utf-8", "replace").decode("utf-8")
+    """`text` in one line, or a cut row could not be told: nothing that a terminal obeys, and no more than is read."""
+    short = text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}..."
+    return harmless(" ".join(short.replace("\0", " ").split()))
 
 
 def iteration_rows(run_id: str, measurement: Measurement) -> list[dict[str, Any]]:
@@ -126,14 +145,34 @@ def repair(folder: Path) -> None:
         return
     done = read_table(path, MEASUREMENT_COLUMNS)
     rehearsed = done[(done["block"] == 0) & (done[list(SIZE_COLUMNS)] == list(TUTORIAL_SIZE)).all(axis=1)]
-    _keep_only(folder / ITERATIONS, ITERATION_COLUMNS, done[["block", *CASE_COLUMNS]], "%.3f")
-    _keep_only(folder / LOSSES, LOSS_COLUMNS, rehearsed[list(LOSS_KEYS)])
+    _keep_only(folder / ITERATIONS, done[["block", *CASE_COLUMNS]])
+    _keep_only(folder / LOSSES, rehearsed[list(LOSS_KEYS)])
 
 
-def _keep_only(path: Path, columns: Sequence[str], known: pd.DataFrame, float_format: str | None = None) -> None:
+def _keep_only(path: Path, known: pd.DataFrame) -> None:
+    """Cut off the rows at the end that are of none of the `known`: a killed process's, since rows are only appended."""
     if not path.exists():
         return
-    rows = read_table(path, columns)
-    keep = pd.MultiIndex.from_frame(rows[list(known.columns)]).isin(pd.MultiIndex.from_frame(known))
-    if not keep.all():
-        replace_text(path, rows[keep].to_csv(index=False, lineterminator="\n", float_format=float_format))
+    there = set(known.astype(str).itertuples(index=False, name=None))
+    with open(path, "r+b") as file:
+        header = next(csv.reader([file.readline().decode("utf-8", "replace")]), [])
+        if missing := [name for name in known.columns if name not in header]:
+            raise TableError(f"{path}: has no column {missing[0]!r}; was it written by another version?")
+        at = [header.index(name) for name in known.columns]
+        body, keep = file.tell(), file.seek(0, os.SEEK_END)
+        while keep > body:
+            start, rest = max(body, keep - TAIL), keep
+            file.seek(start)
+            lines = file.read(rest - start).splitlines(keepends=True)
+            if start > body:
+                lines = lines[1:]  # whose beginning is in the piece before
+            for line in reversed(lines):
+                cells = next(csv.reader([line.decode("utf-8", "replace")]), [])
+                if len(cells) > max(at) and tuple(cells[one] for one in at) in there:
+                    break
+                keep -= len(line)
+            else:
+                if lines:
+                    continue
+            break
+        file.truncate(keep)

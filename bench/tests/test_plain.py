@@ -44,13 +44,13 @@ numbers = st.floats(allow_nan=False, allow_infinity=False)
 inners = st.builds(Inner, st.text(max_size=5), st.none() | numbers)
 outers = st.builds(
     Outer,
-    side=st.builds(Side, st.integers(), st.integers()),
+    side=st.builds(Side, st.integers(-(2**63) + 1, 2**63 - 1), st.integers(-(2**63) + 1, 2**63 - 1)),
     inner=st.lists(inners, max_size=3).map(tuple),
     by_name=st.dictionaries(st.text(max_size=5), inners, max_size=3),
     times=st.lists(numbers, max_size=3),
     source=st.sampled_from([Path("a/b.py"), Path("/c")]),
     flag=st.booleans(),
-    either=st.integers() | st.text(max_size=3),
+    either=st.integers(-(2**63) + 1, 2**63 - 1) | st.text(max_size=3),
 )
 
 

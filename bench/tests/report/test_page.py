@@ -100,6 +100,8 @@ def test_only_the_pages_own_script_may_run_and_nothing_may_load(tmp_path: Path) 
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     rules = dict(rule.strip().partition(" ")[::2] for rule in policy.split(";"))
     assert rules["script-src"] == f"'sha256-{digest}'"
+    (style,) = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
+    assert rules["style-src"] == f"'sha256-{base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()}'"
     assert rules["img-src"] == "data:"
     assert {rules[name] for name in ("default-src", "base-uri", "form-action")} == {"'none'"}
 

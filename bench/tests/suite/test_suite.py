@@ -246,4 +246,4 @@ def test_a_file_saved_without_its_rounds_says_how_to_keep_them(tmp_path: Path, t
     path.write_text(json.dumps(raw), encoding="utf-8")
     assert len(read_run(path).measurements) == 3
     with pytest.raises(UsageError, match="--benchmark-save-data"):
-        benchmark_iterations(path, ("run_id", "block", *CASE_COLUMNS), ())
+        benchmark_iterations(path, ("run_id", "block", *CASE_COLUMNS))
