@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
-from typing import Any
+from importlib import metadata
+from typing import Annotated, Any
 
 import typer
 
@@ -23,9 +24,8 @@ from implementations import StyleError
 
 app = typer.Typer(
     name="fiftyx",
-    help="Is it really 50x on a GPU? One training loop, measured under every style and device.",
     add_completion=False,
-    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -38,6 +38,24 @@ app.command("compare")(compare)
 app.command("report")(report)
 app.command("verdict")(verdict)
 app.command("validate")(validate)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"fiftyx {metadata.version('fiftyx')}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _all(
+    context: typer.Context,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version and exit")
+    ] = False,
+) -> None:
+    """Is it really 50x on a GPU? One training loop, measured under every style and device."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -13,6 +13,8 @@ from typing import Any, TypeAlias
 Train: TypeAlias = Callable[..., Generator[Any, None, tuple[Any, ...]]]
 
 ORACLES = ("sgd", "adam", "dynamic")
+FRAMEWORKS = ("numpy", "torch", "cupy", "jax")  # whose arrays a style can be given; numba's loops take numpy's
+DEVICES = ("cpu", "cuda", "mps", "xpu")
 
 
 class StyleError(ValueError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,6 @@ from bench.cases.case import Case
 from bench.cases.measurement import Measurement
 from bench.cases.plan import Plan
 from bench.machine.ceilings import Ceiling
-from bench.machine.device import FRAMEWORKS
 from bench.machine.process import ask
 
 BELOW = 0.95  # a time under this share of its floor is an error, not luck with the ceiling's own noise
@@ -65,8 +64,7 @@ def ceiling_jobs(plan: Plan) -> list[dict[str, Any]]:
     """One job for each framework, device, precision and thread count of the plan, with the dtypes it needs there."""
     dtypes: dict[tuple[str, str, str, int], dict[str, None]] = {}
     for case in plan.cases:
-        framework = case.framework if case.framework in FRAMEWORKS else "numpy"
-        job = (framework, case.device, case.precision, case.threads)
+        job = (case.framework, case.device, case.precision, case.threads)
         dtypes.setdefault(job, {})[case.problem.dtype] = None
     return [
         {"framework": job[0], "device": job[1], "precision": job[2], "threads": job[3], "dtypes": sorted(names)}
@@ -74,11 +72,13 @@ def ceiling_jobs(plan: Plan) -> list[dict[str, Any]]:
     ]
 
 
-def measure_ceilings(plan: Plan) -> tuple[list[dict[str, Any]], list[str]]:
+def measure_ceilings(plan: Plan, say: Callable[[str], None]) -> tuple[list[dict[str, Any]], list[str]]:
     """The rows of machine.json's `ceilings`, one process a job, and a line for each process that failed."""
     rows: list[dict[str, Any]] = []
     failures: list[str] = []
-    for job in ceiling_jobs(plan):
+    jobs = ceiling_jobs(plan)
+    for index, job in enumerate(jobs, 1):
+        say(f"ceilings {index}/{len(jobs)}: the fastest product and copy of {job['framework']} on {job['device']}")
         answer = ask(
             "bench.worker.ceilings", job, threads=job["threads"], keep_env=plan.keep_env, timeout_s=plan.timeout_s
         )

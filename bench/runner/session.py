@@ -31,7 +31,8 @@ from bench.verdict.evidence import Evidence
 from bench.verdict.intervals import confidence_of
 from bench.verdict.speedup import speedups
 
-RETRIED = 0.1  # share of processes that are run again on a machine that is quiet most of the time
+Say = Callable[[str], None]
+RETRIED = 0.6  # of the tries that noise may cost: committed runs used 0.9 of them, a quiet machine uses none
 SUM_UP_S = 6.0  # tables and charts at the end
 
 
@@ -48,10 +49,11 @@ class Session:
 
     @property
     def seconds(self) -> float:
-        """About how long all of it will take; a noisy machine up to half as long again."""
+        """About how long all of it will take: noise costs up to half as long again, and some of that is counted."""
         plan = self.plan
-        whole = sum(count * case_seconds(case, plan.rule, self.probe) for case, count in plan.cases.items())
-        whole = (1 + RETRIED) * whole + ceiling_seconds(ceiling_jobs(plan), self.probe) + SUM_UP_S
+        turns = {case: count + RETRIED * (count // 2) for case, count in plan.cases.items()}
+        whole = sum(count * case_seconds(case, plan, self.probe) for case, count in turns.items())
+        whole += ceiling_seconds(ceiling_jobs(plan), self.probe) + SUM_UP_S
         return min(whole, plan.budget_s) if plan.budget_s is not None else whole
 
 
@@ -83,15 +85,23 @@ def prepare(request: Request, folder: Path, *, resume: bool = False) -> Session:
 
 
 def measure(
-    session: Session, launch: Launch | None = None, told: Callable[[Progress], None] = lambda _progress: None
+    session: Session,
+    launch: Launch | None = None,
+    told: Callable[[Progress], None] = lambda _progress: None,
+    say: Say = lambda _text: None,
 ) -> Generator[Measurement, None, None]:
-    """Measure what is left, each process's rows on the disk before it is yielded; speedups.csv at the end."""
+    """Measure what is left, each process's rows on the disk before it is yielded; speedups.csv at the end.
+
+    Before each turn `told` hears of it, before each ceiling `say`.
+    """
     make_folder(session.folder)
     with alone(session.folder):
-        yield from _measure(session, launch, told)
+        yield from _measure(session, launch, told, say)
 
 
-def _measure(session: Session, launch: Launch | None, told: Callable[[Progress], None]) -> Iterator[Measurement]:
+def _measure(
+    session: Session, launch: Launch | None, told: Callable[[Progress], None], say: Say
+) -> Iterator[Measurement]:
     folder, whole = session.folder, session.plan
     plan = whole
     if session.resumed:
@@ -99,7 +109,7 @@ def _measure(session: Session, launch: Launch | None, told: Callable[[Progress],
     else:
         write_machine(folder, session.machine)
     began = time.monotonic()
-    ceilings = known_ceilings(session) if launch is None else ()
+    ceilings = known_ceilings(session, say) if launch is None else ()
     launch = launch or process_launcher(plan)
     writer = Writer(folder, session.run_id, str(session.machine["environment"]))
     for look in whole.looks:
@@ -109,7 +119,7 @@ def _measure(session: Session, launch: Launch | None, told: Callable[[Progress],
         for found in run(plan, launch, done=done, starting=told, began=began, used=tries_used(done)):
             measurement = with_floor(found, ceilings)
             if measurement.status != found.status:  # below its floor: perhaps the ceiling was disturbed
-                ceilings = known_ceilings(session, again=found.case)
+                ceilings = known_ceilings(session, say, again=found.case)
                 measurement = with_floor(found, ceilings)
             writer.append(measurement)
             yield measurement
@@ -119,12 +129,12 @@ def _measure(session: Session, launch: Launch | None, told: Callable[[Progress],
     write_speedups(folder, [one.row() for one in Evidence.of(measured).speedups])
 
 
-def known_ceilings(session: Session, again: Case | None = None) -> tuple[Ceiling, ...]:
+def known_ceilings(session: Session, say: Say, again: Case | None = None) -> tuple[Ceiling, ...]:
     """The machine's ceilings, from machine.json or measured now and written there; `again` those of one case too."""
     machine = read_machine(session.folder)
     plan = session.plan if again is None else replace(session.plan, cases={again: 1})
     if again is not None or "ceilings" not in machine:
-        rows, failures = measure_ceilings(plan)
+        rows, failures = measure_ceilings(plan, say)
         machine["ceilings"] = [*machine.get("ceilings", ()), *rows]
         machine["ceilings_missing"] = failures
         write_machine(session.folder, machine)

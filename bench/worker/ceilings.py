@@ -51,7 +51,8 @@ def copy_gbytes_per_s(framework: str, device: Device, size: int) -> float:
     """Bytes read and written a second, in 1e9, copying a buffer of `size` bytes onto another."""
     import numpy as np
 
-    source, target = (device.put(np.ones(size // 4), "float32") for _ in range(2))
+    ones = np.ones(size // 4, np.float32)
+    source, target = (device.put(ones, "float32") for _ in range(2))
     return 2 * size / _best_seconds(_copy(framework, source, target), device) / 1e9
 
 
