@@ -123,7 +123,9 @@ def test_help_is_readable_on_stdout(capsys, arguments):
 @pytest.mark.parametrize("command", ["list", "run", "table", "chart", "doctor", "compare", "report", "verdict"])
 def test_every_command_has_its_short_help_without_names_of_types(capsys, command):
     assert main([command, "-h"]) == 0
-    assert not re.search(r"<(str|int|float|path|list)", capsys.readouterr().out.replace("list[Path]", ""))
+    options = capsys.readouterr().out.partition("Options:")[2]
+    assert "-h, --help" in options
+    assert not re.search(r"<(str|int|float|path|list)", options)
 
 
 def test_the_version_is_told(capsys):
@@ -188,11 +190,11 @@ TRAIN = "\ndef train():\n    yield\n"
         ),
         (
             f"@implementation(framework='tensorflow', devices=('cpu',)){TRAIN}",
-            "no framework 'tensorflow'; give what its",
+            "no framework 'tensorflow'; give",
         ),
         (
             f"@implementation(framework='torch', devices=('cpu', 'gpu')){TRAIN}",
-            "no device 'gpu'; give some of cpu, cuda,",
+            "no device 'gpu'; give some of cpu",
         ),
         (f"{DECLARED}, oracle='x'){TRAIN}", "no oracle 'x'; there are sgd, adam, dynamic"),
         (f"{DECLARED}, cycle=0){TRAIN}", "cycle must be a whole number from 1 up"),
@@ -254,7 +256,7 @@ def test_a_dry_run_prints_the_plan_and_its_skips_and_writes_nothing(capsys, tmp_
     out, _errors = capsys.readouterr()
     assert "numpy_manual" in out
     assert "8x5x4x3" in out
-    assert re.search(r"skipped: no CUDA device .*: 2 cases: torch_nn cuda:0 float32 8x5x4x3, ", out)
+    assert re.search(r"skipped: no CUDA device .*: 1 case: torch_nn cuda:0 float32 8x5x4x3", out)
     assert "processes" in out
     assert list(tmp_path.iterdir()) == []
 

@@ -1,4 +1,4 @@
-"""The screens that a newcomer meets, as text of 80 columns. Written anew by: python -m bench.tests.report.test_screens"""
+"""The screens that a newcomer meets, as text of 80 columns; `python -m bench.tests.report.test_screens` makes them."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def printers(names: dict[str, str], folder: Path) -> dict[str, Printer]:
     styles = {names.get(name, name): replace(one, name=names.get(name, name)) for name, one in STYLES.items()}
     plan = make_plan(Request(blocks=3), STYLES, CPU_ONLY)
     cases = {replace(case, style=names.get(case.style, case.style)): count for case, count in plan.cases.items()}
-    plan = replace(plan, cases=cases)
+    plan = replace(plan, cases=cases, styles=styles)
     session = Session(plan, folder, "run1", MACHINE, PROBE, resumed=False)
     findings = [Finding("core speed", "warn", "a fixed product takes 43.1 to 43.3 us " * 3, "correct it " * 20)]
     checks = [Check("negative control: " + "copies " * 9, "< 80%, n >= 200", "12.3%", True, 4000, "drawn " * 30)]

@@ -47,7 +47,7 @@ def test_the_line_ends_at_a_word_so_that_no_figure_is_cut(width):
 
 def test_what_takes_long_before_the_first_turn_has_its_line(monkeypatch):
     monkeypatch.setattr(floor, "ask", lambda *_arguments, **_options: Answer([], 1.0))
-    said = []
+    said: list[str] = []
     plan = a_plan([a_case("a"), a_case("b", framework="torch")])
     floor.measure_ceilings(plan, said.append)
     assert [words.partition(":")[0] for words in said] == ["ceilings 1/2", "ceilings 2/2"]
