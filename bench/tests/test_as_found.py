@@ -279,7 +279,7 @@ def test_nothing_but_the_decomposition_looks_at_it(tmp_path, capsys):
     answers = []
     for _ in range(2):
         texts = []
-        for command in (["table", str(folder)], ["compare", str(folder), str(folder)], ["verdict", str(folder)]):
+        for command in (["table", str(folder)], ["compare", str(folder), str(folder)], ["verdict", "--all", str(folder)]):
             main(command)
             texts.append(capsys.readouterr().out)
         answers.append(texts)
