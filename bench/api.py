@@ -136,7 +136,7 @@ def measure(planned: Planned, *, progress: bool = True, launch: Launch | None = 
     with (
         status_line(file, rewritten=notebook or file.isatty(), ended=ended) if progress else nullcontext(_nobody) as say
     ):
-        for _measurement in measure_session(session, launch, turn_words(session, say, bar=notebook)):
+        for _measurement in measure_session(session, launch, turn_words(session, say, bar=notebook), say):
             pass
     return load(planned.folder)
 

@@ -69,17 +69,18 @@ def commands() -> typer.Typer:
     from bench.commands.run import run
     from bench.commands.share import share
     from bench.commands.table import table
+    from bench.commands.top import top
     from bench.commands.validate import validate
     from bench.commands.verdict import verdict
 
     app = typer.Typer(
         name="fiftyx",
-        help="Is it really 50x on a GPU? One training loop, measured under every style and device.",
         add_completion=False,
-        no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )
+    app.callback(invoke_without_command=True)(top)
     app.command("list")(list_all)
     for command in (run, table, chart, doctor, compare, report, share, verdict, validate):
         app.command(command.__name__)(command)

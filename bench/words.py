@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable, Sequence
 
 CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
@@ -46,6 +47,20 @@ def share(value: float) -> str:
 def counted(count: int, noun: str) -> str:
     """`1 block`, `10 blocks`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def several(names: Sequence[str], most: int = 3) -> str:
+    """`a, b, c and 5 more`."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def grouped(reasons: Iterable[tuple[str, str]]) -> list[str]:
+    """A line a reason, from (reason, case): `no CUDA device: 8 cases: a, b, c and 5 more`."""
+    alike: dict[str, dict[str, None]] = {}
+    for reason, case in reasons:
+        alike.setdefault(reason, {})[case] = None
+    return [f"{reason}: {counted(len(cases), 'case')}: {several(list(cases))}" for reason, cases in alike.items()]
 
 
 def thread_count(threads: int) -> str:

@@ -14,6 +14,8 @@ Train: TypeAlias = Callable[..., Generator[Any, None, tuple[Any, ...]]]
 
 ORACLES = ("sgd", "adam", "dynamic")
 EXTRAS = ("cupy", "jax")  # libraries that `pip install -e .[NAME]` brings, see pyproject.toml
+FRAMEWORKS = ("numpy", "torch", "cupy", "jax")  # whose arrays a style can be given; numba's loops take numpy's
+DEVICES = ("cpu", "cuda", "mps", "xpu")
 
 
 class StyleError(ValueError):

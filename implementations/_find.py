@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from implementations._contract import ORACLES, Implementation, StyleError
+from implementations._contract import DEVICES, FRAMEWORKS, ORACLES, Implementation, StyleError
 
 HERE = Path(__file__).parent
 
@@ -70,6 +70,12 @@ def _declaration(path: Path, node: ast.FunctionDef, call: ast.Call, imports: tup
         raise StyleError(f"{where}: @implementation takes framework=, devices=, oracle=, cycle= and nothing else")
     if not isinstance(given.get("framework"), str) or not _is_names(given.get("devices")):
         raise StyleError(f'{where}: needs framework="..." and devices=("cpu", ...)')
+    if given["framework"] not in FRAMEWORKS:
+        cure = f"give what its arrays are made of: {', '.join(FRAMEWORKS)}"
+        raise StyleError(f"{where}: no framework '{given['framework']}'; {cure}")
+    strange = [name for name in given["devices"] if name not in DEVICES]
+    if strange:
+        raise StyleError(f"{where}: no device '{strange[0]}'; give some of {', '.join(DEVICES)}")
     if given.setdefault("oracle", "sgd") not in ORACLES:
         raise StyleError(f"{where}: no oracle '{given['oracle']}'; there are {', '.join(ORACLES)}")
     if type(given.setdefault("cycle", 1)) is not int or given["cycle"] < 1:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from bench.cases.case import Case
-from bench.cases.phases import Rule, affordable_steps, plan_counts
-from bench.cases.problem import TUTORIAL_ITERATIONS, work_flops
+from bench.cases.phases import affordable_steps, plan_counts
+from bench.cases.plan import Plan
+from bench.cases.problem import DTYPES, TUTORIAL_ITERATIONS, TUTORIAL_SIZE, work_flops
 from bench.machine.core_speed import NEUTRAL_S
 from bench.machine.device import device_kind
 
 # Calls a style makes in an iteration, in us on a slow core: what a tiny problem costs.
 CALLS_US = {"numpy": 30.0, "torch": 150.0}
 ACCELERATOR_START_S = 1.5
-LAZY_TORCH_S = 0.6  # torch.optim imports half of torch in its first step
-CEILING_S = 1.2  # products of one dtype, or the copies
 SCALING = 0.7  # so much of the logarithm of its threads does a product gain
+LAZY_TORCH = 0.8  # torch.optim's first step imports more of torch: so much of torch's own import
+WORKER_S = 0.3  # a worker's own modules, its data and its answer
+PRODUCTS_S, PRODUCTS_GFLOP = 0.6, 160.0  # of one dtype's ceiling: making the matrices, and multiplying them
+COPIES_S = 4.5  # fresh pages, most of it
+REHEARSAL_STEPS = 50  # of the style and of the oracle, at the tutorial's size
 SHARE = {"cpu": 0.6, "cuda": 40.0}  # of one core's product speed that an iteration reaches
 """Rough on purpose: only the plan's announced time depends on it."""
 
@@ -35,29 +41,49 @@ def start_seconds(framework: str, device: str, probe: Mapping[str, Any]) -> floa
     """About how long a process takes until its framework is there and its device is open."""
     seconds: float = probe["seconds"] - probe.get("probe_seconds", 0.0)
     if framework == "torch" or device_kind(device) != "cpu":  # another library's import takes about as long
-        seconds += probe.get("torch_seconds", 0.0) + LAZY_TORCH_S / 2
+        seconds += probe.get("torch_seconds", 0.0)
     return seconds + (ACCELERATOR_START_S if device_kind(device) != "cpu" else 0.0)
 
 
 def ceiling_seconds(jobs: Iterable[Mapping[str, Any]], probe: Mapping[str, Any]) -> float:
     """About how long measuring the ceilings takes."""
-    return sum(
-        start_seconds(job["framework"], job["device"], probe) + CEILING_S * (1 + len(job["dtypes"])) for job in jobs
+    products_s = {
+        dtype: PRODUCTS_S + PRODUCTS_GFLOP / probe["gflops"] / (1 if dtype == "float64" else 2) for dtype in DTYPES
+    }
+    seconds = (
+        start_seconds(job["framework"], job["device"], probe)
+        + COPIES_S
+        + sum(products_s[dtype] for dtype in job["dtypes"])
+        for job in jobs
     )
+    return float(sum(seconds))
 
 
-def case_seconds(case: Case, rule: Rule, probe: Mapping[str, Any]) -> float:
+@cache
+def imports_lazily(source: Path) -> bool:
+    """Whether a style's file uses torch.optim."""
+    try:
+        return "optim" in source.read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def case_seconds(case: Case, plan: Plan, probe: Mapping[str, Any]) -> float:
     """About how long one process of a case takes, from its start to its answer, its program with it."""
+    rule, style = plan.rule, plan.styles[case.style]
     accelerated = device_kind(case.device) != "cpu"
     each = iteration_seconds(case, probe["gflops"])
     start = start_seconds(case.framework, case.device, probe)
+    if case.framework == "torch" and imports_lazily(style.source):
+        start += LAZY_TORCH * probe.get("torch_seconds", 0.0)
     warm = rule.accelerator_warmup_s if accelerated else rule.warmup_s
     warmup = min(max(rule.warmup_iterations * each, warm), max(rule.warmup_limit_s, rule.warmup_floor * each))
     counts = plan_counts(rule, each * 1e9, referenced=case.one_core)
     neutral = NEUTRAL_S * (1 + len(counts.segments) + counts.batches) if case.one_core else 0.0
     flops = work_flops(case.problem, case.oracle)
     cores = probe.get("cpus", 1) if accelerated else case.threads  # that the oracle computes on
-    checking = affordable_steps(flops, counts.steps) * flops / (0.5 * probe["gflops"] * 1e9 * cores**SCALING)
+    checked = affordable_steps(flops, counts.steps) * flops + 2 * REHEARSAL_STEPS * TUTORIAL_SIZE.flops
+    checking = checked / (0.5 * probe["gflops"] * 1e9 * cores**SCALING)
     program = start + TUTORIAL_ITERATIONS * each if case.program else 0.0
-    seconds: float = start + warmup + counts.steps * each + neutral + checking + program
+    seconds: float = start + WORKER_S + warmup + counts.steps * each + neutral + checking + program
     return seconds

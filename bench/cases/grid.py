@@ -61,6 +61,8 @@ def _is_as_written(case: Case) -> bool:
 def _cases(leg: Leg, styles: Mapping[str, Implementation], cpus: int, seed: int) -> Iterator[Case]:
     for name in leg.styles or styles:
         style = styles[name]
+        if leg.sgd and style.oracle != "sgd":
+            continue
         grid = product(leg.devices, leg.sizes, leg.dtypes, leg.precisions, leg.threads)
         for device, size, dtype, precision, threads in grid:
             kind = device_kind(device)

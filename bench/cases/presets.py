@@ -20,6 +20,7 @@ class Leg:
     precisions: tuple[str, ...] = ("ieee",)
     blocks: int | None = None  # fewer blocks than the rest of the plan
     program: bool = False
+    sgd: bool = False  # of all styles those that train by plain SGD
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +52,12 @@ PRESETS: Mapping[str, Preset] = {
     for preset in (
         Preset(
             "quick",
-            "a first answer in about a minute: a ladder of styles, three sizes",
+            "a first answer in a minute or two: every SGD style at the tutorial's size",
             3,
             (
-                Leg((*NUMPY, "torch_tensors", "torch_autograd")),
+                Leg((), ("cpu",), sgd=True),
+                Leg(("torch_tensors", "torch_autograd"), ("cuda",)),
                 Leg(("numpy_manual",), ("cpu",), ("float64",)),
-                Leg(NUMPY, ("cpu",), sizes=scaled(0.5, 2)),
-                Leg(("torch_tensors",), ("cuda",), sizes=scaled(0.5, 2)),
             ),
             limit_s=1.0,
         ),

@@ -14,13 +14,15 @@ from bench.cases.plan import Plan
 from bench.cases.presets import PRESETS, Leg
 from bench.cases.problem import DTYPES, Size
 from bench.errors import UsageError, known
-from bench.machine.device import KINDS
+from bench.machine.device import KINDS, device_kind
 from bench.machine.facts import Machine
 from bench.machine.process import DEFAULT_TIMEOUT_S
+from bench.words import counted
 from implementations import Implementation, find_implementations
 
 PRECISIONS = ("ieee", "tf32")
 MOST_TIMEOUT_S = 1e6  # eleven days; the system counts a wait in milliseconds, 31 bits of them
+ACCELERATOR = "gpu"  # whichever is there
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class Request:
     seed: int | None = None
     keep_env: bool = False
     decide: float | None = None
+    anyway: bool = False  # a preset for a GPU even where there is none
 
 
 def check(request: Request) -> Mapping[str, Implementation]:
@@ -68,9 +71,9 @@ def check(request: Request) -> Mapping[str, Implementation]:
 
 
 def check_device(device: str) -> None:
-    """Raises UsageError for what is no device name: `cpu`, `cuda`, `cuda:1`, `mps`, `xpu`."""
+    """Raises UsageError for what is no device name: `cpu`, `cuda`, `cuda:1`, `mps`, `xpu`, `gpu`."""
     kind, colon, index = device.partition(":")
-    known("device", [kind], KINDS)
+    known("device", [kind], (*KINDS, ACCELERATOR))
     if colon and not (kind in ("cuda", "xpu") and index.isascii() and index.isdigit()):
         raise UsageError(f"--device {device}: give {kind}" + (f" or {kind}:0" if kind in ("cuda", "xpu") else ""))
 
@@ -93,8 +96,18 @@ def _is_number(text: str) -> bool:
 
 
 def make_plan(request: Request, styles: Mapping[str, Implementation], machine: Machine) -> Plan:
-    """The plan that a checked request means on this machine."""
+    """The plan that a checked request means on this machine. Raises UsageError for what it cannot have here."""
     preset = PRESETS[request.preset or "quick"]
+    for threads in request.threads:
+        if threads != "all" and int(threads) > machine.cpus:
+            most = f"1 to {machine.cpus}, or all" if machine.cpus > 1 else "1"
+            raise UsageError(f"--threads {threads}: only {counted(machine.cpus, 'core')} may be used here; give {most}")
+    if preset.name.startswith(ACCELERATOR) and not (request.anyway or request.devices or accelerators(machine)):
+        raise UsageError(
+            f"--preset {preset.name}: {no_accelerator(machine)}; see what the CPU does with --preset tutorial, "
+            "or measure this preset's CPU cases with --anyway"
+        )
+    request = replace(request, devices=tuple(dict.fromkeys(the_device(one, machine) for one in request.devices)))
     seed = request.seed or 0
     blocks = request.blocks or preset.blocks
     legs = [override(leg, request, styles) for leg in preset.legs]
@@ -119,6 +132,26 @@ def make_plan(request: Request, styles: Mapping[str, Implementation], machine: M
     )
 
 
+def accelerators(machine: Machine) -> list[str]:
+    """The devices of a machine that are no CPU, the kinds in the order of KINDS."""
+    return sorted(machine.devices - {"cpu"}, key=lambda name: (KINDS.index(device_kind(name)), name))
+
+
+def no_accelerator(machine: Machine) -> str:
+    """`no accelerator here: no CUDA device (...), ...`."""
+    return f"no accelerator here: {', '.join(machine.missing.values()) or 'nobody knows why'}"
+
+
+def the_device(name: str, machine: Machine) -> str:
+    """`name`, and for `gpu` the accelerator that is there. Raises UsageError where there is none."""
+    if name != ACCELERATOR:
+        return name
+    there = accelerators(machine)
+    if not there:
+        raise UsageError(f"--device gpu: {no_accelerator(machine)}")
+    return there[0]
+
+
 def override(leg: Leg, request: Request, styles: Mapping[str, Implementation]) -> Leg:
     """A preset's leg with every dimension that the request names put in its place.
 
@@ -129,6 +162,7 @@ def override(leg: Leg, request: Request, styles: Mapping[str, Implementation]) -
     return replace(
         leg,
         styles=request.styles or beside,
+        sgd=leg.sgd and not request.styles,
         devices=request.devices or leg.devices,
         sizes=tuple(parse_size(size) for size in request.sizes) or leg.sizes,
         dtypes=request.dtypes or leg.dtypes,

@@ -8,7 +8,7 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 DONE, NO, USAGE, OPEN, FAULT, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 3, 4, 130, 141
 """Exit codes: done; the answer is no; bad usage or input; undecided or untested; our fault; Ctrl-C; nobody reads."""
 
+Names: TypeAlias = list[str] | None  # of an option that may be given again and again
 PIPE_WIDTH = 200  # a pipe or a file has no edge to wrap at
 
 

@@ -12,6 +12,7 @@ import typer
 
 from bench.commands.common import DONE, NO, OPEN, console
 from bench.errors import UsageError
+from bench.words import counted
 
 if TYPE_CHECKING:
     from bench.verdict.comparison import Comparison
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
 def compare(
     a: Annotated[Path, typer.Argument(metavar="A", help="run folder: before, or one machine")],
     b: Annotated[Path, typer.Argument(metavar="B", help="run folder: after, or the other machine")],
-    scope: Annotated[str, typer.Option(help="iteration, throughput, loop or program")] = "iteration",
-    margin: Annotated[str, typer.Option(help="a case is `same` when its whole interval is within ± this")] = "2%",
+    scope: Annotated[str, typer.Option(metavar="NAME", help="iteration, throughput, loop or program")] = "iteration",
+    margin: Annotated[
+        str, typer.Option(metavar="2%", help="a case is `same` when its whole interval is within ± this")
+    ] = "2%",
     fail_if_slower: Annotated[
         str | None,
         typer.Option(metavar="5%", help="exit 1 when B is slower by more, whole interval, or broken"),
@@ -29,7 +32,10 @@ def compare(
     chart: Annotated[Path | None, typer.Option(metavar="FILE", help="also draw it, .png or .svg")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
 ) -> int:
-    """Compare two runs or two machines, case by case: faster, slower, same or undecided."""
+    """Compare two runs or two machines, case by case.
+
+    Each case is faster, slower, same or undecided.
+    """
     from bench.report import comparison as comparison_report
     from bench.tables.difference import differences
     from bench.tables.run import read_run
@@ -90,10 +96,13 @@ def gate(found: Comparison, limit: float, failed: list[str]) -> int:
         print(f"fails: {line}", file=sys.stderr)
     still = len(found.perhaps_slower_than(limit))
     if still:
-        print(f"open: {still} cases may or may not be slower by more than {limit:.1%}; add blocks", file=sys.stderr)
+        print(
+            f"open: {counted(still, 'case')} may or may not be slower by more than {limit:.1%}; add blocks",
+            file=sys.stderr,
+        )
     gone = [one for one in found.excluded if one.reason == "only in A"]
     if gone:
-        print(f"missing: {len(gone)} cases of A are not in B and were not judged", file=sys.stderr)
+        print(f"missing: {counted(len(gone), 'case')} of A not in B and not judged", file=sys.stderr)
     if failed:
         return NO
     judged = any(one not in found.perhaps_slower_than(limit) for one in found.cases)

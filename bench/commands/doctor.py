@@ -20,7 +20,10 @@ COLOURS = {"ok": "green", "warn": "yellow", "bad": "bold red"}
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False) -> int:
-    """Is this machine fit to measure on? Exit code 1 when something is bad."""
+    """Is this machine fit to measure on?
+
+    Exit code 1 when something is bad.
+    """
     from bench.doctor.findings import BAD, judge, worst
     from bench.doctor.gpu import judge_gpus
     from bench.doctor.readings import read_machine_now

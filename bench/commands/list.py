@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 def list_all(
     as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
-    style_file: Annotated[list[str] | None, typer.Option(help="also styles from this file (repeatable)")] = None,
+    style_file: Annotated[
+        list[str] | None, typer.Option(metavar="FILE", help="also styles from this file (repeatable)")
+    ] = None,
 ) -> int:
     """Styles, devices and presets; what is unavailable and why."""
     from bench.machine.facts import probe_devices

@@ -18,7 +18,10 @@ def report(
         bool | None, typer.Option("--charts/--no-charts", help="draw the charts first  [default: if there are none]")
     ] = None,
 ) -> int:
-    """Write report.html into a run's folder: verdict, tables, charts, machine, method; needs no network."""
+    """Write one page of a run that needs no network.
+
+    DIR/report.html: verdict, tables, charts, machine, method.
+    """
     from bench.report.page import chart_files, write
     from bench.tables.run import read_run
     from bench.verdict.evidence import Evidence

@@ -8,49 +8,45 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Option
 
 from bench.cases.case import AS_FOUND
 from bench.cases.presets import PRESETS
 from bench.cases.request import Request
-from bench.commands.common import DONE, INTERRUPTED, NO, OPEN, console, own_name
+from bench.commands.common import DONE, INTERRUPTED, NO, OPEN, Names, console, own_name
 from bench.errors import UsageError
 from bench.machine.environment import variable_words
-from bench.words import duration
+from bench.words import counted, duration, grouped
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from bench.runner.session import Session
+    from bench.verdict.evidence import Evidence
 
 
 def run(
-    preset: Annotated[str | None, typer.Option(help="quick, tutorial, sweep, claim or gpu  [default: quick]")] = None,
-    style: Annotated[list[str] | None, typer.Option(help="only this style (repeatable, as all below)")] = None,
-    device: Annotated[list[str] | None, typer.Option(help="cpu, cuda, cuda:1, mps, xpu")] = None,
-    size: Annotated[list[str] | None, typer.Option(metavar="N,D_in,H,D_out", help="such as 64,1000,100,10")] = None,
-    dtype: Annotated[list[str] | None, typer.Option(help="float32, float64, bfloat16")] = None,
-    threads: Annotated[list[str] | None, typer.Option(help="1, all or a number")] = None,
-    precision: Annotated[list[str] | None, typer.Option(help="ieee or tf32 (float32 on cuda)")] = None,
-    style_file: Annotated[list[str] | None, typer.Option(help="measure the styles of this file too")] = None,
-    blocks: Annotated[
-        int | None, typer.Option(help="processes a case: 3 for a first answer, 10 for an interval of 1%")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="new folder to write  [default: results/run-<time>]")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="finish the run that --out holds")] = False,
-    timeout: Annotated[
-        float | None, typer.Option(help="seconds after which a process is given up  [default: 300]")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="of the data and of the order  [default: 0]")] = None,
-    keep_env: Annotated[
-        bool, typer.Option("--keep-env", help="keep variables that distort; every table says so")
-    ] = False,
-    decide: Annotated[bool, typer.Option("--decide", help="more blocks where 50x is still open")] = False,
-    at_least: Annotated[float | None, typer.Option(help="what --decide wants to know about  [default: 50]")] = None,
-    charts: Annotated[bool | None, typer.Option("--charts/--no-charts", help="draw the charts afterwards")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the plan and its time, measure nothing")] = False,
+    preset: Annotated[str | None, Option(metavar="NAME", help=f"{', '.join(PRESETS)}  [default: quick]")] = None,
+    style: Annotated[Names, Option(metavar="STYLE", help="only this style (repeatable, as all below)")] = None,
+    device: Annotated[Names, Option(metavar="DEVICE", help="cpu, gpu (the one that is here), cuda:1, mps, xpu")] = None,
+    size: Annotated[Names, Option(metavar="N,D_in,H,D_out", help="such as 64,1000,100,10")] = None,
+    dtype: Annotated[Names, Option(metavar="DTYPE", help="float32, float64, bfloat16")] = None,
+    threads: Annotated[Names, Option(metavar="COUNT", help="1, 2, ... or all")] = None,
+    precision: Annotated[Names, Option(metavar="NAME", help="ieee or tf32 (float32 on cuda)")] = None,
+    style_file: Annotated[Names, Option(metavar="FILE", help="measure the styles of this file too")] = None,
+    blocks: Annotated[int | None, Option(metavar="K", help="processes a case: 3 at first, 10 for 1% intervals")] = None,
+    out: Annotated[Path | None, Option(metavar="DIR", help="new folder  [default: results/run-<time>]")] = None,
+    resume: Annotated[bool, Option("--resume", help="finish the run that --out holds")] = False,
+    timeout: Annotated[float | None, Option(metavar="S", help="seconds a process may take  [default: 300]")] = None,
+    seed: Annotated[int | None, Option(metavar="N", help="of the data and of the order  [default: 0]")] = None,
+    keep_env: Annotated[bool, Option("--keep-env", help="keep variables that distort; every table says so")] = False,
+    decide: Annotated[bool, Option("--decide", help="more blocks where 50x is still open")] = False,
+    at_least: Annotated[float | None, Option(metavar="X", help="what --decide asks about  [default: 50]")] = None,
+    charts: Annotated[bool | None, Option("--charts/--no-charts", help="draw the charts afterwards")] = None,
+    anyway: Annotated[bool, Option("--anyway", help="a preset for a GPU even where there is none")] = False,
+    dry_run: Annotated[bool, Option("--dry-run", help="print the plan and its time, measure nothing")] = False,
 ) -> int:
-    """Measure: every case in every block in a fresh process, into CSV."""
+    """Measure, every case in every block in a fresh process, into CSV."""
     if at_least is not None and not decide:
         raise UsageError("--at-least goes with --decide; to judge a finished run: fiftyx verdict DIR --at-least X")
     request = Request(
@@ -67,17 +63,23 @@ def run(
         seed=seed,
         keep_env=keep_env,
         decide=(50.0 if at_least is None else at_least) if decide else None,
+        anyway=anyway,
     )
     return _prepared(request, out, charts, resume=resume, dry_run=dry_run)
 
 
 def _prepared(request: Request, out: Path | None, charts: bool | None, *, resume: bool, dry_run: bool) -> int:
+    from bench.runner.progress import status_line
     from bench.runner.session import prepare
 
     if resume and out is None:
         raise UsageError("--resume: say which run with --out DIR")
     folder = out or Path("results") / time.strftime("run-%Y%m%d-%H%M%S")
-    session = prepare(request, folder, resume=resume)
+    errors = console(stderr=True)
+    with status_line(errors.file, rewritten=errors.is_terminal, width=errors.width) as say:
+        if errors.is_terminal:
+            say("looking at this machine: its devices, its libraries, its speed")
+        session = prepare(request, folder, resume=resume)
     if dry_run:
         print_plan(console(), session)
         return DONE
@@ -85,14 +87,18 @@ def _prepared(request: Request, out: Path | None, charts: bool | None, *, resume
 
 
 def _measure(session: Session, charts: bool | None) -> int:
+    from bench.doctor.readings import who_is_busy
+    from bench.report.sheet import print_words
     from bench.runner.progress import status_line, turn_words
     from bench.runner.session import measure
 
     errors = console(stderr=True)
-    errors.print(sentence(session))
+    if busy := who_is_busy():
+        print_words(errors, f"busy: {busy}: times will be noisy and the run longer; stop these, or wait until they end")
+    print_words(errors, sentence(session))
     try:
         with status_line(errors.file, rewritten=errors.is_terminal, width=errors.width) as say:
-            for _measurement in measure(session, told=turn_words(session, say)):
+            for _measurement in measure(session, told=turn_words(session, say), say=say):
                 pass
     except KeyboardInterrupt:
         command = f"{own_name()} run --resume --out {shlex.quote(str(session.folder))}"
@@ -102,25 +108,32 @@ def _measure(session: Session, charts: bool | None) -> int:
 
 
 def _sum_up(session: Session, charts: bool | None) -> int:
-    from bench.report.run_tables import print_run
+    from bench.doctor.readings import busy
+    from bench.report.run_end import print_end
+    from bench.report.run_tables import noise_words, print_run
+    from bench.report.sheet import print_words
+    from bench.report.verdict import answer
     from bench.tables.run import read_run
     from bench.verdict.evidence import Evidence
 
-    run = read_run(session.folder)
+    run, to = read_run(session.folder), console()
     evidence = Evidence.of(run)
-    print_run(console(), evidence)
     measured = bool((run.measurements["status"] == "ok").any())
-    if measured and (PRESETS[session.plan.preset].charts if charts is None else charts):
-        from bench.charts.draw import draw
-
-        for path in draw(evidence):
-            print(path)
-    name, folder = own_name(), shlex.quote(str(session.folder))
-    print(f"\ntables: {folder}/")
-    print(f"try next: {name} verdict {folder}   {name} report {folder}   {name} run --preset tutorial   {name} list")
+    print_words(to, f"{run.name}: {answer(evidence)[1]}\n")
+    print_run(to, evidence, explain=False)
+    drawn = measured and (PRESETS[session.plan.preset].charts if charts is None else charts) and _draw(evidence)
+    busiest = busy(0.5)[1] if noise_words(run.measurements) else ""
+    print_end(to, evidence, own_name(), shlex.quote(str(session.folder)), drawn=drawn, busiest=busiest)
     if run.measurements["status"].isin(["wrong", "failed", "crashed"]).any():
         return NO
     return DONE if measured else OPEN
+
+
+def _draw(evidence: Evidence) -> bool:
+    from bench.charts.draw import draw
+
+    print("drawing the charts", file=sys.stderr)
+    return bool(draw(evidence))
 
 
 def sentence(session: Session) -> str:
@@ -128,10 +141,11 @@ def sentence(session: Session) -> str:
     plan = session.plan
     processes = sum(plan.cases.values())
     found = sum(case.as_found for case in plan.cases)
-    cases = f"{len(plan.cases) - found} cases" + (f" and {found} of them once more {AS_FOUND}" if found else "")
+    again = f" and {found} of them once more {AS_FOUND}" if found else ""
     skipped = f", {len(plan.skips)} skipped" if plan.skips else ""
     return (
-        f"preset {plan.preset}: {cases}, {plan.blocks} blocks, {processes} processes{skipped}; "
+        f"preset {plan.preset}: {counted(len(plan.cases) - found, 'case')}{again}, {counted(plan.blocks, 'block')}, "
+        f"{processes} process{'' if processes == 1 else 'es'}{skipped}; "
         f"about {duration(session.seconds)}; into {session.folder}"
     )
 
@@ -156,6 +170,6 @@ def print_plan(console: Console, session: Session) -> None:
     if any(case.as_found for case in plan.cases):
         variables = variable_words(session.machine.get("distorting_variables") or {})
         print_words(console, f"{AS_FOUND}: with {variables}, as the shell has it; every other process runs without")
-    for skip in plan.skips:
-        print_words(console, f"skipped: {skip.case.label}: {skip.reason}")
+    for line in grouped((skip.reason, skip.case.label) for skip in plan.skips):
+        print_words(console, f"skipped: {line}")
     print_words(console, sentence(session))

@@ -13,7 +13,7 @@ from bench.commands.common import DONE, console
 def table(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="run folders")],
     baseline: Annotated[
-        list[str] | None, typer.Option(help="tutorial, tutorial-1, numpy-1, numpy-all, best-cpu, own")
+        list[str] | None, typer.Option(metavar="NAME", help="tutorial, tutorial-1, numpy-1, numpy-all, best-cpu, own")
     ] = None,
 ) -> int:
     """Print the table of a run again, against the baselines you name."""

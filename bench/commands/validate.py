@@ -11,7 +11,7 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Option
 
 from bench.commands.common import DONE, INTERRUPTED, NO, console, own_name
 from bench.errors import UsageError
@@ -29,22 +29,18 @@ KILLS = 100
 
 
 def validate(
-    out: Annotated[Path | None, typer.Option(help="folder to write  [default: results/validate-<time>]")] = None,
-    quick: Annotated[
-        bool, typer.Option("--quick", help="a first answer in about 3 minutes; coverage takes the full one")
-    ] = False,
-    minutes: Annotated[float | None, typer.Option(help="how long to measure  [default: 15, with --quick 3]")] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="finish what --out holds, or with --minutes add to it")
-    ] = False,
-    pool: Annotated[Path | None, typer.Option(help="measure nothing, analyse the pool in this folder again")] = None,
-    drift: Annotated[
-        bool, typer.Option("--drift", help="with --pool: only plant known disturbances into it, and write nothing")
-    ] = False,
-    kills: Annotated[int | None, typer.Option(help="SIGKILLs of a real run  [default: 100, with --quick 0]")] = None,
-    seed: Annotated[int | None, typer.Option(help="of the data, the order and the draws  [default: 0]")] = None,
+    out: Annotated[Path | None, Option(metavar="DIR", help="new folder  [default: results/validate-<time>]")] = None,
+    quick: Annotated[bool, Option("--quick", help="a first answer in 3 minutes; no coverage, no kills")] = False,
+    minutes: Annotated[float | None, Option(metavar="M", help="to measure  [default: 15, with --quick 3]")] = None,
+    resume: Annotated[bool, Option("--resume", help="finish what --out holds, or with --minutes add to it")] = False,
+    pool: Annotated[Path | None, Option(metavar="DIR", help="analyse the pool in this folder, measure nothing")] = None,
+    drift: Annotated[bool, Option("--drift", help="with --pool: plant disturbances into it, write nothing")] = False,
+    kills: Annotated[int | None, Option(metavar="K", help="SIGKILLs of a run  [default: 100, with --quick 0]")] = None,
+    seed: Annotated[int | None, Option(metavar="N", help="of data, order and draws  [default: 0]")] = None,
 ) -> int:
-    """Test the harness on itself: A/A coverage, planted slowdowns, its overhead, other tools, liars, kills.
+    """Test the harness on itself.
+
+    A/A coverage, planted slowdowns, its overhead, other tools, liars, kills.
 
     Exit code 1 when anything that must be reached was missed, or could not be tested, which --quick forgives.
     """

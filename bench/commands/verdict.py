@@ -20,20 +20,30 @@ def verdict(
     folders: Annotated[
         list[Path] | None, typer.Argument(metavar="DIR...", help="run folders, or --benchmark-json files")
     ] = None,
-    at_least: Annotated[float | None, typer.Option(help="the speedup that the claim takes  [default: 50]")] = None,
+    at_least: Annotated[
+        float | None, typer.Option(metavar="X", help="the speedup that the claim takes  [default: 50]")
+    ] = None,
     baseline: Annotated[
-        str | None, typer.Option(help="show this baseline alone  [default: judge by best-cpu, show all]")
+        str | None,
+        typer.Option(metavar="NAME", help="show this baseline alone  [default: judge by best-cpu, show all]"),
     ] = None,
     contender: Annotated[
-        str | None, typer.Option(help="best-gpu, best-gpu-tf32 or a style  [default: best-gpu]")
+        str | None,
+        typer.Option(metavar="NAME", help="best-gpu, best-gpu-tf32, a style or one case  [default: best-gpu]"),
     ] = None,
     scope: Annotated[
-        str | None, typer.Option(help="iteration, throughput, loop or program  [default: iteration]")
+        str | None, typer.Option(metavar="NAME", help="iteration, throughput, loop or program  [default: iteration]")
     ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="every baseline and scope, crossovers, break-even, the method")
+    ] = False,
     published: Annotated[bool, typer.Option("--published", help="audit the source that the claim cites")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
 ) -> int:
-    """Is the claim true here? Exit code 0 supported, 1 refuted, 3 undecided or untested, 2 bad input."""
+    """Is the claim true here? A row a size; all else with --all.
+
+    Exit code 0 supported, 1 refuted, 3 undecided or untested, 2 bad input.
+    """
     from bench.verdict.claim import at_least as claim_of
 
     if published:
@@ -42,7 +52,8 @@ def verdict(
         return _published(claim_of(at_least).threshold, as_json=as_json)
     if not folders:
         raise UsageError("verdict: name a run folder, or ask for --published; make a run with: fiftyx run --out DIR")
-    return _verdicts(folders, _question(at_least, baseline, contender, scope), as_json=as_json)
+    question = _question(at_least, baseline, contender, scope)
+    return _verdicts(folders, question, everything=everything, as_json=as_json)
 
 
 def _question(at_least: float | None, baseline: str | None, contender: str | None, scope: str | None) -> Question:
@@ -61,7 +72,7 @@ def _question(at_least: float | None, baseline: str | None, contender: str | Non
     )
 
 
-def _verdicts(folders: Sequence[Path], question: Question, *, as_json: bool) -> int:
+def _verdicts(folders: Sequence[Path], question: Question, *, everything: bool, as_json: bool) -> int:
     from bench.report.verdict import machine_values, print_judgement
     from bench.verdict.judgement import as_values
 
@@ -77,7 +88,7 @@ def _verdicts(folders: Sequence[Path], question: Question, *, as_json: bool) -> 
         for index, judgement in enumerate(judgements):
             if index:
                 to.print()
-            print_judgement(to, judgement)
+            print_judgement(to, judgement, everything=everything)
     return exit_code(judgements)
 
 

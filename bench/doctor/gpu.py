@@ -50,7 +50,7 @@ def _use(nvml: Any, gpu: Any, name: str) -> Finding:
     model = _ask(nvml, lambda: nvml.nvmlDeviceGetName(gpu))
     count = None if processes is None else len(processes)
     seen = (
-        f"{_text(model)}: {'?' if count is None else count} processes on it, "
+        f"{_text(model)}: {'?' if count is None else count} process{'' if count == 1 else 'es'} on it, "
         f"{'?' if load is None else load}% used, {'?' if memory is None else f'{memory / 2**30:.1f}'} GiB taken"
     )
     cure = "end them, or choose another GPU (CUDA_VISIBLE_DEVICES); see nvidia-smi"

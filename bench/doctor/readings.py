@@ -8,7 +8,7 @@ from pathlib import Path
 from time import perf_counter_ns
 from typing import Any
 
-from bench.doctor.findings import Readings
+from bench.doctor.findings import BUSY_WARN, Readings
 from bench.machine.device import cpu_model
 from bench.machine.environment import available_cpus, cgroup_quota, distorting
 from bench.machine.facts import available_memory
@@ -16,6 +16,7 @@ from bench.machine.process import ask
 
 PROBE_TIMEOUT_S = 120.0
 TIMER_READS = 20_000
+BUSIEST = 3  # processes that are named
 
 
 def read_machine_now(watch_s: float = 1.0) -> Readings:
@@ -44,11 +45,20 @@ def read_machine_now(watch_s: float = 1.0) -> Readings:
     )
 
 
+def who_is_busy(watch_s: float = 0.5) -> str:
+    """What else keeps this machine busy, `1.03 of 2 cores (python 101%)`; empty where it is quiet."""
+    cores, busiest = busy(watch_s)
+    usable = available_cpus()
+    if cores <= BUSY_WARN * usable:
+        return ""
+    return f"{cores:.2f} of {usable} cores at work" + (f" ({busiest})" if busiest else "")
+
+
 IDLE_PID = 0  # on Windows the name of the time in which nobody works
 
 
 def busy(watch_s: float) -> tuple[float, str]:
-    """Cores' worth of work of the whole machine while this process sleeps, and its busiest process by name."""
+    """Cores' worth of work of the whole machine while this process sleeps, and its busiest processes by name."""
     import psutil
 
     own = os.getpid()
@@ -60,12 +70,17 @@ def busy(watch_s: float) -> tuple[float, str]:
     used = sorted(((_cpu_percent(one), one) for one in others), key=lambda pair: pair[0])
     # a sandbox may show no use of the whole machine, or no processes of others: the larger of the two counts
     cores = max(share * (psutil.cpu_count() or 1), sum(percent for percent, _ in used) / 100)
-    if not used or used[-1][0] < 1:
-        return cores, ""
+    names = [f"{name} {percent:.0f}%" for percent, one in used[::-1][:BUSIEST] if percent >= 5 and (name := _name(one))]
+    return cores, ", ".join(names)
+
+
+def _name(process: Any) -> str:
+    import psutil
+
     try:
-        return cores, f"{used[-1][1].name()} {used[-1][0]:.0f}%"
+        return str(process.name())
     except psutil.Error:
-        return cores, ""
+        return ""
 
 
 def _cpu_percent(process: Any) -> float:

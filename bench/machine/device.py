@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-FRAMEWORKS = ("numpy", "torch", "cupy", "jax")
-KINDS = ("cpu", "cuda", "mps", "xpu")
+from implementations import DEVICES
+
+KINDS = DEVICES
 
 
 class DeviceError(RuntimeError):

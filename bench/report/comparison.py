@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,8 +14,9 @@ from bench.report.run_tables import time_cell
 from bench.report.sheet import Cell, Sheet, print_sheet, print_words, sheet
 from bench.tables.difference import Difference
 from bench.verdict.comparison import Compared, Comparison, summary
-from bench.words import number
+from bench.words import grouped, number
 
+HALF_WIDTH = re.compile(r", ±[\d.]+%(?=,)")  # which the case's own interval shows: without it reasons are alike
 CAVEAT = (
     "speedup: A's time over B's, above 1 B is faster. [low, high]: 95% interval of Welch's t over the processes' "
     "log medians, where both read it over the reference product: without the core's clock, B us at A's speed. "
@@ -36,11 +38,11 @@ def print_comparison(console: Console, found: Comparison, differing: Sequence[Di
         print_words(console, line)
     if found.cases:
         print_sheet(console, case_sheet(found), ("processes",))
-    for excluded in found.excluded:
-        print_words(console, f"not compared: {excluded.case}: {excluded.reason}")
-    for one_case in found.cases:
-        if one_case.reason:
-            print_words(console, f"undecided: {one_case.case}: {one_case.reason}")
+    for line in grouped((one.reason, str(one.case)) for one in found.excluded):
+        print_words(console, f"not compared: {line}")
+    undecided = ((HALF_WIDTH.sub("", one.reason), str(one.case)) for one in found.cases if one.reason)
+    for line in grouped(undecided):
+        print_words(console, f"undecided: {line}")
     if shift := shift_words(found):
         print_words(console, shift)
     print_words(console, summary(found))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pandas as pd
 from rich.console import Console
@@ -17,36 +18,35 @@ from bench.verdict.intervals import Ratio
 from bench.verdict.judgement import base_words, best_of_each, leads
 from bench.verdict.one_speed import speed_words
 from bench.verdict.speedup import BASELINES, PRIMARY, Speedup, chosen_baselines, mean_us
-from bench.words import engineering, microseconds, number, percent, share, thread_count
+from bench.words import counted, engineering, grouped, microseconds, number, percent, share, thread_count
 
 LEGEND = (
     "latency: one iteration and its loss read on the host, the geometric mean over processes of their medians; ±: half "
     "the range of these; speedup: how many times as fast as that baseline, [low, high] its {confidence} interval, "
-    "paired by block; throughput: an iteration within a batch; first call: the first iteration of a process, the "
-    "median over processes; of floor: the share of the time that the machine's fastest product would need; noisy: how "
-    "many of the blocks failed a noise gate, even when measured again."
+    "paired by block; us in a batch: an iteration of many whose losses nobody reads; first call: the first iteration "
+    "of a process, the median over processes; of floor: the share of the time that the machine's fastest product would "
+    "need; noisy: how many of the blocks failed a noise gate, even when measured again."
 )
 KEPT = "measured with distorting variables kept (--keep-env): these times are not comparable"
 MOST_FIRST = 8  # rows of a page's first table
+IN_A_BATCH = "us in a batch"  # the scope `throughput`, which is a time
 CONSTANT = ("device", "dtype", "threads", "blocks")
-LEAVE_OUT = ("first call us", "blocks", "throughput us", "of floor")  # in this order, where a line is short
+LEAVE_OUT = ("first call us", "blocks", IN_A_BATCH, "of floor")  # in this order, where a line is short
 SPEEDUP_OVER = "speedup over "
 
 
-def print_run(console: Console, evidence: Evidence, baselines: Sequence[str] = ()) -> None:
-    """A table a size, fastest first, then what was noisy, wrong or left out, each with its reason."""
+def print_run(console: Console, evidence: Evidence, baselines: Sequence[str] = (), *, explain: bool = True) -> None:
+    """A table a size, fastest first, what its columns mean, then what was wrong or left out, each with its reason."""
     run = evidence.run
     for table in size_sheets(evidence, baselines):
         ratios = [column.name for column in table.columns if column.name.startswith(SPEEDUP_OVER)]
         ratios.sort(key=f"{SPEEDUP_OVER}{PRIMARY}".__eq__)  # the last one stays
         print_sheet(console, table, (*LEAVE_OUT, *ratios[:-1]))
         console.print()
-    if len(evidence.rows):
+    if explain and len(evidence.rows):
         print_words(console, f"{legend(evidence)} On {run.machine.get('cpu_model') or 'unknown processor'}.")
         if moved := speed_words(run.measurements):
             print_words(console, moved)
-    else:
-        print_words(console, "no case could be measured")
     for line in leftover_lines(run.measurements):
         print_words(console, line)
     if (run.measurements["environment"] == "kept").any():
@@ -126,7 +126,7 @@ def _time_cells(rows: pd.DataFrame) -> dict[str, Cell]:
 def _side_cells(rows: pd.DataFrame) -> dict[str, Cell]:
     floor, noisy = float(rows["floor_share"].median()), int(rows["noisy"].astype(bool).sum())
     return {
-        "throughput us": time_cell(mean_us(rows, "throughput")),
+        IN_A_BATCH: time_cell(mean_us(rows, "throughput")),
         "first call us": time_cell(float(rows["first_iteration_seconds"].median()) * 1e6),
         "of floor": Cell(share(floor), sort=floor) if math.isfinite(floor) else Cell(""),
         "blocks": count_cell(len(rows)),
@@ -198,11 +198,31 @@ def leftover_sheet(measurements: pd.DataFrame) -> Sheet:
 
 
 def leftover_lines(measurements: pd.DataFrame) -> list[str]:
-    """The same in a line a status and reason, three cases named."""
-    lines = []
-    bad = measurements[measurements["status"] != "ok"]
-    for (status, reason), group in bad.groupby(["status", "reason"], sort=False):
-        cases = list(dict.fromkeys(f"{row.style} {row.device} {row.dtype}" for row in group.itertuples()))
-        more = f" and {len(cases) - 3} more" if len(cases) > 3 else ""
-        lines.append(f"{status}: {', '.join(cases[:3])}{more}: {reason}")
-    return lines
+    """The same in a line a status and reason, three cases named; of a case the first reason for each status."""
+    bad = measurements[measurements["status"] != "ok"].drop_duplicates([*CASE_COLUMNS, "status"])
+    cases = map(CaseKey.of, bad[list(CASE_COLUMNS)].itertuples(index=False))
+    whys = [
+        f"{status}: {reason or 'no reason given'}" for status, reason in zip(bad["status"], bad["reason"], strict=True)
+    ]
+    return grouped(zip(whys, map(str, cases), strict=True))
+
+
+def best_sheet(evidence: Evidence, most: int = 5) -> Sheet:
+    """The fastest cases at the size that is shown, against the tutorial's own numpy as far as that was measured."""
+    size = evidence.shown_size
+    baselines = chosen_baselines(evidence.by_iteration(size))[:1]
+    whole = _size_sheet(evidence, size, evidence.rows_at(size), baselines)
+    few = f"the {most} fastest of {len(whole.rows)}, " if len(whole.rows) > most else ""
+    shown = whole.without((*LEAVE_OUT, "noisy"))
+    return replace(shown, title=few + whole.title, rows=shown.rows[:most], notes=())
+
+
+def noise_words(measurements: pd.DataFrame, busiest: str = "") -> str:
+    """Which cases failed the noise gates in most of their blocks, and the cure; empty where at most a few did."""
+    ok = measurements[measurements["status"] == "ok"]
+    shares = [float(rows["noisy"].astype(bool).mean()) for _, rows in cases_in(ok)]
+    noisy = sum(share > 0.5 for share in shares)
+    if noisy * 2 < max(len(shares), 1):
+        return ""
+    which = f"all {counted(noisy, 'case')}" if noisy == len(shares) else f"{noisy} of {counted(len(shares), 'case')}"
+    return f"{which} noisy: the machine is busy; stop {busiest or 'what else runs'} or add blocks (--blocks)"

@@ -67,14 +67,16 @@ def sheet(
 ) -> Sheet:
     """A sheet of `rows`, cells by column.
 
-    A column that is empty in every row is left out. One of `constant` that says the same in every row becomes a
-    note. One of `once` is empty where it says the same as the row above. A column is numeric where every cell that
+    A column that is empty in every row is left out. One of `constant` that says the same in every row goes into the
+    title. One of `once` is empty where it says the same as the row above. A column is numeric where every cell that
     is not empty sorts by a number.
     """
     cells = [{name: Cell(one) if isinstance(one, str) else one for name, one in row.items()} for row in rows]
     names = [name for name in (cells[0] if cells else ()) if any(row[name].text for row in cells)]
     same = [name for name in names if name in constant and len(cells) > 1 and len({row[name] for row in cells}) == 1]
     values = ", ".join(f"{name} {cells[0][name].text}" for name in same)
+    if values:
+        title = f"{title}; {values}" if title else f"in every row: {values}"
     columns = [
         Column(name, all(row[name].sort is not None for row in cells if row[name].text), name in prose)
         for name in names
@@ -89,7 +91,7 @@ def sheet(
         )
         for at, row in enumerate(cells)
     )
-    return Sheet(title, tuple(columns), shown, (*([f"In every row: {values}."] if same else []), *notes))
+    return Sheet(title, tuple(columns), shown, tuple(notes))
 
 
 def print_sheet(console: Console, table: Sheet, leave_out: Sequence[str] = ()) -> None:

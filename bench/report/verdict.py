@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
@@ -11,6 +12,7 @@ from bench.cases.problem import TUTORIAL_SIZE, Size
 from bench.report.run_tables import interval_words
 from bench.report.sheet import print_sheet, print_words
 from bench.report.verdict_tables import (
+    answers_sheet,
     break_even_sheet,
     crossover_sheet,
     decomposition_sheet,
@@ -22,11 +24,11 @@ from bench.tables.by_case import cases_in
 from bench.tables.machine_words import accelerators, brief_facts
 from bench.verdict.claim import REFUTED, SUPPORTED, TUTORIAL_CLAIM, UNDECIDED, UNTESTED, Finding
 from bench.verdict.crossover import TARGETS
-from bench.verdict.evidence import Evidence
+from bench.verdict.evidence import BEST_GPU, Evidence
 from bench.verdict.intervals import CONFIDENCE
 from bench.verdict.judgement import NAMES, Judgement, Question, fastest_on_cpu, judgement_of
 from bench.verdict.speedup import BASELINES, mean_us
-from bench.words import microseconds, number, percent, thread_count
+from bench.words import grouped, microseconds, number, percent, thread_count
 
 OFTEN_WORDS = {
     SUPPORTED: "Yes, often {x} here",
@@ -36,13 +38,35 @@ OFTEN_WORDS = {
 }
 
 
-def print_judgement(console: Console, judgement: Judgement) -> None:
-    """The sentence first; then sizes, scopes, crossovers, break-even, decomposition, peaks, and what is missing."""
+MORE = "--all shows every baseline and scope, crossovers, break-even, where the speedup comes from, and the method."
+
+
+def print_judgement(console: Console, judgement: Judgement, *, everything: bool = False) -> None:
+    """The sentence first, then a row a size, what is missing and the machine; with `everything` all it rests on."""
     question, run = judgement.question, judgement.evidence.run
     asked = f"{question.contender} against {question.baseline} by {question.scope}"
     print_words(console, f"{run.name}: {sentence(judgement)}")
+    if everything:
+        print_words(console, f'The claim: "{question.claim.text}" ({question.claim.source}); asked of {asked}.')
+        _print_tables(console, judgement)
+        print_words(console, peaks_words(judgement.peaks))
+    elif not judgement.evidence.rows.empty:
+        console.print()
+        table = answers_sheet(judgement)
+        names = [column.name for column in table.columns if column.name in ("its case", "baseline us")]
+        note = f"{question.baseline}: {BASELINES[question.baseline]}"
+        print_sheet(console, replace(table, notes=(note,)), ("work", "contender", *names))
+    missing = ((trouble.words, str(case)) for case, trouble in judgement.evidence.trouble.items())
+    for line in grouped(missing):
+        print_words(console, f"missing: {line}")
     print_words(console, f"Machine: {'; '.join(brief_facts(run.machine))}.")
-    print_words(console, f'The claim: "{question.claim.text}" ({question.claim.source}); asked of {asked}.')
+    if not (everything or judgement.evidence.rows.empty):
+        print_words(console, MORE)
+
+
+def _print_tables(console: Console, judgement: Judgement) -> None:
+    """Sizes against every baseline, scopes, crossovers, break-even, decomposition."""
+    question = judgement.question
     tables = (
         (findings_sheet(judgement, baseline_lines(judgement)), ("work", "its case", "why", "contender", "baseline us")),
         (scopes_sheet(judgement), ("throughput", "loop")),
@@ -54,8 +78,6 @@ def print_judgement(console: Console, judgement: Judgement) -> None:
         if table is not None:
             console.print()
             print_sheet(console, table, leave_out)
-    for line in (peaks_words(judgement.peaks), *(f"missing: {one}" for one in judgement.missing)):
-        print_words(console, line)
 
 
 def answer(evidence: Evidence) -> tuple[str, str]:
@@ -73,8 +95,8 @@ def sentence(judgement: Judgement) -> str:
     lead += "" if verdict.outcome == UNTESTED else f", {verdict.reason}"
     known = [one for one in judgement.main if one.speedup is not None]
     if not known:
-        accelerated = any(not case.on_cpu for case in evidence.measured)
-        why = judgement.main[-1].verdict.reason if accelerated else "no GPU was measured"
+        no_gpu = question.contender == BEST_GPU and all(case.on_cpu for case in evidence.measured)
+        why = "no GPU was measured" if no_gpu else judgement.main[-1].verdict.reason
         return f"{lead}: {why}; {_on_cpu(evidence, evidence.shown_size)}."
     shown = next((one for one in known if one.size == evidence.shown_size), known[-1])
     return f"{lead}: {_speedup_words(judgement, shown)}{_highest(known, shown)}."
@@ -86,6 +108,7 @@ def _speedup_words(judgement: Judgement, shown: Finding) -> str:
     question, one = judgement.question, shown.speedup
     who, base = one.contender, one.baseline_case
     model = accelerators(judgement.evidence.run.machine).get(who.device) or who.device
+    model = thread_count(who.threads) if who.on_cpu else model
     scope = "" if question.scope == "iteration" else f" by {question.scope}"
     return (
         f"{_at(shown.size)}{scope} {NAMES.get(question.contender, question.contender)} ({who.style} {who.arithmetic}, "

@@ -10,7 +10,7 @@ from bench.machine.ceilings import Peaks
 from bench.report.run_tables import ratio_cell, time_cell
 from bench.report.sheet import Cell, Sheet, sheet
 from bench.verdict.break_even import BreakEven, Iterations
-from bench.verdict.claim import Finding
+from bench.verdict.claim import REFUTED, SUPPORTED, Finding
 from bench.verdict.crossover import Crossover
 from bench.verdict.decomposition import ENVIRONMENT, Decomposition, Factor
 from bench.verdict.judgement import Judgement
@@ -18,6 +18,34 @@ from bench.verdict.pairs import SCOPES
 from bench.words import engineering, number, thread_count
 
 Row = Mapping[str, Cell | str]
+AS_WRITTEN = ("tutorial", "tutorial-1")  # baselines that are numpy in float64
+
+
+def answers_sheet(judgement: Judgement) -> Sheet:
+    """A row a size against the question's baseline; without any contender, how fast that baseline is over numpy."""
+    question = judgement.question
+    mine = sorted(judgement.main, key=lambda one: one.size.flops)
+    rows = [{name: cell for name, cell in _finding_row(one).items() if name != "baseline"} for one in mine]
+    for row, one in zip(rows, mine, strict=True):
+        row["why"] = "" if one.verdict.outcome in (SUPPORTED, REFUTED) else row["why"]  # there the interval says it
+    title = f"{question.contender} over {question.baseline} by {question.scope}"
+    if all(one.speedup is None for one in mine):
+        title = f"{question.baseline} by {question.scope}, since no {question.contender} was measured"
+        rows = [
+            {**row, "over the tutorial's numpy": over_tutorial(judgement, one), "outcome": "", "why": ""}
+            for row, one in zip(rows, mine, strict=True)
+        ]
+    return sheet(title, rows, constant=("its case", "contender", "outcome"), prose=("its case", "contender", "why"))
+
+
+def over_tutorial(judgement: Judgement, one: Finding) -> Cell:
+    """The speedup of a finding's baseline case over numpy as the tutorial writes it."""
+    found = [
+        each.ratio
+        for each in judgement.evidence.speedups
+        if (each.contender, each.scope) == (one.baseline_case, one.scope) and each.baseline in AS_WRITTEN
+    ]
+    return ratio_cell(found[0] if found else None)
 
 
 def findings_sheet(judgement: Judgement, notes: Sequence[str] = ()) -> Sheet:

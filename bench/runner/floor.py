@@ -11,7 +11,7 @@ from bench.cases.case import Case
 from bench.cases.measurement import Measurement
 from bench.cases.plan import Plan
 from bench.machine.ceilings import Ceiling, best_gflops, read_ceilings
-from bench.machine.device import FRAMEWORKS, device_kind
+from bench.machine.device import device_kind
 from bench.machine.process import ask
 from bench.tables.run import read_machine
 from bench.tables.writer import write_machine
@@ -74,7 +74,7 @@ def ceiling_jobs(plan: Plan) -> list[dict[str, Any]]:
     dtypes: dict[tuple[str, str, str, int], dict[str, None]] = {}
     chosen: dict[str, str] = {}
     for case in sorted(plan.cases, key=lambda case: (case.device, case.framework != "torch")):
-        framework = case.framework if case.framework in FRAMEWORKS else "numpy"
+        framework = case.framework
         if device_kind(case.device) != "cpu":
             framework = chosen.setdefault(case.device, framework)
         job = (framework, case.device, case.precision, case.threads)
@@ -98,11 +98,14 @@ def missing_jobs(plan: Plan, known: Sequence[Ceiling]) -> list[dict[str, Any]]:
     ]
 
 
-def measure_ceilings(plan: Plan, jobs: Iterable[Mapping[str, Any]], warn: Warn) -> tuple[list[Ceiling], list[str]]:
+def measure_ceilings(
+    plan: Plan, jobs: Sequence[Mapping[str, Any]], warn: Warn, say: Warn
+) -> tuple[list[Ceiling], list[str]]:
     """The ceilings of `jobs`, a process each, and a line for each that failed; smaller buffers if memory was short."""
     rows: list[Ceiling] = []
     failures: list[str] = []
-    for job in jobs:
+    for index, job in enumerate(jobs, 1):
+        say(f"ceilings {index}/{len(jobs)}: the fastest product and copy of {job['framework']} on {job['device']}")
         what = f"no ceiling of {job['framework']} on {job['device']}, {thread_count(job['threads'])}"
         for largest in BUFFERS:
             answer = ask(
@@ -128,6 +131,7 @@ class Floors:
     folder: Path
     plan: Plan
     warn: Warn
+    say: Warn
     known: tuple[Ceiling, ...] = ()
     block: int = 0
     tries: int = 0
@@ -150,8 +154,8 @@ class Floors:
         self._measure(ceiling_jobs(replace(self.plan, cases={found.case: 1})))
         return with_floor(found, self.known)
 
-    def _measure(self, jobs: Iterable[Mapping[str, Any]]) -> None:
-        rows, failures = measure_ceilings(self.plan, jobs, self.warn)
+    def _measure(self, jobs: Sequence[Mapping[str, Any]]) -> None:
+        rows, failures = measure_ceilings(self.plan, jobs, self.warn, self.say)
         self.known += tuple(rows)
         kept = [one.row() for one in self.known]
         write_machine(self.folder, {**read_machine(self.folder), "ceilings": kept, "ceilings_missing": failures})

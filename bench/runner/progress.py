@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ Say = Callable[[str], None]
 def status_line(file: IO[str], *, rewritten: bool, width: int = 10**4, ended: str = "") -> Iterator[Say]:
     """One line that is rewritten where somebody watches, in a file a line now and then; `ended` is what stays at last.
 
+    A line too long ends at a word: no figure and no name is cut.
     Only a carriage return and spaces, which terminals and notebooks alike understand.
     """
     shown, last = 0, -EVERY_S
@@ -30,7 +32,7 @@ def status_line(file: IO[str], *, rewritten: bool, width: int = 10**4, ended: st
     def say(text: str) -> None:
         nonlocal shown, last
         if rewritten:
-            text = text[: max(20, width - 1)]
+            text = textwrap.shorten(text, max(20, width - 1), placeholder=" ...")
             file.write("\r" + text.ljust(shown))
             shown = len(text)
         elif time.monotonic() - last >= EVERY_S:
@@ -64,7 +66,7 @@ class Pace:
         if plan is not self.plan:
             self.plan, self.ahead_s = plan, [0.0]
             for slot in reversed(schedule(plan)):
-                self.ahead_s.append(self.ahead_s[-1] + case_seconds(slot.case, plan.rule, self.session.probe))
+                self.ahead_s.append(self.ahead_s[-1] + case_seconds(slot.case, plan, self.session.probe))
             self.ahead_s.reverse()
         elif self.last is not None:
             done, began = self.last
@@ -86,8 +88,6 @@ def turn_words(session: Session, say: Say, *, bar: bool = False) -> Callable[[Pr
             drawn = "█" * full + "░" * (BAR_WIDTH - full)
             say(f"{drawn} {progress.done}/{progress.total}, {left} left: {label}")
             return
-        blocks = (progress.plan or session.plan).blocks
-        block = f"block {progress.slot.block + 1}/{blocks}"
-        say(f"{progress.done + 1}/{progress.total}  {block}  {label}  {left} left")
+        say(f"{progress.done + 1}/{progress.total}, {left} left: {label}")
 
     return starting

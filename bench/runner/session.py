@@ -29,7 +29,8 @@ from bench.tables.writer import Writer, repair, write_machine, write_speedups
 from bench.verdict.claim import straddling
 from bench.verdict.evidence import Evidence
 
-RETRIED = 0.1  # share of processes that are run again on a machine that is quiet most of the time
+Say = Callable[[str], None]
+RETRIED = 0.6  # of the tries that noise may cost: committed runs used 0.9 of them, a quiet machine uses none
 SUM_UP_S = 6.0  # tables and charts at the end
 
 
@@ -46,10 +47,11 @@ class Session:
 
     @property
     def seconds(self) -> float:
-        """About how long all of it will take; a noisy machine up to half as long again."""
+        """About how long all of it will take: noise costs up to half as long again, and some of that is counted."""
         plan = self.plan
-        whole = sum(count * case_seconds(case, plan.rule, self.probe) for case, count in plan.cases.items())
-        whole = (1 + RETRIED) * whole + ceiling_seconds(ceiling_jobs(plan), self.probe) + SUM_UP_S
+        turns = {case: count + RETRIED * (count // 2) for case, count in plan.cases.items()}
+        whole = sum(count * case_seconds(case, plan, self.probe) for case, count in turns.items())
+        whole += ceiling_seconds(ceiling_jobs(plan), self.probe) + SUM_UP_S
         return min(whole, plan.budget_s) if plan.budget_s is not None else whole
 
 
@@ -91,18 +93,20 @@ def measure(
     launch: Launch | None = None,
     told: Callable[[Progress], None] = lambda _progress: None,
     warn: Warn = say_line,
+    say: Say = lambda _text: None,
 ) -> Generator[Measurement, None, None]:
     """Measure what is left, each process's rows on the disk before it is yielded; speedups.csv at the end.
 
-    What went wrong beside the cases, such as a ceiling that is missing, `warn` says.
+    Before each turn `told` hears of it, before each ceiling `say`; what went wrong beside the cases, such as a ceiling
+    that is missing, `warn` says.
     """
     make_folder(session.folder)
     with alone(session.folder):
-        yield from _measure(session, launch, told, warn)
+        yield from _measure(session, launch, told, warn, say)
 
 
 def _measure(
-    session: Session, launch: Launch | None, told: Callable[[Progress], None], warn: Warn
+    session: Session, launch: Launch | None, told: Callable[[Progress], None], warn: Warn, say: Say
 ) -> Iterator[Measurement]:
     folder, whole = session.folder, session.plan
     plan = whole
@@ -111,7 +115,7 @@ def _measure(
     else:
         write_machine(folder, session.machine)
     began = time.monotonic()
-    floors = Floors(folder, plan, warn) if launch is None else None
+    floors = Floors(folder, plan, warn, say) if launch is None else None
     if floors is not None:
         floors.complete()
     launch = launch or process_launcher(plan)

@@ -279,8 +279,8 @@ def test_nothing_but_the_decomposition_looks_at_it(tmp_path, capsys):
     answers = []
     for _ in range(2):
         texts = []
-        for command in (["table", str(folder)], ["compare", str(folder), str(folder)], ["verdict", str(folder)]):
-            main(command)
+        for command in ("table", "compare", "verdict"):
+            main([command, str(folder), *{"compare": [str(folder)], "verdict": ["--all"]}.get(command, [])])
             texts.append(capsys.readouterr().out)
         answers.append(texts)
         (folder / "as_found.csv").unlink(missing_ok=True)

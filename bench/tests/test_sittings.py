@@ -38,7 +38,7 @@ def plan_of(preset: str) -> Plan:
 
 
 def block_seconds(plan: Plan, probe: Mapping[str, Any]) -> float:
-    return sum(case_seconds(case, plan.rule, probe) for case in plan.cases)
+    return sum(case_seconds(case, plan, probe) for case in plan.cases)
 
 
 @pytest.mark.parametrize("preset", SITTINGS)

@@ -137,7 +137,7 @@ def judge_coverage(
     """How often an interval holds the truth."""
     got = share([one.holds for one in found])
     must = f"{band[0]:.0%} to {band[1]:.0%}, n >= {LEAST_EXPERIMENTS}"
-    met = band[0] <= got <= band[1] and len(found) >= LEAST_EXPERIMENTS if found else None
+    met = band[0] <= got <= band[1] if len(found) >= LEAST_EXPERIMENTS else None
     return Check(f"{what}, K = {blocks}", must, percent(got), met, len(found), note)
 
 

@@ -119,14 +119,23 @@ class Evidence:
         """An accelerator case that trains by plain SGD."""
         return not case.on_cpu and case in self.sgd
 
+    def is_named(self, case: CaseKey, contender: str) -> bool:
+        """Does `contender` mean this case, which trains by plain SGD? See `named`.
+
+        A style's name alone means its accelerator cases where any was measured, else those on the CPU.
+        """
+        if case not in self.sgd or not named(case, contender):
+            return False
+        there = {one.on_cpu for one in self.measured if named(one, contender)}
+        return case.on_cpu == min(there, default=case.on_cpu)
+
     def against(self, size: Size, baseline: str, contender: str, scope: str) -> list[Speedup]:
         """The speedups of what `contender` names at a size over a baseline in a scope."""
         return [
             one
             for one in self.speedups
             if (one.contender.size, one.scope, one.baseline) == (size, scope, baseline)
-            and self.is_contender(one.contender)
-            and named(one.contender, contender)
+            and self.is_named(one.contender, contender)
         ]
 
     def best_ratio(self, size: Size, baseline: str, found: Sequence[Speedup], scope: str, shown: Speedup) -> Ratio:
@@ -204,13 +213,15 @@ class Evidence:
         case, microseconds = self.baseline(size, baseline, scope)
 
         def wanted(one: CaseKey) -> bool:
-            return one.size == size and self.is_contender(one) and named(one, contender)
+            return one.size == size and self.is_named(one, contender)
 
         if not any(map(wanted, self.measured)):
             why = next((f"{one.label} {trouble.words}" for one, trouble in self.trouble.items() if wanted(one)), "")
             return f"no {contender} was measured" + (f": {why}" if why else "")
         if baseline != "own" and case is None:
             return f"the baseline {baseline} was not measured at this size"
+        if case is not None and wanted(case):
+            return f"{case.label} is the baseline {baseline} itself"
         if case is not None and not microseconds > 0:
             return f"{case.label} was not measured in the scope {scope}"
         return f"no pair of {contender} and {baseline} was measured in the scope {scope}"
@@ -235,14 +246,17 @@ def troubles(measurements: pd.DataFrame) -> dict[CaseKey, Trouble]:
 def named(case: CaseKey, contender: str) -> bool:
     """Does `contender` mean this case? A style's name alone means float32 with ieee products."""
     if contender in (BEST_GPU, BEST_GPU_TF32):
-        return case.arithmetic == ("float32" if contender == BEST_GPU else "float32 tf32")
+        return not case.on_cpu and case.arithmetic == ("float32" if contender == BEST_GPU else "float32 tf32")
     return contender == case.label or (contender == case.style and case.arithmetic == "float32")
 
 
 def known_contender(measurements: pd.DataFrame, contender: str) -> str:
     """The name of a contender of this run, measured or not. Raises UsageError."""
-    cases = [case for case, _ in cases_in(measurements) if not case.on_cpu]
+    cases = [case for case, _ in cases_in(measurements)]
     if contender in (BEST_GPU, BEST_GPU_TF32) or any(named(case, contender) for case in cases):
         return contender
-    there = ", ".join([BEST_GPU, BEST_GPU_TF32, *sorted({case.label for case in cases})])
-    raise UsageError(f"--contender {contender}: this run has no such accelerator case; it has {there}")
+    there = ", ".join([BEST_GPU, BEST_GPU_TF32, *sorted({case.style for case in cases})])
+    raise UsageError(
+        f"--contender {contender}: this run has no such case; it has {there}, "
+        f"or one of them in full, such as '{cases[0].label}'"
+    )

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.cases.plan import dump_plan, load_plan, same_plan
+from bench.cases.problem import TUTORIAL_SIZE
 from bench.cases.request import Request, check, make_plan, parse_size
 from bench.cli import main
 from bench.errors import UsageError
@@ -57,7 +58,9 @@ def refused(capsys, tmp_path, *arguments: str) -> str:
         ("--style numpy_manual --style nupy_manual", "did you mean 'numpy_manual'?"),
         ("--preset tutrial", "no preset 'tutrial'; did you mean 'tutorial'? See: fiftyx list"),
         ("--device cud", "no device 'cud'; did you mean 'cuda'?"),
-        ("--device gpu", "no device 'gpu'"),
+        ("--device gpu", "--device gpu: no accelerator here: no CUDA device (torch "),
+        ("--preset gpu", "--preset gpu: no accelerator here: no CUDA device (torch "),
+        ("--threads 8000", "--threads 8000: only "),
         ("--device cpu:0", "--device cpu:0: give cpu"),
         ("--device cuda:x", "--device cuda:x: give cuda or cuda:0"),
         ("--dtype float23", "no dtype 'float23'; did you mean 'float32'?"),
@@ -104,7 +107,69 @@ def test_where_nothing_can_be_measured_the_rows_say_why_and_the_answer_is_open(
     rows = read_run(folder).measurements
     assert set(rows["status"]) == {"skipped"}
     assert rows["reason"].str.startswith(reason).all()
-    assert "no case could be measured" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "Untested: no case of this run could be measured." in out
+    assert reason in out
+    assert "verdict" not in out  # there is nothing to judge
+    assert "list  # what is missing, and why" in out
+    assert main(["verdict", str(folder)]) == 3
+    assert "no case of this run could be measured" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [[], ["-h"], ["--help"]])
+def test_help_is_readable_on_stdout(capsys, arguments):
+    assert main(arguments) == 0
+    out, errors = capsys.readouterr()
+    assert errors == ""
+    assert out.startswith("Usage: fiftyx [OPTIONS] COMMAND")
+    assert "..." not in out.partition("\n")[2]  # every command's sentence is whole
+    assert max(map(len, out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", ["list", "run", "table", "chart", "doctor", "compare", "report", "verdict"])
+def test_every_command_has_its_short_help_without_names_of_types(capsys, command):
+    assert main([command, "-h"]) == 0
+    options = capsys.readouterr().out.partition("Options:")[2]
+    assert "-h, --help" in options
+    assert not re.search(r"<(str|int|float|path|list)", options)
+
+
+def test_the_version_is_told(capsys):
+    assert main(["--version"]) == 0
+    assert re.fullmatch(r"fiftyx \d+\.\d+.*\n", capsys.readouterr().out)
+
+
+def test_a_gpu_is_the_accelerator_that_is_there():
+    plan = make_plan(Request(styles=("torch_nn",), devices=("gpu",)), STYLES, WITH_CUDA)
+    assert {case.device for case in plan.cases} == {"cuda:0"}
+    on_a_mac = replace(CPU_ONLY, devices=frozenset({"cpu", "mps"}), missing={"cuda": "no CUDA device"})
+    plan = make_plan(Request(styles=("torch_nn",), devices=("gpu",), dtypes=("float32",)), STYLES, on_a_mac)
+    assert {case.device for case in plan.cases} == {"mps"}
+
+
+def test_a_preset_for_a_gpu_without_one_is_measured_only_anyway():
+    with pytest.raises(UsageError, match="--anyway"):
+        make_plan(Request(preset="gpu"), STYLES, CPU_ONLY)
+    assert make_plan(Request(preset="gpu", anyway=True), STYLES, CPU_ONLY).cases
+    assert make_plan(Request(preset="gpu"), STYLES, WITH_CUDA).cases
+
+
+@given(st.integers(1, 64), st.integers(1, 64))
+def test_more_threads_than_cores_are_refused(cores, threads):
+    request_ = Request(styles=("numpy_manual",), threads=(str(threads),))
+    if threads <= cores:
+        assert make_plan(request_, STYLES, replace(CPU_ONLY, cpus=cores)).cases
+        return
+    with pytest.raises(UsageError, match=f"--threads {threads}: only {cores} core"):
+        make_plan(request_, STYLES, replace(CPU_ONLY, cpus=cores))
+
+
+def test_quick_holds_every_sgd_style_at_the_tutorials_size_alone():
+    plan = make_plan(Request(), STYLES, CPU_ONLY)
+    assert {case.style for case in plan.cases} == {name for name, style in STYLES.items() if style.oracle == "sgd"}
+    assert {case.problem.size for case in plan.cases} == {TUTORIAL_SIZE}
+    adam = make_plan(Request(styles=("torch_optim_adam",)), STYLES, CPU_ONLY)
+    assert {case.style for case in adam.cases} == {"torch_optim_adam"}
 
 
 def test_an_unknown_command_is_refused(capsys, tmp_path):
@@ -128,6 +193,14 @@ TRAIN = "\ndef train():\n    yield\n"
         (
             f"{DECLARED}, colour=1){TRAIN}",
             "@implementation takes framework=, devices=, oracle=, cycle= and nothing else",
+        ),
+        (
+            f"@implementation(framework='tensorflow', devices=('cpu',)){TRAIN}",
+            "no framework 'tensorflow'; give",
+        ),
+        (
+            f"@implementation(framework='torch', devices=('cpu', 'gpu')){TRAIN}",
+            "no device 'gpu'; give some of cpu",
         ),
         (f"{DECLARED}, oracle='x'){TRAIN}", "no oracle 'x'; there are sgd, adam, dynamic"),
         (f"{DECLARED}, cycle=0){TRAIN}", "cycle must be a whole number from 1 up"),
@@ -189,7 +262,7 @@ def test_a_dry_run_prints_the_plan_and_its_skips_and_writes_nothing(capsys, tmp_
     out, _errors = capsys.readouterr()
     assert "numpy_manual" in out
     assert "8x5x4x3" in out
-    assert "skipped: torch_nn cuda:0" in out
+    assert re.search(r"skipped: no CUDA device .*: 1 case: torch_nn cuda:0 float32 8x5x4x3", out)
     assert "processes" in out
     assert list(tmp_path.iterdir()) == []
 
@@ -232,6 +305,7 @@ def test_any_text_is_a_size_of_four_numbers_or_refused(text):
 REQUESTS = st.builds(
     Request,
     preset=st.none() | st.sampled_from(["quick", "tutorial", "sweep", "claim", "gpu"]),
+    anyway=st.just(True),
     styles=st.lists(st.sampled_from(sorted(STYLES)), max_size=3, unique=True).map(tuple),
     devices=st.lists(st.sampled_from(["cpu", "cuda", "cuda:1", "mps"]), max_size=2).map(tuple),
     sizes=st.lists(st.sampled_from(["8,5,4,3", "64x1000x100x10"]), max_size=2).map(tuple),

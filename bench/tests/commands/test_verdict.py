@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from bench.cases.presets import SWEEP_SIZES
@@ -16,6 +18,7 @@ from bench.cases.problem import TUTORIAL_SIZE
 from bench.cli import main
 from bench.errors import UsageError
 from bench.machine.ceilings import peaks
+from bench.report.verdict import MORE
 from bench.tables.row_checks import check_rows
 from bench.tests.planted import MACHINE, SIDES, planted, write_run
 from bench.tests.runs import evidence_of
@@ -60,7 +63,7 @@ def test_the_exit_code_is_the_answer(run, capsys, threshold, code):
 
 def test_a_run_without_a_gpu_is_untested_and_the_first_line_says_so(tmp_path, capsys):
     folder = write_run(tmp_path / "cpu", planted(FEW[:1], [TUTORIAL_SIZE], blocks=2))
-    assert main(["verdict", str(folder)]) == 3
+    assert main(["verdict", str(folder), "--all"]) == 3
     out = capsys.readouterr().out
     assert out.startswith("cpu: Untested: no GPU was measured; the fastest CPU style, numpy_in_place float32, 1 thread")
     assert "asked of best-gpu against best-cpu by iteration" in " ".join(out.split())
@@ -68,8 +71,37 @@ def test_a_run_without_a_gpu_is_untested_and_the_first_line_says_so(tmp_path, ca
 
 def test_the_same_gpu_differs_by_scope(run, capsys):
     assert main(["verdict", str(run), "--scope", "program", "--at-least", "10"]) == 1
-    assert main(["verdict", str(run), "--scope", "iteration", "--at-least", "10"]) == 0
+    assert main(["verdict", str(run), "--scope", "iteration", "--at-least", "10", "--all"]) == 0
     assert "a whole python" in capsys.readouterr().out
+
+
+def test_a_cpu_case_is_a_contender_by_its_style_or_in_full(run, capsys):
+    for name in ("numpy_in_place", "numpy_in_place cpu float32 1 thread"):
+        table = planted([*FEW[:1], ("numpy_manual", "cpu", "float64", 1)], [TUTORIAL_SIZE], blocks=3)
+        evidence = evidence_of(table, machine=MACHINE)
+        found = judgement_of(evidence, Question(at_least(1.5), baseline="tutorial-1", contender=name)).main[0]
+        assert found.speedup is not None
+        assert found.speedup.contender.label == "numpy_in_place cpu float32 1 thread"
+    itself = judgement_of(evidence, Question(at_least(1.5), contender="numpy_in_place")).main[0].verdict
+    assert itself.reason == "numpy_in_place cpu float32 1 thread is the baseline best-cpu itself"
+    on_both = evidence_of(
+        pd.concat([planted(FEW, LARGE, 2), planted([("torch_tensors", "cpu", "float32", 1)], LARGE, 2)])
+    )
+    assert {one.contender.device for one in on_both.against(LARGE[0], "best-cpu", "torch_tensors", "iteration")} == {
+        "cuda:0"
+    }
+
+
+def test_a_verdict_is_a_row_a_size_and_all_of_it_only_where_asked_for(run, capsys):
+    main(["verdict", str(run)])
+    short = capsys.readouterr().out
+    main(["verdict", str(run), "--all"])
+    whole = capsys.readouterr().out
+    for size in SWEEP_SIZES:
+        assert len(re.findall(f"(?m)^{size} ", short)) == 1
+    assert "break-even" not in short.replace(MORE, "")
+    assert "break-even" in whole
+    assert len(short.splitlines()) < len(whole.splitlines()) / 2
 
 
 def test_several_runs_follow_one_another_and_one_refuted_refutes(run, tmp_path, capsys):
@@ -215,7 +247,7 @@ def test_a_run_that_looked_several_times_has_wider_intervals_and_says_so(tmp_pat
     assert once is not None
     assert thrice is not None
     assert thrice.ratio.low < once.ratio.low < once.ratio.high < thrice.ratio.high
-    main(["verdict", str(write_run(tmp_path / "looked", table, looked))])
+    main(["verdict", "--all", str(write_run(tmp_path / "looked", table, looked))])
     assert "Intervals: 98.3%, over processes, paired by block (95% over all" in capsys.readouterr().out
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from bench.cli import main
 from bench.commands.doctor import sentence
+from bench.doctor import readings
 from bench.doctor.findings import BAD, OK, WARN, Finding, Readings, judge, judge_blas, worst
 from bench.doctor.gpu import judge_gpus
 from bench.doctor.readings import cpu_flags, timer
@@ -34,8 +35,8 @@ QUIET = Readings(
 )
 
 
-def states(readings):
-    return {finding.name: finding.state for finding in judge(readings)}
+def states(seen):
+    return {finding.name: finding.state for finding in judge(seen)}
 
 
 def test_a_quiet_machine_is_fit_and_every_line_is_ok():
@@ -54,12 +55,10 @@ def test_a_quiet_machine_is_fit_and_every_line_is_ok():
         ({"affinity": 1}, "affinity", WARN),
         ({"free_bytes": 2**20}, "memory", WARN),
         ({"governor": "powersave"}, "governor", WARN),
-        ({"variables": {"OPENBLAS_CORETYPE": "Haswell"}}, "variables", WARN),
         ({"probe": {"pools": [{**OPENBLAS, "num_threads": 2}]}}, "threads", BAD),
         ({"probe": {"pools": [OPENBLAS], "torch_threads": 2}}, "threads", BAD),
         ({"probe": {"pools": [{**OPENBLAS, "architecture": "Haswell"}]}}, "BLAS", WARN),
         ({"probe": {"pools": []}}, "BLAS", WARN),
-        ({"probe": {"pools": [OPENBLAS], "torch_mkl": True}}, "torch", WARN),
         ({"probe": {"error": "ImportError"}}, "libraries", BAD),
         ({"probe": {"pools": [OPENBLAS], "core_us": [30.0, 33.0]}}, "core speed", WARN),
         ({"clock_source": "hpet"}, "timer", BAD),
@@ -71,6 +70,26 @@ def test_a_disturbed_machine_gets_a_line_that_says_so_with_a_cure(change, line, 
     findings = [finding for finding in judge(replace(QUIET, **change)) if finding.state != OK]
     assert [(finding.name, finding.state) for finding in findings] == [(line, state)]
     assert findings[0].cure
+
+
+@pytest.mark.parametrize(
+    ("change", "never"),
+    [
+        ({"variables": {"OPENBLAS_CORETYPE": "Haswell"}}, "unset"),  # every measured process runs without
+        ({"probe": {"pools": [OPENBLAS], "torch_mkl": True}}, "--baseline best-cpu"),  # what a verdict is against
+        ({"timer_cost_us": 0.4, "clock_source": "tsc"}, "clocksource=tsc"),
+        ({"cores": 1, "affinity": 1, "usable_cpus": 1}, "taskset"),
+    ],
+)
+def test_no_cure_is_offered_that_is_already_in_place(change, never):
+    assert not any(never in finding.cure for finding in judge(replace(QUIET, **change)))
+
+
+@pytest.mark.parametrize(("cores", "words"), [(0.1, ""), (1.5, "1.50 of 2 cores at work (cc1plus 99%, python 51%)")])
+def test_who_keeps_the_machine_busy_is_named_before_a_run(monkeypatch, cores, words):
+    monkeypatch.setattr(readings, "busy", lambda _watch_s: (cores, "cc1plus 99%, python 51%"))
+    monkeypatch.setattr(readings, "available_cpus", lambda: 2)
+    assert readings.who_is_busy() == words
 
 
 def test_the_busiest_process_is_named_only_when_it_disturbs():

@@ -43,11 +43,12 @@ def test_empty_columns_are_left_out_and_kinds_follow_from_the_cells():
     )
 
 
-def test_what_is_the_same_in_every_row_becomes_a_note():
+def test_what_is_the_same_in_every_row_goes_into_the_title():
     rows = [{"style": name, "device": "cpu", "blocks": "3"} for name in ("a", "b")]
     table = sheet("", rows, ["more"], constant=("device", "style"))
     assert [column.name for column in table.columns] == ["style", "blocks"]
-    assert table.notes == ("In every row: device cpu.", "more")
+    assert (table.title, table.notes) == ("in every row: device cpu", ("more",))
+    assert sheet("times", rows, constant=("device", "blocks")).title == "times; device cpu, blocks 3"
     assert [column.name for column in sheet("", rows[:1], constant=("device",)).columns] == [
         "style",
         "device",

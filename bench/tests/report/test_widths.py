@@ -21,6 +21,7 @@ from bench.commands.validate import print_checks
 from bench.doctor.findings import Finding
 from bench.report.cited_source import print_audit
 from bench.report.comparison import print_comparison
+from bench.report.run_end import print_end
 from bench.report.run_tables import print_run
 from bench.report.verdict import print_judgement
 from bench.runner.session import Session
@@ -59,15 +60,18 @@ def printers(names: dict[str, str], folder: Path) -> dict[str, Printer]:
     styles = {names.get(name, name): replace(one, name=names.get(name, name)) for name, one in STYLES.items()}
     plan = make_plan(Request(blocks=3), STYLES, CPU_ONLY)
     cases = {replace(case, style=names.get(case.style, case.style)): count for case, count in plan.cases.items()}
-    plan = replace(plan, cases=cases)
+    plan = replace(plan, cases=cases, styles=styles)
     session = Session(plan, folder, "run1", MACHINE, PROBE, resumed=False)
     findings = [Finding("core speed", "warn", "a fixed product takes 43.1 to 43.3 us " * 3, "correct it " * 20)]
     checks = [Check("negative control: " + "copies " * 9, "< 80%, n >= 200", "12.3%", True, 4000, "drawn " * 30)]
+    judgement, of_one_size = (judgement_of(one, Question(TUTORIAL_CLAIM)) for one in (evidence, small))
     return {
         "table": lambda to: print_run(to, evidence),
         "table against all": lambda to: print_run(to, small, tuple(BASELINES)),
-        "verdict": lambda to: print_judgement(to, judgement_of(evidence, Question(TUTORIAL_CLAIM))),
-        "verdict of one size": lambda to: print_judgement(to, judgement_of(small, Question(TUTORIAL_CLAIM))),
+        "verdict in short": lambda to: print_judgement(to, judgement),
+        "verdict": lambda to: print_judgement(to, judgement, everything=True),
+        "verdict of one size": lambda to: print_judgement(to, of_one_size, everything=True),
+        "end of a run": lambda to: print_end(to, evidence, "fiftyx", "results/run-20261125-155338", drawn=True),
         "compare": lambda to: print_comparison(to, compare(a, b), differences(a, b)),
         "published": lambda to: print_audit(to, read_figures(), 50),
         "list": lambda to: print_listing(to, listing(styles, PROBE)),

@@ -131,7 +131,7 @@ class Workers:
 def floors(folder, said) -> Floors:
     if not (folder / "machine.json").exists():
         write_machine(folder, {"run_id": "r"})
-    return Floors(folder, PLAN, said.append)
+    return Floors(folder, PLAN, said.append, lambda _text: None)
 
 
 @pytest.mark.parametrize("killed", range(len(BUFFERS)))

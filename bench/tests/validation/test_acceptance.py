@@ -18,6 +18,7 @@ from bench.validation.acceptance import (
 )
 from bench.validation.experiments import identical
 from bench.validation.pool import SlowFirst
+from bench.validation.tools import Tool, judge_agreement
 
 PLANTS = (("work-5", 13.25), ("work-2", 5.3), ("work-1", 2.65))
 
@@ -67,10 +68,16 @@ def test_a_pool_of_too_few_blocks_is_untested_not_met():
     assert sentence(checks[:1]) == "0 of 0 met; 1 untested"
 
 
-def test_coverage_of_too_few_experiments_is_not_met():
+def test_coverage_of_too_few_experiments_is_untested():
     found = identical(make_pool(blocks=300), 400, seed=3)
     assert judge_coverage("", 10, found, "").met
-    assert judge_coverage("", 10, found[:199], "").met is False
+    assert judge_coverage("", 10, found[:199], "").met is None
+
+
+@pytest.mark.parametrize(("pairs", "met"), [(2, None), (4, None), (5, False), (24, False)])
+def test_another_tool_that_was_asked_only_a_few_times_misses_nothing(pairs, met):
+    assert judge_agreement("pyperf", Tool("pyperf", 1.067, "ratio", pairs), 0.02).met is met
+    assert judge_agreement("pyperf", Tool("pyperf", 1.013, "ratio", pairs), 0.02).met is True
 
 
 @pytest.mark.parametrize(
