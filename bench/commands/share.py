@@ -14,7 +14,7 @@ from bench.errors import UsageError
 def share(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="run folders")],
 ) -> int:
-    """Write share.png (1200 x 630: headline, speedups, machine, date) and share.json into a run's folder."""
+    """One picture of a run and a small JSON, to show it to others."""
     from bench.charts.draw import save_card
     from bench.report.card import PICTURE, write_card
     from bench.report.verdict import answer

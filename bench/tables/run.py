@@ -98,5 +98,7 @@ def read_machine(folder: Path) -> dict[str, Any]:
         return sound_machine(read_json(path), path)
     except OSError as error:
         raise TableError(f"{path}: cannot be read: {error.strerror}; is this a run folder?") from error
+    except TableError:
+        raise
     except (ValueError, RecursionError) as error:
         raise TableError(f"{path}: is not JSON: {error}") from error

@@ -65,7 +65,9 @@ FAULTS = (
     forged("NaN for a time", 'b\'{"status": "ok", "timed_us": [NaN]}\'', "timed_us[0] is nan, expected float"),
     forged("a time of 0", f'b\'{{"status": "ok", "values": {{{TIMES}}}, "timed_us": [0]}}\'', "a time of 0.0"),
     forged("no times", 'b\'{"status": "ok"}\'', "a time of None"),
-    forged("a number of 400 digits", "b'{\"status\": \"ok\", \"timed_us\": [1' + b'0' * 400 + b']}'", "too large"),
+    forged(
+        "a number of 400 digits", "b'{\"status\": \"ok\", \"timed_us\": [1' + b'0' * 400 + b']}'", "more than 64 bits"
+    ),
     forged("a column of the run", 'b\'{"status": "ok", "values": {"status": "fine"}}\'', "values.status is 'fine'"),
     forged("text for a number", 'b\'{"status": "ok", "values": {"flops": "many"}}\'', "values.flops is 'many'"),
     forged("a reason of 60 kB", 'b\'{"status": "failed", "reason": "\' + b\'x\' * 60_000 + b\'"}\'', "xxx", "failed"),

@@ -236,7 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--unread", action="store_true", help="nobody reads what drifts")
     parser.add_argument("--out", type=Path, required=True, help="the folder of the table")
     chosen = parser.parse_args(arguments)
-    grid = product(MACHINES, ("sweep", "gpu"), NOISE, (False, True), BLOCKS)  # `claim` has the sizes of `sweep`
+    grid = product(MACHINES, ("sweep", "gpu-sweep"), NOISE, (False, True), BLOCKS)  # `claim` has the sizes of `sweep`
     settings = [Setting(p, sd, drift, k, kind, read=not chosen.unread) for kind, p, sd, drift, k in grid]
     rows = []
     for number, setting in enumerate(settings):

@@ -15,8 +15,9 @@ from bench.cases.problem import TUTORIAL_SIZE, Size
 from bench.machine.environment import variable_words
 from bench.tables.by_case import at_size, cases_in, of_cases
 from bench.tables.run import Run
-from bench.verdict.evidence import Evidence, troubles
+from bench.verdict.evidence import Evidence
 from bench.verdict.intervals import Ratio, paired_ratio
+from bench.verdict.pairs import troubles
 from bench.verdict.speedup import trusted
 
 LATENCY = "latency_median_us"

@@ -15,7 +15,7 @@ from bench.machine.ceilings import best_gflops, read_ceilings
 from bench.tables.by_case import at_size, case_of, cases_in, sizes_in
 from bench.tables.run import Run
 from bench.verdict.intervals import Ratio, confidence_of
-from bench.verdict.pairs import Side
+from bench.verdict.pairs import Side, Trouble, troubles
 from bench.verdict.speedup import (
     BASELINES,
     Speedup,
@@ -29,22 +29,6 @@ from bench.verdict.speedup import (
 BEST_GPU, BEST_GPU_TF32 = "best-gpu", "best-gpu-tf32"
 BROKEN = ("failed", "oom", "timeout", "crashed")
 POOLS = ("numpy-1", "numpy-all", "best-cpu")  # baselines that are the fastest of several cases
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """Why a case testifies to nothing, or not to all: its worst status, the reason, in how many of its blocks."""
-
-    status: str
-    reason: str
-    blocks: int
-    of: int
-
-    @property
-    def words(self) -> str:
-        """`crashed in 2 of 10 blocks: killed by signal 11`."""
-        share = f" in {self.blocks} of {self.of} blocks" if self.of > 1 else ""
-        return f"{self.status}{share}" + (f": {self.reason}" if self.reason else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,18 +213,6 @@ class Evidence:
     def rows_at(self, size: Size) -> pd.DataFrame:
         """The sound rows of one size that have a latency."""
         return at_size(self.rows[self.rows["latency_median_us"] > 0], size)
-
-
-def troubles(measurements: pd.DataFrame) -> dict[CaseKey, Trouble]:
-    """Every case with a row that is not `ok`; `wrong` outweighs all else."""
-    found = {}
-    for case, rows in cases_in(measurements):
-        bad = rows[rows["status"] != "ok"]
-        if len(bad):
-            wrong = bad[bad["status"] == "wrong"]
-            worst = (wrong if len(wrong) else bad).iloc[0]
-            found[case] = Trouble(str(worst["status"]), str(worst["reason"]), len(bad), len(rows))
-    return found
 
 
 def named(case: CaseKey, contender: str) -> bool:

@@ -75,3 +75,31 @@ class Side:
         measured = ~np.isnan(times).any(axis=0)
         noisy = self.noisy[mine] | other.noisy[theirs]
         return Pair(times[:, measured], noisy[measured], self.slowness[mine][measured])
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a case testifies to nothing, or not to all: its worst status, the reason, in how many of its blocks."""
+
+    status: str
+    reason: str
+    blocks: int
+    of: int
+
+    @property
+    def words(self) -> str:
+        """`crashed in 2 of 10 blocks: killed by signal 11`."""
+        share = f" in {self.blocks} of {self.of} blocks" if self.of > 1 else ""
+        return f"{self.status}{share}" + (f": {self.reason}" if self.reason else "")
+
+
+def troubles(measurements: pd.DataFrame) -> dict[CaseKey, Trouble]:
+    """Every case with a row that is not `ok`; `wrong` outweighs all else."""
+    found = {}
+    for case, rows in cases_in(measurements):
+        bad = rows[rows["status"] != "ok"]
+        if len(bad):
+            wrong = bad[bad["status"] == "wrong"]
+            worst = (wrong if len(wrong) else bad).iloc[0]
+            found[case] = Trouble(str(worst["status"]), str(worst["reason"]), len(bad), len(rows))
+    return found

@@ -173,13 +173,15 @@ def test_a_run_of_another_plan_is_not_taken_up(tmp_path, other):
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
-@pytest.mark.parametrize("name", ["cpu_model", "cpus", "python", "packages"])
-def test_a_run_of_another_machine_is_not_taken_up(tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "other"), [("cpu_model", "another"), ("cpus", 999), ("python", "another"), ("packages", {"numpy": "0"})]
+)
+def test_a_run_of_another_machine_is_not_taken_up(tmp_path, name, other):
     folder = tmp_path / "run"
     begin(folder, 2)
     path = folder / "machine.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), name: "another"}))
-    with pytest.raises(UsageError, match=f"was begun elsewhere \\({name} was another"):
+    path.write_text(json.dumps({**json.loads(path.read_text()), name: other}))
+    with pytest.raises(UsageError, match=f"was begun elsewhere \\({name} was "):
         prepare(Request(), folder, resume=True)
 
 

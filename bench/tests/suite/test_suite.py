@@ -175,7 +175,7 @@ def test_every_style_is_there_and_a_missing_device_is_a_skip_with_its_reason(see
 
 
 def test_numpy_comes_before_anything_that_loads_torch(seen):
-    frameworks = [entry.case.framework for entry in make_grid(Request(), 1).entries.values()]
+    frameworks = [entry.case.framework for entry in make_grid(Request(), 1).entries.values() if not entry.reason]
     assert frameworks == sorted(frameworks)
 
 

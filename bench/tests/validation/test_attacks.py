@@ -155,14 +155,17 @@ def test_kills_are_judged_by_every_row_and_few_of_them_prove_nothing():
         assert judge_kills(replace(fine, kills=2, **spoiled)).met is False, spoiled
 
 
+TIMES = {"latency_median_us": 100.0, "throughput_us": 90.0}
+
+
 def test_a_run_is_inspected_for_rows_that_are_lost_doubled_or_incomplete(tmp_path):
     blocks, case = 2, a_case()
     for block in range(blocks):
-        Writer(tmp_path, "r").append(a_measurement(case, block, values={"iterations": 2}))
+        Writer(tmp_path, "r").append(a_measurement(case, block, values=TIMES | {"iterations": 2}))
     write_machine(tmp_path, {"run_id": "r"})
     assert count_turns(tmp_path, blocks) == {"turns": 2, "lost": 0, "doubled": 0, "incomplete": 0}
     assert count_turns(tmp_path, blocks + 1) == {"turns": 3, "lost": 1, "doubled": 0, "incomplete": 0}
-    Writer(tmp_path, "r").append(a_measurement(a_case("other"), 0, values={"iterations": 3}))
+    Writer(tmp_path, "r").append(a_measurement(a_case("other"), 0, values=TIMES | {"iterations": 3}))
     assert count_turns(tmp_path, blocks) == {"turns": 4, "lost": 1, "doubled": 0, "incomplete": 1}
 
 
