@@ -46,7 +46,7 @@ def refused(capsys, tmp_path, *arguments: str) -> str:
     ("arguments", "complaint"),
     [
         ("--style torch_optm_sgd", "no style 'torch_optm_sgd'; did you mean 'torch_optim_sgd'? See: fiftyx list"),
-        ("--style zzz", "no style 'zzz'; there are numpy_in_place, numpy_manual, "),
+        ("--style zzz", "no style 'zzz'; there are cupy_manual, jax_jit, numpy_in_place, "),
         ("--style numpy_manual --style nupy_manual", "did you mean 'numpy_manual'?"),
         ("--preset tutrial", "no preset 'tutrial'; did you mean 'tutorial'? See: fiftyx list"),
         ("--device cud", "no device 'cud'; did you mean 'cuda'?"),
@@ -195,7 +195,14 @@ def test_list_says_what_is_unavailable_and_why(capsys, tmp_path):
     reasons = {device["name"]: device["unavailable"] for device in listed["devices"]}
     assert reasons["cpu"] is None
     assert reasons["cuda"].startswith("no CUDA device (torch ")
-    assert {preset["name"] for preset in listed["presets"]} == {"quick", "tutorial", "sweep", "claim", "gpu"}
+    assert {preset["name"] for preset in listed["presets"]} == {
+        "quick",
+        "tutorial",
+        "sweep",
+        "claim",
+        "gpu",
+        "gpu-sweep",
+    }
     assert main(["list"]) == 0
     out = capsys.readouterr().out
     assert all(name in out for name in STYLES)
