@@ -89,6 +89,7 @@ def _reason(case: Case, style: Implementation, machine: Machine) -> str | None:
         machine.missing.get(kind)
         or style.missing
         or (None if case.device in machine.devices else f"no {case.device}; here: {', '.join(sorted(machine.devices))}")
+        or (f"only {machine.cpus} cores may be used here" if case.threads > machine.cpus else None)
         or unsupported(case.framework, kind, case.problem.dtype, case.precision)
         or _too_large(case, machine)
     )

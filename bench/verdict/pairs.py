@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from bench.cases.case import CaseKey
+from bench.tables.by_case import cases_in
 from bench.verdict.intervals import Ratio, paired_ratio
 from bench.verdict.one_speed import BLOCK_SPEED
 

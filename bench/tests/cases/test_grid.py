@@ -102,6 +102,13 @@ def test_what_a_device_cannot_do_is_skipped_and_says_so(leg, reason):
     assert skip.reason == reason
 
 
+@pytest.mark.parametrize("cpus", [1, 2, 3, 4, 16])
+def test_more_threads_than_cores_are_skipped_and_say_so(cpus):
+    found = grid(Leg(("numpy_manual",), ("cpu",), threads=("1", "4", "all")), machine=replace(CPU_ONLY, cpus=cpus))
+    assert {case.threads for case in found.cases} == ({1, 4, cpus} if cpus >= 4 else {1, cpus})
+    assert [skip.reason for skip in found.skips] == ([] if cpus >= 4 else [f"only {cpus} cores may be used here"])
+
+
 def test_a_precision_is_a_matter_of_float32_alone():
     found = grid(Leg(("torch_nn",), ("cuda",), ("float64", "float32"), precisions=("ieee", "tf32")), machine=WITH_CUDA)
     assert [(case.problem.dtype, case.precision) for case in found.cases] == [
