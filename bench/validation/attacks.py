@@ -169,7 +169,7 @@ README = """\
 
 {kills} SIGKILLs: {lost} rows lost, {doubled} doubled, {incomplete} incomplete, {gone} taken back,
 {refused} resumes refused, {left} processes left 2 s later.
-{survived} of {tried} faults survived, {rows} rows lost. {model}, made by `{command}`.
+Faults: {survived} of {tried} rows and commands ended as they should, {rows} rows lost. {model}, made by `{command}`.
 
 `kills.csv`: who was killed in which phase, how often, and what came of it; rows are counted at the end of the runs, in
 the row of all targets. `faults.csv`: styles that do this were all run with an honest one, then `--resume` was asked
