@@ -31,8 +31,8 @@ def test_a_style_that_imports_more_in_its_first_step_takes_that_much_longer(torc
     assert more == pytest.approx(0.8 * torch_seconds)
 
 
-@given(st.floats(5, 100), st.floats(1.1, 4))
-def test_a_slower_core_takes_longer_and_never_less_than_the_start(gflops, slower):
+@given(st.floats(5, 100), st.floats(2, 4))  # by less, it may take less: there are whole iterations, and fewer of them
+def test_a_much_slower_core_takes_longer_and_never_less_than_the_start(gflops, slower):
     assert seconds("numpy_manual", gflops=gflops / slower) > seconds("numpy_manual", gflops=gflops) > 0.2
 
 
