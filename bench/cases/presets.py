@@ -98,7 +98,7 @@ PRESETS: Mapping[str, Preset] = {
         Preset(
             "gpu",
             "the 50x question at the tutorial's size on a machine with one GPU, in at most 9 minutes",
-            7,
+            6,
             (
                 replace(AS_WRITTEN, program=True),
                 Leg(NUMPY, ("cpu",), threads=("1", "4", "all")),

@@ -29,7 +29,6 @@ TABLE, TABLE_COLUMNS = (
      "closed", "median_error", "bumpy_machines", "bumpy_coverage", "called_not_reached", "wrongly", "ratio_coverage"),
 )  # fmt: skip
 NOISE, BLOCKS = (0.01, 0.03), (3, 10)
-DEVICES = ("cpu", "cuda")
 FINE = 3000  # places at which the true curve is held against a target
 MOST_DRAWN = 40  # machines for each that has to cross: a preset may span no crossover at all
 CASE = CaseKey("simulated", "cuda:0", "float32", "ieee", 1, 1, 1, 1, 1)
@@ -136,15 +135,11 @@ def bytes_moved(log_flops: Floats) -> Floats:
 
 
 def sizes_of(preset: str) -> tuple[Size, ...]:
-    """The sizes at which a preset measures both a CPU and an accelerator: only there is a speedup.
-
-    `gpu` is a sweep to 16 times the tutorial's size, as that preset was before its headline and its sweep were parted.
-    """
-    if preset == "gpu":
-        return scaled(0.5, 1, 2, 4, 8, 16)
+    """The sizes at which a preset measures both sides; `gpu` is what it was before its sweep became one of its own."""
     legs = PRESETS[preset].legs
-    cpu, accelerator = ({size for leg in legs if device in leg.devices for size in leg.sizes} for device in DEVICES)
-    return tuple(sorted(cpu & accelerator, key=lambda size: size.flops))
+    cpu, accelerator = ({size for leg in legs if name in leg.devices for size in leg.sizes} for name in ("cpu", "cuda"))
+    both = scaled(0.5, 1, 2, 4, 8, 16) if preset == "gpu" else sorted(cpu & accelerator, key=lambda size: size.flops)
+    return tuple(both)
 
 
 def measured(random: np.random.Generator, curve: Curve, sizes: Sequence[Size], setting: Setting) -> list[Speedup]:
@@ -241,12 +236,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--unread", action="store_true", help="nobody reads what drifts")
     parser.add_argument("--out", type=Path, required=True, help="the folder of the table")
     chosen = parser.parse_args(arguments)
-    grid = product(MACHINES, ("sweep", "gpu-sweep"), NOISE, (False, True), BLOCKS)  # `claim` has the sizes of `sweep`
+    grid = product(MACHINES, ("sweep", "gpu"), NOISE, (False, True), BLOCKS)  # `claim` has the sizes of `sweep`
     settings = [Setting(p, sd, drift, k, kind, read=not chosen.unread) for kind, p, sd, drift, k in grid]
     rows = []
     for number, setting in enumerate(settings):
-        tallies = simulate(setting, chosen.machines, np.random.default_rng([chosen.seed, number]))
-        rows += [row(setting, sizes, target, tally) for (sizes, target), tally in tallies.items()]
+        found = simulate(setting, chosen.machines, np.random.default_rng([chosen.seed, number]))
+        rows += [row(setting, *key, tally) for key, tally in found.items()]
     chosen.out.mkdir(parents=True, exist_ok=True)
     write_rows(chosen.out / TABLE, TABLE_COLUMNS, rows)
 

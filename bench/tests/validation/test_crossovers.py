@@ -27,6 +27,7 @@ def test_the_interval_holds_the_place_on_most_machines_also_with_two_sizes_more(
 
 def test_a_preset_is_simulated_at_the_sizes_where_it_measures_both_sides():
     assert sizes_of("sweep") == sizes_of("claim") == SWEEP_SIZES
+    assert sizes_of("gpu") == scaled(0.5, 1, 2, 4, 8, 16)
     assert set(sizes_of("gpu-sweep")) == set(scaled(0.5, 2, 4, 8))  # of 16 there is no CPU
 
 
