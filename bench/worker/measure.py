@@ -54,15 +54,13 @@ def measure(job: Job) -> Found:
     train = job.style.train
     device = open_device(case.framework, case.device, case.precision)
     wait_for(device)  # an accelerator's context is made by its first call, and belongs to the start
-    import_seconds = perf_counter() - start
-    meters = open_meters(case.device)
+    import_seconds, meters = perf_counter() - start, open_meters(case.device)
     _pads = scatter()  # alive to the end
     arrays = case.problem.arrays()
     with clock.without_gc():
         cold = run_cold(job, train, device, arrays, meters)
         gauge = open_gauge() if case.one_core else None
-        each_ns = median(cold.warm.elapsed_ns[1:][-50:])
-        counts = plan_counts(job.rule, each_ns, job.style.cycle, referenced=gauge is not None)
+        counts = plan_counts(job.rule, usual_ns(cold), job.style.cycle, referenced=gauge is not None)
         timed = run_timed(case, train, device, arrays, counts, gauge)
         sm_clock_mhz = meters.sm_clock_mhz()
         floor_us = clock.synchronize_floor_us(device)
@@ -83,18 +81,22 @@ def measure(job: Job) -> Found:
         **reduce_timed(job, timed, cycles),
         **(steady.values() if steady else {}),
     }
-    noise = disturbance(_sampled(job, timed, cycles, steady))
-    elapsed_us = [ns / 1e3 for ns in cold.warm.elapsed_ns]
+    noise = disturbance(_sampled(job, timed, cycles, steady)) or ""
     return Found(
         status="ok",
-        reason=noise or "",
-        noisy=noise is not None,
+        reason=noise,
+        noisy=bool(noise),
         values=values,
-        first_us=elapsed_us[0],
-        warmup_us=elapsed_us[1 : 1 + KEPT_WARMUP],
+        first_us=cold.warm.elapsed_ns[0] / 1e3,
+        warmup_us=[ns / 1e3 for ns in cold.warm.elapsed_ns[1 : 1 + KEPT_WARMUP]],
         timed_us=timed_us,
         losses=checks.losses,
     )
+
+
+def usual_ns(cold: Cold) -> float:
+    """What an iteration takes once the loop is warm."""
+    return median(cold.warm.elapsed_ns[1:][-50:])
 
 
 @dataclass(frozen=True, slots=True)
