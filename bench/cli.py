@@ -23,6 +23,8 @@ from bench.errors import UsageError
 from bench.words import harmless
 from implementations import StyleError
 
+MOST_WORDS = 1000  # characters of a complaint
+
 app = typer.Typer(
     name="fiftyx",
     help="Is it really 50x on a GPU? One training loop, measured under every style and device.",
@@ -68,7 +70,10 @@ def entry() -> None:
 
 
 def _refuse(message: str) -> int:
-    print(f"fiftyx: {harmless(' '.join(message.split()))}", file=sys.stderr)
+    words = harmless(" ".join(message.split()))
+    if len(words) > MOST_WORDS:  # a value of a file may be as long as it likes; the cure stands at the end
+        words = f"{words[: MOST_WORDS // 2]} ... {words[-MOST_WORDS // 2 :]}"
+    print(f"fiftyx: {words}", file=sys.stderr)
     return USAGE
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from bench.cases.case import Case
+from bench.cases.limits import beyond
 from bench.cases.phases import Rule
 from bench.plain import ShapeError, from_plain
 from implementations import Implementation
@@ -52,6 +53,8 @@ class Found:
             return cls("crashed", f"its answer is not what a worker says: {error}")
         if found.status not in STATUSES:
             return cls("crashed", f"its answer has the unknown status {found.status!r}")
+        for fault in beyond(found.values) if found.status == "ok" else ():
+            return cls("crashed", f"its answer is not what a worker says: {fault}")
         return found
 
 

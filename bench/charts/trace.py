@@ -35,7 +35,7 @@ def charts(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
     if rows.empty or not (run.folder / ITERATIONS).exists():
         return
     row = process_shown(rows)
-    samples = read_process(run.folder, row.to_dict())
+    samples = read_process(run.folder, {str(name): value for name, value in row.items()})
     if not (samples["phase"] == "timed").any():
         return
     case = case_of(rows.loc[[row.name]])
