@@ -95,8 +95,9 @@ def read_machine(folder: Path) -> dict[str, Any]:
     """machine.json of a run folder. Raises TableError."""
     path = folder / MACHINE
     try:
-        return sound_machine(read_json(path), path)
+        machine = read_json(path)
     except OSError as error:
         raise TableError(f"{path}: cannot be read: {error.strerror}; is this a run folder?") from error
     except (ValueError, RecursionError) as error:
         raise TableError(f"{path}: is not JSON: {error}") from error
+    return sound_machine(machine, path)

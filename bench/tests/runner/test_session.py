@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -173,13 +174,15 @@ def test_a_run_of_another_plan_is_not_taken_up(tmp_path, other):
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
-@pytest.mark.parametrize("name", ["cpu_model", "cpus", "python", "packages"])
-def test_a_run_of_another_machine_is_not_taken_up(tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "other"), [("cpu_model", "another"), ("cpus", 99), ("python", "another"), ("packages", {"numpy": "0"})]
+)
+def test_a_run_of_another_machine_is_not_taken_up(tmp_path, name, other):
     folder = tmp_path / "run"
     begin(folder, 2)
     path = folder / "machine.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), name: "another"}))
-    with pytest.raises(UsageError, match=f"was begun elsewhere \\({name} was another"):
+    path.write_text(json.dumps({**json.loads(path.read_text()), name: other}))
+    with pytest.raises(UsageError, match=f"was begun elsewhere \\({name} was {re.escape(str(other))}"):
         prepare(Request(), folder, resume=True)
 
 
