@@ -30,7 +30,7 @@ from bench.tables.columns import (
     SPEEDUPS,
 )
 from bench.tables.csv_files import _append, read_table
-from bench.tables.files import TAIL, drop_cut_line, has_rows, replace_text
+from bench.tables.files import TAIL, drop_cut_line, has_rows, open_file, replace_text
 from bench.words import harmless
 
 MOST_TEXT = 1000  # characters of a reason
@@ -154,7 +154,7 @@ def _keep_only(path: Path, known: pd.DataFrame) -> None:
     if not path.exists():
         return
     there = set(known.astype(str).itertuples(index=False, name=None))
-    with open(path, "r+b") as file:
+    with open_file(path, changing=True) as file:
         header = next(csv.reader([file.readline().decode("utf-8", "replace")]), [])
         if missing := [name for name in known.columns if name not in header]:
             raise TableError(f"{path}: has no column {missing[0]!r}; was it written by another version?")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from bench.cases.case import CASE_COLUMNS
 from bench.errors import TableError, UsageError
-from bench.tables.columns import ITERATION_COLUMNS, ITERATIONS, MACHINE, MEASUREMENTS
+from bench.tables.columns import ITERATION_COLUMNS, ITERATIONS, LOSSES, MACHINE, MEASUREMENTS
 from bench.tables.csv_files import read_table
 from bench.tables.run import read_iterations, read_machine, read_process, read_run
 from bench.tables.writer import MOST_TEXT, Writer, one_line, repair
@@ -93,6 +93,16 @@ def test_what_is_no_file_is_refused_at_once(tmp_path: Path, name: str, put: Call
     put(folder / name)
     with pytest.raises(TableError, match="cannot be read"):
         read_iterations(folder) if name == ITERATIONS else read_run(folder)
+
+
+@pytest.mark.parametrize("put", [a_pipe, endless])
+@pytest.mark.parametrize("name", [MEASUREMENTS, ITERATIONS, LOSSES])
+def test_a_run_is_not_taken_up_over_what_is_no_file(tmp_path: Path, name: str, put: Callable[[Path], None]) -> None:
+    folder = write_run(tmp_path / "run", {NUMPY: around(100)}).folder
+    (folder / name).unlink(missing_ok=True)
+    put(folder / name)
+    with pytest.raises(OSError, match="no regular file"):
+        repair(folder)
 
 
 @given(st.text(max_size=200), st.integers(0, 5000))
