@@ -207,3 +207,17 @@ def test_a_benchmark_file_of_other_shapes_is_named(tmp_path: Path) -> None:
         path.write_text(json.dumps(whole), "utf-8")
         with pytest.raises(UsageError, match=r"x\.json: "):
             read_run(path)
+
+
+@pytest.mark.parametrize("odd", [b"\r", b"\x00", b'"', b"\xff", b"x" * 200_000])
+def test_a_run_whose_last_lines_are_broken_is_cut_to_its_last_whole_row(tmp_path: Path, odd: bytes) -> None:
+    folder = write_run(tmp_path / "run", {NUMPY: around(100)}).folder
+    path = folder / ITERATIONS
+    before = path.read_bytes()
+    path.write_bytes(before + before.splitlines(keepends=True)[-1][:20] + odd + b"1,2\n" + odd + b"\n")
+    repair(folder)
+    assert path.read_bytes() == before
+    path.write_bytes(odd + before)
+    with pytest.raises(TableError, match=r"iterations\.csv"):
+        repair(folder)
+        read_iterations(folder)
