@@ -168,8 +168,8 @@ def test_a_cut_or_spoiled_table_is_refused_in_one_line_with_the_cure(tmp_path, c
     spoils: Mapping[str, tuple[str, str]] = {
         "as_found.csv:3: the last line is cut off; finish the run with: fiftyx run --resume": ("", ""),
         "as_found.csv: has no column 'latency_median_us'": ("latency_median_us", "latency"),
-        "as_found.csv: unknown status 'fine'": (",ok,", ",fine,"),
-        "as_found.csv: column 'latency_median_us' holds something that is not a number": ("300.0", "fast"),
+        "as_found.csv:2: unknown status 'fine'": (",ok,", ",fine,"),
+        "as_found.csv:2: column 'latency_median_us' is 'fast', which is not a number": ("300.0", "fast"),
         "as_found.csv: rows of 1 runs (other), machine.json is of run": (str(read_machine(whole)["run_id"]), "other"),
     }
     for complaint, (old, new) in spoils.items():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
 from bench.cases.problem import Size
@@ -160,12 +161,15 @@ def test_a_run_that_looked_several_times_says_so_at_its_intervals(tmp_path: Path
 def test_a_chart_that_no_longer_applies_goes_and_what_is_not_ours_stays(tmp_path: Path):
     write(tmp_path, complete(planted([IN_PLACE], sizes=(TUTORIAL,))))
     (tmp_path / "charts").mkdir()
-    for name in ("speedup-numpy-1.png", "mine.png", "trace.txt", "trace-mine.png", "speedup-of-mine.svg"):
+    others = {"mine.png", "trace.txt", "trace-mine.png", "speedup-of-mine.svg", "speedup-tutorial.png"}
+    for name in others:
         (tmp_path / "charts" / name).touch()
+    with chart_style.applied():
+        chart_style.save(Figure(figsize=(1, 1)), tmp_path / "charts" / "speedup-numpy-1")
     drawing.draw(Evidence.of(read_run(tmp_path)))
     left = {path.name for path in (tmp_path / "charts").iterdir()}
-    assert "speedup-numpy-1.png" not in left
-    assert {"mine.png", "trace.txt", "trace-mine.png", "speedup-of-mine.svg"} <= left
+    assert not {"speedup-numpy-1.png", "speedup-numpy-1.svg"} & left
+    assert others <= left
 
 
 def test_every_name_that_a_chart_may_give_is_its_own():

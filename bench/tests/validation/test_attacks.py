@@ -157,11 +157,13 @@ def test_kills_are_judged_by_every_row_and_few_of_them_prove_nothing():
 def test_a_run_is_inspected_for_rows_that_are_lost_doubled_or_incomplete(tmp_path):
     blocks, case = 2, a_case()
     for block in range(blocks):
-        Writer(tmp_path, "r").append(a_measurement(case, block, values={"iterations": 2}))
+        Writer(tmp_path, "r").append(a_measurement(case, block, values={"latency_median_us": 100.0, "iterations": 2}))
     write_machine(tmp_path, {"run_id": "r"})
     assert inspect(tmp_path, blocks) == Killed(0, 2, 0, 0, 0)
     assert inspect(tmp_path, blocks + 1) == Killed(0, 3, 1, 0, 0)
-    Writer(tmp_path, "r").append(a_measurement(a_case("other"), 0, values={"iterations": 3}))
+    Writer(tmp_path, "r").append(
+        a_measurement(a_case("other"), 0, values={"latency_median_us": 100.0, "iterations": 3})
+    )
     assert inspect(tmp_path, blocks) == Killed(0, 4, 1, 0, 1)
     assert Killed(1, 2, 3, 4, 5, 6) + Killed(1, 1, 1, 1, 1, 1) == Killed(2, 3, 4, 5, 6, 7)
 
