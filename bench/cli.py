@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 TRACEBACK = "FIFTYX_TRACEBACK"  # a variable of the shell: show where an error of ours came from
 FULL = (errno.ENOSPC, errno.EDQUOT)
+MOST_WORDS = 1000  # characters of a complaint
 
 
 def entry() -> None:
@@ -100,7 +101,10 @@ def _refuse(message: str) -> int:
     from bench.commands.common import USAGE
     from bench.words import harmless
 
-    print(f"fiftyx: {harmless(' '.join(message.split()))}", file=sys.stderr)
+    words = harmless(" ".join(message.split()))
+    if len(words) > MOST_WORDS:  # a value of a file may be as long as it likes; the cure stands at the end
+        words = f"{words[: MOST_WORDS // 2]} ... {words[-MOST_WORDS // 2 :]}"
+    print(f"fiftyx: {words}", file=sys.stderr)
     return USAGE
 
 

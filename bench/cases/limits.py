@@ -11,6 +11,7 @@ MOST_SIDE = 10**9  # of a problem; its work still is a number that a table holds
 MOST_THREADS = MOST_BLOCKS = 10**6
 MOST_SEED = 2**63 - 1
 MOST_SECONDS = 1e9
+MOST_TIMEOUT_S = 1e6  # eleven days; the system counts a wait in milliseconds, 31 bits of them
 
 COUNT: Limits = (0, 2**63 - 1)
 ABOVE_0: Limits = (1e-300, 1e300)
@@ -27,7 +28,8 @@ WHOLE: Mapping[str, Limits] = {
     **_each((1, MOST_THREADS), "threads baseline_threads attempts blocks"),
     **_each((0, MOST_BLOCKS), "block"),
     **_each((-1, 2**62), "order"),
-    **_each((0, MOST_SEED), "seed iteration"),
+    **_each((0, MOST_SEED), "seed"),
+    **_each((0, 10**12), "iteration"),
 }
 """Numbers without a fraction that no row may lack."""
 LIMITS: Mapping[str, Limits] = {
@@ -43,6 +45,7 @@ LIMITS: Mapping[str, Limits] = {
     **_each(COUNT, "checked_iterations"),
     **_each(ABOVE_0, "learning_rate flops bytes_moved"),
     **_each((-1, 1e15), "own_effect"),
+    **_each((0, 1e300), "loss"),
 }
 TIMES = ("latency_median_us", "throughput_us", "loop_seconds", "program_seconds")  # an `ok` row has one of them
 

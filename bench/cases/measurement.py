@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from bench.cases.case import Case
+from bench.cases.limits import beyond
 from bench.cases.phases import Rule
 from bench.plain import ShapeError, from_plain
 from implementations import Implementation
@@ -73,7 +74,9 @@ class Found:
             return None
         times = [*self.timed_us, *self.warmup_us, *(self.values.get(name) for name in TIMES)]
         impossible = [time for time in times if not isinstance(time, float | int) or not 0 < time < LARGEST]
-        return f"a time of {impossible[0]}" if impossible else None if self.timed_us else "no times"
+        if impossible or not self.timed_us:
+            return f"a time of {impossible[0]}" if impossible else "no times"
+        return next(iter(beyond(self.values)), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from bench.cases.case import Case
 from bench.cases.grid import Skip
+from bench.cases.limits import (
+    MOST_BLOCKS,
+    MOST_SECONDS,
+    MOST_SEED,
+    MOST_TIMEOUT_S,
+    beyond,
+    words_of,
+)  # fmt: skip
 from bench.cases.phases import Rule
+from bench.cases.problem import DTYPES
 from bench.errors import UsageError
+from bench.machine.device import KINDS, device_kind
 from bench.machine.process import DEFAULT_TIMEOUT_S
 from bench.plain import ShapeError, from_plain, to_plain
 from implementations import Implementation
@@ -83,6 +93,8 @@ def load_plan(raw: Mapping[str, Any], styles: Mapping[str, Implementation]) -> P
     """What `dump_plan` wrote. Raises UsageError where a style is gone or has changed, or another version wrote it."""
     try:
         written = from_plain(Written, raw, "plan")
+        for fault in _faults(written):
+            raise ShapeError(fault)
     except ShapeError as error:
         raise UsageError(
             f"--resume: the plan in machine.json is not of this version ({error}); start a new run with another --out"
@@ -106,6 +118,32 @@ def load_plan(raw: Mapping[str, Any], styles: Mapping[str, Implementation]) -> P
         keep_env=written.keep_env,
         decide=written.decide,
     )
+
+
+def _faults(written: Written) -> Iterator[str]:
+    """What no plan of ours holds."""
+    blocks = {f"case_blocks[{at}]": count for at, count in enumerate(written.case_blocks)}
+    for name, value, limits in (
+        *((name, count, (1, MOST_BLOCKS)) for name, count in {"blocks": written.blocks, **blocks}.items()),
+        ("seed", written.seed, (0, MOST_SEED)),
+        ("timeout_s", written.timeout_s, (1e-3, MOST_TIMEOUT_S)),
+        ("budget_s", written.budget_s, (1e-3, MOST_SECONDS)),
+        ("decide", written.decide, (1e-12, 1e12)),
+        *((f"rule.{name}", value, (int(type(value) is int), 1e9)) for name, value in asdict(written.rule).items()),
+    ):
+        if value is not None and not limits[0] <= value <= limits[1]:
+            yield f"plan.{name} is {value}, expected a number {words_of(limits)}"
+    if len(blocks) != len(written.cases):
+        yield f"plan has {len(written.cases)} cases and the blocks of {len(blocks)}"
+    for case in (*written.cases, *(skip.case for skip in written.skips)):
+        problem = case.problem
+        values = {**case.key._asdict(), "learning_rate": problem.learning_rate, "seed": problem.seed}
+        yield from (f"plan.cases: {fault}" for fault in beyond(values))
+        if problem.dtype not in DTYPES or device_kind(case.device) not in KINDS:
+            yield f"plan.cases: no dtype {problem.dtype!r:.40} or no device {case.device!r:.40}"
+    for case in written.cases:
+        if case.style not in written.styles:
+            yield f"plan.styles has no {case.style!r:.40}, which is to be measured"
 
 
 def same_plan(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

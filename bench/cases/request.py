@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.cases.grid import expand, with_as_found
-from bench.cases.limits import MOST_BLOCKS, MOST_SEED, MOST_SIDE, MOST_THREADS
+from bench.cases.limits import MOST_BLOCKS, MOST_SEED, MOST_SIDE, MOST_THREADS, MOST_TIMEOUT_S
 from bench.cases.phases import Rule
 from bench.cases.plan import Plan
 from bench.cases.presets import PRESETS, Leg
@@ -21,7 +21,6 @@ from bench.words import counted
 from implementations import Implementation, find_implementations
 
 PRECISIONS = ("ieee", "tf32")
-MOST_TIMEOUT_S = 1e6  # eleven days; the system counts a wait in milliseconds, 31 bits of them
 ACCELERATOR = "gpu"  # whichever is there
 
 

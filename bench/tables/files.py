@@ -6,17 +6,25 @@ import errno
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
 TAIL = 1 << 20
 
 
 def read_file(path: Path) -> bytes:
-    """All of a file. Raises OSError, also for what is none: a folder, a pipe that nobody writes to, a device."""
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    with open(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    """All of a file. Raises OSError, see open_file."""
+    with open_file(path) as file:
         return file.read()
+
+
+def open_file(path: Path, *, changing: bool = False) -> BinaryIO:
+    """To read bytes, or to change them. Raises OSError, also for what is no file: a folder, a pipe, a device."""
+    flags = os.O_RDWR if changing else os.O_RDONLY  # without waiting for somebody at a pipe's other end
+    handle = os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    return os.fdopen(handle, "r+b" if changing else "rb")
 
 
 def append_text(path: Path, text: str) -> None:
@@ -42,7 +50,7 @@ def has_rows(path: Path) -> bool:
     """Whether a table is there and holds more than its header."""
     if not path.exists():
         return False
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         return bool(file.readline() and file.readline())
 
 
@@ -50,7 +58,7 @@ def drop_cut_line(path: Path) -> None:
     """Take away a last line that has no end; a file that had no other is removed."""
     if not path.exists():
         return
-    with open(path, "r+b") as file:
+    with open_file(path, changing=True) as file:
         end = file.seek(0, os.SEEK_END)
         whole = end
         while whole:  # backwards, since the last line end is near

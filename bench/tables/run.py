@@ -95,10 +95,11 @@ def read_machine(folder: Path) -> dict[str, Any]:
     """machine.json of a run folder. Raises TableError."""
     path = folder / MACHINE
     try:
-        return sound_machine(read_json(path), path)
+        machine = read_json(path)
     except OSError as error:
         raise TableError(f"{path}: cannot be read: {error.strerror}; is this a run folder?") from error
     except TableError:
         raise
     except (ValueError, RecursionError) as error:
         raise TableError(f"{path}: is not JSON: {error}") from error
+    return sound_machine(machine, path)

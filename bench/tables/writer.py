@@ -30,7 +30,7 @@ from bench.tables.columns import (
     SPEEDUPS,
 )
 from bench.tables.csv_files import _append, read_table
-from bench.tables.files import TAIL, drop_cut_line, has_rows, replace_text
+from bench.tables.files import TAIL, drop_cut_line, has_rows, open_file, replace_text
 from bench.words import harmless
 
 MOST_TEXT = 1000  # characters of a reason
@@ -154,8 +154,8 @@ def _keep_only(path: Path, known: pd.DataFrame) -> None:
     if not path.exists():
         return
     there = set(known.astype(str).itertuples(index=False, name=None))
-    with open(path, "r+b") as file:
-        header = next(csv.reader([file.readline().decode("utf-8", "replace")]), [])
+    with open_file(path, changing=True) as file:
+        header = _cells(file.readline())
         if missing := [name for name in known.columns if name not in header]:
             raise TableError(f"{path}: has no column {missing[0]!r}; was it written by another version?")
         at = [header.index(name) for name in known.columns]
@@ -163,16 +163,24 @@ def _keep_only(path: Path, known: pd.DataFrame) -> None:
         while keep > body:
             start, rest = max(body, keep - TAIL), keep
             file.seek(start)
-            lines = file.read(rest - start).splitlines(keepends=True)
+            lines = file.read(rest - start).removesuffix(b"\n").split(b"\n")
             if start > body:
                 lines = lines[1:]  # whose beginning is in the piece before
             for line in reversed(lines):
-                cells = next(csv.reader([line.decode("utf-8", "replace")]), [])
+                cells = _cells(line)
                 if len(cells) > max(at) and tuple(cells[one] for one in at) in there:
                     break
-                keep -= len(line)
+                keep -= len(line) + 1
             else:
                 if lines:
                     continue
             break
         file.truncate(keep)
+
+
+def _cells(line: bytes) -> list[str]:
+    """A line of a table; empty where it is none."""
+    try:
+        return next(csv.reader([harmless(line.decode("utf-8", "replace").removesuffix("\n"))]), [])
+    except csv.Error:
+        return []

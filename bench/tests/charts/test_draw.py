@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
 from bench.cases.problem import Size
@@ -248,14 +249,16 @@ def test_a_run_that_looked_several_times_says_so_at_its_intervals(tmp_path: Path
 
 def test_a_chart_that_no_longer_applies_goes_and_what_is_not_ours_stays(tmp_path: Path):
     write(tmp_path, complete(planted([IN_PLACE], sizes=(TUTORIAL,))))
-    ours = next(path for path in drawing.draw(Evidence.of(read_run(tmp_path))) if path.suffix == ".png")
-    ours.rename(ours.with_name("speedup-numpy-1.png"))  # as if the run had had one
-    for name in ("mine.png", "trace.txt", "trace-mine.png", "speedup-of-mine.svg"):
+    (tmp_path / "charts").mkdir()
+    others = {"mine.png", "trace.txt", "trace-mine.png", "speedup-of-mine.svg", "speedup-tutorial.png"}
+    for name in others:
         (tmp_path / "charts" / name).touch()
+    with chart_style.applied():
+        chart_style.save(Figure(figsize=(1, 1)), tmp_path / "charts" / "speedup-numpy-1")
     drawing.draw(Evidence.of(read_run(tmp_path)))
     left = {path.name for path in (tmp_path / "charts").iterdir()}
-    assert "speedup-numpy-1.png" not in left
-    assert {"mine.png", "trace.txt", "trace-mine.png", "speedup-of-mine.svg"} <= left
+    assert not {"speedup-numpy-1.png", "speedup-numpy-1.svg"} & left
+    assert others <= left
 
 
 def test_every_name_that_a_chart_may_give_is_its_own():

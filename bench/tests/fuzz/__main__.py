@@ -29,7 +29,7 @@ def main() -> int:
     lost = [one for one in found if one.fault]
     if chosen.out:
         write_rows(chosen.out, COLUMNS, summary(found))
-    print(f"{len({one.seed for one in found})} inputs, {len(found)} commands, {len(lost)} lost", file=sys.stderr)
+    print(f"{len({one.seed for one in found})} inputs, {len(lost)} lost", file=sys.stderr)
     return 1 if lost else 0
 
 

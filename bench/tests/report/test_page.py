@@ -322,6 +322,23 @@ def test_a_click_sorts_by_name_and_tells_it_to_a_screen_reader(tab: Browser, pag
     assert tab.complaints == []
 
 
+RAN = "document.title='ran'"
+RUNS = (f'<svg ONLOAD="{RAN}">', f"<SCRIPT>{RAN}</SCRIPT>", f'"><img src=x OnError="{RAN}">', f"</style><script>{RAN}")
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("markup", RUNS)
+def test_markup_in_a_name_a_reason_or_a_picture_never_runs(tab: Browser, tmp_path: Path, markup: str) -> None:
+    bad = a_measurement(TORCH, 0, status="failed", reason=markup, values={})
+    run = write_run(tmp_path / "a", {replace(NUMPY, style=markup): around(100)}, others=[bad], cpu_model=markup)
+    inside = f'<foreignObject><body xmlns="http://www.w3.org/1999/xhtml" onload="{RAN}"/></foreignObject>'
+    charted(run.folder, SVG.format(f'ONLOAD="{RAN}" onload="{RAN}"', f"<script>{RAN}</script>{inside}"))
+    tab.open(write(Evidence.of(run)).as_uri(), 800, 600)
+    assert tab.run("document.title") == "a: is it really 50x on a GPU?"
+    assert tab.run("document.images[0].complete && document.scripts.length === 1")
+    assert tab.complaints == []
+
+
 @pytest.mark.browser
 def test_it_prints(tab: Browser, page: Path) -> None:
     tab.open(page.as_uri(), 1280, 800)

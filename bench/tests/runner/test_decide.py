@@ -110,7 +110,7 @@ def test_nan_intervals_are_not_called_open() -> None:
 
 
 def test_the_threshold_survives_machine_json() -> None:
-    plan = a_plan([BASE], decide=50.0, styles={})
+    plan = a_plan([], decide=50.0)
     assert load_plan(dump_plan(plan), {}).decide == 50.0
     assert Request().decide is None
 
