@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.cases.case import Case
-from bench.cases.phases import affordable_steps, plan_counts
+from bench.cases.phases import REHEARSAL_STEPS, affordable_steps, plan_counts
 from bench.cases.plan import Plan
 from bench.cases.problem import DTYPES, TUTORIAL_ITERATIONS, TUTORIAL_SIZE, work_flops
 from bench.machine.core_speed import NEUTRAL_S
@@ -22,7 +22,6 @@ LAZY_TORCH = 0.8  # torch.optim's first step imports more of torch: so much of t
 WORKER_S = 0.3  # a worker's own modules, its data and its answer
 PRODUCTS_S, PRODUCTS_GFLOP = 0.6, 160.0  # of one dtype's ceiling: making the matrices, and multiplying them
 COPIES_S = 4.5  # fresh pages, most of it
-REHEARSAL_STEPS = 50  # of the style and of the oracle, at the tutorial's size
 SHARE = {"cpu": 0.6, "cuda": 40.0}  # of one core's product speed that an iteration reaches
 """Rough on purpose: only the plan's announced time depends on it."""
 
@@ -82,7 +81,8 @@ def case_seconds(case: Case, plan: Plan, probe: Mapping[str, Any]) -> float:
     neutral = NEUTRAL_S * (1 + len(counts.segments) + counts.batches) if case.one_core else 0.0
     flops = work_flops(case.problem, case.oracle)
     cores = probe.get("cpus", 1) if accelerated else case.threads  # that the oracle computes on
-    checked = affordable_steps(flops, counts.steps) * flops + 2 * REHEARSAL_STEPS * TUTORIAL_SIZE.flops
+    rehearsed = 2 * REHEARSAL_STEPS * TUTORIAL_SIZE.flops  # by the style and by the oracle
+    checked = affordable_steps(flops, counts.steps) * flops + rehearsed
     checking = checked / (0.5 * probe["gflops"] * 1e9 * cores**SCALING)
     program = start + TUTORIAL_ITERATIONS * each if case.program else 0.0
     seconds: float = start + WORKER_S + warmup + counts.steps * each + neutral + checking + program

@@ -88,6 +88,7 @@ def _cap(rule: Rule, iterations: int, each_s: float) -> int:
     return max(rule.floor_iterations, min(iterations, int(rule.limit_s / each_s)))
 
 
+REHEARSAL_STEPS = 50  # at the tutorial's size
 AFFORDED_FLOPS = 60e9  # what checking one process may cost, a second or two
 TOO_DEAR_FLOPS = 200e9  # an iteration beyond this is too dear for even two of the oracle's
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from bench.cases.case import CASE_COLUMNS
 from bench.cases.problem import Size
+from bench.tables.machine_words import processor, versions
 from bench.tables.run import Run
 from bench.verdict.claim import REFUTED, SUPPORTED, Finding
 from bench.verdict.crossover import Crossover
@@ -82,13 +83,11 @@ def left_out(rows: pd.DataFrame) -> str:
 
 def machine_words(machine: Mapping[str, Any], rows: pd.DataFrame) -> str:
     """The processor, the accelerators in these rows, versions of what matters, and the run."""
-    cpus = machine.get("cpus")
     named = rows[rows["device"] != "cpu"].drop_duplicates("device").set_index("device")["device_model"]
-    packages = machine.get("packages") or {}
     parts = [
-        f"{machine.get('cpu_model') or 'unknown CPU'}" + (f", {cpus} CPUs" if cpus else ""),
+        processor(machine),
         *(f"{device} {model or 'of unknown model'}" for device, model in named.items()),
-        " ".join(f"{name} {packages[name]}" for name in ("numpy", "torch") if packages.get(name)),
+        " ".join(versions(machine)),
         f"run {machine['run_id']}",
     ]
     return "; ".join(part for part in parts if part)

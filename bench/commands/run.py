@@ -119,11 +119,12 @@ def _sum_up(session: Session, charts: bool | None) -> int:
     run, to = read_run(session.folder), console()
     evidence = Evidence.of(run)
     measured = bool((run.measurements["status"] == "ok").any())
-    print_words(to, f"{run.name}: {answer(evidence)[1]}\n")
+    _outcome, headline = answer(evidence)
+    print_words(to, f"{run.name}: {headline}\n")
     print_run(to, evidence, explain=False)
     drawn = measured and (PRESETS[session.plan.preset].charts if charts is None else charts) and _draw(evidence)
     busiest = busy(0.5)[1] if noise_words(run.measurements) else ""
-    print_end(to, evidence, own_name(), shlex.quote(str(session.folder)), drawn=drawn, busiest=busiest)
+    print_end(to, evidence, headline, own_name(), shlex.quote(str(session.folder)), drawn=drawn, busiest=busiest)
     if run.measurements["status"].isin(["wrong", "failed", "crashed"]).any():
         return NO
     return DONE if measured else OPEN

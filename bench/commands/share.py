@@ -16,8 +16,7 @@ def share(
 ) -> int:
     """One picture of a run and a small JSON, to show it to others."""
     from bench.charts.draw import save_card
-    from bench.report.card import PICTURE, write_card
-    from bench.report.verdict import answer
+    from bench.report.card import PICTURE, Card, write_card
     from bench.tables.run import read_run
     from bench.verdict.evidence import Evidence
 
@@ -27,6 +26,7 @@ def share(
         evidence = Evidence.of(read_run(folder))
         if evidence.rows.empty:
             raise UsageError(f"{folder}: nothing to share: no case of this run could be measured")
-        print(write_card(evidence))
-        print(save_card(evidence, answer(evidence)[1], folder / PICTURE))
+        card = Card.of(evidence)
+        print(write_card(card, folder))
+        print(save_card(evidence, card.headline, folder / PICTURE))
     return DONE

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bench.cases.limits import MOST_SIDE
 from bench.cases.problem import Size
 from bench.errors import TableError
 from bench.plain import ShapeError, from_plain, to_plain
@@ -19,7 +20,7 @@ from bench.verdict.evidence import Evidence
 from bench.verdict.judgement import base_words, leads
 
 CARD, PICTURE = "share.json", "share.png"
-FORMAT, MOST_SIDE = 1, 10**9
+FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +95,10 @@ def text_of(card: Card) -> str:
     return json.dumps(to_plain(card), indent=1, ensure_ascii=False) + "\n"
 
 
-def write_card(evidence: Evidence) -> Path:
-    """share.json in the run folder, whole or not at all; its path."""
-    path = evidence.run.folder / CARD
-    replace_text(path, text_of(Card.of(evidence)))
+def write_card(card: Card, folder: Path) -> Path:
+    """share.json in a run folder, whole or not at all; its path."""
+    path = folder / CARD
+    replace_text(path, text_of(card))
     return path
 
 

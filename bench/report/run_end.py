@@ -6,7 +6,6 @@ from rich.console import Console
 
 from bench.report.run_tables import best_sheet, noise_words
 from bench.report.sheet import print_sheet, print_words
-from bench.report.verdict import answer
 from bench.verdict.evidence import Evidence
 
 MEASURED = (
@@ -21,15 +20,18 @@ NOT_MEASURED = (
 
 
 def print_end(
-    console: Console, evidence: Evidence, program: str, folder: str, *, drawn: bool, busiest: str = ""
+    console: Console, evidence: Evidence, headline: str, program: str, folder: str, *, drawn: bool, busiest: str = ""
 ) -> None:
-    """At most 24 lines of 80 columns; `program` is how this one is called, `folder` what its commands take."""
+    """At most 24 lines of 80 columns.
+
+    `headline` is the run's answer, `program` how this one is called, `folder` what its commands take.
+    """
     measured = len(evidence.rows) > 0
     if measured:
         console.print()
         print_sheet(console, best_sheet(evidence))
         console.print()
-    print_words(console, answer(evidence)[1])
+    print_words(console, headline)
     if noisy := noise_words(evidence.run.measurements, busiest):
         print_words(console, noisy)
     print_words(console, f"tables: {folder}/")

@@ -26,7 +26,7 @@ from bench.verdict.claim import REFUTED, SUPPORTED, TUTORIAL_CLAIM, UNDECIDED, U
 from bench.verdict.crossover import TARGETS
 from bench.verdict.evidence import BEST_GPU, Evidence
 from bench.verdict.intervals import CONFIDENCE
-from bench.verdict.judgement import NAMES, Judgement, Question, fastest_on_cpu, judgement_of
+from bench.verdict.judgement import Judgement, Question, base_words, fastest_on_cpu, judgement_of
 from bench.verdict.speedup import BASELINES, mean_us
 from bench.words import grouped, microseconds, number, percent, thread_count
 
@@ -111,9 +111,9 @@ def _speedup_words(judgement: Judgement, shown: Finding) -> str:
     model = thread_count(who.threads) if who.on_cpu else model
     scope = "" if question.scope == "iteration" else f" by {question.scope}"
     return (
-        f"{_at(shown.size)}{scope} {NAMES.get(question.contender, question.contender)} ({who.style} {who.arithmetic}, "
+        f"{_at(shown.size)}{scope} {base_words(question.contender)} ({who.style} {who.arithmetic}, "
         f"{model}: {microseconds(one.contender_us)} us an iteration) is {_ratio(shown)} as fast as "
-        f"{NAMES.get(question.baseline, question.baseline)} ({base.style} {base.dtype}, "
+        f"{base_words(question.baseline)} ({base.style} {base.dtype}, "
         f"{thread_count(base.threads)}: {microseconds(one.baseline_us)} us){', with noise' if one.noisy else ''}"
     )
 

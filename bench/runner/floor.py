@@ -17,7 +17,7 @@ from bench.tables.run import read_machine
 from bench.tables.writer import write_machine
 from bench.words import thread_count
 
-Warn = Callable[[str], None]
+Say = Callable[[str], None]
 BUFFERS = (2**29, 2**26, 2**22)  # the largest that is copied; a smaller one where a process was killed over it
 TRIES = 4  # of a run at ceilings that are missing: whatever fails so often will not succeed
 BELOW = 0.95  # a time under this share of its floor is an error, not luck with the ceiling's own noise
@@ -99,7 +99,7 @@ def missing_jobs(plan: Plan, known: Sequence[Ceiling]) -> list[dict[str, Any]]:
 
 
 def measure_ceilings(
-    plan: Plan, jobs: Sequence[Mapping[str, Any]], warn: Warn, say: Warn
+    plan: Plan, jobs: Sequence[Mapping[str, Any]], warn: Say, say: Say
 ) -> tuple[list[Ceiling], list[str]]:
     """The ceilings of `jobs`, a process each, and a line for each that failed; smaller buffers if memory was short."""
     rows: list[Ceiling] = []
@@ -130,8 +130,8 @@ class Floors:
 
     folder: Path
     plan: Plan
-    warn: Warn
-    say: Warn
+    warn: Say
+    say: Say
     known: tuple[Ceiling, ...] = ()
     block: int = 0
     tries: int = 0

@@ -11,13 +11,13 @@ from typing import IO
 
 from bench.cases.forecast import case_seconds
 from bench.cases.plan import Plan
+from bench.runner.floor import Say
 from bench.runner.session import Session
 from bench.runner.turns import Progress, schedule
 from bench.words import duration
 
 EVERY_S = 10.0  # at least, between two lines in a file
 BAR_WIDTH = 24
-Say = Callable[[str], None]
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from bench.cases.plan import Plan, dump_plan, load_plan
 from bench.cases.request import Request, check, make_plan
 from bench.errors import UsageError
 from bench.machine.facts import as_grid_machine, describe, probe_devices
-from bench.runner.floor import Floors, Warn, ceiling_jobs
+from bench.runner.floor import Floors, Say, ceiling_jobs
 from bench.runner.folder import alone, check_folder, check_same, done_attempts, make_folder, tries_used
 from bench.runner.turns import Launch, Progress, process_launcher, run
 from bench.tables.columns import MACHINE
@@ -29,7 +29,6 @@ from bench.tables.writer import Writer, repair, write_machine, write_speedups
 from bench.verdict.claim import straddling
 from bench.verdict.evidence import Evidence
 
-Say = Callable[[str], None]
 RETRIED = 0.6  # of the tries that noise may cost: committed runs used 0.9 of them, a quiet machine uses none
 SUM_UP_S = 6.0  # tables and charts at the end
 
@@ -92,7 +91,7 @@ def measure(
     session: Session,
     launch: Launch | None = None,
     told: Callable[[Progress], None] = lambda _progress: None,
-    warn: Warn = say_line,
+    warn: Say = say_line,
     say: Say = lambda _text: None,
 ) -> Generator[Measurement, None, None]:
     """Measure what is left, each process's rows on the disk before it is yielded; speedups.csv at the end.
@@ -106,7 +105,7 @@ def measure(
 
 
 def _measure(
-    session: Session, launch: Launch | None, told: Callable[[Progress], None], warn: Warn, say: Say
+    session: Session, launch: Launch | None, told: Callable[[Progress], None], warn: Say, say: Say
 ) -> Iterator[Measurement]:
     folder, whole = session.folder, session.plan
     plan = whole

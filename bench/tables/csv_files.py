@@ -130,9 +130,14 @@ def _numbers(path: Path, name: str, cells: pd.Series) -> pd.Series:
 def _refuse_cells(path: Path, cells: pd.Series, bad: pd.Series, why: str) -> None:
     """Raises TableError for the first of the `bad` cells."""
     if bad.any():
-        at = int(bad.to_numpy(bool).argmax())
-        shown = repr(str(cells.iloc[at])[:40]) if pd.notna(cells.iloc[at]) else "empty"
-        raise TableError(f"{path}:{at + 2}: column {cells.name!r} is {shown}, {why}; {RESTORE}")
+        first = cells[bad].iloc[0]
+        shown = repr(str(first)[:40]) if pd.notna(first) else "empty"
+        raise TableError(f"{path}:{line_of(bad)}: column {cells.name!r} is {shown}, {why}; {RESTORE}")
+
+
+def line_of(bad: pd.Series) -> int:
+    """The line of a file where its first `bad` row stands; the header is line 1."""
+    return int(bad.to_numpy(bool).argmax()) + 2
 
 
 def _append(

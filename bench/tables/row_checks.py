@@ -14,7 +14,7 @@ from bench.cases.measurement import STATUSES
 from bench.cases.problem import DTYPES
 from bench.cases.request import PRECISIONS
 from bench.errors import TableError
-from bench.tables.csv_files import RESTORE
+from bench.tables.csv_files import RESTORE, line_of
 
 NEVER_EMPTY = ("run_id", "block", *CASE_COLUMNS, "status", "oracle", "seed", "environment")
 
@@ -24,12 +24,10 @@ def check_rows(path: Path, measurements: pd.DataFrame, machine: Mapping[str, Any
     for name in NEVER_EMPTY:
         empty = measurements[name].isna()
         if empty.any():
-            line = int(empty.to_numpy().argmax()) + 2
-            raise TableError(f"{path}:{line}: column {name!r} is empty; {RESTORE}")
+            raise TableError(f"{path}:{line_of(empty)}: column {name!r} is empty; {RESTORE}")
     twice = measurements.duplicated(["run_id", "block", *CASE_COLUMNS])
     if twice.any():
-        line = int(twice.to_numpy().argmax()) + 2
-        raise TableError(f"{path}:{line}: the same case and block came before; remove one of the rows")
+        raise TableError(f"{path}:{line_of(twice)}: the same case and block came before; remove one of the rows")
     _known_words(path, measurements)
     _timed(path, measurements)
     _one_machine(path, measurements, machine)
@@ -41,18 +39,15 @@ def _known_words(path: Path, measurements: pd.DataFrame) -> None:
     for name, words in (("status", STATUSES), ("dtype", DTYPES), ("precision", PRECISIONS)):
         unknown = ~measurements[name].isin(words)
         if unknown.any():
-            at = int(unknown.to_numpy().argmax())
-            raise TableError(
-                f"{path}:{at + 2}: unknown {name} {str(measurements[name].iloc[at])[:40]!r}; known: {', '.join(words)}"
-            )
+            first = str(measurements.loc[unknown, name].iloc[0])[:40]
+            raise TableError(f"{path}:{line_of(unknown)}: unknown {name} {first!r}; known: {', '.join(words)}")
 
 
 def _timed(path: Path, measurements: pd.DataFrame) -> None:
     """An `ok` row has a time; that a time is one, `parse_table` has seen."""
     without = (measurements["status"] == "ok") & measurements[list(TIMES)].isna().all(axis=1)
     if without.any():
-        line = int(without.to_numpy().argmax()) + 2
-        raise TableError(f"{path}:{line}: the row is ok but column {TIMES[0]!r} is empty; {RESTORE}")
+        raise TableError(f"{path}:{line_of(without)}: the row is ok but column {TIMES[0]!r} is empty; {RESTORE}")
 
 
 def _one_run(path: Path, measurements: pd.DataFrame, machine: Mapping[str, Any]) -> None:

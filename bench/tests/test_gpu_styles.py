@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from bench.cases.phases import REHEARSAL_STEPS
 from bench.cases.problem import TUTORIAL_SIZE, Problem, Size, stable_learning_rate
 from bench.machine.device import Device
 from bench.machine.frameworks import open_device
@@ -62,7 +63,7 @@ def test_a_style_for_a_gpu_follows_the_oracle_at_any_size_and_rate(style, seed):
 def test_a_style_for_a_gpu_passes_the_gate(style, dtype):
     name, train, device = style
     case = a_case(name, "cpu", size=TUTORIAL_SIZE, dtype=dtype, framework=STYLES[name])
-    assert len(gate.rehearse(case, train, device)) == gate.REHEARSAL_STEPS
+    assert len(gate.rehearse(case, train, device)) == REHEARSAL_STEPS
 
 
 def test_the_cupy_file_is_the_numpy_file_with_one_import_changed():

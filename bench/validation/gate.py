@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.cases.phases import Counts, Rule, affordable_steps, plan_counts
+from bench.cases.phases import REHEARSAL_STEPS, Counts, Rule, affordable_steps, plan_counts
 from bench.cases.presets import SWEEP_SIZES, scaled
 from bench.cases.problem import TUTORIAL_SIZE, Problem, Size, stable_learning_rate, work_flops
 from bench.machine.device import cpu_model
@@ -122,7 +122,7 @@ def run_stage(stage: Stage, seeds: range) -> list[dict[str, object]]:
     """The rows of one stage."""
     counts, checked = plan(stage.size, stage.oracle)
     if stage.phase == REHEARSAL:
-        counts, checked = Counts(0, gate.REHEARSAL_STEPS, 0), gate.REHEARSAL_STEPS
+        counts, checked = Counts(0, REHEARSAL_STEPS, 0), REHEARSAL_STEPS
     tallies = [(one, Tally()) for one in stage.subjects(stage.oracle) if is_lie_at(one, stage.size)]
     for seed in seeds:
         if stage.phase == TIMED:

@@ -27,7 +27,7 @@ NAMES = {
 
 
 def base_words(baseline: str) -> str:
-    """`the fastest CPU style`; a baseline without such words by its name."""
+    """`the fastest CPU style`; a baseline or contender without such words by its name."""
     return NAMES.get(baseline, baseline)
 
 

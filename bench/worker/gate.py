@@ -9,7 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from bench.cases.case import Case
-from bench.cases.phases import affordable_steps
+from bench.cases.phases import REHEARSAL_STEPS, affordable_steps
 from bench.cases.problem import TUTORIAL_SIZE, Problem, stable_learning_rate, work_flops
 from bench.machine.device import Device
 from bench.worker import clock
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from bench.worker.deviation import Deviation
     from bench.worker.oracle import Array, Reference, Trained
 
-REHEARSAL_STEPS = 50
 OPENING_STEPS = 4  # the dynamic net has used its middle layer 0, 1, 2 and 3 times by then
 # Data on which no hidden unit comes near the kink of its ReLU in any of the three nets: of the seeds 1000 to 1249 those
 # with the largest min |h| / (|x| |w|) over 50 iterations in float64

@@ -137,7 +137,7 @@ def _run(command: Sequence[str]) -> tuple[int | None, str]:
             code = main(list(command))
     except Hang:
         return None, "hang"
-    except BaseException as error:
+    except (Exception, SystemExit) as error:
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/bench/" in frame.filename]
         where = f"{frames[-1].filename.rpartition('/bench/')[2]}:{frames[-1].lineno}" if frames else "?"
         return None, f"traceback {type(error).__name__} at {where}: {str(error)[:150]}"

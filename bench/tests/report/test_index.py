@@ -53,7 +53,7 @@ def test_a_folder_that_holds_a_card_alone_is_a_machine_that_somebody_shares(tmp_
     run = write_run(tmp_path / "here" / "theirs", {NUMPY: around(100)})
     shared = tmp_path / "results" / "theirs"
     shared.mkdir(parents=True)
-    write_card(Evidence.of(run)).rename(shared / "share.json")
+    write_card(Card.of(Evidence.of(run)), run.folder).rename(shared / "share.json")
     assert run_folders(tmp_path / "results") == [shared]
     assert render(tmp_path / "results") == render(tmp_path / "here")
 

@@ -69,7 +69,7 @@ def screens(root: Path) -> dict[str, str]:
     def run(to: Console) -> None:
         print_words(to, f"{a.name}: {answer(evidence)[1]}\n")
         print_run(to, evidence, explain=False)
-        print_end(to, evidence, ".venv/bin/fiftyx", "results/run-20261125-155338", drawn=True)
+        print_end(to, evidence, answer(evidence)[1], ".venv/bin/fiftyx", "results/run-20261125-155338", drawn=True)
 
     def doctor(to: Console) -> None:
         print_findings(to, judge(busy))

@@ -23,7 +23,7 @@ from bench.report.cited_source import print_audit
 from bench.report.comparison import print_comparison
 from bench.report.run_end import print_end
 from bench.report.run_tables import print_run
-from bench.report.verdict import print_judgement
+from bench.report.verdict import answer, print_judgement
 from bench.runner.session import Session
 from bench.tables.difference import differences
 from bench.tables.run import Run
@@ -71,7 +71,9 @@ def printers(names: dict[str, str], folder: Path) -> dict[str, Printer]:
         "verdict in short": lambda to: print_judgement(to, judgement),
         "verdict": lambda to: print_judgement(to, judgement, everything=True),
         "verdict of one size": lambda to: print_judgement(to, of_one_size, everything=True),
-        "end of a run": lambda to: print_end(to, evidence, "fiftyx", "results/run-20261125-155338", drawn=True),
+        "end of a run": lambda to: print_end(
+            to, evidence, answer(evidence)[1], "fiftyx", "results/run-20261125-155338", drawn=True
+        ),
         "compare": lambda to: print_comparison(to, compare(a, b), differences(a, b)),
         "published": lambda to: print_audit(to, read_figures(), 50),
         "list": lambda to: print_listing(to, listing(styles, PROBE)),

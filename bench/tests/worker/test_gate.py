@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.cases.case import Case
-from bench.cases.phases import affordable_steps
+from bench.cases.phases import REHEARSAL_STEPS, affordable_steps
 from bench.cases.presets import scaled
 from bench.cases.problem import TUTORIAL_SIZE, Problem, stable_learning_rate, work_flops
 from bench.validation._arithmetic import (
@@ -88,7 +88,7 @@ def test_every_order_of_summation_and_every_precision_that_says_so_is_let_throug
         Arithmetic("truncated", of_rounded(TF32_TRUNCATED), precision="tf32"),
         IN_BFLOAT16,
     ):
-        assert len(rehearse(arithmetic, seed, oracle)) == gate.REHEARSAL_STEPS
+        assert len(rehearse(arithmetic, seed, oracle)) == REHEARSAL_STEPS
 
 
 @pytest.mark.parametrize("lie", LIES, ids=lambda lie: lie.name)
