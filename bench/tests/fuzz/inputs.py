@@ -104,7 +104,7 @@ def quiet() -> Iterator[None]:
         for name in ("bench.runner.session.probe_devices", "bench.machine.facts.probe_devices"):
             stack.enter_context(patch(name, lambda: dict(PROBE)))
         stack.enter_context(patch("bench.runner.session.process_launcher", lambda _plan: _answered))
-        stack.enter_context(patch("bench.runner.session.measure_ceilings", lambda _plan: ([], [])))
+        stack.enter_context(patch("bench.runner.floor.measure_ceilings", lambda *_asked: ([], [])))
         stack.enter_context(patch("bench.charts.style.save", _as_svg))
         stack.enter_context(patch("bench.tables.files.os.fsync", lambda _handle: None))
         yield
