@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -119,13 +120,19 @@ def _picture(path: Path) -> str:
 
 
 def chart_files(folder: Path, baseline: str = "") -> list[Path]:
-    """The charts of a run, those that answer the question first, of these that over `baseline`; the rest by name."""
+    """The charts of a run in the order of `in_order`."""
+    found = {path.stem: path for path in (folder / CHARTS).glob("*.svg")}
+    return [found[name] for name in in_order(found, baseline)]
 
-    def place(path: Path) -> tuple[int, bool]:
-        kind = next((at for at, name in enumerate(FIRST) if path.stem.startswith(name)), len(FIRST))
-        return kind, not path.stem.endswith(f"-{baseline}")
 
-    return sorted(sorted((folder / CHARTS).glob("*.svg")), key=place)
+def in_order(names: Iterable[str], baseline: str) -> list[str]:
+    """The names of charts, those that answer the question first, of these that over `baseline`; the rest by name."""
+
+    def place(name: str) -> tuple[int, bool]:
+        kind = next((at for at, first in enumerate(FIRST) if name.startswith(first)), len(FIRST))
+        return kind, not name.endswith(f"-{baseline}")
+
+    return sorted(sorted(names), key=place)
 
 
 def chart_title(path: Path) -> str:
