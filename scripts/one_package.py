@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import shutil
 import tarfile
 import tempfile
 import zipfile
@@ -59,6 +60,7 @@ Settings = Mapping[str, Any] | None
 
 def build_wheel(wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None) -> str:
     """The wheel, with one top-level package; the name of its file."""
+    shutil.rmtree("build/lib", ignore_errors=True)  # setuptools would pack what an earlier build left there
     name = build_meta.build_wheel(wheel_directory, config_settings, metadata_directory)
     path = Path(wheel_directory, name)
     files = {placed(file): content_of(file, content) for file, content in _read(path).items()}
