@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bench.charts.series import config_of, look_of
 from bench.charts.style import FAINT, GREY, INK, PALE, WIDTH_IN, Words, log_axis, page
-from bench.charts.words import machine_words, size_words
+from bench.charts.words import machine_words, size_words, time_words
 from bench.tables.by_case import case_of
 from bench.tables.columns import ITERATIONS
 from bench.tables.run import read_process
@@ -40,7 +40,7 @@ def charts(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
     case = case_of(rows.loc[[row.name]])
     here = rows[(rows["style"] == row["style"]) & (rows["block"] == row["block"])]
     words = Words(
-        "Inside one process: first call, warm-up, steady state",
+        trace_words(samples),
         f"{case.style}, {config_of(case).label}, block {row['block']}\n{size_words(case.size)}",
         f"one process of the run\n{machine_words(run.machine, here)}",
     )
@@ -48,6 +48,13 @@ def charts(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
     # samples as timed, so their own median and not that at the speed of their block
     colour, _shape = look_of(evidence)[case.style]
     yield NAMES[0], trace(by_phase, run.measurements.loc[[row.name]].iloc[0], words, colour)
+
+
+def trace_words(samples: pd.DataFrame) -> str:
+    """Its finding: the first call and a usual iteration; `samples` are those of one process with a timed one."""
+    us = {phase: float(same["elapsed_us"].median()) for phase, same in samples.groupby("phase")}
+    first = f"a first call of {time_words(us['first'])}, then " if "first" in us else ""
+    return f"Inside one process: {first}{time_words(us['timed'])} an iteration"
 
 
 def process_shown(rows: pd.DataFrame) -> pd.Series:
