@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from bench.charts._width import is_narrow, width_in
 from bench.charts.series import config_of, look_of
-from bench.charts.style import FAINT, GREY, INK, PALE, WIDTH_IN, Words, log_axis, page
+from bench.charts.style import FAINT, GREY, INK, PALE, Words, log_axis, page
 from bench.charts.words import machine_words, size_words, time_words
 from bench.tables.by_case import case_of
 from bench.tables.columns import ITERATIONS
@@ -76,17 +77,20 @@ def trace(samples: Mapping[str, Array], measured: pd.Series, words: Words, colou
     `samples` are those of one process in us by phase: `first` and `warmup` where they were kept, `timed`. `measured`
     holds what the tables give of it: `latency_median_us`, `latency_p95_us`, `warmup_iterations`.
     """
-    body = page(words, 3.75)
-    left, between, beside = 0.95, 0.75, 2.3
-    wide = WIDTH_IN - left - between - beside - 0.3
-    axes = body.axes(left, 0.5, wide, 2.95)
+    left, between, beside, high = 0.95, 0.75, 2.3, 2.95
+    narrow = is_narrow()  # then one above the other
+    step = high + 0.8
+    body = page(words, step * (1 + narrow))
+    wide = width_in() - left - 0.3 - (0 if narrow else between + beside)
+    axes = body.axes(left, 0.5 + step * narrow, wide, high)
+    below = body.axes(left, 0.5, wide, high) if narrow else body.axes(left + wide + between, 0.5, beside, high)
     every = np.concatenate(list(samples.values()))
     axes.set_ylim(float(every.min()) / 1.25, float(every.max()) * 1.5)
     log_axis(axes, "y", unit="us")
     _draw_phases(axes, samples, measured["warmup_iterations"], colour)
     axes.set(xlabel="iteration, as recorded", ylabel="time of one iteration (log scale)")
     middle, late = float(measured["latency_median_us"]), float(measured["latency_p95_us"])
-    _draw_distribution(body.axes(left + wide + between, 0.5, beside, 2.95), samples["timed"], middle, late, colour)
+    _draw_distribution(below, samples["timed"], middle, late, colour)
     return body.figure
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from bench.cases.case import CASE_COLUMNS
 from bench.cases.problem import Size
-from bench.charts.style import quantity
+from bench.charts._quantity import quantity
 from bench.tables.by_case import cases_in
 from bench.tables.machine_words import processor, versions
 from bench.tables.run import Run
