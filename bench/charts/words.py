@@ -10,7 +10,7 @@ import pandas as pd
 from bench.cases.case import CASE_COLUMNS
 from bench.cases.problem import Size
 from bench.charts._quantity import quantity
-from bench.tables.by_case import cases_in
+from bench.tables.by_case import cases_in, sizes_in
 from bench.tables.machine_words import processor, versions
 from bench.tables.run import Run
 from bench.verdict.claim import REFUTED, SUPPORTED, Finding
@@ -56,7 +56,7 @@ def work_words(found: Sequence[Finding], crossovers: Sequence[Crossover]) -> str
 
 def growth_words(rows: pd.DataFrame) -> str:
     """What the sizes found: how much more time so much more work takes, each size in its fastest case."""
-    fastest = {flops: min(mean_us(case) for _, case in cases_in(same)) for flops, same in rows.groupby("flops")}
+    fastest = {float(size.flops): min(mean_us(case) for _, case in cases_in(same)) for size, same in sizes_in(rows)}
     least, most = min(fastest), max(fastest)
     work, time = (f"{float(f'{one:.2g}'):,.6g}" for one in (most / least, fastest[most] / fastest[least]))
     ends = f"from {time_words(fastest[least])} to {time_words(fastest[most])} at best"

@@ -63,7 +63,7 @@ def test_the_modules_that_processes_are_started_by_are_there_under_their_new_nam
         text
         for file in MODULES
         for text in texts(ast.parse(backend.renamed((ROOT / file).read_text("utf-8"))))
-        if text.startswith("fiftyx.") and text.replace(".", "").isidentifier()
+        if text.startswith("fiftyx.") and all(map(str.isidentifier, text.split(".")))
     }
     assert {"fiftyx.worker", "fiftyx.worker.ceilings", "fiftyx.machine.probe", "fiftyx.doctor.libraries"} <= started
     assert started <= there

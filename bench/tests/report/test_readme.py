@@ -12,6 +12,9 @@ from bench.report.readme import MARK, PAGES, output_of, render, words
 
 TEXT = "before\n<!-- output: list --json -->\nold\n<!-- end -->\nafter\n"
 MOST_WORDS = 1600
+ALL_PAGES = sorted(
+    {*PAGES, *(str(path.relative_to(ROOT)) for top in ("bench", "results") for path in (ROOT / top).rglob("*.md"))}
+)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 
@@ -52,13 +55,17 @@ def test_a_page_is_what_its_commands_print_today(name: str) -> None:
     assert render(text, output_of) == text, "run scripts/readme"
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", ALL_PAGES)
 def test_every_link_inside_the_repository_leads_somewhere(name: str) -> None:
     page = ROOT / name
     text = MARK.sub("", page.read_text("utf-8"))
     inside = [unquote(link) for link in LINK.findall(text) if "://" not in link]
-    assert inside
     assert [link for link in inside if not (page.parent / link).exists()] == []
+
+
+def test_the_readme_leads_to_every_page_that_took_something_over_from_it() -> None:
+    links = set(LINK.findall((ROOT / "README.md").read_text("utf-8")))
+    assert {*PAGES[1:], "bench/suite/README.md", "results/README.md", "LICENSE"} <= links
 
 
 def test_the_readme_can_be_read_in_a_few_minutes() -> None:
