@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from bench.cases.problem import TUTORIAL_SIZE, Size
-from bench.report.reach import card_sheet, reach_words, scope_sheet
+from bench.report._reach import card_sheet, reach_words, scope_sheet
 from bench.report.run_tables import interval_words
 from bench.report.sheet import print_sheet, print_words
 from bench.report.verdict_tables import (

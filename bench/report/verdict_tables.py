@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from bench.cases.case import AS_FOUND
 from bench.machine.ceilings import Peaks
-from bench.report.reach import reach_cell
+from bench.report._reach import reach_cell
 from bench.report.run_tables import ratio_cell, time_cell
 from bench.report.sheet import Cell, Sheet, sheet
 from bench.verdict.break_even import BreakEven, Iterations

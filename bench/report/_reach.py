@@ -28,12 +28,14 @@ def reach_words(shown: Finding, question: Question, place: str) -> str:
     by = "latency" if question.scope == "iteration" else question.scope
     best, x = reach.best, f"{question.claim.threshold:g}x"
     eager = "" if reach.eager is None else f", eager code as the tutorial writes it {_times(reach.eager.at_most)}"
-    cards = f"{len(reach.cards)} cards with published figures"
-    why = f"({best.card}: {best.term}){eager}"
-    if shown.verdict.outcome == OUT_OF_REACH:
-        return f"{place} {x} by {by} is out of reach of all {cards}: at most {_times(best.at_most)} {why}"
+    if reach.eager is not None and reach.eager.at_most < question.claim.threshold <= best.at_most:
+        eager += f" and so never {x}"
     over = base_words(question.baseline)
-    return f"{place} none of {cards} can be more than {_times(best.at_most)} as fast as {over} by {by} {why}"
+    out = f"{x} is out of reach: " if shown.verdict.outcome == OUT_OF_REACH else ""
+    return (
+        f"{place} {out}a GPU can be at most {_times(best.at_most)} as fast as {over} by {by} (best of "
+        f"{len(reach.cards)} published cards, {best.card}: {best.term}){eager}"
+    )
 
 
 def _times(at_most: float) -> str:
