@@ -27,9 +27,11 @@ def reach_words(shown: Finding, question: Question, place: str) -> str:
         return ""
     by = "latency" if question.scope == "iteration" else question.scope
     best, x = reach.best, f"{question.claim.threshold:g}x"
-    eager = "" if reach.eager is None else f", eager code as the tutorial writes it {_times(reach.eager.at_most)}"
-    if reach.eager is not None and reach.eager.at_most < question.claim.threshold <= best.at_most:
-        eager += f" and so never {x}"
+    eager = ""
+    if reach.eager is not None:
+        of = f"{reach.eager_cards} cards: {reach.eager.term}"
+        eager = f", eager code as the tutorial writes it {_times(reach.eager.at_most)} ({of})"
+        eager += f", so not {x}" if reach.eager.at_most < question.claim.threshold <= best.at_most else ""
     over = base_words(question.baseline)
     out = f"{x} is out of reach: " if shown.verdict.outcome == OUT_OF_REACH else ""
     return (
@@ -67,6 +69,11 @@ def card_sheet(judgement: Judgement) -> Sheet | None:
     question = judgement.question
     title = f"at most so many times as fast as {question.baseline} by {question.scope}, a row a card"
     return sheet(title, rows, [METHOD])
+
+
+def reach_sheets(judgement: Judgement) -> list[Sheet]:
+    """By scope, then by card, as far as anything is bounded."""
+    return [table for table in (scope_sheet(judgement), card_sheet(judgement)) if table is not None]
 
 
 def scope_sheet(judgement: Judgement) -> Sheet | None:

@@ -47,6 +47,7 @@ class Reach:
     cards: tuple[OnCard, ...]
     eager_style: str
     eager: OnCard | None
+    eager_cards: int
 
     @property
     def best(self) -> OnCard:
@@ -70,7 +71,9 @@ def reach(evidence: Evidence, size: Size, baseline: str, contender: str, scope: 
     launching = [card for card in all_cards() if card.launch_us > 0]
     eager = _on_cards(launching, size, arithmetic, scope, upper_us, counted[EAGER])
     sharper = not style and eager and eager[0].term == LAUNCHES
-    return Reach(size, scope, arithmetic, upper_us, cards, EAGER, eager[0] if sharper else None) if cards else None
+    if not cards:
+        return None
+    return Reach(size, scope, arithmetic, upper_us, cards, EAGER, eager[0] if sharper else None, len(eager))
 
 
 def _asked(evidence: Evidence, contender: str) -> tuple[str, str]:
