@@ -115,12 +115,15 @@ def exit_code(judgements: Sequence[Judgement]) -> int:
 
 
 def _published(threshold: float, *, as_json: bool) -> int:
+    from bench.report._other_audits import other_values, print_others
     from bench.report.cited_source import audit_values, print_audit
     from bench.verdict.cited_source import read_figures
 
     figures = read_figures()
     if as_json:
-        print(json.dumps(audit_values(figures, threshold), indent=1, allow_nan=False))
+        values = {**audit_values(figures, threshold), "others": other_values(threshold)}
+        print(json.dumps(values, indent=1, allow_nan=False))
     else:
         print_audit(console(), figures, threshold)
+        print_others(console(), threshold)
     return DONE

@@ -6,8 +6,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.bounds import least as bounding
 from bench.bounds.cards import all_cards, launches_of
-from bench.bounds.least import BETTER, FLOP, LAUNCHES, MEMORY, ROUND_TRIP, TRANSFER, least, tflops
+from bench.bounds.least import BETTER, FLOP, LAUNCHES, MEMORY, ROUND_TRIP, TRANSFER, Least, tflops
 from bench.cases.problem import TUTORIAL_SIZE, Problem, Size
 from bench.verdict.pairs import SCOPES
 
@@ -17,6 +18,13 @@ arithmetics = st.sampled_from(["float32", "float32 tf32", "float64", "bfloat16"]
 sizes = st.builds(Size, *[st.integers(1, 10**6)] * 4)
 H200 = next(card for card in all_cards() if card.name == "H200 SXM")
 TITAN = all_cards()[0]
+
+
+def least(*asked) -> Least:
+    """The bound, where there is one."""
+    found = bounding.least(*asked)
+    assert found is not None
+    return found
 
 
 @given(card=cards, size=sizes, arithmetic=arithmetics, scope=scopes, side=st.integers(0, 3), more=st.integers(1, 10**5))
@@ -51,7 +59,8 @@ def test_better_figures_and_fewer_launches_never_raise_a_bound(card, size, arith
 def test_no_simulated_card_that_keeps_to_its_published_figures_beats_its_bound(card, size, arithmetic, scope, slack):
     """A machine as published: it loads x, y and the weights, multiplies at the best rate, and by iteration launches."""
     rate, memory, latency = slack
-    problem = Problem(*size, dtype=arithmetic.partition(" ")[0])
+    n, d_in, hidden, d_out = size
+    problem = Problem(n, d_in, hidden, d_out, dtype=arithmetic.partition(" ")[0])
     products_us = problem.product_flops / tflops(card, arithmetic) / 1e6 * rate
     held = (problem.n * (problem.d_in + problem.d_out) + problem.weights) * 2
     loads_us = 0.0 if math.isnan(card.memory_gbytes_per_s) else held / card.memory_gbytes_per_s / 1e3 * memory
@@ -94,7 +103,7 @@ def test_a_figure_that_nobody_published_is_not_used():
     unknown = replace(
         H200, float16_tflops=math.nan, memory_gbytes_per_s=math.nan, launch_us=math.nan, answer_us=math.nan
     )
-    assert least(unknown, TUTORIAL_SIZE, "float32", "iteration") is None
+    assert bounding.least(unknown, TUTORIAL_SIZE, "float32", "iteration") is None
     assert least(replace(unknown, answer_us=1.3), TUTORIAL_SIZE, "float32", "iteration").us == 1.0
 
 

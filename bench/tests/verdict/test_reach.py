@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.bounds.cards import all_cards, launches_of
-from bench.bounds.least import BETTER, least
+from bench.bounds.least import BETTER
+from bench.bounds.least import least as bound_of
 from bench.cases.presets import SWEEP_SIZES
 from bench.cases.problem import TUTORIAL_SIZE, Size
 from bench.tables.columns import MEASUREMENT_COLUMNS
@@ -37,6 +38,18 @@ ONE = ("numpy_in_place", "cpu", "float32", 1)
 GPU = ("torch_tensors", "cuda:0", "float32", 1)
 
 
+def least_us(card, *asked):
+    found = bound_of(card, *asked)
+    assert found is not None
+    return found.us
+
+
+def reached(*asked):
+    found = reach(*asked)
+    assert found is not None
+    return found
+
+
 def of_times(times, size=TUTORIAL_SIZE, sides=(ONE,)):
     rows = [planted_row(side, size, block, us) for side in sides for block, us in enumerate(times)]
     return evidence_of(pd.DataFrame(rows, columns=list(MEASUREMENT_COLUMNS)))
@@ -55,8 +68,9 @@ def test_out_of_reach_exactly_where_the_upper_end_over_the_least_time_of_every_c
     evidence = of_times(times, size)
     found = find_one(evidence, at_least(threshold), size, PRIMARY, BEST_GPU, scope)
     upper = upper_end_us(evidence, size, PRIMARY, scope)
-    most = max(upper / least(card, size, "float32", scope).us for card in all_cards())
+    most = max(upper / least_us(card, size, "float32", scope) for card in all_cards())
     assert found.speedup is None
+    assert found.reach is not None
     assert found.reach.best.at_most == most
     assert found.verdict.outcome == (OUT_OF_REACH if most < threshold else UNTESTED)
     assert [one.at_most for one in found.reach.cards] == sorted(
@@ -101,7 +115,7 @@ def test_an_eager_style_that_is_asked_about_is_bounded_by_its_launches():
     skipped = {**planted_row(GPU, TUTORIAL_SIZE, 0, 1.0), "status": "skipped", "latency_median_us": math.nan}
     table = pd.concat([table, pd.DataFrame([skipped], columns=list(MEASUREMENT_COLUMNS))], ignore_index=True)
     evidence = evidence_of(table)
-    asked, best = (reach(evidence, TUTORIAL_SIZE, PRIMARY, who, "iteration") for who in ("torch_tensors", BEST_GPU))
+    asked, best = (reached(evidence, TUTORIAL_SIZE, PRIMARY, who, "iteration") for who in ("torch_tensors", BEST_GPU))
     nvidia = {one.card: one for one in asked.cards}["H200 SXM"]
     assert nvidia.least_us == pytest.approx(launches_of()["torch_tensors"] * 1.3 / BETTER)
     assert nvidia.at_most == pytest.approx(best.eager.at_most)
@@ -131,9 +145,9 @@ def test_often_is_never_answered_against_what_is_still_open(outcomes):
 @given(below=st.floats(0.01, 0.99), model=st.sampled_from(["NVIDIA H200", "Tesla T4", "A card of tomorrow"]))
 def test_a_measured_time_below_its_cards_bound_is_a_fault_that_is_said(below, model):
     bounds = [
-        least(card, TUTORIAL_SIZE, "float32", "iteration", 18).us for card in all_cards() if card.is_called(model)
+        least_us(card, TUTORIAL_SIZE, "float32", "iteration", 18) for card in all_cards() if card.is_called(model)
     ]
-    bound = min(bounds or [least(card, TUTORIAL_SIZE, "float32", "iteration", 18).us for card in all_cards()])
+    bound = min(bounds or [least_us(card, TUTORIAL_SIZE, "float32", "iteration", 18) for card in all_cards()])
     machine = {**MACHINE, "devices": {"cuda:0": {"model": model}}}
     for factor, faults in ((below, 1), (1 / below, 0)):
         rows = [planted_row(GPU, TUTORIAL_SIZE, block, bound * factor) for block in range(3)]
