@@ -23,6 +23,7 @@ from bench.tables.csv_files import read_as, read_rows, write_as, write_rows
 from bench.tables.run import read_machine
 from bench.tables.writer import write_machine
 from bench.validation._kills import Told
+from bench.validation._script import run_ours
 from bench.validation.acceptance import (
     LEAST_EXPERIMENTS,
     Check,
@@ -48,12 +49,13 @@ from bench.validation.pool import (
     styles_of,
 )
 from bench.validation.simulated import disturb
-from bench.validation.tools import TOOLS, Tool, ToolError, ask, judge_tools, measure_tools
+from bench.validation.tools import TOOLS, Tool, ToolError, ask, judge_tools, measure_tools, script_tools
 from implementations import find_implementations
 
 CALIBRATIONS = 3
 COPIES = {STYLE: 4, "numpy_manual": 2, "torch_tensors": 2, "torch_autograd": 2}  # columns of the pool, by style
 DRAWN = 2 * LEAST_EXPERIMENTS
+SCRIPT_SHARE = 2  # one round with the tutorial's script for so many of pyperf
 SAME = ("cpu_model", "cpus", "python", "packages")
 
 
@@ -176,8 +178,10 @@ def measure(folder: Path, design: Design, budget_s: float | None, told: Told) ->
         launch, starting = process_launcher(plan), announcer(told, start, budget_s)
         if not (folder / TOOLS).exists():
             told("the clock, and the same loop by other tools")
-            tools = measure_tools(design.size, lambda column: ours(launch, design, column), design.rounds)
-            write_as(folder / TOOLS, Tool, list(tools))
+            tools = list(measure_tools(design.size, lambda column: ours(launch, design, column), design.rounds))
+            told("the tutorial's own text as a script")
+            tools += script_tools(lambda: run_ours(launch, design.seed), design.rounds // SCRIPT_SHARE)
+            write_as(folder / TOOLS, Tool, tools)
         for measurement in run(plan, launch, done=done_keys(folder, design), starting=starting):
             append_measurement(folder, measurement, styles)
             # the plan's own budget would stop before a block that might not fit; here a part of one does no harm
