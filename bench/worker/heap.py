@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from random import SystemRandom
-from typing import Any
+from typing import Any, TextIO
 
 from bench.machine.device import Device
 from bench.machine.orphans import die_with_parent
@@ -122,16 +122,17 @@ def _end_as(status: int) -> None:
     os._exit(os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 1)
 
 
-def as_printed(device: Device) -> Device:
-    """`device`, each loss that is read from it printed before, to nobody: the tutorial's script prints them all.
+def as_printed(device: Device, nowhere: TextIO) -> Device:
+    """`device`, each loss that is read from it printed too, as every script of the tutorial prints it.
 
-    Text of a numpy number takes memory the first time, and where that lies decides whether malloc gives the arrays
-    beside it back in every iteration: on one machine 0 page faults an iteration with it, 36 without.
+    A loss of numpy as it is, others as they are read (`loss.item()`). The text of a numpy number takes memory the
+    first time, and where that lies decides whether malloc gives the arrays beside it back in every iteration: on one
+    machine 0 page faults an iteration with it, 36 without.
     """
-    nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  open to the end
 
     def read(loss: Any) -> float:
-        print(loss, file=nowhere)
-        return device.read(loss)
+        number = device.read(loss)
+        print(loss if type(loss).__module__ == "numpy" else number, file=nowhere)
+        return number
 
     return replace(device, read=read)

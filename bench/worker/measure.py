@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -59,14 +60,10 @@ def measure(job: Job) -> Found:
     copy = in_a_copy(lambda: first_loop(job)) if heap == SCRIPT else None
     if copy is not None and not copy.number:
         return from_plain(Found, copy.read())
-    train, device, arrays, meters, import_seconds, _pads = set_up(job)
+    place = set_up(job)
+    train, device, arrays, meters, import_seconds, _pads = place
     with clock.without_gc():
-        if copy is None:
-            cold = run_cold(job, train, device, arrays, meters)
-            timed = run_warm(job, train, device, arrays, usual_ns(cold))
-        else:
-            timed = run_warm(job, train, device, arrays, copy.number, as_printed(device))
-            cold = read_cold(copy)
+        cold, timed = cold_and_timed(job, place, copy)
         sm_clock_mhz = meters.sm_clock_mhz()
         floor_us = clock.synchronize_floor_us(device)
         peak_bytes = device.peak_bytes() if device.peak_bytes else None
@@ -127,8 +124,8 @@ def first_loop(job: Job) -> tuple[float, Any]:
 
     def work() -> Cold:
         train, device, arrays, meters, *_ = set_up(job)
-        with clock.without_gc():
-            return run_cold(job, train, as_printed(device), arrays, meters)
+        with clock.without_gc(), open(os.devnull, "w", encoding="utf-8") as nowhere:
+            return run_cold(job, train, as_printed(device, nowhere), arrays, meters)
 
     cold = attempt(work)
     if isinstance(cold, Found):
@@ -144,13 +141,24 @@ def read_cold(copy: Told) -> Cold:
     return cold
 
 
-def run_warm(
-    job: Job, train: Train, device: Device, arrays: Sequence[Any], each_ns: float, settling: Device | None = None
-) -> Timed:
-    """The timed loop, as long as iterations of about `each_ns` make it."""
-    gauge = open_gauge() if job.case.one_core else None
-    counts = plan_counts(job.rule, each_ns, job.style.cycle, referenced=gauge is not None)
-    return run_timed(job.case, train, device, arrays, counts, gauge, settling)
+def cold_and_timed(job: Job, place: Place, copy: Told | None) -> tuple[Cold, Timed]:
+    """The cold loop, here or as the `copy` of this process ran it, and the timed one, as long as that makes it.
+
+    With a copy, the timed loop is the first of this process, and its losses are printed while it settles.
+    """
+    train, device, arrays, meters, *_ = place
+
+    def run_warm(each_ns: float, settling: Device | None = None) -> Timed:
+        gauge = open_gauge() if job.case.one_core else None
+        counts = plan_counts(job.rule, each_ns, job.style.cycle, referenced=gauge is not None)
+        return run_timed(job.case, train, device, arrays, counts, gauge, settling)
+
+    if copy is None:
+        cold = run_cold(job, train, device, arrays, meters)
+        return cold, run_warm(usual_ns(cold))
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        timed = run_warm(copy.number, as_printed(device, nowhere))
+    return read_cold(copy), timed
 
 
 def usual_ns(cold: Cold) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -10,17 +11,17 @@ import sys
 import time
 from textwrap import dedent
 
+import numpy as np
 import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.cases.measurement import Found
-from bench.machine.environment import ROOT
-from bench.machine.frameworks import open_device
+from bench.machine.environment import ROOT, available_cpus
 from bench.machine.process import ask, run_python
 from bench.plain import ShapeError, to_plain
-from bench.tests.fakes import BRIEF, a_job
+from bench.tests.fakes import BRIEF, a_job, fake_device
 from bench.validation.lies import HONEST, write_style
 from bench.worker import heap, measure
 from bench.worker.heap import KEPT, SCRIPT, WARM, Told, as_printed, make_heap
@@ -37,7 +38,8 @@ def in_a_process(code: str):
 
 
 def worker(style, **changes) -> Found:
-    answer = ask("bench.worker", to_plain(a_job(style, BRIEF, **changes)))
+    job = a_job(style, BRIEF, **changes)
+    answer = ask("bench.worker", to_plain(job), threads=job.case.threads)
     return Found(answer.status, answer.reason) if answer.status is not None else Found.read(answer.value)
 
 
@@ -55,7 +57,7 @@ def test_a_process_that_has_loaded_numpy_before_has_a_warm_heap_whatever_is_want
 def test_a_worker_says_which_heap_it_had(style, there):
     if STYLES[style].missing:
         pytest.skip(STYLES[style].missing)
-    for threads in (1, 2):
+    for threads in {1, min(2, available_cpus())}:
         found = worker(STYLES[style], threads=threads)
         assert found.status == "ok", found
         assert found.values["heap"] == (there if hasattr(os, "fork") else WARM)
@@ -237,15 +239,17 @@ def test_where_there_is_no_glibc_the_style_says_so(monkeypatch):
     assert STYLES["numpy_manual"].missing is None
 
 
-def test_a_loss_is_printed_to_nobody_and_read_as_ever(capsys):
-    printed = []
+@given(st.floats(-1e9, 1e9))
+def test_a_loss_is_printed_as_the_tutorial_prints_it_and_read_as_ever(number):
+    for loss, text in ((np.float64(number), str(np.float64(number))), (number, str(number)), (_Loss(number), "1.5")):
+        nowhere = io.StringIO()
+        device = as_printed(fake_device(read=lambda one: 1.5 if isinstance(one, _Loss) else float(one)), nowhere)
+        assert device.read(loss) == (1.5 if isinstance(loss, _Loss) else number)
+        assert nowhere.getvalue() == f"{text}\n"
 
-    class Loss(float):
-        def __str__(self) -> str:
-            printed.append(float(self))
-            return "a loss"
 
-    device = as_printed(open_device("numpy", "cpu"))
-    assert device.read(Loss(2.5)) == 2.5
-    assert printed == [2.5]
-    assert capsys.readouterr().out == ""
+class _Loss:
+    """A loss on another device: its text would be its place."""
+
+    def __init__(self, number: float) -> None:
+        self.number = number
