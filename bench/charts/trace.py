@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from bench.charts.series import config_of, look_of
+from bench.charts.series import config_of, palette_of
 from bench.charts.style import FAINT, GREY, INK, PALE, WIDTH_IN, Words, log_axis, page
 from bench.charts.words import machine_words, size_words
 from bench.tables.by_case import case_of
@@ -46,7 +46,7 @@ def charts(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
     )
     by_phase = {str(phase): same["elapsed_us"].to_numpy(float) for phase, same in samples.groupby("phase")}
     # samples as timed, so their own median and not that at the speed of their block
-    colour, _shape = look_of(evidence)[case.style]
+    colour, _shape = palette_of(evidence)[case.style]
     yield NAMES[0], trace(by_phase, run.measurements.loc[[row.name]].iloc[0], words, colour)
 
 
@@ -64,14 +64,14 @@ def process_shown(rows: pd.DataFrame) -> pd.Series:
 
 
 def trace(samples: Mapping[str, Array], measured: pd.Series, words: Words, colour: str = GREY) -> Figure:
-    """us against the recorded iteration, log scale, and beside it a histogram of the timed ones up to their 99%.
+    """us against the recorded iteration, log scale, and next to it a histogram of the timed ones up to their 99%.
 
     `samples` are those of one process in us by phase: `first` and `warmup` where they were kept, `timed`. `measured`
     holds what the tables give of it: `latency_median_us`, `latency_p95_us`, `warmup_iterations`.
     """
     body = page(words, 3.75)
-    left, between, beside = 0.95, 0.75, 2.3
-    wide = WIDTH_IN - left - between - beside - 0.3
+    left, between, histogram = 0.95, 0.75, 2.3
+    wide = WIDTH_IN - left - between - histogram - 0.3
     axes = body.axes(left, 0.5, wide, 2.95)
     every = np.concatenate(list(samples.values()))
     axes.set_ylim(float(every.min()) / 1.25, float(every.max()) * 1.5)
@@ -79,7 +79,7 @@ def trace(samples: Mapping[str, Array], measured: pd.Series, words: Words, colou
     _draw_phases(axes, samples, measured["warmup_iterations"], colour)
     axes.set(xlabel="iteration, as recorded", ylabel="time of one iteration (log scale)")
     middle, late = float(measured["latency_median_us"]), float(measured["latency_p95_us"])
-    _draw_distribution(body.axes(left + wide + between, 0.5, beside, 2.95), samples["timed"], middle, late, colour)
+    _draw_distribution(body.axes(left + wide + between, 0.5, histogram, 2.95), samples["timed"], middle, late, colour)
     return body.figure
 
 

@@ -96,7 +96,7 @@ def _size_sheet(evidence: Evidence, size: Size, same: pd.DataFrame, baselines: S
     baselines = baselines or chosen_baselines(found)
     by_case = {(one.contender, one.baseline): one.ratio for one in found}
     bases = {(one.baseline_case, one.baseline) for one in found}
-    rows = []
+    rows: list[Mapping[str, Cell | str]] = []
     for case, of_case in sorted(cases_in(same), key=lambda item: mean_us(item[1])):
         speedups = {
             f"{SPEEDUP_OVER}{name}": ratio_cell(by_case.get((case, name)), is_baseline=(case, name) in bases)

@@ -22,7 +22,7 @@ from bench.tables.columns import ACCEPTANCE, ACCEPTANCE_COLUMNS, EXPERIMENTS, MA
 from bench.tables.csv_files import read_as, read_rows, write_as, write_rows
 from bench.tables.run import read_machine
 from bench.tables.writer import write_machine
-from bench.validation._kills import Told
+from bench.validation._kills import Notify
 from bench.validation._script import run_ours
 from bench.validation.acceptance import (
     LEAST_EXPERIMENTS,
@@ -55,7 +55,6 @@ from implementations import find_implementations
 CALIBRATIONS = 3
 COPIES = {STYLE: 4, "numpy_manual": 2, "torch_tensors": 2, "torch_autograd": 2}  # columns of the pool, by style
 DRAWN = 2 * LEAST_EXPERIMENTS
-SCRIPT_SHARE = 2  # one round with the tutorial's script for so many of pyperf
 SAME = ("cpu_model", "cpus", "python", "packages")
 
 
@@ -169,18 +168,17 @@ def ours(launch: Launch, design: Design, column: str) -> float:
     return float(found.values[column] or 0)
 
 
-def measure(folder: Path, design: Design, budget_s: float | None, told: Told) -> None:
+def measure(folder: Path, design: Design, budget_s: float | None, notify: Notify) -> None:
     """What is still missing of tools and pool; a row is on the disk before the next process starts."""
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="fiftyx-") as name:
         styles = Path(name)
         plan = make_plan(design, styles)
-        launch, starting = process_launcher(plan), announcer(told, start, budget_s)
+        launch, starting = process_launcher(plan), announcer(notify, start, budget_s)
         if not (folder / TOOLS).exists():
-            told("the clock, and the same loop by other tools")
+            notify("the clock, the same loop by other tools, the tutorial's own text as a script")
             tools = list(measure_tools(design.size, lambda column: ours(launch, design, column), design.rounds))
-            told("the tutorial's own text as a script")
-            tools += script_tools(lambda: run_ours(launch, design.seed), design.rounds // SCRIPT_SHARE)
+            tools += script_tools(lambda: run_ours(launch, design.seed), design.rounds)
             write_as(folder / TOOLS, Tool, tools)
         for measurement in run(plan, launch, done=done_keys(folder, design), starting=starting):
             append_measurement(folder, measurement, styles)
@@ -190,7 +188,7 @@ def measure(folder: Path, design: Design, budget_s: float | None, told: Told) ->
 
 
 def announcer(
-    told: Told, start: float, budget_s: float | None, now: Callable[[], float] = time.monotonic
+    notify: Notify, start: float, budget_s: float | None, now: Callable[[], float] = time.monotonic
 ) -> Callable[[Progress], None]:
     """Says which turn starts and about how long the rest takes: by the pace so far, or until the budget is spent."""
     began = now()
@@ -202,7 +200,9 @@ def announcer(
         ends = [spent / taken * (progress.total - progress.done)] if taken else []
         ends += [start + budget_s - now()] if budget_s is not None else []
         left = f", about {max(0.0, min(ends)) / 60:.1f} min left" if ends else ""
-        told(f"{progress.done + 1}/{progress.total}, block {progress.slot.block + 1}: {progress.slot.case.style}{left}")
+        notify(
+            f"{progress.done + 1}/{progress.total}, block {progress.slot.block + 1}: {progress.slot.case.style}{left}"
+        )
 
     return starting
 

@@ -1,4 +1,4 @@
-"""The harness beside other tools: runs each in processes of its own and notes what it found."""
+"""The harness against other tools: runs each in processes of its own and notes what it found."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.errors import UsageError
 from bench.machine import process
 from bench.machine.environment import ROOT, THREAD_VARIABLES
 from bench.tables.run import read_run
-from bench.validation._script import AsWritten, ScriptError, faults_of, ratio_of, run_script
+from bench.validation._script import AsWritten, ScriptError, faults_of, print_words, ratio_of, run_script
 from bench.validation._script import in_turns as script_in_turns
 from bench.validation.acceptance import Check
 from bench.validation.inside import STYLE
@@ -25,7 +25,7 @@ TOOLS = "tools.csv"
 PEDANTIC_ROUNDS = 20_000
 AGREEMENT_ROUNDS = 60
 PYPERF_LOOPS, PYPERF_VALUES, PYPERF_WARMUPS = 50, 10, 10
-SUITE_SHARE = 4  # one session of pytest for so many rounds of pyperf: it takes four times as long
+SUITE_SHARE, SCRIPT_SHARE = 4, 2  # one round of these for so many of pyperf: they take so many times as long
 CLOCK, UNTIMED, PEDANTIC = "clock", "untimed", "pedantic untimed"
 TIMEIT, TORCH, PYPERF, SUITE = "timeit", "torch Timer", "pyperf", "pytest --benchmark-only"
 SCRIPT, SCRIPT_LOOP, SCRIPT_FAULTS = "the tutorial's script", "the tutorial's script, loop", "script page faults"
@@ -139,16 +139,16 @@ def suite_tool(folder: Path, size: Size, ours: Callable[[str], float], rounds: i
 
 def script_tools(ours: Callable[[], AsWritten], rounds: int) -> list[Tool]:
     """The tutorial's text as a plain script over the baseline `tutorial-1`: an iteration, a loop, and page faults."""
+    rounds = max(2, rounds // SCRIPT_SHARE)
     try:
         with tempfile.TemporaryDirectory(prefix="fiftyx-") as name:
             pairs = script_in_turns(lambda: run_script(Path(name)), ours, rounds)
     except ScriptError as error:
-        reason = str(error)
-        return [Tool(name, None, "ratio", note=reason) for name in (SCRIPT, SCRIPT_LOOP, SCRIPT_FAULTS)]
+        return [Tool(name, None, "ratio", note=str(error)) for name in (SCRIPT, SCRIPT_LOOP, SCRIPT_FAULTS)]
     theirs, mine = faults_of(pairs)
     note = f"{theirs:.2f} in the script, {mine:.2f} in a worker"
     return [
-        Tool(SCRIPT, ratio_of(pairs, "iteration_us"), "ratio", rounds),
+        Tool(SCRIPT, ratio_of(pairs, "iteration_us"), "ratio", rounds, print_words(pairs)),
         Tool(SCRIPT_LOOP, ratio_of(pairs, "loop_seconds"), "ratio", rounds),
         Tool(SCRIPT_FAULTS, theirs - mine, "faults", rounds, note),
     ]
@@ -246,4 +246,5 @@ def judge_agreement(name: str, tool: Tool | None, limit: float) -> Check:
         return Check(title, must, "", None, 0, tool.note if tool else "not measured")
     error = tool.value - 1
     met = abs(error) <= limit or (None if tool.n < FEW_PAIRS else False)
-    return Check(title, must, f"{error:+.2%}", met, tool.n, "theirs over ours, in turns")
+    note = "; ".join(filter(None, ("theirs over ours, in turns", tool.note)))
+    return Check(title, must, f"{error:+.2%}", met, tool.n, note)

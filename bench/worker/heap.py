@@ -65,7 +65,7 @@ def keep() -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Reply:
     """What a copy of this process answered: a number at once, the rest when it is read, which takes heap."""
 
     number: float
@@ -76,7 +76,7 @@ class Told:
         return json.loads(self.region[HEAD.size : HEAD.size + HEAD.unpack_from(self.region)[1]])
 
 
-def in_a_copy(work: Callable[[], tuple[float, Any]]) -> Told:
+def in_a_copy(work: Callable[[], tuple[float, Any]]) -> Reply:
     """What `work` answers in a fork of this process, whose own heap stays as it was: a number and plain values.
 
     Nothing is allocated for the answer: it lies in memory that both share. A copy that ends without an answer takes
@@ -92,7 +92,7 @@ def in_a_copy(work: Callable[[], tuple[float, Any]]) -> Told:
         _end_as(status)
     if not 0 <= number <= 1e15:
         raise RuntimeError(f"the copy of this process answers {number}")
-    return Told(number, region)
+    return Reply(number, region)
 
 
 def _answer(work: Callable[[], tuple[float, Any]], region: mmap.mmap, parent: int) -> None:
@@ -126,7 +126,7 @@ def as_printed(device: Device, nowhere: TextIO) -> Device:
     """`device`, each loss that is read from it printed too, as every script of the tutorial prints it.
 
     A loss of numpy as it is, others as they are read (`loss.item()`). The text of a numpy number takes memory the
-    first time, and where that lies decides whether malloc gives the arrays beside it back in every iteration: on one
+    first time, and where that lies decides whether malloc gives the arrays next to it back in every iteration: on one
     machine 0 page faults an iteration with it, 36 without.
     """
 

@@ -22,7 +22,7 @@ from bench.plain import from_plain, to_plain
 from bench.worker import clock
 from bench.worker.counters import Meters, cores_in_use, every_core, open_meters, threads_in_use
 from bench.worker.gate import check_pace, check_timed, rehearse
-from bench.worker.heap import SCRIPT, Told, as_printed, in_a_copy, make_heap, scatter
+from bench.worker.heap import SCRIPT, Reply, as_printed, in_a_copy, make_heap, scatter
 from bench.worker.loops import Cold, Timed, WrongStyleError, run_cold, run_timed
 from bench.worker.noise import Sampled, Steady, by_cycle, disturbance
 from implementations import Train
@@ -133,7 +133,7 @@ def first_loop(job: Job) -> tuple[float, Any]:
     return usual_ns(cold), to_plain(replace(cold, warm=clock.Latency(cold.warm.elapsed_ns, [])))
 
 
-def read_cold(copy: Told) -> Cold:
+def read_cold(copy: Reply) -> Cold:
     """The cold loop that a copy of this process ran. Raises ShapeError, RuntimeError for what no loop takes."""
     cold = from_plain(Cold, copy.read())
     if len(cold.warm.elapsed_ns) < 2 or min(cold.warm.elapsed_ns) < 1:
@@ -141,7 +141,7 @@ def read_cold(copy: Told) -> Cold:
     return cold
 
 
-def cold_and_timed(job: Job, place: Place, copy: Told | None) -> tuple[Cold, Timed]:
+def cold_and_timed(job: Job, place: Place, copy: Reply | None) -> tuple[Cold, Timed]:
     """The cold loop, here or as the `copy` of this process ran it, and the timed one, as long as that makes it.
 
     With a copy, the timed loop is the first of this process, and its losses are printed while it settles.

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from bench.cases.case import CaseKey
 from bench.cases.measurement import Found, Job
 from bench.cases.presets import scaled
 from bench.runner.crossing import crossing_plan, crossing_seconds, may_cross
@@ -44,7 +45,7 @@ def latency_us(case, crossing: float) -> float:
 
 
 def answering(crossing: float, dies_after: int = 10**6):
-    asked = []
+    asked: list[CaseKey] = []
 
     def launch(job: Job) -> Found:
         if len(asked) == dies_after:

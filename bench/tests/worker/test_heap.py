@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
 import json
 import os
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from textwrap import dedent
+from typing import Any
 
 import numpy as np
 import psutil
@@ -24,7 +26,7 @@ from bench.plain import ShapeError, to_plain
 from bench.tests.fakes import BRIEF, a_job, fake_device
 from bench.validation.lies import HONEST, write_style
 from bench.worker import heap, measure
-from bench.worker.heap import KEPT, SCRIPT, WARM, Told, as_printed, make_heap
+from bench.worker.heap import KEPT, SCRIPT, WARM, Reply, as_printed, make_heap
 from implementations import HEAPS, find_implementations
 
 STYLES = find_implementations()
@@ -56,13 +58,13 @@ def test_a_process_that_has_loaded_numpy_before_has_a_warm_heap_whatever_is_want
 @pytest.mark.parametrize(("style", "there"), [("numpy_manual", SCRIPT), ("numpy_in_place", WARM), ("numpy_kept", KEPT)])
 def test_a_worker_says_which_heap_it_had(style, there):
     if STYLES[style].missing:
-        pytest.skip(STYLES[style].missing)
+        pytest.skip(str(STYLES[style].missing))
     for threads in {1, min(2, available_cpus())}:
         found = worker(STYLES[style], threads=threads)
         assert found.status == "ok", found
         assert found.values["heap"] == (there if hasattr(os, "fork") else WARM)
         assert len(found.warmup_us) == found.values["warmup_iterations"] == BRIEF.warmup_iterations
-        assert found.first_us == pytest.approx(found.values["first_iteration_seconds"] * 1e6)
+        assert found.first_us == pytest.approx(float(found.values["first_iteration_seconds"] or 0) * 1e6)
 
 
 @FORKS
@@ -73,8 +75,8 @@ def test_a_copy_answers_a_number_at_once_and_values_when_they_are_read(number, v
     code = f"""
         import json
         from bench.worker.heap import in_a_copy
-        told = in_a_copy(lambda: ({number!r}, {values!r}))
-        print(json.dumps([told.number, told.read()]))
+        reply = in_a_copy(lambda: ({number!r}, {values!r}))
+        print(json.dumps([reply.number, reply.read()]))
         """
     assert json.loads(in_a_process(code).value) == [number, values]
 
@@ -127,8 +129,8 @@ def test_of_a_copy_that_forks_too_only_itself_answers():
             os.waitpid(child, 0)
             return 1.0, "the copy"
 
-        told = in_a_copy(work)
-        print(told.number, told.read())
+        reply = in_a_copy(work)
+        print(reply.number, reply.read())
         """
     )
     assert ended.value.strip() == "1.0 the copy"
@@ -187,14 +189,14 @@ def test_what_a_copy_answers_is_held_to_the_shape_of_a_cold_loop(monkeypatch):
         (RuntimeError, {**good, "warm": {"elapsed_ns": [5], "losses": []}}),
         (RuntimeError, {**good, "warm": {"elapsed_ns": [5, -1], "losses": []}}),
     ]  # fmt: skip
-    answer = [good]
-    monkeypatch.setattr(Told, "read", lambda _self: answer[0])
-    told = object.__new__(Told)
-    assert measure.read_cold(told).warm.elapsed_ns == [5, 6]
+    answer: list[Any] = [good]
+    monkeypatch.setattr(Reply, "read", lambda _self: answer[0])
+    reply = object.__new__(Reply)
+    assert measure.read_cold(reply).warm.elapsed_ns == [5, 6]
     for error, values in bad:
         answer[0] = values
         with pytest.raises(error):
-            measure.read_cold(told)
+            measure.read_cold(reply)
 
 
 FAULTS = """
@@ -223,18 +225,16 @@ def test_a_heap_that_is_kept_costs_no_page_faults_where_another_does():
     assert found["as it is"] > 1_000
 
 
-def test_a_malloc_that_cannot_be_told_is_no_kept_heap(monkeypatch):
+def test_a_malloc_that_takes_no_orders_is_no_kept_heap(monkeypatch):
     class Other:
         """A C library without mallopt."""
 
-    monkeypatch.setattr(heap.ctypes, "CDLL", lambda _name: Other())
+    monkeypatch.setattr(ctypes, "CDLL", lambda _name: Other())
     assert not heap.keep()
 
 
 def test_where_there_is_no_glibc_the_style_says_so(monkeypatch):
-    from implementations import _contract
-
-    monkeypatch.setattr(_contract.os, "confstr", lambda _name: "musl", raising=False)
+    monkeypatch.setattr(os, "confstr", lambda _name: "musl", raising=False)
     assert "glibc" in str(STYLES["numpy_kept"].missing)
     assert STYLES["numpy_manual"].missing is None
 
