@@ -24,7 +24,7 @@ REASON_LENGTH = 400
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a worker is told: the case, its style, and how long to time."""
+    """What a worker is asked for: the case, its style, and how long to time."""
 
     case: Case
     style: Implementation

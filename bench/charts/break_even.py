@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 
 from bench.cases.case import CaseKey
 from bench.cases.problem import TUTORIAL_ITERATIONS
-from bench.charts.series import RING, Look, config_of, draw_crossing, handle, look, look_of, marks, shown
+from bench.charts.series import RING, Palette, config_of, draw_crossing, handle, marks, palette, palette_of, shown
 from bench.charts.style import FAINT, INK, Words, log_axis, panels
 from bench.charts.words import footer, interval_words, size_words, time_words
 from bench.tables.by_case import cases_in
@@ -42,7 +42,7 @@ def charts(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
         )
         words = Words(break_even_words(found), about, footer(evidence.run, rows))
         rings = rings_of(found, dict(cases_in(rows)), evidence.confidence)
-        yield NAMES[0], break_even(found, words, rings, interval_words(evidence.confidence), look_of(evidence))
+        yield NAMES[0], break_even(found, words, rings, interval_words(evidence.confidence), palette_of(evidence))
 
 
 def starts(rows: pd.DataFrame) -> list[Start]:
@@ -102,10 +102,10 @@ def break_even(
     words: Words,
     rings: Sequence[Ring] = (),
     interval: str = "interval",
-    colours: Look | None = None,
+    colours: Palette | None = None,
 ) -> Figure:
     """Total seconds against iterations, log-log, a line a case; a ring where one has repaid its dearer start."""
-    colours = colours or look(one.case.style for one in starts)
+    colours = colours or palette(one.case.style for one in starts)
     handles = [handle(one.case.style, config_of(one.case), colours) for one in starts]
     alike = "" if len({one.whole for one in starts}) == 1 else ", of lines that both have a star or both none"
     extra = [Line2D([], [], label=f"break-even with its {interval}{alike}", **RING)] if rings else []

@@ -21,7 +21,7 @@ CHARTS = (ladder, against_work, trace, costs, break_even, losses)
 def draw(evidence: Evidence) -> list[Path]:
     """Draw every chart that a run's tables hold data for into its folder's `charts/`; the files written.
 
-    A --benchmark-json file x.json gets its charts into `x/charts/` beside it.
+    A --benchmark-json file x.json gets its charts into `x/charts/` next to it.
     PNG and SVG of each; the same tables give the same bytes. Empty when no case has a number. Raises TableError.
     """
     folder = evidence.run.folder

@@ -27,7 +27,7 @@ KNOWN = (
     "torch_tensors", "torch_autograd", "torch_function", "torch_nn", "torch_optim_sgd", "torch_module", "numpy_manual",
     "numpy_in_place", "torch_optim_adam", "torch_dynamic",
 )  # fmt: skip
-Look = dict[str, tuple[str, str]]
+Palette = dict[str, tuple[str, str]]
 RING: dict[str, Any] = {  # a crossing: it hides nothing
     "marker": "o", "markersize": 11, "markerfacecolor": "none", "markeredgecolor": INK, "markeredgewidth": 1.3,
     "linestyle": "none",
@@ -84,7 +84,7 @@ def shown(evidence: Evidence) -> pd.DataFrame:
     return rows[rows["oracle"] == "sgd"]
 
 
-def look(styles: Iterable[str]) -> Look:
+def palette(styles: Iterable[str]) -> Palette:
     """A colour and a marker for each style of a run; no two share both before a whole palette times SHAPES of them.
 
     Known styles keep theirs from run to run, the others take what these leave free.
@@ -99,12 +99,12 @@ def look(styles: Iterable[str]) -> Look:
     return found
 
 
-def look_of(evidence: Evidence) -> Look:
+def palette_of(evidence: Evidence) -> Palette:
     """The looks of all styles of a run, so that one colour is one style in all of its charts."""
-    return look(map(str, evidence.run.measurements["style"]))
+    return palette(map(str, evidence.run.measurements["style"]))
 
 
-def handle(style: str, config: Config, colours: Look) -> Line2D:
+def handle(style: str, config: Config, colours: Palette) -> Line2D:
     """The line of a style in a configuration in a legend: `torch_tensors cuda:0, float32`."""
     return Line2D([], [], label=f"{elided(style, 28)} {config.label}", **marks(config, *colours[style]))
 

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from bench.charts._width import is_narrow, width_in
-from bench.charts.series import config_of, look_of
+from bench.charts.series import config_of, palette_of
 from bench.charts.style import FAINT, GREY, INK, PALE, Words, log_axis, page
 from bench.charts.words import machine_words, size_words, time_words
 from bench.tables.by_case import case_of
@@ -47,7 +47,7 @@ def charts(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
     )
     by_phase = {str(phase): same["elapsed_us"].to_numpy(float) for phase, same in samples.groupby("phase")}
     # samples as timed, so their own median and not that at the speed of their block
-    colour, _shape = look_of(evidence)[case.style]
+    colour, _shape = palette_of(evidence)[case.style]
     yield NAMES[0], trace(by_phase, run.measurements.loc[[row.name]].iloc[0], words, colour)
 
 
@@ -72,18 +72,18 @@ def process_shown(rows: pd.DataFrame) -> pd.Series:
 
 
 def trace(samples: Mapping[str, Array], measured: pd.Series, words: Words, colour: str = GREY) -> Figure:
-    """us against the recorded iteration, log scale, and beside it a histogram of the timed ones up to their 99%.
+    """us against the recorded iteration, log scale, and next to it a histogram of the timed ones up to their 99%.
 
     `samples` are those of one process in us by phase: `first` and `warmup` where they were kept, `timed`. `measured`
     holds what the tables give of it: `latency_median_us`, `latency_p95_us`, `warmup_iterations`.
     """
-    left, between, beside, high = 0.95, 0.75, 2.3, 2.95
+    left, between, histogram, high = 0.95, 0.75, 2.3, 2.95
     narrow = is_narrow()  # then one above the other
     step = high + 0.8
     body = page(words, step * (1 + narrow))
-    wide = width_in() - left - 0.3 - (0 if narrow else between + beside)
+    wide = width_in() - left - 0.3 - (0 if narrow else between + histogram)
     axes = body.axes(left, 0.5 + step * narrow, wide, high)
-    below = body.axes(left, 0.5, wide, high) if narrow else body.axes(left + wide + between, 0.5, beside, high)
+    below = body.axes(left, 0.5, wide, high) if narrow else body.axes(left + wide + between, 0.5, histogram, high)
     every = np.concatenate(list(samples.values()))
     axes.set_ylim(float(every.min()) / 1.25, float(every.max()) * 1.5)
     log_axis(axes, "y", unit="us")

@@ -23,7 +23,7 @@ BY_OUTCOME = {SUPPORTED: "which is 50x", REFUTED: "not 50x"}
 
 
 def interval_words(confidence: float) -> str:
-    """`95% interval`; a run that looked several times says `98.3% interval`."""
+    """`95% interval`; a run that judged several times says `98.3% interval`."""
     return f"{percent(confidence)} interval"
 
 

@@ -98,7 +98,7 @@ def _measure(session: Session, charts: bool | None) -> int:
     print_words(errors, sentence(session))
     try:
         with status_line(errors.file, rewritten=errors.is_terminal, width=errors.width) as say:
-            for _measurement in measure(session, told=turn_words(session, say), say=say):
+            for _measurement in measure(session, notify=turn_words(session, say), say=say):
                 pass
     except KeyboardInterrupt:
         command = f"{own_name()} run --resume --out {shlex.quote(str(session.folder))}"

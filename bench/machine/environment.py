@@ -38,8 +38,8 @@ def distorting(environ: Mapping[str, str]) -> dict[str, str]:
 
 def variable_words(variables: Mapping[str, str]) -> str:
     """`OPENBLAS_CORETYPE=Haswell`, `no variable that distorts`; those that every worker sets anew are left out."""
-    told = [f"{name}={value}" for name, value in variables.items() if name not in THREAD_VARIABLES]
-    return ", ".join(told) or "no variable that distorts"
+    shown = [f"{name}={value}" for name, value in variables.items() if name not in THREAD_VARIABLES]
+    return ", ".join(shown) or "no variable that distorts"
 
 
 def is_altered(environ: Mapping[str, str]) -> bool:

@@ -90,22 +90,22 @@ def say_line(text: str) -> None:
 def measure(
     session: Session,
     launch: Launch | None = None,
-    told: Callable[[Progress], None] = lambda _progress: None,
+    notify: Callable[[Progress], None] = lambda _progress: None,
     warn: Say = say_line,
     say: Say = lambda _text: None,
 ) -> Generator[Measurement, None, None]:
     """Measure what is left, each process's rows on the disk before it is yielded; speedups.csv at the end.
 
-    Before each turn `told` hears of it, before each ceiling `say`; what went wrong beside the cases, such as a ceiling
-    that is missing, `warn` says.
+    Before each turn `notify` hears of it, before each ceiling `say`; what went wrong outside the cases, such as
+    a missing ceiling, `warn` says.
     """
     make_folder(session.folder)
     with alone(session.folder):
-        yield from _measure(session, launch, told, warn, say)
+        yield from _measure(session, launch, notify, warn, say)
 
 
 def _measure(
-    session: Session, launch: Launch | None, told: Callable[[Progress], None], warn: Say, say: Say
+    session: Session, launch: Launch | None, notify: Callable[[Progress], None], warn: Say, say: Say
 ) -> Iterator[Measurement]:
     folder, whole = session.folder, session.plan
     plan = whole
@@ -123,7 +123,7 @@ def _measure(
         if look > plan.blocks:
             plan = with_more_blocks(whole, plan, look, read_run(folder).measurements)
         done = done_attempts(folder)
-        for found in run(plan, launch, done=done, starting=told, began=began, used=tries_used(done)):
+        for found in run(plan, launch, done=done, starting=notify, began=began, used=tries_used(done)):
             measurement = floors.under(found) if floors is not None else found
             writer.append(measurement)
             yield measurement

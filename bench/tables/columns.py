@@ -41,7 +41,9 @@ TEXT_COLUMNS = ("run_id", "style", "framework", "oracle", "device", "device_mode
 
 MEASUREMENTS, ITERATIONS, SPEEDUPS = "measurements.csv", "iterations.csv", "speedups.csv"
 LOSSES, MACHINE = "losses.csv", "machine.json"
-MEASURED_AS_FOUND = "as_found.csv"  # columns as in measurements.csv; apart, so that nobody takes it for the clean case
+MEASURED_AS_FOUND = (
+    "as_found.csv"  # columns as in measurements.csv; a file of its own, so that nobody takes it for the clean case
+)
 
 
 EXPERIMENTS, ACCEPTANCE = "experiments.csv", "acceptance.csv"

@@ -63,9 +63,9 @@ def _one_machine(path: Path, measurements: pd.DataFrame, machine: Mapping[str, A
     known = machine.get("devices") or {}
     for device, rows in measurements[measurements["status"] == "ok"].groupby("device", sort=True):
         models = dict.fromkeys(model for model in rows["device_model"] if model)
-        told = (known.get(device) or {}).get("model")
-        if told:
-            models.setdefault(told)
+        probed = (known.get(device) or {}).get("model")
+        if probed:
+            models.setdefault(probed)
         if len(models) > 1:
             raise TableError(
                 f"{path}: rows of two machines: {device} is {' and '.join(map(repr, models))}; keep one run in a folder"

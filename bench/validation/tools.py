@@ -1,4 +1,4 @@
-"""The harness beside other tools: runs each in processes of its own and notes what it found."""
+"""The harness against other tools: runs each in processes of its own and notes what it found."""
 
 from __future__ import annotations
 

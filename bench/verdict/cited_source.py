@@ -29,13 +29,13 @@ GROUP, CELL = ["card", "cudnn"], ["card", "cudnn", "network"]
 def read_figures(path: Path | None = None) -> pd.DataFrame:
     """The source's figures, a row a run of a network on a card with a cuDNN version. Raises UsageError (TableError).
 
-    A clone has them beside the package, an installed copy below it.
+    A clone has them next to the package, an installed copy below it.
 
     `total_ms` is the mean of the source's passes, forward and backward; `card` and `cudnn` are as the source speaks
     of them.
     """
-    below, beside = (above / FIGURES for above in Path(__file__).resolve().parents[1:3])
-    path = path or (below if below.exists() else beside)
+    below, near = (above / FIGURES for above in Path(__file__).resolve().parents[1:3])
+    path = path or (below if below.exists() else near)
     frame = read_table(path, NUMBERS)
     for name in TEXTS:
         if name not in frame.columns:

@@ -1,4 +1,4 @@
-"""The equality gate: holds what a style did beside the oracle, and says what is wrong with it."""
+"""The equality gate: compares what a style did with the oracle, and says what is wrong with it."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def run(case: Case, train: Train, device: Device, problem: Problem, arrays: Sequ
 def check_timed(case: Case, train: Train, device: Device, arrays: Sequence[Any], timed: Timed) -> int:
     """Compare the timed run with the oracle as far as that is affordable; how many of its losses were compared.
 
-    And beside it a few iterations at the same size whose weights show what a single loss hides: TF32 at 512x8000 is
+    And then a few iterations at the same size whose weights show what a single loss hides: TF32 at 512x8000 is
     off by 5e-6 of the loss, where a right style may be too. Raises WrongStyleError.
     """
     from bench.worker.deviation import reason
