@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bench.cases.case import CaseKey
+from bench.charts._width import is_narrow
 from bench.charts.series import Config, Palette, by_config, palette, palette_of, shown
 from bench.charts.strip import BAR_IN, Row, draw_bar, draw_interval, draw_references, ratio_words, strip
 from bench.charts.style import FAINT, GREY, INK, PALE, Words, elided, log_axis
@@ -121,7 +122,7 @@ def layers(
     ends = [before.us + one.high_us for before, one in pairs]
     # two blocks can give an interval that would squeeze the bars into a line
     axes.set_xlim(0, min(max([longest, *filter(math.isfinite, ends)]), 2.5 * longest) * 1.06)
-    axes.locator_params(axis="x", nbins=5)
+    axes.locator_params(axis="x", nbins=2 if is_narrow() else 5)
     axes.xaxis.set_major_formatter(lambda value, _at: f"{value:,.0f}")
     for y_in, (before, one) in zip(at, pairs, strict=True):
         least = min(before.us, one.us)
