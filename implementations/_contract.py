@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import os
 import sys
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ ORACLES = ("sgd", "adam", "dynamic")
 EXTRAS = {"cupy": "cupy-cuda13x", "jax": "jax[cuda13]"}  # what brings a library, as pyproject.toml has it
 FRAMEWORKS = ("numpy", "torch", "cupy", "jax")  # whose arrays a style can be given; numba's loops take numpy's
 DEVICES = ("cpu", "cuda", "mps", "xpu")
+HEAPS = ("warm", "script", "kept")
 
 
 class StyleError(ValueError):
@@ -27,8 +29,10 @@ class Implementation:
     """One style of the training loop, known without importing its file.
 
     `oracle` names the float64 reference that its losses and weights must follow, `cycle` the number
-    of iterations after which its control flow repeats (1: every iteration does the same work), and
-    `imports` the top-level modules that its file needs.
+    of iterations after which its control flow repeats (1: every iteration does the same work),
+    `imports` the top-level modules that its file needs, and `heap` the state of malloc that it is timed with:
+    `warm` as the worker's own allocations before left it, `script` as that of a process that did what the tutorial's
+    script does and nothing before, `kept` never giving memory back to the system.
     """
 
     name: str
@@ -39,10 +43,13 @@ class Implementation:
     oracle: str = "sgd"
     cycle: int = 1
     imports: tuple[str, ...] = ()
+    heap: str = "warm"
 
     @property
     def missing(self) -> str | None:
         """Why this style cannot run here (a library that is not installed, and what installs it), or None."""
+        if self.heap == "kept" and not _is_glibc():
+            return "its heap is kept by glibc's mallopt, and this C library is another"
         absent = [name for name in self.imports if not _is_installed(name)]
         known = " ".join(f"'{EXTRAS[name]}'" for name in absent if name in EXTRAS)
         cure = f"; pip install {known}" if known else ""
@@ -56,7 +63,7 @@ class Implementation:
 
 
 def implementation(
-    *, framework: str, devices: tuple[str, ...], oracle: str = "sgd", cycle: int = 1
+    *, framework: str, devices: tuple[str, ...], oracle: str = "sgd", cycle: int = 1, heap: str = "warm"
 ) -> Callable[[Train], Train]:
     """Declare a generator function as a style of the loop; the function itself stays as it is.
 
@@ -71,6 +78,13 @@ def implementation(
         return train
 
     return declare
+
+
+def _is_glibc() -> bool:
+    try:
+        return (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc")
+    except (AttributeError, ValueError, OSError):  # Windows, macOS, musl
+        return False
 
 
 def _is_installed(module: str) -> bool:

@@ -16,7 +16,7 @@ Value: TypeAlias = float | int | str | bool | None
 
 STATUSES = ("ok", "skipped", "failed", "oom", "timeout", "crashed", "wrong")
 ANSWERED = ("ok", "failed", "oom", "wrong")  # the others are said of a worker, not by it
-TEXT_VALUES = ("device_model", "blas")  # every other value is a number
+TEXT_VALUES = ("device_model", "blas", "heap")  # every other value is a number
 TIMES = ("latency_median_us", "throughput_us")  # that an `ok` answer cannot be without
 LARGEST = 2.0**63
 REASON_LENGTH = 400

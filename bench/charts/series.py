@@ -25,7 +25,7 @@ SHAPES = ("o", "s", "^", "D", "v", "<", ">", "p")
 # the same style keeps its colour and shape from chart to chart and from run to run
 KNOWN = (
     "torch_tensors", "torch_autograd", "torch_function", "torch_nn", "torch_optim_sgd", "torch_module", "numpy_manual",
-    "numpy_in_place", "torch_optim_adam", "torch_dynamic",
+    "numpy_in_place", "torch_optim_adam", "torch_dynamic", "numpy_kept",
 )  # fmt: skip
 Palette = dict[str, tuple[str, str]]
 RING: dict[str, Any] = {  # a crossing: it hides nothing

@@ -23,6 +23,7 @@ from bench.tables.csv_files import read_as, read_rows, write_as, write_rows
 from bench.tables.run import read_machine
 from bench.tables.writer import write_machine
 from bench.validation._kills import Notify
+from bench.validation._script import run_ours
 from bench.validation.acceptance import (
     LEAST_EXPERIMENTS,
     Check,
@@ -48,7 +49,7 @@ from bench.validation.pool import (
     styles_of,
 )
 from bench.validation.simulated import disturb
-from bench.validation.tools import TOOLS, Tool, ToolError, ask, judge_tools, measure_tools
+from bench.validation.tools import TOOLS, Tool, ToolError, ask, judge_tools, measure_tools, script_tools
 from implementations import find_implementations
 
 CALIBRATIONS = 3
@@ -175,9 +176,10 @@ def measure(folder: Path, design: Design, budget_s: float | None, notify: Notify
         plan = make_plan(design, styles)
         launch, starting = process_launcher(plan), announcer(notify, start, budget_s)
         if not (folder / TOOLS).exists():
-            notify("the clock, and the same loop by other tools")
-            tools = measure_tools(design.size, lambda column: ours(launch, design, column), design.rounds)
-            write_as(folder / TOOLS, Tool, list(tools))
+            notify("the clock, the same loop by other tools, the tutorial's own text as a script")
+            tools = list(measure_tools(design.size, lambda column: ours(launch, design, column), design.rounds))
+            tools += script_tools(lambda: run_ours(launch, design.seed), design.rounds)
+            write_as(folder / TOOLS, Tool, tools)
         for measurement in run(plan, launch, done=done_keys(folder, design), starting=starting):
             append_measurement(folder, measurement, styles)
             # the plan's own budget would stop before a block that might not fit; here a part of one does no harm

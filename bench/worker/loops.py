@@ -41,13 +41,22 @@ class Timed:
 
 
 def run_timed(
-    case: Case, train: Train, device: Device, arrays: Any, counts: Counts, gauge: Gauge | None = None
+    case: Case,
+    train: Train,
+    device: Device,
+    arrays: Any,
+    counts: Counts,
+    gauge: Gauge | None = None,
+    settling: Device | None = None,
 ) -> Timed:
-    """A second, warm loop from the same start, whose length is fixed before it begins and which runs to its end."""
+    """A second, warm loop from the same start, whose length is fixed before it begins and which runs to its end.
+
+    The losses of the first iterations, which are not timed, are read by `settling` if there is such a device.
+    """
     problem = case.problem
     loop = train(*[device.put(a, problem.dtype) for a in arrays], problem.learning_rate, counts.steps)
     try:
-        settle = clock.time_latency(loop, device, counts.settle)
+        settle = clock.time_latency(loop, settling or device, counts.settle)
         before = Counters.read()
         sampling = clock.time_segments(loop, device, counts, gauge)
         counters = Counters.read() - before

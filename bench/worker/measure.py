@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import traceback
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, median
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from bench.cases.measurement import Found, Job, Value
 from bench.cases.phases import plan_counts
@@ -19,14 +20,15 @@ from bench.machine.frameworks import open_device, wait_for
 from bench.machine.process import answer
 from bench.plain import from_plain, to_plain
 from bench.worker import clock
-from bench.worker.counters import cores_in_use, every_core, open_meters, threads_in_use
+from bench.worker.counters import Meters, cores_in_use, every_core, open_meters, threads_in_use
 from bench.worker.gate import check_pace, check_timed, rehearse
-from bench.worker.heap import scatter
+from bench.worker.heap import SCRIPT, Reply, as_printed, in_a_copy, make_heap, scatter
 from bench.worker.loops import Cold, Timed, WrongStyleError, run_cold, run_timed
 from bench.worker.noise import Sampled, Steady, by_cycle, disturbance
 from implementations import Train
 
 KEPT_WARMUP = 100  # rows of the warm-up that go into the table
+T = TypeVar("T")
 
 
 def main() -> None:
@@ -36,8 +38,13 @@ def main() -> None:
 
 def examine(job: Job) -> Found:
     """Measure and check; a failure becomes a status and a reason, never an exception."""
+    return attempt(lambda: measure(job))
+
+
+def attempt(work: Callable[[], T]) -> T | Found:
+    """What `work` returns, or what it failed by."""
     try:
-        return measure(job)
+        return work()
     except WrongStyleError as error:
         return Found("wrong", str(error))
     except MemoryError as error:
@@ -49,19 +56,14 @@ def examine(job: Job) -> Found:
 
 def measure(job: Job) -> Found:
     """Everything about one case, in the order that keeps the first iteration cold; see the README."""
-    case = job.case
-    start = perf_counter()
-    train = job.style.train
-    device = open_device(case.framework, case.device, case.precision)
-    wait_for(device)  # an accelerator's context is made by its first call, and belongs to the start
-    import_seconds, meters = perf_counter() - start, open_meters(case.device)
-    _pads = scatter()  # alive to the end
-    arrays = case.problem.arrays()
+    heap = make_heap(job.style.heap)
+    copy = in_a_copy(lambda: first_loop(job)) if heap == SCRIPT else None
+    if copy is not None and not copy.number:
+        return from_plain(Found, copy.read())
+    place = set_up(job)
+    train, device, arrays, meters, import_seconds, _pads = place
     with clock.without_gc():
-        cold = run_cold(job, train, device, arrays, meters)
-        gauge = open_gauge() if case.one_core else None
-        counts = plan_counts(job.rule, usual_ns(cold), job.style.cycle, referenced=gauge is not None)
-        timed = run_timed(case, train, device, arrays, counts, gauge)
+        cold, timed = cold_and_timed(job, place, copy)
         sm_clock_mhz = meters.sm_clock_mhz()
         floor_us = clock.synchronize_floor_us(device)
         peak_bytes = device.peak_bytes() if device.peak_bytes else None
@@ -71,6 +73,7 @@ def measure(job: Job) -> Found:
     steady = Steady.of(timed, timed_us, job.style.cycle)
     values: dict[str, Value] = {
         "device_model": device.model,
+        "heap": heap,
         "import_seconds": import_seconds,
         "setup_seconds": import_seconds + cold.transfer_seconds,
         "synchronize_floor_us": floor_us,
@@ -92,6 +95,70 @@ def measure(job: Job) -> Found:
         timed_us=timed_us,
         losses=checks.losses,
     )
+
+
+class Place(NamedTuple):
+    """What a process has before its first loop; the pads are alive to the end."""
+
+    train: Train
+    device: Device
+    arrays: Sequence[Any]
+    meters: Meters
+    import_seconds: float
+    pads: list[bytearray]
+
+
+def set_up(job: Job) -> Place:
+    """Import, open the device, scatter the heap, make the data."""
+    case, start = job.case, perf_counter()
+    train = job.style.train
+    device = open_device(case.framework, case.device, case.precision)
+    wait_for(device)  # an accelerator's context is made by its first call, and belongs to the start
+    import_seconds, meters = perf_counter() - start, open_meters(case.device)
+    pads = scatter()
+    return Place(train, device, case.problem.arrays(), meters, import_seconds, pads)
+
+
+def first_loop(job: Job) -> tuple[float, Any]:
+    """For a copy of a process: ns of a usual iteration and the cold loop as plain values; 0 and a Found if it fails."""
+
+    def work() -> Cold:
+        train, device, arrays, meters, *_ = set_up(job)
+        with clock.without_gc(), open(os.devnull, "w", encoding="utf-8") as nowhere:
+            return run_cold(job, train, as_printed(device, nowhere), arrays, meters)
+
+    cold = attempt(work)
+    if isinstance(cold, Found):
+        return 0.0, to_plain(cold)
+    return usual_ns(cold), to_plain(replace(cold, warm=clock.Latency(cold.warm.elapsed_ns, [])))
+
+
+def read_cold(copy: Reply) -> Cold:
+    """The cold loop that a copy of this process ran. Raises ShapeError, RuntimeError for what no loop takes."""
+    cold = from_plain(Cold, copy.read())
+    if len(cold.warm.elapsed_ns) < 2 or min(cold.warm.elapsed_ns) < 1:
+        raise RuntimeError("the copy of its process that ran the cold loop answers with no times")
+    return cold
+
+
+def cold_and_timed(job: Job, place: Place, copy: Reply | None) -> tuple[Cold, Timed]:
+    """The cold loop, here or as the `copy` of this process ran it, and the timed one, as long as that makes it.
+
+    With a copy, the timed loop is the first of this process, and its losses are printed while it settles.
+    """
+    train, device, arrays, meters, *_ = place
+
+    def run_warm(each_ns: float, settling: Device | None = None) -> Timed:
+        gauge = open_gauge() if job.case.one_core else None
+        counts = plan_counts(job.rule, each_ns, job.style.cycle, referenced=gauge is not None)
+        return run_timed(job.case, train, device, arrays, counts, gauge, settling)
+
+    if copy is None:
+        cold = run_cold(job, train, device, arrays, meters)
+        return cold, run_warm(usual_ns(cold))
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        timed = run_warm(copy.number, as_printed(device, nowhere))
+    return read_cold(copy), timed
 
 
 def usual_ns(cold: Cold) -> float:

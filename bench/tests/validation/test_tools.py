@@ -86,6 +86,6 @@ def test_a_tool_that_is_not_installed_is_untested_with_the_reason():
 
 def test_tools_that_agree_and_a_cheap_clock_are_met():
     checks = judge_tools(GOOD_TOOLS)
-    assert [check.met for check in checks] == [True] * 6
+    assert [check.met for check in checks] == [True] * 9
     assert "2.00 us" in checks[1].note
-    assert [check.met for check in judge_tools({})] == [None] * 6
+    assert [check.met for check in judge_tools({})] == [None] * 9
