@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 Train: TypeAlias = Callable[..., Generator[Any, None, tuple[Any, ...]]]
 
 ORACLES = ("sgd", "adam", "dynamic")
-EXTRAS = ("cupy", "jax")  # libraries that `pip install -e .[NAME]` brings, see pyproject.toml
+EXTRAS = {"cupy": "cupy-cuda13x", "jax": "jax[cuda13]"}  # what brings a library, as pyproject.toml has it
 FRAMEWORKS = ("numpy", "torch", "cupy", "jax")  # whose arrays a style can be given; numba's loops take numpy's
 DEVICES = ("cpu", "cuda", "mps", "xpu")
 HEAPS = ("warm", "script", "kept")
@@ -51,8 +51,8 @@ class Implementation:
         if self.heap == "kept" and not _is_glibc():
             return "its heap is kept by glibc's mallopt, and this C library is another"
         absent = [name for name in self.imports if not _is_installed(name)]
-        extras = ",".join(name for name in absent if name in EXTRAS)
-        cure = f"; pip install -e '.[{extras}]'" if extras else ""
+        known = " ".join(f"'{EXTRAS[name]}'" for name in absent if name in EXTRAS)
+        cure = f"; pip install {known}" if known else ""
         return f"{', '.join(absent)} is not installed{cure}" if absent else None
 
     @property
@@ -102,6 +102,7 @@ def _import_file(source: Path) -> Any:
     spec = importlib.util.spec_from_file_location(name, source)
     if spec is None or spec.loader is None:
         raise StyleError(f"{source}: is not a Python file")
+    sys.modules.setdefault("implementations", sys.modules[__package__])  # what a style imports from, wherever we lie
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:

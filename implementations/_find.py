@@ -121,4 +121,5 @@ def _top_level_imports(tree: ast.Module) -> tuple[str, ...]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names.append(node.module)
     roots = dict.fromkeys(name.partition(".")[0] for name in names)
-    return tuple(name for name in roots if name != "implementations" and name not in sys.stdlib_module_names)
+    ours = ("implementations", __name__.partition(".")[0])
+    return tuple(name for name in roots if name not in (*ours, *sys.stdlib_module_names))

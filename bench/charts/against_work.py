@@ -30,7 +30,7 @@ from bench.charts.series import (
     palette_of,
 )  # fmt: skip
 from bench.charts.style import FAINT, REFERENCES, Words, elided, log_axis, panels
-from bench.charts.words import footer, interval_words, work_words
+from bench.charts.words import footer, growth_words, interval_words, work_words
 from bench.tables.by_case import cases_in
 from bench.verdict.claim import TUTORIAL_CLAIM
 from bench.verdict.crossover import first_reaching
@@ -83,7 +83,7 @@ def charts(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
             )
             yield f"{SPEEDUP}{name}", speedup_against_work(chosen, Words(finding(evidence, name), about, foot), colours)
     about = f"log-log; a point is the mean of its blocks, bands and bars reach from the fastest to the slowest{named}"
-    words = Words("How long an iteration takes as its work grows", about, foot)
+    words = Words(growth_words(rows), about, foot)
     yield TIME, time_against_work(rows, words, colours)
 
 

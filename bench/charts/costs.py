@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from bench.cases.case import CaseKey
 from bench.charts.series import Config, Palette, by_config, palette, palette_of, shown
 from bench.charts.strip import BAR_IN, Row, draw_bar, draw_interval, draw_references, ratio_words, strip
-from bench.charts.style import FAINT, GREY, INK, PALE, Words, elided, log_axis, quantity
-from bench.charts.words import footer, interval_words, size_words
+from bench.charts.style import FAINT, GREY, INK, PALE, Words, elided, log_axis
+from bench.charts.words import footer, interval_words, size_words, time_words
 from bench.tables.by_case import cases_in
 from bench.verdict.decomposition import Decomposition, decompose
 from bench.verdict.evidence import Evidence
@@ -57,7 +57,7 @@ def charts(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
             f"means over blocks; full colour: what a layer adds to the one above it, pale: saves; black: its {interval}"
         )
         foot = footer(run, rows[rows["style"].isin(names)])
-        words = Words("What each layer of abstraction costs", f"{about}\n{size}", foot)
+        words = Words(layers_words(next(filter(None, each.values()))), f"{about}\n{size}", foot)
         yield "layers", layers(each, words, interval, colours)
     first = first_calls(evidence.rows_at(evidence.shown_size))
     if len(first) > 1:
@@ -93,6 +93,15 @@ def rungs(rows: pd.DataFrame, confidence: float = CONFIDENCE) -> list[Rung]:
         half = t_quantile(blocks - 1, confidence) * float(added.std()) / math.sqrt(blocks) if blocks > 1 else math.nan
         found.append(Rung(name, us[name], mean, mean - half, mean + half))
     return found
+
+
+def layers_words(found: Sequence[Rung]) -> str:
+    """Its finding: from the first layer to the last, and which of them adds the most; `found` holds at least two."""
+    first, *later = found
+    dearest = max(later, key=lambda one: one.added_us)
+    most = f"; {dearest.name} adds the most" if dearest.added_us > 0 else "; no layer adds time"
+    ends = [f"{microseconds(one.us)} us with {one.name}" for one in (first, later[-1])]
+    return f"An iteration takes {' and '.join(ends)}{most}"
 
 
 def layers(
@@ -152,7 +161,7 @@ def first_calls(rows: pd.DataFrame) -> dict[CaseKey, pd.Series]:
 def first_words(found: Mapping[CaseKey, pd.Series]) -> str:
     """Its finding: the dearest and the cheapest first call."""
     (dear, dear_us), *_, (cheap, cheap_us) = found.items()
-    times = [quantity(float(f"{us.median():.3g}"), "us") for us in (dear_us, cheap_us)]
+    times = [time_words(float(us.median())) for us in (dear_us, cheap_us)]
     return f"A first call takes {times[0]} with {elided(dear.style)}, {times[1]} with {elided(cheap.style)}"
 
 
@@ -160,10 +169,7 @@ def first_call(found: Mapping[CaseKey, pd.Series], words: Words, colours: Palett
     """A bar a case on a logarithmic axis, from the least to the most of its blocks."""
     colours = colours or palette(case.style for case in found)
     medians = {case: float(us.median()) for case, us in found.items()}
-    rows = [
-        Row(elided(case.style), quantity(float(f"{medians[case]:.3g}"), "us"), f"{case.device}, {case.arithmetic}")
-        for case in found
-    ]
+    rows = [Row(elided(case.style), time_words(medians[case]), f"{case.device}, {case.arithmetic}") for case in found]
     figure, axes, at = strip(words, rows, "first iteration (log scale)")
     least, most = min(us.min() for us in found.values()), max(us.max() for us in found.values())
     axes.set_xlim(least / 2, most * 1.2)

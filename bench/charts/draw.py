@@ -8,6 +8,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from bench.charts import against_work, break_even, costs, ladder, losses, style, trace
+from bench.charts._width import PHONE_IN, drawn_at
 from bench.tables.run import Run
 from bench.verdict.evidence import Evidence
 
@@ -39,6 +40,12 @@ def save_card(evidence: Evidence, headline: str, path: Path) -> Path:
     with style.applied():
         ladder.card(evidence, headline).savefig(path, dpi=CARD_DPI, metadata={"Software": "fiftyx"})
     return path
+
+
+def for_phones(evidence: Evidence) -> dict[str, bytes]:
+    """The SVG of every chart by name, narrow, so that its letters can be read on a phone; nothing is saved."""
+    with style.applied(), drawn_at(PHONE_IN):
+        return {name: style.svg_of(figure) for name, figure in figures(evidence)}
 
 
 def figures(evidence: Evidence) -> Iterator[tuple[str, Figure]]:

@@ -14,7 +14,9 @@ from matplotlib.ticker import NullLocator
 
 from bench.cases.case import CaseKey
 from bench.cases.problem import Size
-from bench.charts.style import FAINT, INK, PALETTE, WIDTH_IN, elided, quantity
+from bench.charts._quantity import quantity
+from bench.charts._width import width_in
+from bench.charts.style import FAINT, INK, PALETTE, elided
 from bench.verdict.evidence import Evidence
 from bench.words import thread_count
 
@@ -139,7 +141,7 @@ def name_sizes(axes: Axes, sizes: Iterable[Size]) -> None:
     """Ticks at these sizes on an axis of FLOP, each with its work and its name; the tutorial's, then what has room."""
     by_work = {size.flops: size for size in sizes}
     low, high = (math.log(end) for end in axes.get_xlim())
-    an_inch = (high - low) / (axes.get_position().width * WIDTH_IN)
+    an_inch = (high - low) / (axes.get_position().width * width_in())
     placed: list[int] = []
     for work in sorted(by_work, key=lambda work: (by_work[work].short != "tutorial", work)):
         if all(abs(math.log(work / other)) >= LABEL_IN * an_inch for other in placed):

@@ -181,7 +181,8 @@ def suite_us(folder: Path, size: Size) -> float:
     out = folder / "suite.json"
     options = [f"--fiftyx-style={STYLE}", "--fiftyx-device=cpu", "--fiftyx-dtype=float32",
                f"--fiftyx-size={','.join(map(str, size))}"]  # fmt: skip
-    command = ["-m", "pytest", "bench/suite", "-q", "-p", "no:cacheprovider", "-k", "test_iteration"]
+    suite = Path(__file__).resolve().parents[1] / "suite"
+    command = ["-m", "pytest", str(suite), "-q", "-p", "no:cacheprovider", "-k", "test_iteration"]
     start([*command, "--benchmark-only", f"--benchmark-json={out}", *options], ROOT)
     return float(read_run(out).measurements["latency_median_us"].median())
 
@@ -189,7 +190,7 @@ def suite_us(folder: Path, size: Size) -> float:
 def installed(module: str, package: str) -> None:
     """Raises ToolError where it is not."""
     if importlib.util.find_spec(module) is None:
-        raise ToolError(f"{package} is not installed; pip install 'fiftyx[test]'")
+        raise ToolError(f"{package} is not installed; pip install {package}")
 
 
 def ask(*question: Any) -> Any:
