@@ -72,7 +72,7 @@ def build_wheel(wheel_directory: str, config_settings: Settings = None, metadata
 def build_editable(
     wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None
 ) -> str:
-    """An editable wheel, with `fiftyx` beside the repository's own names; the name of its file."""
+    """An editable wheel, with `fiftyx` next to the repository's own names; the name of its file."""
     name = build_meta.build_editable(wheel_directory, config_settings, metadata_directory)
     path = Path(wheel_directory, name)
     _write(path, _read(path) | {"fiftyx.py": ALIAS.encode()})

@@ -27,9 +27,9 @@ GROUP, CELL = ["card", "cudnn"], ["card", "cudnn", "network"]
 
 
 def published(name: str) -> Path:
-    """A file of published figures: a clone has them beside the package, an installed copy below it."""
-    below, beside = (above / "results" / "published" / name for above in Path(__file__).resolve().parents[1:3])
-    return below if below.exists() else beside
+    """A file of published figures: a clone has them next to the package, an installed copy below it."""
+    below, near = (above / "results" / "published" / name for above in Path(__file__).resolve().parents[1:3])
+    return below if below.exists() else near
 
 
 def read_figures(path: Path | None = None) -> pd.DataFrame:
