@@ -39,7 +39,8 @@ NAMED = re.compile(
     rf"|(?<=\bfrom )(?:{OLD})(?= import\b)|(?<=\bimport )(?:{OLD})\b"
     r"|(?<=-m )bench\b|(?<=\"-m\", \")bench(?=\")|(?<=module ')bench(?=')"
 )
-DATA = ("results/published/cnn_benchmarks_2017.csv", "results/published/README.md")
+PUBLISHED = ("cnn_benchmarks_2017.csv", "deepbench_gemm_train.csv", "pyhpc_benchmarks.csv", "README.md")
+DATA = tuple(f"results/published/{name}" for name in PUBLISHED)
 ALSO_IN_SDIST = (*DATA, "scripts/one_package.py", "scripts/constraints.txt")
 ALIAS = """\
 \"\"\"Another name of `bench`, the one that an installed copy has.\"\"\"
