@@ -181,8 +181,16 @@ def suite_us(folder: Path, size: Size) -> float:
     out = folder / "suite.json"
     options = [f"--fiftyx-style={STYLE}", "--fiftyx-device=cpu", "--fiftyx-dtype=float32",
                f"--fiftyx-size={','.join(map(str, size))}"]  # fmt: skip
-    suite = Path(__file__).resolve().parents[1] / "suite"
-    command = ["-m", "pytest", str(suite), "-q", "-p", "no:cacheprovider", "-k", "test_iteration"]
+    command = [
+        "-m",
+        "pytest",
+        str(Path(__file__).parents[1] / "suite"),
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        "test_iteration",
+    ]
     start([*command, "--benchmark-only", f"--benchmark-json={out}", *options], ROOT)
     return float(read_run(out).measurements["latency_median_us"].median())
 
