@@ -79,7 +79,7 @@ PLANTED = (
         "cached loss",
         "trains while it is rehearsed, and repeats one loss when it is timed",
         told_apart_by("steps == 50", NO_WORK),
-        "in the timed run: loss of iteration 1",
+        "in the first iterations at its own size: loss of iteration 1",
     ),
     Liar(
         "right losses but wrong weights",

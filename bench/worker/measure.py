@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from statistics import fmean, median
+from statistics import median
 from time import perf_counter
 from typing import Any
 
-from bench.cases.measurement import Found, Job, Value
-from bench.cases.phases import plan_counts
+from bench.cases.measurement import Found, Job
+from bench.cases.phases import affordable_steps, plan_counts
 from bench.cases.problem import work_flops
 from bench.machine.core_speed import open_gauge
-from bench.machine.device import Device, device_kind
+from bench.machine.device import Device
 from bench.machine.frameworks import open_device, wait_for
 from bench.machine.process import answer
+from bench.machine.witness import Record, Witness, witness_here
 from bench.plain import from_plain, to_plain
 from bench.worker import clock
 from bench.worker.counters import cores_in_use, every_core, open_meters, threads_in_use
-from bench.worker.gate import check_pace, check_timed, rehearse
+from bench.worker.gate import check_opening, check_pace, rehearse
 from bench.worker.heap import scatter
+from bench.worker.judge import judge
 from bench.worker.loops import Cold, Timed, WrongStyleError, run_cold, run_timed
-from bench.worker.noise import Sampled, Steady, by_cycle, disturbance
 from implementations import Train
 
 KEPT_WARMUP = 100  # rows of the warm-up that go into the table
@@ -31,13 +33,25 @@ KEPT_WARMUP = 100  # rows of the warm-up that go into the table
 
 def main() -> None:
     """Read a job, measure, print one line of JSON; whatever a style prints goes to stderr."""
-    answer(lambda raw: to_plain(examine(from_plain(Job, raw))))
+    witness = witness_here(sys.argv[1:])
+
+    def work(raw: Any) -> Any:
+        job = from_plain(Job, raw)
+        return to_plain(examine(job) if witness is None else attempt(job, witness))
+
+    answer(work)
 
 
 def examine(job: Job) -> Found:
+    """Measure, check and judge in this process alone."""
+    record = Record(job.case.problem.seed if job.data_seed is None else job.data_seed)
+    return judge(job, attempt(job, record), record)
+
+
+def attempt(job: Job, witness: Witness) -> Found:
     """Measure and check; a failure becomes a status and a reason, never an exception."""
     try:
-        return measure(job)
+        return measure(job, witness)
     except WrongStyleError as error:
         return Found("wrong", str(error))
     except MemoryError as error:
@@ -47,114 +61,61 @@ def examine(job: Job) -> Found:
         return Found(status, describe_error(error))
 
 
-def measure(job: Job) -> Found:
+def measure(job: Job, witness: Witness) -> Found:
     """Everything about one case, in the order that keeps the first iteration cold; see the README."""
     case = job.case
     start = perf_counter()
+    gauge = open_gauge() if case.one_core else None
     train = job.style.train
     device = open_device(case.framework, case.device, case.precision)
     wait_for(device)  # an accelerator's context is made by its first call, and belongs to the start
     import_seconds, meters = perf_counter() - start, open_meters(case.device)
     _pads = scatter()  # alive to the end
-    arrays = case.problem.arrays()
+    arrays = replace(case.problem, seed=witness.seed()).arrays()
     with clock.without_gc():
         cold = run_cold(job, train, device, arrays, meters)
-        gauge = open_gauge() if case.one_core else None
         counts = plan_counts(job.rule, usual_ns(cold), job.style.cycle, referenced=gauge is not None)
-        timed = run_timed(case, train, device, arrays, counts, gauge)
+        timed, weights = run_timed(case, train, device, arrays, counts, witness, gauge)
         sm_clock_mhz = meters.sm_clock_mhz()
         floor_us = clock.synchronize_floor_us(device)
         peak_bytes = device.peak_bytes() if device.peak_bytes else None
+    if affordable_steps(work_flops(case.problem, case.oracle), counts.steps) == counts.steps:
+        for weight in weights:
+            witness.keep(weight)
     checks = check(job, train, device, arrays, cold, timed)
-    timed_us = [ns / 1e3 for ns in timed.latency.elapsed_ns]
-    cycles = by_cycle(timed_us, job.style.cycle)
-    steady = Steady.of(timed, timed_us, job.style.cycle)
-    values: dict[str, Value] = {
-        "device_model": device.model,
-        "import_seconds": import_seconds,
-        "setup_seconds": import_seconds + cold.transfer_seconds,
-        "synchronize_floor_us": floor_us,
-        "peak_device_bytes": peak_bytes,
-        "sm_clock_timed_mhz": sm_clock_mhz,
-        **checks.values,
-        **cold.values(),
-        **reduce_timed(job, timed, cycles),
-        **(steady.values() if steady else {}),
-    }
-    noise = disturbance(_sampled(job, timed, cycles, steady)) or ""
-    return Found(
-        status="ok",
-        reason=noise,
-        noisy=bool(noise),
-        values=values,
+    return replace(
+        checks,
+        values={
+            **checks.values,
+            "device_model": device.model,
+            "import_seconds": import_seconds,
+            "setup_seconds": import_seconds + cold.transfer_seconds,
+            "synchronize_floor_us": floor_us,
+            "peak_device_bytes": peak_bytes,
+            "sm_clock_timed_mhz": sm_clock_mhz,
+            **cold.values(),
+        },
         first_us=cold.warm.elapsed_ns[0] / 1e3,
         warmup_us=[ns / 1e3 for ns in cold.warm.elapsed_ns[1 : 1 + KEPT_WARMUP]],
-        timed_us=timed_us,
-        losses=checks.losses,
+        raw=to_plain(timed),
     )
 
 
-def usual_ns(cold: Cold) -> float:
-    """What an iteration takes once the loop is warm."""
-    return median(cold.warm.elapsed_ns[1:][-50:])
-
-
-@dataclass(frozen=True, slots=True)
-class Checks:
-    """What the checks of a process leave behind: columns, and the losses of the rehearsal."""
-
-    values: Mapping[str, Value]
-    losses: Sequence[float]
-
-
-def check(job: Job, train: Train, device: Device, arrays: Sequence[Any], cold: Cold, timed: Timed) -> Checks:
-    """Threads, cores, pace, rehearsal and the timed run itself. Raises WrongStyleError, or RuntimeError for threads."""
+def check(job: Job, train: Train, device: Device, arrays: Sequence[Any], cold: Cold, timed: Timed) -> Found:
+    """Threads, cores, pace, rehearsal and opening. Raises WrongStyleError, or RuntimeError for threads."""
     case = job.case
     blas = threads_in_use(case)
     cores_in_use(case, timed.counters)
     check_pace(cold.warm, timed)
     with every_core(case):
         losses = rehearse(case, train, device)
-        checked = check_timed(case, train, device, arrays, timed)
-    return Checks({"blas": blas, "checked_iterations": checked}, losses)
+        check_opening(case, train, device, arrays)
+    return Found("ok", values={"blas": blas}, losses=losses)
 
 
-def reduce_timed(job: Job, timed: Timed, cycles: Sequence[float]) -> dict[str, Value]:
-    """The columns that the timed loop fills; of a style with a cycle, statistics are over whole cycles' means."""
-    ordered = sorted(cycles)
-    batch = middle_batch(timed)
-    counters = timed.counters
-    problem = job.case.problem
-    return {
-        "iterations": timed.counts.latency,
-        "latency_median_us": median(ordered),
-        "latency_mean_us": fmean(ordered),
-        "latency_min_us": ordered[0],
-        "latency_p95_us": ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))],
-        "batch_iterations": timed.counts.batch,
-        "throughput_us": batch.mean_us,
-        "event_us": batch.event_us,
-        "flops": work_flops(problem, job.case.oracle),
-        "bytes_moved": problem.bytes_moved,
-        "minor_faults_per_iteration": counters.per_iteration_faults(timed.counts.sampling),
-        "involuntary_switches": counters.involuntary_switches,
-        "cpu_utilisation": counters.cpu_utilisation,
-        "peak_rss_bytes": counters.peak_rss_bytes,
-        "final_loss": timed.trained.losses[timed.counts.steps - 1],
-    }
-
-
-def _sampled(job: Job, timed: Timed, cycles: Sequence[float], steady: Steady | None) -> Sampled:
-    """For the noise gates: at one speed of the core where that was read, else as timed."""
-    on_cpu, used = device_kind(job.case.device) == "cpu", timed.counters.cpu_utilisation
-    if steady is not None:
-        return Sampled(steady.cycles, on_cpu, job.case.threads, used, steady.batch)
-    return Sampled(cycles, on_cpu, job.case.threads, used, middle_batch(timed).mean_us)
-
-
-def middle_batch(timed: Timed) -> clock.Batch:
-    """The batch whose time is the median of all."""
-    return sorted(timed.batches, key=lambda one: one.elapsed_ns)[len(timed.batches) // 2]
+def usual_ns(cold: Cold) -> float:
+    """What an iteration takes once the loop is warm."""
+    return median(cold.warm.elapsed_ns[1:][-50:])
 
 
 def describe_error(error: Exception) -> str:

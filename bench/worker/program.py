@@ -2,32 +2,62 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from time import perf_counter
+from typing import Any
 
+from bench.cases.challenge import program_flips
 from bench.cases.measurement import Job
 from bench.cases.problem import TUTORIAL_ITERATIONS
 from bench.machine.frameworks import open_device, wait_for
 from bench.machine.process import answer
+from bench.machine.witness import Record, Witness, witness_here
 from bench.plain import from_plain
+from bench.worker.clock import Loop, TooManyStepsError, finish
 
 
 def main() -> None:
     """Train once from cold and answer the seconds of transfer and loop; the parent times the whole process."""
-    answer(lambda raw: loop_seconds(from_plain(Job, raw)), tear_down=True)
+    witness = witness_here(sys.argv[1:])
+    answer(lambda raw: loop_seconds(from_plain(Job, raw), witness), tear_down=True)
 
 
-def loop_seconds(job: Job) -> float:
-    """Seconds of the transfer and of the tutorial's 500 iterations, each loss read."""
-    problem = job.case.problem
+def loop_seconds(job: Job, witness: Witness | None = None) -> float:
+    """Seconds of the transfer and of the tutorial's 500 iterations, each loss read; what came of them to `witness`."""
+    problem, steps = job.case.problem, TUTORIAL_ITERATIONS
+    witness = witness or Record(problem.seed)
     train = job.style.train
     device = open_device(job.case.framework, job.case.device, job.case.precision)
-    arrays = problem.arrays()
+    arrays = replace(problem, seed=witness.seed()).arrays()
+    flips = {flip.step: flip.place for flip in program_flips(job.case, steps, witness.open(0, steps))}
+    losses: list[float] = []
     start = perf_counter()
-    loop = train(*[device.put(array, problem.dtype) for array in arrays], problem.learning_rate, TUTORIAL_ITERATIONS)
-    for loss in loop:
-        device.read(loss)  # the tutorial prints it
+    inputs = [device.put(array, problem.dtype) for array in arrays]
+    loop = train(*inputs, problem.learning_rate, steps)
+    for step in range(steps):
+        if step in flips and device.negate is not None:
+            device.negate(inputs[0], flips[step])
+        loss = next(loop, None)
+        if loss is None:
+            break
+        losses.append(device.read(loss))  # the tutorial prints it
+    weights = _returned(loop)
     wait_for(device)
-    return perf_counter() - start
+    seconds = perf_counter() - start
+    witness.shut(losses)
+    witness.end()
+    for weight in weights:
+        witness.keep(device.fetch(weight))
+    return seconds
+
+
+def _returned(loop: Loop) -> tuple[Any, ...]:
+    """Its weights; none of a loop that ended too early or goes on."""
+    try:
+        return tuple(finish(loop) or ())
+    except TooManyStepsError:
+        return ()
 
 
 if __name__ == "__main__":
