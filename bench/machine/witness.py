@@ -70,7 +70,7 @@ class Seen:
 class Record:
     """What was handed out and what was heard, in order; the witness itself, where both are one process.
 
-    `cpu_s` reads the watched process's CPU seconds, `helpers_s` those of the processes that it started; neither is
+    `cpu_s` reads the watched process's CPU seconds, `helpers_s` those of the processes that it started, which is not
     asked where the watched process is this one. `fault` says what it did that no worker does.
     """
 
@@ -88,7 +88,7 @@ class Record:
     @property
     def watched(self) -> bool:
         """Whether the clock was another process's than the one that is timed."""
-        return self.cpu_s is not None
+        return self.helpers_s is not None
 
     def seed(self) -> int:
         """See `Witness`."""

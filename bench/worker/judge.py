@@ -17,15 +17,10 @@ from bench.machine.process import Answer
 from bench.machine.witness import Record, Seen
 from bench.plain import ShapeError, from_plain
 from bench.worker import clock
+from bench.worker._clocks import STRETCH_S, against, helped, untrue
+from bench.worker.counters import every_core
 from bench.worker.loops import Timed
-from bench.worker.noise import BATCH_LIMIT, Sampled, Steady, by_cycle, disturbance
-
-TOLD_SHARE = 0.9  # of a phase by the witness's clock that its iterations have to add up to
-TOLD_LEAST_S = 0.02  # a phase that is shorter shows nothing
-STRETCH_S = 2e-4  # for the witness's two words and the flips of a stretch
-WAIT_S = 1e-5  # for the wait before each sample on a device that is waited for
-MORE_CORES = 0.05  # CPU seconds a wall second above a case's threads
-HELPED_SHARE, HELPED_S = 0.05, 0.05  # of CPU time in other processes, which Linux counts in hundredths of a second
+from bench.worker.noise import Sampled, Steady, by_cycle, disturbance
 
 
 def judge(job: Job, found: Found, record: Record) -> Found:
@@ -112,7 +107,8 @@ def _strays(
 
     arrays = replace(case.problem, seed=record.data_seed).arrays()
     checked = affordable_steps(work_flops(case.problem, case.oracle), steps)
-    expected = reference(case.oracle, arrays, case.problem.learning_rate, checked, flips)
+    with every_core(case):
+        expected = reference(case.oracle, arrays, case.problem.learning_rate, checked, flips)
     found = timed_deviations(case, expected, Trained(losses, tuple(record.weights)), steps)
     return reason(found), sum(t < checked for t in losses)
 
@@ -124,49 +120,6 @@ def losses_of(stretches: Sequence[Stretch], seen: Sequence[Seen]) -> Mapping[int
         for one, heard in zip(stretches, seen, strict=True)
         for t, loss in zip(one.read, heard.losses or (), strict=True)
     }
-
-
-def untrue(job: Job, timed: Timed, record: Record) -> Iterator[str]:
-    """What the witness's own clock, and the CPU time of the process, say against the samples."""
-    case, stretches = job.case, timed.counts.stretches
-    middle = median(by_cycle(timed.elapsed_ns, job.style.cycle))
-    batch = min(one.elapsed_ns / one.iterations for one in timed.batches)
-    if len(timed.elapsed_ns) >= 20 and batch > BATCH_LIMIT * middle:
-        yield (
-            f"an iteration takes {middle / 1e3:.1f} us in the middle and {batch / 1e3:.1f} us in the mean of a batch: "
-            "its work is not in the iteration that it belongs to"
-        )
-    if not record.watched:
-        return
-    for batches, phase in ((False, "alone"), (True, "in batches")):
-        pairs = [(one, seen) for one, seen in zip(stretches, record.seen, strict=True) if one.batch is batches]
-        samples = [one.elapsed_ns for one in timed.batches] if batches else timed.elapsed_ns
-        untimed = [ns for ns, one in zip(timed.untimed_ns, stretches, strict=True) if one.batch is batches]
-        waits = sum(one.untimed + (1 if one.batch else one.timed) for one, _ in pairs)
-        more_s = STRETCH_S * len(pairs) + (WAIT_S * waits if case.device != "cpu" else 0.0)
-        told_s = (sum(samples) + sum(untimed)) / 1e9
-        yield from _against(case, f"iterations {phase}", told_s + more_s, [seen for _, seen in pairs])
-    yield from _helped(case, record)
-
-
-def _against(case: Case, what: str, told_s: float, seen: Sequence[Seen]) -> Iterator[str]:
-    """What the witness's clock and the CPU time say against `told_s`; nothing where the system does not tell them."""
-    cpu, wall_s = [one.cpu_s for one in seen if one.cpu_s is not None], sum(one.wall_s for one in seen)
-    if len(cpu) < len(seen) or wall_s < TOLD_LEAST_S:
-        return
-    if told_s < TOLD_SHARE * min(wall_s, sum(cpu)):
-        yield (
-            f"{what} add up to {told_s * 1e3:.1f} ms, of {wall_s * 1e3:.1f} ms that passed and {sum(cpu) * 1e3:.1f} ms "
-            "of CPU time: its clock is wrong"
-        )
-    if case.device == "cpu" and case.framework != "jax" and sum(cpu) > (case.threads + MORE_CORES) * wall_s:
-        yield f"{what} used {sum(cpu) / wall_s:.2f} cores, asked for {case.threads} threads"
-
-
-def _helped(case: Case, record: Record) -> Iterator[str]:
-    wall_s = sum(one.wall_s for one in record.seen)
-    if case.device == "cpu" and record.helped_s > HELPED_S + HELPED_SHARE * wall_s:
-        yield f"other processes that it started worked {record.helped_s:.2f} s while it was timed for {wall_s:.2f} s"
 
 
 def judge_program(job: Job, found: Found, program: Answer, record: Record) -> Found:
@@ -187,9 +140,7 @@ def judge_program(job: Job, found: Found, program: Answer, record: Record) -> Fo
         why, _checked = _strays(case, steps, record, losses, program_flips(case, steps, seen.seed))
         if why is not None:
             return Found("wrong", f"as a whole program: {why}")
-        why = next(
-            chain(_against(case, f"{steps} iterations", seconds + STRETCH_S, [seen]), _helped(case, record)), None
-        )
+        why = next(chain(against(case, f"{steps} iterations", seconds + STRETCH_S, [seen]), helped(case, record)), None)
         if why is not None:
             return Found("wrong", f"as a whole program: {why}", again=True)
     return replace(found, values={**found.values, "loop_seconds": seconds, "program_seconds": program.seconds})

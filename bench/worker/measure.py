@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 from bench.cases.measurement import Found, Job
@@ -44,7 +44,7 @@ def main() -> None:
 
 def examine(job: Job) -> Found:
     """Measure, check and judge in this process alone."""
-    record = Record(job.case.problem.seed if job.data_seed is None else job.data_seed)
+    record = Record(job.case.problem.seed if job.data_seed is None else job.data_seed, cpu_s=process_time)
     return judge(job, attempt(job, record), record)
 
 
