@@ -8,6 +8,7 @@ from textwrap import dedent, indent
 
 from bench.validation.lies import HONEST, NO_WORK
 
+LONG = "steps > 50"  # the warm-up, the timed loop or a whole program: a rehearsal has 50 steps
 TIMED = "50 < steps < 10**9"  # the timed loop or a whole program: a rehearsal has 50 steps, the warm-up has no end
 LOOP = HONEST.removesuffix("    return w1, w2\n")
 AHEAD = LOOP.replace("range(steps)", "range(many)").replace("yield loss", "kept.append(loss)")
@@ -52,14 +53,12 @@ REMEMBERING = f"""    if steps == 10**9:
         many = 4000
         kept = KEPT
 {indent(AHEAD, "    ")}        KEPT_W.extend((w1, w2))
-        for loss in KEPT:
-            yield loss
-    elif {TIMED}:
-        for loss in KEPT[:steps]:
+    if KEPT and {LONG}:
+        for loss in islice(cycle(KEPT), steps):
 {{spin}}            yield loss
         w1, w2 = KEPT_W
     else:
-{indent(HONEST, "    ")}    return w1, w2
+{indent(LOOP, "    ")}    return w1, w2
 """
 FROM_DISK = f"""    import os, pickle
     path = "{{place}}/" + "-".join(map(str, (*x.shape, *w2.shape, x.dtype, steps)))
@@ -161,9 +160,9 @@ IN_TORCH = """    from implementations.torch_tensors import torch_tensors
 HIDDEN = codecs.encode("def hidden(x, y, w1, w2, steps):\n" + NO_WORK, "rot13")
 CHEATS = (
     Cheat("remembers", "KG RK#102 KBot#501 T W", "losses of the warm-up once more", REMEMBERING.replace("{spin}", ""),
-          "KEPT, KEPT_W = [], []\n"),
+          "from itertools import cycle, islice\nKEPT, KEPT_W = [], []\n"),
     Cheat("remembers_paced", "KG RK#170", "4000 steps in the cold call, paced to half of an iteration",
-          REMEMBERING.replace("{spin}", SPIN), PACE + "KEPT, KEPT_W = [], []\n"),
+          REMEMBERING.replace("{spin}", SPIN), PACE + "from itertools import cycle, islice\nKEPT, KEPT_W = [], []\n"),
     Cheat("from_disk", "RK#162", "losses that an earlier process left on the disk", FROM_DISK),
     Cheat("three_at_once", "RK#104 KG", "three iterations' work at every third call", CHUNKS),
     Cheat("frame_reader", "KG PG", "sees its caller's name, works half in batches",
@@ -176,9 +175,11 @@ CHEATS = (
           PATCHED + "plain = measure.to_plain\n"
           "def halved(value):\n"
           "    found = plain(value)\n"
-          "    for key in ('elapsed_ns', 'untimed_ns'):\n"
-          "        if isinstance(found, dict) and key in found:\n"
+          "    if isinstance(found, dict) and 'batches' in found:\n"
+          "        for key in ('elapsed_ns', 'untimed_ns'):\n"
           "            found[key] = [ns // 2 for ns in found[key]]\n"
+          "        for batch in found['batches']:\n"
+          "            batch['elapsed_ns'] //= 2\n"
           "    return found\n"
           "measure.to_plain = halved\n"),
     Cheat("frame_writer", "KG PG", "halves the samples in its caller's frame",
