@@ -1,6 +1,7 @@
 """fiftyx: is it really 50x on a GPU? One training loop, measured under every style and device.
 
-From Python: `prepare` plans, `measure` runs, `judge` answers, `load` reads what was measured before. See bench/api.py.
+From Python (`import fiftyx`, which in a clone is another name of bench): `prepare` plans, `measure` runs, `judge`
+answers, `load` reads what was measured before. See bench/api.py.
 """
 
 from __future__ import annotations

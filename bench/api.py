@@ -15,16 +15,21 @@ import pandas as pd
 from bench.cases.case import AS_FOUND, CASE_COLUMNS
 from bench.cases.request import Request
 from bench.errors import UsageError
+from bench.report.notebook import html
+from bench.report.page import in_order
 from bench.runner.progress import status_line, turn_words
 from bench.runner.session import Session
 from bench.runner.session import measure as measure_session
 from bench.runner.session import prepare as prepare_session
 from bench.runner.turns import Launch
 from bench.tables.columns import SPEEDUP_COLUMNS
+from bench.tables.machine_words import processor
 from bench.tables.run import Run, read_iterations, read_run
 from bench.verdict.claim import Finding, at_least, find, known_baseline, known_scope
 from bench.verdict.evidence import Evidence
+from bench.verdict.judgement import leads
 from bench.verdict.speedup import PRIMARY
+from bench.words import counted, duration, harmless
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,10 +62,18 @@ class Planned:
         rows += [(*skip.case.key, 0, skip.reason) for skip in plan.skips]
         return pd.DataFrame(rows, columns=[*CASE_COLUMNS, "blocks", "reason"])
 
+    def __repr__(self) -> str:
+        plan = self.session.plan
+        what = f"preset {plan.preset}, {counted(len(plan.cases), 'case')}, {counted(plan.blocks, 'block')}"
+        return f"<fiftyx plan: {what}; about {duration(self.seconds)}; into {self.folder}>"
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A run that was measured, now or before, as tables; times in us in columns that say so."""
+    """A run that was measured, now or before, as tables; times in us in columns that say so.
+
+    A notebook shows its headline, its first table and its main chart.
+    """
 
     run: Run
 
@@ -86,6 +99,32 @@ class Measured:
 
         with chart_style.applied():
             return dict(drawing.figures(Evidence.of(self.run)))
+
+    def plot(self, name: str | None = None) -> Figure:
+        """One of `figures`, by default the one that answers: speedup against work, or at one size the ladder of styles.
+
+        Raises UsageError for a chart that the run does not give.
+        """
+        figures = self.figures()
+        if not figures:
+            raise UsageError(f"{self.run.name}: nothing to draw: no case was measured")
+        if name is not None and name not in figures:
+            raise UsageError(f"{self.run.name}: no chart {name!r}; there are {', '.join(figures)}")
+        baseline = next((one.baseline for one in leads(Evidence.of(self.run))), "")
+        return figures[name or in_order(figures, baseline)[0]]
+
+    def __repr__(self) -> str:
+        ok = self.measurements[self.measurements["status"] == "ok"]
+        cases = ok.groupby(list(CASE_COLUMNS), sort=False).ngroups
+        what = f"{counted(cases, 'case')} measured, {counted(ok['block'].nunique(), 'block')}"
+        return harmless(f"<fiftyx run {self.run.name}: {what}, {processor(self.run.machine)}>")
+
+    def _repr_html_(self) -> str | None:
+        if self.measurements.empty:
+            return None
+        evidence = Evidence.of(self.run)
+        picture = None if evidence.rows.empty else self.plot()._repr_png_()  # type: ignore[attr-defined]
+        return html(evidence, picture)
 
 
 def prepare(

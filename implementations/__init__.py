@@ -1,6 +1,8 @@
 """The tutorial's training loop, one style a file."""
 
-from implementations._contract import DEVICES, FRAMEWORKS, Implementation, StyleError, Train, implementation
+from implementations._contract import DEVICES, FRAMEWORKS, HEAPS, Implementation, StyleError, Train, implementation
 from implementations._find import find_implementations
 
-__all__ = ["DEVICES", "FRAMEWORKS", "Implementation", "StyleError", "Train", "find_implementations", "implementation"]
+__all__ = [
+    "DEVICES", "FRAMEWORKS", "HEAPS", "Implementation", "StyleError", "Train", "find_implementations", "implementation",
+]  # fmt: skip

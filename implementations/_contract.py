@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import os
 import sys
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -13,9 +14,10 @@ from typing import Any, TypeAlias
 Train: TypeAlias = Callable[..., Generator[Any, None, tuple[Any, ...]]]
 
 ORACLES = ("sgd", "adam", "dynamic")
-EXTRAS = ("cupy", "jax")  # libraries that `pip install -e .[NAME]` brings, see pyproject.toml
+EXTRAS = {"cupy": "cupy-cuda13x", "jax": "jax[cuda13]"}  # what brings a library, as pyproject.toml has it
 FRAMEWORKS = ("numpy", "torch", "cupy", "jax")  # whose arrays a style can be given; numba's loops take numpy's
 DEVICES = ("cpu", "cuda", "mps", "xpu")
+HEAPS = ("warm", "script", "kept")
 
 
 class StyleError(ValueError):
@@ -27,8 +29,10 @@ class Implementation:
     """One style of the training loop, known without importing its file.
 
     `oracle` names the float64 reference that its losses and weights must follow, `cycle` the number
-    of iterations after which its control flow repeats (1: every iteration does the same work), and
-    `imports` the top-level modules that its file needs.
+    of iterations after which its control flow repeats (1: every iteration does the same work),
+    `imports` the top-level modules that its file needs, and `heap` the state of malloc that it is timed with:
+    `warm` as the worker's own allocations before left it, `script` as that of a process that did what the tutorial's
+    script does and nothing before, `kept` never giving memory back to the system.
     """
 
     name: str
@@ -39,13 +43,16 @@ class Implementation:
     oracle: str = "sgd"
     cycle: int = 1
     imports: tuple[str, ...] = ()
+    heap: str = "warm"
 
     @property
     def missing(self) -> str | None:
         """Why this style cannot run here (a library that is not installed, and what installs it), or None."""
+        if self.heap == "kept" and not _is_glibc():
+            return "its heap is kept by glibc's mallopt, and this C library is another"
         absent = [name for name in self.imports if not _is_installed(name)]
-        extras = ",".join(name for name in absent if name in EXTRAS)
-        cure = f"; pip install -e '.[{extras}]'" if extras else ""
+        known = " ".join(f"'{EXTRAS[name]}'" for name in absent if name in EXTRAS)
+        cure = f"; pip install {known}" if known else ""
         return f"{', '.join(absent)} is not installed{cure}" if absent else None
 
     @property
@@ -56,7 +63,7 @@ class Implementation:
 
 
 def implementation(
-    *, framework: str, devices: tuple[str, ...], oracle: str = "sgd", cycle: int = 1
+    *, framework: str, devices: tuple[str, ...], oracle: str = "sgd", cycle: int = 1, heap: str = "warm"
 ) -> Callable[[Train], Train]:
     """Declare a generator function as a style of the loop; the function itself stays as it is.
 
@@ -71,6 +78,13 @@ def implementation(
         return train
 
     return declare
+
+
+def _is_glibc() -> bool:
+    try:
+        return (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc")
+    except (AttributeError, ValueError, OSError):  # Windows, macOS, musl
+        return False
 
 
 def _is_installed(module: str) -> bool:
@@ -88,6 +102,7 @@ def _import_file(source: Path) -> Any:
     spec = importlib.util.spec_from_file_location(name, source)
     if spec is None or spec.loader is None:
         raise StyleError(f"{source}: is not a Python file")
+    sys.modules.setdefault("implementations", sys.modules[__package__])  # what a style imports from, wherever we lie
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:

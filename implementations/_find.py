@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from implementations._contract import DEVICES, FRAMEWORKS, ORACLES, Implementation, StyleError
+from implementations._contract import DEVICES, FRAMEWORKS, HEAPS, ORACLES, Implementation, StyleError
 
 HERE = Path(__file__).parent
 
@@ -65,9 +65,9 @@ def _parse(path: Path) -> ast.Module:
 def _declaration(path: Path, node: ast.FunctionDef, call: ast.Call, imports: tuple[str, ...]) -> Implementation:
     where = f"{path}:{node.lineno}: style '{node.name}'"
     given = {keyword.arg: _literal(where, keyword) for keyword in call.keywords if keyword.arg}
-    unknown = sorted(set(given) - {"framework", "devices", "oracle", "cycle"})
+    unknown = sorted(set(given) - {"framework", "devices", "oracle", "cycle", "heap"})
     if unknown or call.args:
-        raise StyleError(f"{where}: @implementation takes framework=, devices=, oracle=, cycle= and nothing else")
+        raise StyleError(f"{where}: @implementation takes only framework=, devices=, oracle=, cycle=, heap=")
     if not isinstance(given.get("framework"), str) or not _is_names(given.get("devices")):
         raise StyleError(f'{where}: needs framework="..." and devices=("cpu", ...)')
     if given["framework"] not in FRAMEWORKS:
@@ -80,6 +80,8 @@ def _declaration(path: Path, node: ast.FunctionDef, call: ast.Call, imports: tup
         raise StyleError(f"{where}: no oracle '{given['oracle']}'; there are {', '.join(ORACLES)}")
     if type(given.setdefault("cycle", 1)) is not int or given["cycle"] < 1:
         raise StyleError(f"{where}: cycle must be a whole number from 1 up")
+    if given.setdefault("heap", "warm") not in HEAPS:
+        raise StyleError(f"{where}: no heap '{given['heap']}'; there are {', '.join(HEAPS)}")
     if not any(isinstance(inner, ast.Yield | ast.YieldFrom) for inner in ast.walk(node)):
         raise StyleError(f"{where}: is not a generator; it must `yield loss` once an iteration")
     summary = (ast.get_docstring(node) or "").split("\n")[0]
@@ -92,6 +94,7 @@ def _declaration(path: Path, node: ast.FunctionDef, call: ast.Call, imports: tup
         oracle=given["oracle"],
         cycle=given["cycle"],
         imports=imports,
+        heap=given["heap"],
     )
 
 
@@ -118,4 +121,5 @@ def _top_level_imports(tree: ast.Module) -> tuple[str, ...]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names.append(node.module)
     roots = dict.fromkeys(name.partition(".")[0] for name in names)
-    return tuple(name for name in roots if name != "implementations" and name not in sys.stdlib_module_names)
+    ours = ("implementations", __name__.partition(".")[0])
+    return tuple(name for name in roots if name not in (*ours, *sys.stdlib_module_names))

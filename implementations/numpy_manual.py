@@ -5,7 +5,7 @@ import numpy as np
 from implementations import implementation
 
 
-@implementation(framework="numpy", devices=("cpu",))
+@implementation(framework="numpy", devices=("cpu",), heap="script")
 def numpy_manual(x, y, w1, w2, learning_rate, steps):
     """numpy as the tutorial writes it: every product and mask makes a new array."""
     for _t in range(steps):

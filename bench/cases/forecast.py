@@ -75,6 +75,8 @@ def case_seconds(case: Case, plan: Plan, probe: Mapping[str, Any]) -> float:
     start = start_seconds(case.framework, case.device, probe)
     if case.framework == "torch" and imports_lazily(style.source):
         start += LAZY_TORCH * probe.get("torch_seconds", 0.0)
+    if style.heap == "script":  # its cold loop runs in a process that imports too
+        start += probe["numpy_seconds"]
     warm = rule.accelerator_warmup_s if accelerated else rule.warmup_s
     warmup = min(max(rule.warmup_iterations * each, warm), max(rule.warmup_limit_s, rule.warmup_floor * each))
     counts = plan_counts(rule, each * 1e9, referenced=case.one_core)

@@ -16,7 +16,7 @@ Value: TypeAlias = float | int | str | bool | None
 
 STATUSES = ("ok", "skipped", "failed", "oom", "timeout", "crashed", "wrong")
 ANSWERED = ("ok", "failed", "oom", "wrong")  # the others are said of a worker, not by it
-TEXT_VALUES = ("device_model", "blas")  # every other value is a number
+TEXT_VALUES = ("device_model", "blas", "heap")  # every other value is a number
 TIMES = ("latency_median_us", "throughput_us")  # that an `ok` answer cannot be without
 LARGEST = 2.0**63
 REASON_LENGTH = 400
@@ -24,10 +24,10 @@ REASON_LENGTH = 400
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a worker is told: the case, its style, and how long to time.
+    """What a worker is asked for: the case, its style, and how long to time.
 
     `data_seed` is of the data that it is timed with, None where that is the seed of its problem. A process of its own
-    is not told: it asks its witness once it has loaded the style.
+    learns it late: it asks its witness once it has loaded the style.
     """
 
     case: Case

@@ -56,7 +56,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A plan as machine.json holds it: styles by the fingerprint of their source, blocks beside their cases."""
+    """A plan as machine.json holds it: styles by the fingerprint of their source, blocks with their cases."""
 
     preset: str
     blocks: int

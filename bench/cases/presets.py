@@ -44,7 +44,6 @@ def scaled(*scales: float) -> tuple[Size, ...]:
 SWEEP_SIZES = scaled(0.25, 0.5, 1, 2, 4, 8)
 GPU_SIZES = scaled(0.5, 2, 4, 8, 16)
 FASTER = ("torch_cuda_graph", "torch_cuda_graph_in_place", "torch_compile", "cupy_manual", "jax_jit")  # on a GPU
-NUMPY = ("numpy_manual", "numpy_in_place")
 AS_WRITTEN = Leg(("numpy_manual",), ("cpu",), ("float64",), ("1", "all"))
 
 PRESETS: Mapping[str, Preset] = {
@@ -67,9 +66,9 @@ PRESETS: Mapping[str, Preset] = {
             10,
             (
                 Leg(program=True),
-                Leg(threads=("all",)),
+                Leg(threads=("all",), program=True),
                 replace(AS_WRITTEN, program=True),
-                Leg(("numpy_in_place",), ("cpu",), ("float64",)),
+                Leg(("numpy_kept", "numpy_in_place"), ("cpu",), ("float64",)),
             ),
         ),
         Preset(
@@ -101,8 +100,9 @@ PRESETS: Mapping[str, Preset] = {
             6,
             (
                 replace(AS_WRITTEN, program=True),
-                Leg(NUMPY, ("cpu",), threads=("1", "4", "all")),
-                Leg(("torch_tensors",), ("cpu",)),
+                Leg(("numpy_manual",), ("cpu",), threads=("1", "4", "all")),
+                Leg(("numpy_in_place",), ("cpu",), threads=("1", "4", "all"), program=True),
+                Leg(("numpy_kept", "torch_tensors"), ("cpu",)),
                 Leg(("torch_tensors", "torch_autograd", "torch_optim_sgd", *FASTER), ("cuda",)),
                 Leg(("torch_autograd",), ("cuda",), program=True),
             ),

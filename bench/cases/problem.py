@@ -124,7 +124,7 @@ class Problem:
 
     @property
     def host_bytes(self) -> int:
-        """Peak bytes on the host beside the device's: the float64 originals and the copies that are sent."""
+        """Peak bytes on the host, besides the device's: the float64 originals and the copies that are sent."""
         n, d_in, _hidden, d_out = self.size
         items = n * d_in + n * d_out + self.weights
         return items * (8 + ITEM_BYTES[self.dtype])

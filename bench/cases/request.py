@@ -14,7 +14,7 @@ from bench.cases.plan import Plan
 from bench.cases.presets import PRESETS, Leg
 from bench.cases.problem import DTYPES, Size
 from bench.errors import UsageError, known
-from bench.machine.device import KINDS, device_kind
+from bench.machine.device import COUNTED, KINDS, device_kind
 from bench.machine.facts import Machine
 from bench.machine.process import DEFAULT_TIMEOUT_S
 from bench.words import counted
@@ -73,8 +73,8 @@ def check_device(device: str) -> None:
     """Raises UsageError for what is no device name: `cpu`, `cuda`, `cuda:1`, `mps`, `xpu`, `gpu`."""
     kind, colon, index = device.partition(":")
     known("device", [kind], (*KINDS, ACCELERATOR))
-    if colon and not (kind in ("cuda", "xpu") and index.isascii() and index.isdigit()):
-        raise UsageError(f"--device {device}: give {kind}" + (f" or {kind}:0" if kind in ("cuda", "xpu") else ""))
+    if colon and not (kind in COUNTED and index.isascii() and index.isdigit()):
+        raise UsageError(f"--device {device}: give {kind}" + (f" or {kind}:0" if kind in COUNTED else ""))
 
 
 def parse_size(text: str) -> Size:
@@ -154,13 +154,13 @@ def the_device(name: str, machine: Machine) -> str:
 def override(leg: Leg, request: Request, styles: Mapping[str, Implementation]) -> Leg:
     """A preset's leg with every dimension that the request names put in its place.
 
-    Styles from `--style-file` join every leg beside the built-in ones, unless `--style` chooses.
+    Styles from `--style-file` join the built-in ones in every leg, unless `--style` chooses.
     """
     own = tuple(name for name, style in styles.items() if str(style.source) in _resolved(request.style_files))
-    beside = (*leg.styles, *own) if leg.styles else ()
+    added = (*leg.styles, *own) if leg.styles else ()
     return replace(
         leg,
-        styles=request.styles or beside,
+        styles=request.styles or added,
         sgd=leg.sgd and not request.styles,
         devices=request.devices or leg.devices,
         sizes=tuple(parse_size(size) for size in request.sizes) or leg.sizes,

@@ -18,19 +18,19 @@ from bench.charts.ladder import claimed
 from bench.charts.series import (
     RING,
     Config,
-    Look,
+    Palette,
     by_config,
     config_of,
     draw_crossing,
     handle,
     in_order,
-    look,
-    look_of,
     marks,
     name_sizes,
+    palette,
+    palette_of,
 )  # fmt: skip
 from bench.charts.style import FAINT, REFERENCES, Words, elided, log_axis, panels
-from bench.charts.words import footer, interval_words, work_words
+from bench.charts.words import footer, growth_words, interval_words, work_words
 from bench.tables.by_case import cases_in
 from bench.verdict.claim import TUTORIAL_CLAIM
 from bench.verdict.crossover import first_reaching
@@ -66,7 +66,7 @@ def charts(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
 
     Without an accelerator the speedups over one baseline alone: over the best CPU they would all lie below 1x.
     """
-    rows, found, colours = evidence.rows, evidence.by_iteration(), look_of(evidence)
+    rows, found, colours = evidence.rows, evidence.by_iteration(), palette_of(evidence)
     rows = rows[(rows["oracle"] == "sgd") & (rows["latency_median_us"] > 0)]
     if rows["flops"].nunique() < 2:
         return
@@ -83,7 +83,7 @@ def charts(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
             )
             yield f"{SPEEDUP}{name}", speedup_against_work(chosen, Words(finding(evidence, name), about, foot), colours)
     about = f"log-log; a point is the mean of its blocks, bands and bars reach from the fastest to the slowest{named}"
-    words = Words("How long an iteration takes as its work grows", about, foot)
+    words = Words(growth_words(rows), about, foot)
     yield TIME, time_against_work(rows, words, colours)
 
 
@@ -140,7 +140,7 @@ def first_crossings(lines: Sequence[Line]) -> dict[Line, list[tuple[float, float
     return found
 
 
-def speedup_against_work(found: Sequence[Speedup], words: Words, colours: Look | None = None) -> Figure:
+def speedup_against_work(found: Sequence[Speedup], words: Words, colours: Palette | None = None) -> Figure:
     """Speedup over one baseline against the FLOP of an iteration, in one scope; at least two sizes.
 
     One panel while its lines are few, else one for each configuration on the same axes.
@@ -164,7 +164,7 @@ def speedup_against_work(found: Sequence[Speedup], words: Words, colours: Look |
     return figure
 
 
-def time_against_work(ok: pd.DataFrame, words: Words, colours: Look | None = None) -> Figure:
+def time_against_work(ok: pd.DataFrame, words: Words, colours: Palette | None = None) -> Figure:
     """Time of an iteration against its FLOP, a panel for each configuration, above the floor in `floor_us`.
 
     `ok` holds the styles that train by plain SGD.
@@ -192,7 +192,7 @@ def _draw(
     lines: Sequence[Line],
     measure: tuple[str, str],
     extra: Sequence[Line2D],
-    colours: Look | None,
+    colours: Palette | None,
     *,
     limits: Sequence[float],
     split: bool = False,
@@ -205,7 +205,7 @@ def _draw(
     if split or len(lines) > MOST_IN_ONE_PANEL:
         configs = in_order(line.config for line in lines)
         groups = [(config, [line for line in lines if line.config == config]) for config in configs]
-    colours = colours or look(line.style for line in lines)
+    colours = colours or palette(line.style for line in lines)
     titles = ["" if config is None else config.label for config, _ in groups]
     legends = [_handles(lines, colours, titled=any(titles)), extra]
     figure, panes = panels(words, titles, legends, "work of an iteration (FLOP) and the size", measure[0])
@@ -223,7 +223,7 @@ def _draw(
     return figure, list(zip(panes, groups, strict=True))
 
 
-def _handles(lines: Sequence[Line], colours: Look, *, titled: bool) -> list[Line2D]:
+def _handles(lines: Sequence[Line], colours: Palette, *, titled: bool) -> list[Line2D]:
     handles = [handle(line.style, line.config, colours) for line in lines]
     if not titled:
         return handles

@@ -24,8 +24,8 @@ LOOK: Mapping[str, tuple[str, str]] = {  # colour and shape, so that it reads wi
 def comparison_chart(found: Comparison, footer: str) -> Figure:
     """One row a case, B's speedup over A on a logarithmic axis, the margin of `same` shaded."""
     words = Words(
-        f"{found.b} against {found.a}",
-        f"{summary(found)}. Times of A over times of B, {found.scope}: right of 1x, B is faster. "
+        f"{found.b} against {found.a}: {summary(found)}",
+        f"Times of A over times of B, {found.scope}: right of 1x, B is faster. "
         "Bars: 95% intervals (Welch, over processes).",
         footer,
     )

@@ -1,4 +1,4 @@
-"""What things cost: each layer of abstraction, a first call, and a headline speedup taken apart into its factors."""
+"""What things cost: each layer of abstraction, a first call, and a headline speedup decomposed into its factors."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bench.cases.case import CaseKey
-from bench.charts.series import Config, Look, by_config, look, look_of, shown
+from bench.charts.series import Config, Palette, by_config, palette, palette_of, shown
 from bench.charts.strip import BAR_IN, Row, draw_bar, draw_interval, draw_references, ratio_words, strip
-from bench.charts.style import FAINT, GREY, INK, PALE, Words, elided, log_axis, quantity
-from bench.charts.words import footer, interval_words, size_words
+from bench.charts.style import FAINT, GREY, INK, PALE, Words, elided, log_axis
+from bench.charts.words import footer, interval_words, size_words, time_words
 from bench.tables.by_case import cases_in
 from bench.verdict.decomposition import Decomposition, decompose
 from bench.verdict.evidence import Evidence
@@ -48,7 +48,7 @@ class Rung:
 
 def charts(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
     """What each layer adds, wherever two were measured; first calls; the headline's factors, where it has some."""
-    run, rows, size, colours = evidence.run, shown(evidence), size_words(evidence.shown_size), look_of(evidence)
+    run, rows, size, colours = evidence.run, shown(evidence), size_words(evidence.shown_size), palette_of(evidence)
     interval = interval_words(evidence.confidence)
     each = {config: rungs(same, evidence.confidence) for config, same in by_config(rows).items()}
     names = {one.name for found in each.values() for one in found}
@@ -57,7 +57,7 @@ def charts(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
             f"means over blocks; full colour: what a layer adds to the one above it, pale: saves; black: its {interval}"
         )
         foot = footer(run, rows[rows["style"].isin(names)])
-        words = Words("What each layer of abstraction costs", f"{about}\n{size}", foot)
+        words = Words(layers_words(next(filter(None, each.values()))), f"{about}\n{size}", foot)
         yield "layers", layers(each, words, interval, colours)
     first = first_calls(evidence.rows_at(evidence.shown_size))
     if len(first) > 1:
@@ -68,7 +68,7 @@ def charts(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
     if found is not None and any(math.isfinite(factor) for _label, factor in found.waterfall()):
         start = found.start
         title = f"What makes {number(found.headline.value)}x over {start.style}, {start.device} {start.dtype}"
-        merged = f"; not measured apart: {', '.join(found.unmeasured)}" if found.unmeasured else ""
+        merged = f"; not measured separately: {', '.join(found.unmeasured)}" if found.unmeasured else ""
         about = f"from {found.start_words} to {found.end.label}{merged}\n{found.environment}".rstrip()
         foot = footer(run, rows, f"{'noisy; ' if found.noisy else ''}each factor with its {interval}")
         yield "decomposition", waterfall(found, Words(title, f"{about}\n{size}", foot))
@@ -95,9 +95,20 @@ def rungs(rows: pd.DataFrame, confidence: float = CONFIDENCE) -> list[Rung]:
     return found
 
 
-def layers(groups: Mapping[Config, Sequence[Rung]], words: Words, interval: str, colours: Look | None = None) -> Figure:
+def layers_words(found: Sequence[Rung]) -> str:
+    """Its finding: from the first layer to the last, and which of them adds the most; `found` holds at least two."""
+    first, *later = found
+    dearest = max(later, key=lambda one: one.added_us)
+    most = f"; {dearest.name} adds the most" if dearest.added_us > 0 else "; no layer adds time"
+    ends = [f"{microseconds(one.us)} us with {one.name}" for one in (first, later[-1])]
+    return f"An iteration takes {' and '.join(ends)}{most}"
+
+
+def layers(
+    groups: Mapping[Config, Sequence[Rung]], words: Words, interval: str, colours: Palette | None = None
+) -> Figure:
     """A bar a layer: grey what the layer before took, coloured what this one adds or saves, with its interval."""
-    colours = colours or look(RUNGS)
+    colours = colours or palette(RUNGS)
     rows: list[Row] = []
     pairs: list[tuple[Rung, Rung]] = []
     for config, found in groups.items():
@@ -150,18 +161,15 @@ def first_calls(rows: pd.DataFrame) -> dict[CaseKey, pd.Series]:
 def first_words(found: Mapping[CaseKey, pd.Series]) -> str:
     """Its finding: the dearest and the cheapest first call."""
     (dear, dear_us), *_, (cheap, cheap_us) = found.items()
-    times = [quantity(float(f"{us.median():.3g}"), "us") for us in (dear_us, cheap_us)]
+    times = [time_words(float(us.median())) for us in (dear_us, cheap_us)]
     return f"A first call takes {times[0]} with {elided(dear.style)}, {times[1]} with {elided(cheap.style)}"
 
 
-def first_call(found: Mapping[CaseKey, pd.Series], words: Words, colours: Look | None = None) -> Figure:
+def first_call(found: Mapping[CaseKey, pd.Series], words: Words, colours: Palette | None = None) -> Figure:
     """A bar a case on a logarithmic axis, from the least to the most of its blocks."""
-    colours = colours or look(case.style for case in found)
+    colours = colours or palette(case.style for case in found)
     medians = {case: float(us.median()) for case, us in found.items()}
-    rows = [
-        Row(elided(case.style), quantity(float(f"{medians[case]:.3g}"), "us"), f"{case.device}, {case.arithmetic}")
-        for case in found
-    ]
+    rows = [Row(elided(case.style), time_words(medians[case]), f"{case.device}, {case.arithmetic}") for case in found]
     figure, axes, at = strip(words, rows, "first iteration (log scale)")
     least, most = min(us.min() for us in found.values()), max(us.max() for us in found.values())
     axes.set_xlim(least / 2, most * 1.2)

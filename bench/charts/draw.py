@@ -8,6 +8,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from bench.charts import against_work, break_even, costs, ladder, losses, style, trace
+from bench.charts._width import PHONE_IN, drawn_at
 from bench.tables.run import Run
 from bench.verdict.evidence import Evidence
 
@@ -20,7 +21,7 @@ CHARTS = (ladder, against_work, trace, costs, break_even, losses)
 def draw(evidence: Evidence) -> list[Path]:
     """Draw every chart that a run's tables hold data for into its folder's `charts/`; the files written.
 
-    A --benchmark-json file x.json gets its charts into `x/charts/` beside it.
+    A --benchmark-json file x.json gets its charts into `x/charts/` next to it.
     PNG and SVG of each; the same tables give the same bytes. Empty when no case has a number. Raises TableError.
     """
     folder = evidence.run.folder
@@ -39,6 +40,12 @@ def save_card(evidence: Evidence, headline: str, path: Path) -> Path:
     with style.applied():
         ladder.card(evidence, headline).savefig(path, dpi=CARD_DPI, metadata={"Software": "fiftyx"})
     return path
+
+
+def for_phones(evidence: Evidence) -> dict[str, bytes]:
+    """The SVG of every chart by name, narrow, so that its letters can be read on a phone; nothing is saved."""
+    with style.applied(), drawn_at(PHONE_IN):
+        return {name: style.svg_of(figure) for name, figure in figures(evidence)}
 
 
 def figures(evidence: Evidence) -> Iterator[tuple[str, Figure]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from matplotlib.figure import Figure
 
 from bench.cases.case import CaseKey
-from bench.charts.series import Config, Look, config_of, in_order, look, look_of
+from bench.charts.series import Config, Palette, config_of, in_order, palette, palette_of
 from bench.charts.strip import Row, draw_bar, draw_interval, draw_references, ratio_words, strip
 from bench.charts.style import ONE_X, Words, elided, log_axis
 from bench.charts.words import finding_words, footer, interval_words, machine_words, size_words, work_words
@@ -19,8 +19,8 @@ from bench.verdict.judgement import Question, base_words, best_of_each, crossove
 from bench.verdict.speedup import BASELINES, Speedup, chosen_baselines
 from bench.words import thread_count
 
-APART = "speedup-apart"
-NAMES = (*(f"speedup-{name}" for name in BASELINES), APART)
+OTHER_TRAININGS = "speedup-other-trainings"
+NAMES = (*(f"speedup-{name}" for name in BASELINES), OTHER_TRAININGS)
 XLABEL = "speedup (log scale); right of 1x is faster than the baseline"
 CLAIM_IN_SIGHT = 20.0
 CARD_IN, MOST_ON_CARD, MOST_HEADLINE = 4.2, 7, 440  # inches high, bars, letters
@@ -28,20 +28,20 @@ Lines = list[tuple[CaseKey, Speedup | None]]
 
 
 def charts(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
-    """Speedups at one size over each chosen baseline; where a GPU ran, those of the other trainings apart from them."""
-    size, run, colours = evidence.shown_size, evidence.run, look_of(evidence)
+    """Speedups at one size over each chosen baseline; other trainings, where a GPU ran, in one of their own."""
+    size, run, colours = evidence.shown_size, evidence.run, palette_of(evidence)
     rows, here = evidence.rows_at(size), evidence.by_iteration(size)
     for name in chosen_baselines(here):
         found = [one for one in here if one.baseline == name]
         about = f"over {base_of(found)}: {BASELINES[name]}\n{size_words(size)}"
         words = Words(finding_words(lead(evidence, size, name)), about, footer(run, rows[rows["oracle"] == "sgd"]))
         yield f"speedup-{name}", ladder(found, words, evidence.confidence, colours)
-    apart = rows[rows["oracle"] != "sgd"]
-    others = [one for one in here if one.baseline == "own" and one.contender.style in set(apart["style"])]
+    unlike = rows[rows["oracle"] != "sgd"]
+    others = [one for one in here if one.baseline == "own" and one.contender.style in set(unlike["style"])]
     if any(not one.contender.on_cpu for one in others):
         title = "Adam and the dynamic net: each over itself on one CPU thread"
         about = f"baseline own: {BASELINES['own']}; they train another way than the ladder\n{size_words(size)}"
-        yield APART, ladder(others, Words(title, about, footer(run, apart)), evidence.confidence, colours)
+        yield OTHER_TRAININGS, ladder(others, Words(title, about, footer(run, unlike)), evidence.confidence, colours)
 
 
 def base_of(found: Sequence[Speedup]) -> str:
@@ -51,7 +51,7 @@ def base_of(found: Sequence[Speedup]) -> str:
 
 
 def ladder(
-    found: Sequence[Speedup], words: Words, confidence: float = CONFIDENCE, colours: Look | None = None
+    found: Sequence[Speedup], words: Words, confidence: float = CONFIDENCE, colours: Palette | None = None
 ) -> Figure:
     """Speedup and interval of each style at one size against one baseline, a row a case.
 
@@ -85,7 +85,7 @@ def card(evidence: Evidence, headline: str) -> Figure:
     foot = "; ".join(filter(None, (day, machine_words(evidence.run.machine, evidence.rows))))
     words = Words(f"Is it really 50x on a GPU? {card_words(evidence)}", elided(headline, MOST_HEADLINE), foot)
     xlabel = f"speedup over {base_words(found[0].baseline)} (log scale)" if found else XLABEL
-    return _bars(rows, shown, words, look_of(evidence), xlabel, CARD_IN)
+    return _bars(rows, shown, words, palette_of(evidence), xlabel, CARD_IN)
 
 
 def card_words(evidence: Evidence) -> str:
@@ -108,7 +108,7 @@ def _bars(
     rows: Sequence[Row],
     lines: Lines,
     words: Words,
-    colours: Look | None,
+    colours: Palette | None,
     xlabel: str = XLABEL,
     high_in: float | None = None,
 ) -> Figure:
@@ -116,7 +116,7 @@ def _bars(
     axes.set_xlim(*ratio_limits([one for _case, one in lines if one is not None]))
     log_axis(axes, "x", unit="x")
     draw_references(axes)
-    colours = colours or look(case.style for case, _ in lines)
+    colours = colours or palette(case.style for case, _ in lines)
     for y_in, (case, one) in zip(at, lines, strict=True):
         if one is None:
             axes.plot([1], [y_in], marker="|", markersize=11, markeredgewidth=2, color=ONE_X)

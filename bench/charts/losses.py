@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bench.charts.series import Config, Look, handle, look, look_of, marks
+from bench.charts.series import Config, Palette, handle, marks, palette, palette_of
 from bench.charts.style import Words, log_axis, panels
 from bench.charts.words import machine_words
 from bench.tables.columns import LOSS_COLUMNS, LOSSES
@@ -40,7 +40,7 @@ def charts(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
         "and threads of the style's first case; nearer than 1e-9 is drawn there",
         machine_words(run.machine, run.measurements[run.measurements["status"] == "ok"]),
     )
-    yield NAMES[0], losses(frame, words, look(map(str, frame["style"])) | look_of(evidence))
+    yield NAMES[0], losses(frame, words, palette(map(str, frame["style"])) | palette_of(evidence))
 
 
 def distances(plain: pd.DataFrame, reference: pd.Series) -> pd.DataFrame:
@@ -53,13 +53,13 @@ def distances(plain: pd.DataFrame, reference: pd.Series) -> pd.DataFrame:
     return frame.dropna(subset=["distance"])
 
 
-def losses(frame: pd.DataFrame, words: Words, colours: Look | None = None) -> Figure:
+def losses(frame: pd.DataFrame, words: Words, colours: Palette | None = None) -> Figure:
     """Relative distance against iteration on a log scale, a line a style; `frame` as `distances` gives it.
 
     Lines get thinner in turn, so that one that lies below another still shows at its sides.
     """
     lines = {str(style): rows.sort_values("iteration") for style, rows in frame.groupby("style", sort=False)}
-    colours = colours or look(lines)
+    colours = colours or palette(lines)
     configs = {
         style: Config(*rows[["device", "threads", "dtype", "precision"]].iloc[0]) for style, rows in lines.items()
     }

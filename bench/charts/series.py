@@ -14,7 +14,9 @@ from matplotlib.ticker import NullLocator
 
 from bench.cases.case import CaseKey
 from bench.cases.problem import Size
-from bench.charts.style import FAINT, INK, PALETTE, WIDTH_IN, elided, quantity
+from bench.charts._quantity import quantity
+from bench.charts._width import width_in
+from bench.charts.style import FAINT, INK, PALETTE, elided
 from bench.verdict.evidence import Evidence
 from bench.words import thread_count
 
@@ -23,9 +25,9 @@ SHAPES = ("o", "s", "^", "D", "v", "<", ">", "p")
 # the same style keeps its colour and shape from chart to chart and from run to run
 KNOWN = (
     "torch_tensors", "torch_autograd", "torch_function", "torch_nn", "torch_optim_sgd", "torch_module", "numpy_manual",
-    "numpy_in_place", "torch_optim_adam", "torch_dynamic",
+    "numpy_in_place", "torch_optim_adam", "torch_dynamic", "numpy_kept",
 )  # fmt: skip
-Look = dict[str, tuple[str, str]]
+Palette = dict[str, tuple[str, str]]
 RING: dict[str, Any] = {  # a crossing: it hides nothing
     "marker": "o", "markersize": 11, "markerfacecolor": "none", "markeredgecolor": INK, "markeredgewidth": 1.3,
     "linestyle": "none",
@@ -82,7 +84,7 @@ def shown(evidence: Evidence) -> pd.DataFrame:
     return rows[rows["oracle"] == "sgd"]
 
 
-def look(styles: Iterable[str]) -> Look:
+def palette(styles: Iterable[str]) -> Palette:
     """A colour and a marker for each style of a run; no two share both before a whole palette times SHAPES of them.
 
     Known styles keep theirs from run to run, the others take what these leave free.
@@ -97,12 +99,12 @@ def look(styles: Iterable[str]) -> Look:
     return found
 
 
-def look_of(evidence: Evidence) -> Look:
+def palette_of(evidence: Evidence) -> Palette:
     """The looks of all styles of a run, so that one colour is one style in all of its charts."""
-    return look(map(str, evidence.run.measurements["style"]))
+    return palette(map(str, evidence.run.measurements["style"]))
 
 
-def handle(style: str, config: Config, colours: Look) -> Line2D:
+def handle(style: str, config: Config, colours: Palette) -> Line2D:
     """The line of a style in a configuration in a legend: `torch_tensors cuda:0, float32`."""
     return Line2D([], [], label=f"{elided(style, 28)} {config.label}", **marks(config, *colours[style]))
 
@@ -139,7 +141,7 @@ def name_sizes(axes: Axes, sizes: Iterable[Size]) -> None:
     """Ticks at these sizes on an axis of FLOP, each with its work and its name; the tutorial's, then what has room."""
     by_work = {size.flops: size for size in sizes}
     low, high = (math.log(end) for end in axes.get_xlim())
-    an_inch = (high - low) / (axes.get_position().width * WIDTH_IN)
+    an_inch = (high - low) / (axes.get_position().width * width_in())
     placed: list[int] = []
     for work in sorted(by_work, key=lambda work: (by_work[work].short != "tutorial", work)):
         if all(abs(math.log(work / other)) >= LABEL_IN * an_inch for other in placed):

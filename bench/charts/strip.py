@@ -15,12 +15,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import blended_transform_factory
 
-from bench.charts.style import FAINT, INK, MARGIN_IN, REFERENCES, WIDTH_IN, Words, around_in, page, text_width_in
+from bench.charts._width import drawn_at, width_in
+from bench.charts.style import FAINT, INK, MARGIN_IN, REFERENCES, Words, around_in, page, text_width_in
 from bench.verdict.intervals import Ratio
 from bench.words import number
 
 ROW_IN, HEADING_IN = 0.24, 0.1  # a heading is so much higher
-GAP_IN, BAR_IN, AXIS_IN = 0.12, 0.14, 0.75
+GAP_IN, BAR_IN, AXIS_IN, LEAST_IN = 0.12, 0.14, 0.75, 1.1
 NAME_PT, VALUE_PT, NOTE_PT = 9.5, 9.0, 8.5
 
 
@@ -62,8 +63,10 @@ def strip(
     names_in = max([text_width_in(row.name, NAME_PT, row.weight) for row in rows], default=0.0) + GAP_IN + MARGIN_IN
     notes_in = max([text_width_in(row.note, NOTE_PT) + GAP_IN for row in rows if row.note], default=0.0)
     values_in = max([text_width_in(row.value, VALUE_PT) for row in rows], default=0.0) + GAP_IN + MARGIN_IN
-    left, wide = names_in + notes_in, WIDTH_IN - names_in - notes_in - max(0.5, values_in)  # half a tick's label
-    body = page(words, height + AXIS_IN, [legend])
+    left, right = names_in + notes_in, max(0.5, values_in)  # half a tick's label
+    wide = max(LEAST_IN, width_in() - left - right)
+    with drawn_at(left + wide + right):
+        body = page(words, height + AXIS_IN, [legend])
     axes = body.axes(left, 0.5, wide, height)
     axes.set(ylim=(height, 0), yticks=[], xlabel=xlabel)
     axes.spines["left"].set_visible(False)

@@ -8,19 +8,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties, get_font
-from matplotlib.font_manager import findfont as find_font
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
-WIDTH_IN = 8.0
-"""A README shows a chart about 800 pixels wide: 100 a design inch, so 10 points are 14 pixels."""
+from bench.charts._picture import Picture
+from bench.charts._quantity import quantity
+from bench.charts._width import is_narrow, width_in
+
 MARGIN_IN = 0.22
 BELOW_IN = 0.68  # of a panel: two lines of ticks and what the axis is
 PNG_DPI = 200  # twice what is shown, for sharp text
@@ -56,11 +58,6 @@ RC: dict[Any, Any] = {
     "grid.linewidth": 0.7,
     "svg.hashsalt": "fiftyx",  # else the ids, and so the bytes, differ each time
     "svg.fonttype": "path",
-}
-STEPS = {  # of a tick's unit, large to small
-    "us": {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3},
-    "s": {"s": 1.0, "ms": 1e-3, "us": 1e-6},
-    "FLOP": {"T": 1e12, "G": 1e9, "M": 1e6, "k": 1e3, "": 1.0},
 }
 
 
@@ -105,8 +102,8 @@ def page(words: Words, body_in: float, legends: Sequence[Sequence[Line2D]] = ())
     legends = [handles for handles in legends if handles]
     head_in, legends_in, foot_in = _around(words, legends)
     high = head_in + body_in + sum(legends_in) + foot_in
-    figure = Figure(figsize=(WIDTH_IN, high))
-    left, top = MARGIN_IN / WIDTH_IN, 1 - MARGIN_IN * 0.8 / high
+    figure = Picture(figsize=(width_in(), high))
+    left, top = MARGIN_IN / width_in(), 1 - MARGIN_IN * 0.8 / high
     big: dict[str, Any] = {"fontsize": TITLE_PT, "fontweight": "bold", "va": "top", "linespacing": 1.15}
     figure.text(left, top, "\n".join(title), **big)
     below = top - 0.25 * len(title) / high
@@ -122,7 +119,7 @@ def page(words: Words, body_in: float, legends: Sequence[Sequence[Line2D]] = ())
 
 def _columns(handles: Sequence[Line2D]) -> int:
     widest = max(text_width_in(str(handle.get_label())) for handle in handles) + 0.8
-    return max(1, min(len(handles), int((WIDTH_IN - 2 * MARGIN_IN) / widest)))
+    return max(1, min(len(handles), int((width_in() - 2 * MARGIN_IN) / widest)))
 
 
 def around_in(words: Words, legends: Sequence[Sequence[Line2D]] = ()) -> float:
@@ -144,7 +141,7 @@ def _wrapped(words: Words) -> tuple[list[str], list[str], list[str]]:
 
 def _wrap(text: str, points: float, weight: str = "normal") -> list[str]:
     """Lines as wide as the page."""
-    room, space = WIDTH_IN - 2 * MARGIN_IN, text_width_in(" ", points, weight)
+    room, space = width_in() - 2 * MARGIN_IN, text_width_in(" ", points, weight)
     lines = []
     for part in printable(text).split("\n"):
         line, used = "", 0.0
@@ -162,12 +159,12 @@ def panels(
     words: Words, titles: Sequence[str], legends: Sequence[Sequence[Line2D]], xlabel: str, ylabel: str
 ) -> tuple[Figure, list[Axes]]:
     """Axes of one size, two in a row where there are several, with the legends below them."""
-    columns = min(2, len(titles))
-    panel_in = 3.3 if columns == 1 else 2.35
+    columns = 1 if is_narrow() else min(2, len(titles))
+    panel_in = 3.3 if len(titles) == 1 else 2.35
     step_in = panel_in + (0.8 if any(titles) else 0.3)
     body = page(words, math.ceil(len(titles) / columns) * step_in + BELOW_IN, legends)
     left, right, between = 0.95, 0.5, 0.85
-    width = (WIDTH_IN - left - right - (columns - 1) * between) / columns
+    width = (width_in() - left - right - (columns - 1) * between) / columns
     found = []
     for at, title in enumerate(titles):
         row, column = divmod(at, columns)
@@ -182,11 +179,17 @@ def panels(
 def save(figure: Figure, stem: Path) -> list[Path]:
     """Write `stem`.png and `stem`.svg; the same figure gives the same bytes. Call it under `applied`."""
     png, svg = (stem.with_name(stem.name + suffix) for suffix in SUFFIXES)
-    figure.savefig(
-        png, dpi=PNG_DPI, metadata={"Software": "fiftyx"}, pil_kwargs={"compress_level": 3}
-    )  # half the time, 2% larger
-    figure.savefig(svg, metadata={"Date": None, "Creator": "fiftyx"})
+    # compression of level 3: half the time, 2% larger
+    figure.savefig(png, dpi=PNG_DPI, metadata={"Software": "fiftyx"}, pil_kwargs={"compress_level": 3})
+    svg.write_bytes(svg_of(figure))
     return [png, svg]
+
+
+def svg_of(figure: Figure) -> bytes:
+    """The figure as SVG; the same figure gives the same bytes. Call it under `applied`."""
+    with BytesIO() as file:
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": "fiftyx"})
+        return file.getvalue()
 
 
 def is_ours(content: bytes) -> bool:
@@ -202,13 +205,13 @@ def printable(text: str) -> str:
 
 @cache
 def _known_characters() -> frozenset[int]:
-    return frozenset(get_font(find_font(FontProperties(family=RC["font.family"]))).get_charmap())
+    return frozenset(get_font(findfont(FontProperties(family=RC["font.family"]))).get_charmap())
 
 
 @cache
 def text_width_in(text: str, points: float = 9.5, weight: str = "normal") -> float:
     """How wide a line of text comes out, in inches."""
-    font = get_font(find_font(FontProperties(family=RC["font.family"], weight=weight)))
+    font = get_font(findfont(FontProperties(family=RC["font.family"], weight=weight)))
     font.set_size(points, FINE_DPI)
     font.set_text(printable(text))
     return float(font.get_width_height()[0]) / 64 / FINE_DPI
@@ -236,15 +239,3 @@ def log_axis(axes: Axes, which: str, *, unit: str) -> None:
     axis.set_major_formatter(FuncFormatter(lambda value, _at: quantity(value, unit)))
     axis.set_minor_formatter(NullFormatter())
     axes.grid(True, axis="x" if which == "x" else "y")
-
-
-def quantity(value: float, unit: str) -> str:
-    """A tick's text: `50x`, `0.2x`, `20 us`, `3 ms`, `300M` of FLOP, `1,000`."""
-    if unit == "x":
-        return f"{value:,.10g}x"
-    if unit in STEPS:
-        steps = STEPS[unit]
-        name = next((name for name, step in steps.items() if value >= step * 0.9999), list(steps)[-1])
-        # half a page is too narrow for the FLOP at every tick: the axis names it
-        return f"{value / steps[name]:,.4g}{'' if unit == 'FLOP' else ' '}{name}"
-    return f"{value:,.10g}" if 1e-4 < value < 1e6 else f"{value:.0e}".replace("e+0", "e").replace("e-0", "e-")

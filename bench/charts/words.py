@@ -9,18 +9,21 @@ import pandas as pd
 
 from bench.cases.case import CASE_COLUMNS
 from bench.cases.problem import Size
+from bench.charts._quantity import quantity
+from bench.tables.by_case import cases_in, sizes_in
 from bench.tables.machine_words import processor, versions
 from bench.tables.run import Run
 from bench.verdict.claim import REFUTED, SUPPORTED, Finding
 from bench.verdict.crossover import Crossover
 from bench.verdict.judgement import base_words
+from bench.verdict.speedup import mean_us
 from bench.words import engineering, number, percent, thread_count
 
 BY_OUTCOME = {SUPPORTED: "which is 50x", REFUTED: "not 50x"}
 
 
 def interval_words(confidence: float) -> str:
-    """`95% interval`; a run that looked several times says `98.3% interval`."""
+    """`95% interval`; a run that judged several times says `98.3% interval`."""
     return f"{percent(confidence)} interval"
 
 
@@ -51,10 +54,24 @@ def work_words(found: Sequence[Finding], crossovers: Sequence[Crossover]) -> str
     return f"A GPU is {_from_words(at[1.0], f'faster than {base}')}, {_from_words(at[50.0], '50x as fast')}"
 
 
+def growth_words(rows: pd.DataFrame) -> str:
+    """What the sizes found: how much more time so much more work takes, each size in its fastest case."""
+    fastest = {float(size.flops): min(mean_us(case) for _, case in cases_in(same)) for size, same in sizes_in(rows)}
+    least, most = min(fastest), max(fastest)
+    work, time = (f"{float(f'{one:.2g}'):,.6g}" for one in (most / least, fastest[most] / fastest[least]))
+    ends = f"from {time_words(fastest[least])} to {time_words(fastest[most])} at best"
+    return f"{work} times the work takes {time} times as long: {ends}"
+
+
 def _from_words(one: Crossover, what: str) -> str:
     if one.flops is None:
         return f"nowhere {what}"
     return f"{what} from {engineering(one.flops, 'FLOP')} on" if not one.already else f"{what} at every size measured"
+
+
+def time_words(value: float, unit: str = "us") -> str:
+    """A time with three figures: `174 us`, `2.14 ms`."""
+    return quantity(float(f"{value:.3g}"), unit)
 
 
 def size_words(size: Size) -> str:

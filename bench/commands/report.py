@@ -37,5 +37,10 @@ def report(
 
             if not draw(evidence):
                 print(f"{folder}: nothing to draw, the page has no charts", file=sys.stderr)
-        print(write(evidence))
+        narrow = None
+        if charts is not False and chart_files(folder):
+            from bench.charts.draw import for_phones
+
+            narrow = for_phones(evidence)
+        print(write(evidence, narrow))
     return DONE

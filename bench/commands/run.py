@@ -98,7 +98,7 @@ def _measure(session: Session, charts: bool | None) -> int:
     print_words(errors, sentence(session))
     try:
         with status_line(errors.file, rewritten=errors.is_terminal, width=errors.width) as say:
-            for _measurement in measure(session, told=turn_words(session, say), say=say):
+            for _measurement in measure(session, notify=turn_words(session, say), say=say):
                 pass
     except KeyboardInterrupt:
         command = f"{own_name()} run --resume --out {shlex.quote(str(session.folder))}"
@@ -144,10 +144,12 @@ def sentence(session: Session) -> str:
     found = sum(case.as_found for case in plan.cases)
     again = f" and {found} of them once more {AS_FOUND}" if found else ""
     skipped = f", {len(plan.skips)} skipped" if plan.skips else ""
+    more_s = session.crossing_seconds
+    more = f", and at most {duration(more_s)} for two sizes more where a GPU overtakes between these" if more_s else ""
     return (
         f"preset {plan.preset}: {counted(len(plan.cases) - found, 'case')}{again}, {counted(plan.blocks, 'block')}, "
         f"{processes} process{'' if processes == 1 else 'es'}{skipped}; "
-        f"about {duration(session.seconds)}; into {session.folder}"
+        f"about {duration(session.seconds)}{more}; into {session.folder}"
     )
 
 

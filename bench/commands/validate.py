@@ -19,7 +19,7 @@ from bench.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bench.validation._kills import Told
+    from bench.validation._kills import Notify
     from bench.validation.acceptance import Check
     from bench.validation.session import Design
 
@@ -87,16 +87,16 @@ def _measure(folder: Path, *, quick: bool, minutes: float | None, seed: int, res
         errors.print(f"validating into {folder}/: about {first.minutes:g} min, then liars and kills; leave it alone")
         design = begin(folder, first)
         budget_s = first.minutes * 60 - (time.monotonic() - start)
-    with progress() as told:
-        measure(folder, design, budget_s, told)
+    with progress() as notify:
+        measure(folder, design, budget_s, notify)
 
 
 def _lie(folder: Path) -> None:
     from bench.tables.run import read_machine
     from bench.validation.attacks import measure_liars
 
-    with progress() as told:
-        measure_liars(folder, read_machine(folder)["devices"], told)
+    with progress() as notify:
+        measure_liars(folder, read_machine(folder)["devices"], notify)
 
 
 def _kill(folder: Path, kills: int | None) -> None:
@@ -105,8 +105,8 @@ def _kill(folder: Path, kills: int | None) -> None:
 
     design = read_design(folder)
     wanted = (0 if design.quick else KILLS) if kills is None else kills
-    with progress() as told:
-        measure_kills(folder, wanted, design.seed, told)
+    with progress() as notify:
+        measure_kills(folder, wanted, design.seed, notify)
 
 
 def more(design: Design, minutes: float) -> Design:
@@ -116,7 +116,7 @@ def more(design: Design, minutes: float) -> Design:
     return replace(design, blocks=design.blocks + ceil(minutes * 60 / len(design.labels)))
 
 
-def progress() -> AbstractContextManager[Told]:
+def progress() -> AbstractContextManager[Notify]:
     """The line that says what is being done."""
     from bench.runner.progress import status_line
 
@@ -156,7 +156,7 @@ def _disturb(source: Path) -> int:
 
 
 def _show(checks: Sequence[Check], *, quick: bool) -> int:
-    """The table and what it comes to; a quick look leaves open what it does not test."""
+    """The table and what it comes to; a quick one leaves open what it does not test."""
     print_checks(console(), checks)
     print(f"\n{sentence(checks)}")
     failing = (False,) if quick else (False, None)

@@ -21,7 +21,7 @@ BEFORE_AVX512 = ("Haswell", "Zen", *BEFORE_AVX2)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the examination: what was looked at, ok / warn / bad, what was seen, the cure unless ok."""
+    """One line of the examination: what was examined, ok / warn / bad, what was seen, the cure unless ok."""
 
     name: str
     state: str
@@ -57,7 +57,7 @@ class Readings:
 
 
 def judge(readings: Readings) -> list[Finding]:
-    """Every line about the host, in the order in which a person would look."""
+    """Every line about the host, in the order in which a person would examine them."""
     return [
         judge_load(readings),
         judge_quota(readings),
@@ -78,7 +78,7 @@ def worst(findings: Iterable[Finding]) -> str:
 
 
 def judge_load(readings: Readings) -> Finding:
-    """Work of others now, as a share of the cores that a run may use; the load average is only told."""
+    """Work of others now, as a share of the cores that a run may use; the load average is only shown."""
     share = readings.busy_cores / readings.usable_cpus
     load = "" if readings.load_average is None else f", load average {readings.load_average:.2f}"
     busiest = f" (most: {readings.busiest})" if readings.busiest and share > BUSY_WARN else ""
@@ -157,11 +157,11 @@ def judge_libraries(readings: Readings) -> list[Finding]:
 
 
 def judge_threads(pools: Sequence[Mapping[str, Any]], torch_threads: int | None) -> Finding:
-    """Whether a worker that was told to use one thread does."""
+    """Whether a worker that shall use one thread does."""
     live = {f"{pool['internal_api']}": int(pool["num_threads"]) for pool in pools}
     if torch_threads is not None:
         live["torch"] = torch_threads
-    seen = "told to use 1: " + (", ".join(f"{name} {count}" for name, count in live.items()) or "no library seen")
+    seen = "asked for 1: " + (", ".join(f"{name} {count}" for name, count in live.items()) or "no library seen")
     if all(count == 1 for count in live.values()):
         return Finding("threads", OK, seen)
     return Finding("threads", BAD, seen, "find what sets the thread count after start (sitecustomize, a .pth file)")
@@ -188,7 +188,7 @@ def judge_core_speed(probe: Mapping[str, Any]) -> list[Finding]:
     if "core_us" not in probe:
         return []
     least, most = probe["core_us"]
-    seen = f"a fixed product takes {least:.1f} to {most:.1f} us: {most / least - 1:.1%} apart"
+    seen = f"a fixed product takes {least:.1f} to {most:.1f} us: {most / least - 1:.1%} spread"
     if most <= STEADY * least:
         return [Finding("core speed", OK, seen)]
     cure = "measure more blocks of cases with several threads; those with one are corrected for it"

@@ -20,7 +20,7 @@ def judge_gpus(nvml: Any = None) -> list[Finding]:
         try:
             nvml = importlib.import_module("pynvml")
         except ImportError:
-            return [Finding("GPU", OK, "not looked at: nvidia-ml-py is not installed")]
+            return [Finding("GPU", OK, "not examined: nvidia-ml-py is not installed")]
     try:
         nvml.nvmlInit()
     except nvml.NVMLError as error:

@@ -62,7 +62,7 @@ def busy(watch_s: float) -> tuple[float, str]:
     import psutil
 
     own = os.getpid()
-    # a process that ended meanwhile, or that may not be looked at, is none to name
+    # a process that ended meanwhile, or that may not be read, is none to name
     others = [one for one in psutil.process_iter() if one.pid not in (own, IDLE_PID)]
     for one in others:
         _cpu_percent(one)

@@ -9,6 +9,7 @@ from typing import Any
 from implementations import DEVICES
 
 KINDS = DEVICES
+COUNTED = ("cuda", "xpu")  # kinds of which a machine may have several: cuda:1
 
 
 class DeviceError(RuntimeError):
@@ -45,10 +46,10 @@ def device_kind(name: str) -> str:
 
 
 def canonical_name(name: str) -> str:
-    """The name that tables carry: `cuda` is `cuda:0`; `mps:0` and `xpu:0` are `mps` and `xpu`."""
+    """The name that tables carry: `cuda` is `cuda:0`; `mps:0` and `xpu:0` are `mps` and `xpu`, as torch calls them."""
     if name == "cuda":
         return "cuda:0"
-    return name.removesuffix(":0") if device_kind(name) in ("mps", "xpu") else name
+    return name if device_kind(name) in ("cpu", "cuda") else name.removesuffix(":0")
 
 
 def unsupported(framework: str, kind: str, dtype: str, precision: str) -> str | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import site
 from collections.abc import Mapping
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[2]  # of a clone; of an installed copy the folder it lies in
+INSTALLED = [str(Path(folder).resolve()) for folder in (*site.getsitepackages(), site.getusersitepackages())]
 
 # Variables that choose kernels, allocators or thread placement, and so the winner.
 DISTORTING = re.compile(
@@ -36,8 +38,8 @@ def distorting(environ: Mapping[str, str]) -> dict[str, str]:
 
 def variable_words(variables: Mapping[str, str]) -> str:
     """`OPENBLAS_CORETYPE=Haswell`, `no variable that distorts`; those that every worker sets anew are left out."""
-    told = [f"{name}={value}" for name, value in variables.items() if name not in THREAD_VARIABLES]
-    return ", ".join(told) or "no variable that distorts"
+    shown = [f"{name}={value}" for name, value in variables.items() if name not in THREAD_VARIABLES]
+    return ", ".join(shown) or "no variable that distorts"
 
 
 def is_altered(environ: Mapping[str, str]) -> bool:
@@ -51,7 +53,8 @@ def worker_environment(environ: Mapping[str, str], threads: int, *, keep: bool =
     cleaned = {name: value for name, value in environ.items() if name not in removed}
     cleaned.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
     cleaned["PYTHONHASHSEED"] = "0"
-    cleaned["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), environ.get("PYTHONPATH"))))
+    ours = "" if str(ROOT) in INSTALLED else str(ROOT)  # there already, and in front of Python's own modules it harms
+    cleaned["PYTHONPATH"] = os.pathsep.join(filter(None, (ours, environ.get("PYTHONPATH"))))
     return cleaned
 
 

@@ -23,7 +23,7 @@ def probe_devices() -> dict[str, Any]:
     """What `bench.machine.probe` sees in a fresh process, so that this one never imports torch. Raises UsageError."""
     found = ask("bench.machine.probe", None, shape=dict[str, Any])
     if found.status is not None:
-        raise UsageError(f"cannot look for devices: {found.reason}")
+        raise UsageError(f"cannot find devices: {found.reason}")
     return {**found.value, "seconds": found.seconds}
 
 

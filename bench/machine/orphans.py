@@ -1,4 +1,4 @@
-"""What a process leaves when it or its parent ends, and how Linux is told to leave nothing."""
+"""What a process leaves when it or its parent ends, and how Linux is made to leave nothing."""
 
 from __future__ import annotations
 

@@ -6,8 +6,10 @@ import base64
 import hashlib
 import re
 import shlex
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from xml.etree import ElementTree
 
 from bench.errors import UsageError
@@ -41,10 +43,14 @@ class Chart:
     title: str
     address: str
     source: str
+    narrow: str = ""  # the same for a phone, as a data: address
 
 
-def render(evidence: Evidence) -> str:
-    """The whole page of one run as HTML. Raises UsageError where a chart's file is no SVG."""
+def render(evidence: Evidence, narrow: Mapping[str, bytes] | None = None) -> str:
+    """The whole page of one run as HTML; `narrow` holds SVG for phones, by chart.
+
+    Raises UsageError where a chart's file is no SVG.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     loader = FileSystemLoader(Path(__file__).parent)
@@ -59,7 +65,7 @@ def render(evidence: Evidence) -> str:
         title=f"{run.name}: is it really 50x on a GPU?",
         verdict=verdict,
         outcome=outcome,
-        charts=read_charts(run.folder, next((one.baseline for one in leads(evidence)), "")),
+        charts=read_charts(run.folder, next((one.baseline for one in leads(evidence)), ""), narrow or {}),
         first=first_sheet(evidence),
         legend=legend(evidence),
         sizes=size_sheets(evidence),
@@ -81,10 +87,10 @@ def _digest(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
 
 
-def write(evidence: Evidence) -> Path:
-    """`report.html` in the run folder, whole or not at all; its path. Raises UsageError."""
+def write(evidence: Evidence, narrow: Mapping[str, bytes] | None = None) -> Path:
+    """`report.html` in the run folder, whole or not at all; its path. Raises UsageError; see `render`."""
     path = evidence.run.folder / PAGE
-    text = render(evidence)
+    text = render(evidence, narrow)
     try:
         replace_text(path, text)
     except OSError as error:
@@ -92,19 +98,28 @@ def write(evidence: Evidence) -> Path:
     return path
 
 
-def read_charts(folder: Path, baseline: str = "") -> list[Chart]:
+def read_charts(folder: Path, baseline: str = "", narrow: Mapping[str, bytes] = MappingProxyType({})) -> list[Chart]:
     """Every SVG of `folder/charts`, the main ones first. Raises UsageError for what is no SVG.
 
     Shown as an image, an SVG can neither run a script nor load anything.
     """
     return [
-        Chart(chart_title(path), f"data:image/svg+xml;base64,{_picture(path)}", f"{CHARTS}/{path.name}")
+        Chart(
+            chart_title(path),
+            _address(_picture(path)),
+            f"{CHARTS}/{path.name}",
+            _address(narrow[path.stem]) if path.stem in narrow else "",
+        )
         for path in chart_files(folder, baseline)
     ]
 
 
-def _picture(path: Path) -> str:
-    """The file in base64, since a browser shows nothing for what is no SVG."""
+def _address(svg: bytes) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode('ascii')}"
+
+
+def _picture(path: Path) -> bytes:
+    """What the file holds, where that is an SVG: a browser shows nothing for anything else."""
     try:
         content = read_file(path)
     except OSError as error:
@@ -115,17 +130,23 @@ def _picture(path: Path) -> str:
         raise UsageError(f"{path}: is no SVG: {error}; draw it again with: fiftyx chart DIR") from error
     if root.tag != "{http://www.w3.org/2000/svg}svg" or "viewBox" not in root.attrib:
         raise UsageError(f"{path}: is no SVG with a viewBox; draw it again with: fiftyx chart DIR")
-    return base64.b64encode(content).decode("ascii")
+    return content
 
 
 def chart_files(folder: Path, baseline: str = "") -> list[Path]:
-    """The charts of a run, those that answer the question first, of these that over `baseline`; the rest by name."""
+    """The charts of a run in the order of `in_order`."""
+    found = {path.stem: path for path in (folder / CHARTS).glob("*.svg")}
+    return [found[name] for name in in_order(found, baseline)]
 
-    def place(path: Path) -> tuple[int, bool]:
-        kind = next((at for at, name in enumerate(FIRST) if path.stem.startswith(name)), len(FIRST))
-        return kind, not path.stem.endswith(f"-{baseline}")
 
-    return sorted(sorted((folder / CHARTS).glob("*.svg")), key=place)
+def in_order(names: Iterable[str], baseline: str) -> list[str]:
+    """The names of charts, those that answer the question first, of these that over `baseline`; the rest by name."""
+
+    def place(name: str) -> tuple[int, bool]:
+        kind = next((at for at, first in enumerate(FIRST) if name.startswith(first)), len(FIRST))
+        return kind, not name.endswith(f"-{baseline}")
+
+    return sorted(sorted(names), key=place)
 
 
 def chart_title(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Keeps the README true: what its commands print and its tables hold, put between its marks."""
+"""Keeps this repository's pages true: what their commands print and their tables hold, put between their marks."""
 
 from __future__ import annotations
 
@@ -11,34 +11,49 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from bench.machine.environment import ROOT
+from bench.report.card import CARD, read_card
+from bench.report.index import plain
 
-BLOCK = re.compile(r"(?m)^<!-- output: (?P<command>[^\n]+?) -->\n(?P<body>.*?)^<!-- end -->$", re.DOTALL)
-TABLE = re.compile(r"(?m)^<!-- csv: (?P<path>\S+) -->\n(?P<body>.*?)^<!-- end -->$", re.DOTALL)
-PACKAGES = re.compile(r"(?m)^<!-- packages -->\n(?P<body>.*?)^<!-- end -->$", re.DOTALL)
-COLUMNS = "128"
+PAGES = (
+    "README.md",
+    ".github/README.zh-CN.md",
+    "bench/METHOD.md",
+    "bench/DEVELOP.md",
+    "results/validation-cpu/README.md",
+)
+MARK = re.compile(
+    r"(?m)^<!-- (?P<kind>output|csv|packages|headline)(?: (?P<columns>\d+))?(?:: (?P<what>[^\n]+?))? -->\n"
+    r"(?P<body>.*?)^<!-- end -->$",
+    re.DOTALL,
+)
+COLUMNS = 80
 
 
-def render(text: str, output_of: Callable[[str], str], root: Path = ROOT) -> str:
-    """`text` with what stands between `<!-- output: COMMAND -->` or `<!-- csv: PATH -->` and its end made anew.
+def render(text: str, output_of: Callable[[str, int], str], root: Path = ROOT) -> str:
+    """`text` with what stands between each mark and its `<!-- end -->` made anew.
 
-    What stands after `<!-- packages -->` is the list of bench's packages with the sentence of each.
+    `<!-- output: COMMAND -->` is what `fiftyx COMMAND` prints at 80 columns, `output 128` at 128; `csv: PATH` a file as
+    a table; `headline: RUN` the answer of a run with a card; `packages` bench's packages with the sentence of each.
     """
 
-    def block(match: re.Match[str]) -> str:
-        command = match["command"]
-        lines = "\n".join(line.rstrip() for line in output_of(command).strip("\n").split("\n"))
-        return f"<!-- output: {command} -->\n```text\n$ fiftyx {command}\n{lines}\n```\n<!-- end -->"
+    def made(match: re.Match[str]) -> str:
+        kind, what = match["kind"], match["what"] or ""
+        if kind == "output":
+            printed = output_of(what, int(match["columns"] or COLUMNS)).strip("\n").split("\n")
+            body = "\n".join(["```text", f"$ fiftyx {what}", *(line.rstrip() for line in printed), "```"])
+        elif kind == "csv":
+            body = markdown(root / what)
+        elif kind == "headline":
+            body = f"**{plain(read_card(root / what / CARD).headline)}**"
+        else:
+            body = packages(root)
+        return f"{match[0].partition(chr(10))[0]}\n{body}\n<!-- end -->"
 
-    def table(match: re.Match[str]) -> str:
-        return f"<!-- csv: {match['path']} -->\n{markdown(root / match['path'])}\n<!-- end -->"
-
-    def listed(_match: re.Match[str]) -> str:
-        return f"<!-- packages -->\n{packages(root)}\n<!-- end -->"
-
-    return PACKAGES.sub(listed, TABLE.sub(table, BLOCK.sub(block, text)))
+    return MARK.sub(made, text)
 
 
 def packages(root: Path) -> str:
@@ -63,8 +78,9 @@ def markdown(path: Path) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in cells)
 
 
-def output_of(command: str) -> str:
-    """What `fiftyx COMMAND` prints on stdout in the repository's root, at a README's width.
+@cache
+def output_of(command: str, columns: int = COLUMNS) -> str:
+    """What `fiftyx COMMAND` prints on stdout in the repository's root, so many columns wide.
 
     Raises RuntimeError when the command is used wrongly; any answer, be it a no, is output.
     """
@@ -73,7 +89,7 @@ def output_of(command: str) -> str:
         capture_output=True,
         text=True,
         cwd=ROOT,
-        env={**os.environ, "COLUMNS": COLUMNS},
+        env={**os.environ, "COLUMNS": str(columns)},
         check=False,
     )
     if ended.returncode == 2 or ended.stderr:
@@ -81,10 +97,16 @@ def output_of(command: str) -> str:
     return ended.stdout
 
 
+def words(text: str) -> int:
+    """How many words a page has for a reader: its marks and other comments left out."""
+    return len(re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL).split())
+
+
 def main() -> None:
-    """Rewrite README.md in place."""
-    readme = ROOT / "README.md"
-    readme.write_text(render(readme.read_text("utf-8"), output_of), "utf-8")
+    """Rewrite every page in place."""
+    for name in PAGES:
+        page = ROOT / name
+        page.write_text(render(page.read_text("utf-8"), output_of), "utf-8", newline="\n")
 
 
 if __name__ == "__main__":

@@ -25,13 +25,14 @@ LEGEND = (
     "the range of these; speedup: how many times as fast as that baseline, [low, high] its {confidence} interval, "
     "paired by block; us in a batch: an iteration of many whose losses nobody reads; first call: the first iteration "
     "of a process, the median over processes; of floor: the share of the time that the machine's fastest product would "
-    "need; noisy: how many of the blocks failed a noise gate, even when measured again."
+    "need; heap: malloc's, as the tutorial's script alone has it, kept whole, or warm from what a worker did before; "
+    "noisy: how many of the blocks failed a noise gate, even when measured again."
 )
 KEPT = "measured with distorting variables kept (--keep-env): these times are not comparable"
 MOST_FIRST = 8  # rows of a page's first table
 IN_A_BATCH = "us in a batch"  # the scope `throughput`, which is a time
-CONSTANT = ("device", "dtype", "threads", "blocks")
-LEAVE_OUT = ("first call us", "blocks", IN_A_BATCH, "of floor")  # in this order, where a line is short
+CONSTANT = ("device", "dtype", "threads", "heap", "blocks")
+LEAVE_OUT = ("first call us", "blocks", IN_A_BATCH, "of floor", "heap")  # in this order, where a line is short
 SPEEDUP_OVER = "speedup over "
 
 
@@ -95,13 +96,15 @@ def _size_sheet(evidence: Evidence, size: Size, same: pd.DataFrame, baselines: S
     baselines = baselines or chosen_baselines(found)
     by_case = {(one.contender, one.baseline): one.ratio for one in found}
     bases = {(one.baseline_case, one.baseline) for one in found}
-    rows = []
+    rows: list[Mapping[str, Cell | str]] = []
     for case, of_case in sorted(cases_in(same), key=lambda item: mean_us(item[1])):
         speedups = {
             f"{SPEEDUP_OVER}{name}": ratio_cell(by_case.get((case, name)), is_baseline=(case, name) in bases)
             for name in baselines
         }
-        rows.append({**case_cells(case), **_time_cells(of_case), **speedups, **_side_cells(of_case)})
+        rows.append(
+            {**case_cells(case), "heap": _heap(of_case), **_time_cells(of_case), **speedups, **_side_cells(of_case)}
+        )
     title = f"{size} (N x D_in x H x D_out), {engineering(size.flops, 'FLOP')} an iteration"
     return sheet(title, rows, _baseline_notes(evidence, size, baselines), constant=CONSTANT)
 
@@ -115,6 +118,12 @@ def case_cells(case: CaseKey) -> dict[str, Cell]:
         "dtype": Cell(case.arithmetic),
         "threads": threads,
     }
+
+
+def _heap(rows: pd.DataFrame) -> str:
+    """Of malloc; empty for cases on an accelerator, and where an older run does not say."""
+    known = rows["heap"][rows["device"] == "cpu"].dropna()
+    return str(known.iloc[0]) if len(known) else ""
 
 
 def _time_cells(rows: pd.DataFrame) -> dict[str, Cell]:

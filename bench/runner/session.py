@@ -20,9 +20,10 @@ from bench.cases.plan import Plan, dump_plan, load_plan
 from bench.cases.request import Request, check, make_plan
 from bench.errors import UsageError
 from bench.machine.facts import as_grid_machine, describe, probe_devices
+from bench.runner.crossing import crossing_plan, crossing_seconds
 from bench.runner.floor import Floors, Say, ceiling_jobs
 from bench.runner.folder import alone, check_folder, check_same, done_attempts, make_folder, tries_used
-from bench.runner.turns import Launch, Progress, process_launcher, run
+from bench.runner.turns import Launch, Progress, process_launcher, run, schedule
 from bench.tables.columns import MACHINE
 from bench.tables.run import Run, read_machine, read_run
 from bench.tables.writer import Writer, repair, write_machine, write_speedups
@@ -52,6 +53,11 @@ class Session:
         whole = sum(count * case_seconds(case, plan, self.probe) for case, count in turns.items())
         whole += ceiling_seconds(ceiling_jobs(plan), self.probe) + SUM_UP_S
         return min(whole, plan.budget_s) if plan.budget_s is not None else whole
+
+    @property
+    def crossing_seconds(self) -> float:
+        """About how long two sizes more take at most, where a GPU overtakes between the planned ones; see crossing."""
+        return crossing_seconds(self.plan, self.probe)
 
 
 def prepare(request: Request, folder: Path, *, resume: bool = False) -> Session:
@@ -90,22 +96,22 @@ def say_line(text: str) -> None:
 def measure(
     session: Session,
     launch: Launch | None = None,
-    told: Callable[[Progress], None] = lambda _progress: None,
+    notify: Callable[[Progress], None] = lambda _progress: None,
     warn: Say = say_line,
     say: Say = lambda _text: None,
 ) -> Generator[Measurement, None, None]:
     """Measure what is left, each process's rows on the disk before it is yielded; speedups.csv at the end.
 
-    Before each turn `told` hears of it, before each ceiling `say`; what went wrong beside the cases, such as a ceiling
-    that is missing, `warn` says.
+    Before each turn `notify` hears of it, before each ceiling `say`; what went wrong outside the cases, such as
+    a missing ceiling, `warn` says.
     """
     make_folder(session.folder)
     with alone(session.folder):
-        yield from _measure(session, launch, told, warn, say)
+        yield from _measure(session, launch, notify, warn, say)
 
 
 def _measure(
-    session: Session, launch: Launch | None, told: Callable[[Progress], None], warn: Say, say: Say
+    session: Session, launch: Launch | None, notify: Callable[[Progress], None], warn: Say, say: Say
 ) -> Iterator[Measurement]:
     folder, whole = session.folder, session.plan
     plan = whole
@@ -124,12 +130,19 @@ def _measure(
             plan = with_more_blocks(whole, plan, look, read_run(folder).measurements)
         done = done_attempts(folder)
         used = tries_used(done)
-        for found in run(plan, launch, done=done, starting=told, began=began, used=used, run_id=session.run_id):
+        for found in run(plan, launch, done=done, starting=notify, began=began, used=used, run_id=session.run_id):
             measurement = floors.under(found) if floors is not None else found
             writer.append(measurement)
             yield measurement
         if plan.budget_s is not None:
             break  # what the budget refused, no later look may start
+    further = crossing_plan(whole, read_run(folder).measurements)
+    if further is not None:
+        done, first = done_attempts(folder), len(schedule(plan))
+        for found in run(further, launch, done=done, starting=notify, used=tries_used(done)):
+            measurement = floors.under(found) if floors is not None else found
+            writer.append(replace(measurement, order=first + measurement.order))
+            yield measurement
     measured = read_run(folder)
     write_speedups(folder, [one.row() for one in Evidence.of(measured).speedups])
 

@@ -86,7 +86,7 @@ def suite(pytestconfig: pytest.Config) -> Suite:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
-    """Our columns beside theirs; without the host's name and the clock of the moment, which differ in every file."""
+    """Our columns next to theirs; without the host's name and the clock of the moment, which differ in every file."""
     machine_info.pop("node", None)
     for name in ("hz_actual", "hz_actual_friendly"):
         machine_info.get("cpu", {}).pop(name, None)

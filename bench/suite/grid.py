@@ -69,7 +69,7 @@ class Grid:
     probe: Mapping[str, Any]
 
     def job(self, name: str) -> Job:
-        """What the clock is told about one entry."""
+        """What the clock knows about one entry."""
         case = self.entries[name].case
         return Job(case, self.plan.styles[case.style], self.plan.rule)
 
@@ -121,7 +121,7 @@ def _turn(case: Case) -> tuple[Any, ...]:
 def look_around(legs: list[Leg], styles: Mapping[str, Implementation]) -> dict[str, Any]:
     """What a probe sees, in a process of its own: this one imports torch only when a torch style's turn comes.
 
-    Where no leg leaves the CPU there is nothing to look for.
+    Where no leg leaves the CPU there is nothing to find.
     """
     kinds = {
         device_kind(device)

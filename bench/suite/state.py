@@ -26,7 +26,7 @@ class Suite:
 
     @property
     def grid(self) -> Grid:
-        """The cases, looked for once and only when somebody asks: `pytest --help` need not wait for a probe."""
+        """The cases, found once and only when somebody asks: `pytest --help` need not wait for a probe."""
         if self.made is None:
             self.made = make_grid(self.request, self.environment.threads)
         return self.made

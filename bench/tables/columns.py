@@ -13,7 +13,7 @@ MEASUREMENT_COLUMNS = (
     "reference_us", "own_effect", "latency_per_reference", "throughput_per_reference",
     "floor_us", "floor_share", "minor_faults_per_iteration", "involuntary_switches", "cpu_utilisation",
     "peak_rss_bytes", "peak_device_bytes", "gpu_energy_mj", "gpu_energy_resolution_mj",
-    "sm_clock_warm_mhz", "sm_clock_timed_mhz", "checked_iterations", "final_loss", "blas",
+    "sm_clock_warm_mhz", "sm_clock_timed_mhz", "checked_iterations", "final_loss", "blas", "heap",
     "data_seed", "challenges",
 )  # fmt: skip
 # Columns that came after the first version: a table without them is read with these empty.
@@ -21,7 +21,7 @@ LATER_COLUMNS = ("reference_us", "own_effect", "latency_per_reference", "through
                  "floor_share", "gpu_energy_mj", "gpu_energy_resolution_mj", "sm_clock_warm_mhz",
                  "sm_clock_timed_mhz", "peak_rss_bytes",
                  "peak_device_bytes", "loop_seconds", "program_seconds", "checked_iterations", "blas",
-                 "data_seed", "challenges")  # fmt: skip
+                 "heap", "data_seed", "challenges")  # fmt: skip
 ITERATION_COLUMNS = ("run_id", "block", *CASE_COLUMNS, "phase", "iteration", "elapsed_us")
 LOSS_KEYS = (
     "style",
@@ -37,13 +37,15 @@ SPEEDUP_COLUMNS = (
     "environment",
 )  # fmt: skip
 TEXT_COLUMNS = ("run_id", "style", "framework", "oracle", "device", "device_model", "dtype", "precision",
-                "environment", "status", "reason", "blas", "phase", "baseline", "baseline_style", "baseline_device",
-                "baseline_dtype", "baseline_precision", "scope")  # fmt: skip
+                "environment", "status", "reason", "blas", "heap", "phase", "baseline", "baseline_style",
+                "baseline_device", "baseline_dtype", "baseline_precision", "scope")  # fmt: skip
 
 
 MEASUREMENTS, ITERATIONS, SPEEDUPS = "measurements.csv", "iterations.csv", "speedups.csv"
 LOSSES, MACHINE = "losses.csv", "machine.json"
-MEASURED_AS_FOUND = "as_found.csv"  # columns as in measurements.csv; apart, so that nobody takes it for the clean case
+MEASURED_AS_FOUND = (
+    "as_found.csv"  # columns as in measurements.csv; a file of its own, so that nobody takes it for the clean case
+)
 
 
 EXPERIMENTS, ACCEPTANCE = "experiments.csv", "acceptance.csv"

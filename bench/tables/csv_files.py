@@ -76,7 +76,7 @@ def parse_table(content: bytes, path: Path, columns: Sequence[str]) -> pd.DataFr
 def lines_of(path: Path, columns: Sequence[str], first: Sequence[str]) -> bytes | None:
     """The header and all lines that begin with the cells `first`, which stand together; None where that is not so.
 
-    None too where the columns are others, or a name needs quotes. A last line that is cut off is not looked at.
+    None too where the columns are others, or a name needs quotes. A last line that is cut off is not read.
     Raises TableError.
     """
     header, start = (",".join(columns) + "\n").encode(), ("\n" + ",".join(first) + ",").encode("utf-8")

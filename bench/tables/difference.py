@@ -1,4 +1,4 @@
-"""What differs between two runs beside their times: machine, versions, styles, method (pure)."""
+"""What differs between two runs other than their times: machine, versions, styles, method (pure)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Difference:
 
 
 def differences(a: Run, b: Run) -> list[Difference]:
-    """Everything recorded about two runs that is not the same in both, apart from when they ran.
+    """Everything recorded about two runs that is not the same in both, except when they ran.
 
     Of a style that only one of them measured nothing was compared, so that it is no difference.
     """

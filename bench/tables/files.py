@@ -36,14 +36,14 @@ def append_text(path: Path, text: str) -> None:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """All of `path`, whole or not at all; what is on its way stands in a `.part` file beside it."""
-    beside = path.with_name(path.name + ".part")
-    beside.unlink(missing_ok=True)  # of a killed run, or no file at all
-    with open(beside, "w", encoding="utf-8", newline="") as file:
+    """All of `path`, whole or not at all; what is on its way stands in a `.part` file next to it."""
+    part = path.with_name(path.name + ".part")
+    part.unlink(missing_ok=True)  # of a killed run, or no file at all
+    with open(part, "w", encoding="utf-8", newline="") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    beside.replace(path)
+    part.replace(path)
 
 
 def has_rows(path: Path) -> bool:

@@ -15,6 +15,7 @@ from bench.cases.problem import DTYPES
 from bench.cases.request import PRECISIONS
 from bench.errors import TableError
 from bench.tables.csv_files import RESTORE, line_of
+from implementations import HEAPS
 
 NEVER_EMPTY = ("run_id", "block", *CASE_COLUMNS, "status", "oracle", "seed", "environment")
 
@@ -36,8 +37,8 @@ def check_rows(path: Path, measurements: pd.DataFrame, machine: Mapping[str, Any
 
 
 def _known_words(path: Path, measurements: pd.DataFrame) -> None:
-    for name, words in (("status", STATUSES), ("dtype", DTYPES), ("precision", PRECISIONS)):
-        unknown = ~measurements[name].isin(words)
+    for name, words in (("status", STATUSES), ("dtype", DTYPES), ("precision", PRECISIONS), ("heap", HEAPS)):
+        unknown = measurements[name].notna() & ~measurements[name].isin(words)
         if unknown.any():
             first = str(measurements.loc[unknown, name].iloc[0])[:40]
             raise TableError(f"{path}:{line_of(unknown)}: unknown {name} {first!r}; known: {', '.join(words)}")
@@ -63,9 +64,9 @@ def _one_machine(path: Path, measurements: pd.DataFrame, machine: Mapping[str, A
     known = machine.get("devices") or {}
     for device, rows in measurements[measurements["status"] == "ok"].groupby("device", sort=True):
         models = dict.fromkeys(model for model in rows["device_model"] if model)
-        told = (known.get(device) or {}).get("model")
-        if told:
-            models.setdefault(told)
+        probed = (known.get(device) or {}).get("model")
+        if probed:
+            models.setdefault(probed)
         if len(models) > 1:
             raise TableError(
                 f"{path}: rows of two machines: {device} is {' and '.join(map(repr, models))}; keep one run in a folder"

@@ -56,8 +56,8 @@ def read_run(folder: Path) -> Run:
         raise TableError(f"{folder}: no such run folder; make one with: fiftyx run --out {folder}")
     machine = read_machine(folder)
     measurements = read_measurements(folder / MEASUREMENTS, machine)
-    beside = folder / MEASURED_AS_FOUND
-    return Run(folder, measurements, machine, read_measurements(beside, machine) if beside.exists() else None)
+    as_found = folder / MEASURED_AS_FOUND
+    return Run(folder, measurements, machine, read_measurements(as_found, machine) if as_found.exists() else None)
 
 
 def read_measurements(path: Path, machine: Mapping[str, Any]) -> pd.DataFrame:

@@ -90,7 +90,7 @@ def measurement_row(run_id: str, measurement: Measurement, environment: str = "c
 
 
 def one_line(text: str) -> str:
-    """`text` in one line, or a cut row could not be told: nothing that a terminal obeys, and no more than is read."""
+    """`text` in one line, so that a cut row is recognised: nothing that a terminal obeys, no more than is read."""
     short = text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}..."
     return harmless(" ".join(short.replace("\0", " ").split()))
 

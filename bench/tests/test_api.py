@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,65 @@ def test_a_name_that_is_not_public_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'mesure'"):
         _ = bench.mesure  # type: ignore[attr-defined]
     assert {"prepare", "measure", "judge", "load"} <= set(dir(bench))
+
+
+class Page(HTMLParser):
+    """Which tags a fragment of HTML has, and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.tags.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+def test_a_notebook_shows_the_headline_a_table_and_a_picture(planned: bench.Planned) -> None:
+    measured = bench.measure(planned, progress=False, launch=launch)
+    shown = Page(measured._repr_html_() or "")
+    assert {"table", "th", "td", "img"} <= set(shown.tags)
+    assert "Untested: no GPU was measured" in " ".join(shown.words)
+    assert measured.plot()._repr_png_().startswith(b"\x89PNG")  # type: ignore[attr-defined]
+
+
+def test_what_a_run_is_called_is_no_markup_in_a_notebook(planned: bench.Planned, tmp_path: Path) -> None:
+    bench.measure(planned, progress=False, launch=launch)
+    folder = tmp_path / "<script>alert(1)<"
+    planned.folder.rename(folder)
+    shown = Page(bench.load(folder)._repr_html_() or "")
+    assert "script" not in shown.tags
+    assert folder.name in " ".join(shown.words)
+
+
+def test_a_run_without_a_number_still_has_a_headline_in_a_notebook(planned: bench.Planned) -> None:
+    def crashing(job: Job) -> Found:
+        return Found("crashed", "boom")
+
+    measured = bench.measure(planned, progress=False, launch=crashing)
+    shown = Page(measured._repr_html_() or "")
+    assert "img" not in shown.tags
+    assert "no case of this run could be measured" in " ".join(shown.words)
+    with pytest.raises(UsageError, match="nothing to draw"):
+        measured.plot()
+
+
+def test_plot_gives_the_chart_that_answers_or_the_one_that_is_named(planned: bench.Planned) -> None:
+    measured = bench.measure(planned, progress=False, launch=launch)
+    names = list(measured.figures())
+    titles = {name: figure.texts[0].get_text() for name, figure in measured.figures().items()}
+    assert measured.plot().texts[0].get_text() in {title for name, title in titles.items() if "speedup" in name}
+    assert all(isinstance(measured.plot(name), Figure) for name in names)
+    with pytest.raises(UsageError, match=f"no chart 'pie'; there are .*{names[-1]}"):
+        measured.plot("pie")
+
+
+def test_plans_and_runs_are_one_short_line(planned: bench.Planned) -> None:
+    measured = bench.measure(planned, progress=False, launch=launch)
+    assert repr(planned).startswith("<fiftyx plan: preset quick, 2 cases, 2 blocks; about ")
+    assert repr(measured).startswith("<fiftyx run run: 2 cases measured, 2 blocks, ")
+    assert len(repr(measured)) < 120

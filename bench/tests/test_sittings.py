@@ -67,12 +67,13 @@ def test_the_headline_has_every_baseline_and_every_faster_style_at_the_tutorials
     assert {case.problem.size for case in cases} == {(64, 1000, 100, 10)}
     on_cpu = {(c.style, c.problem.dtype, c.threads) for c in cases if c.device == "cpu"}
     numpy32 = {(name, "float32", k) for name in ("numpy_manual", "numpy_in_place") for k in (1, 4, 16)}
+    numpy32 |= {("numpy_kept", "float32", 1)}
     assert on_cpu == numpy32 | {("numpy_manual", "float64", k) for k in (1, 16)} | {("torch_tensors", "float32", 1)}
     assert {case.style for case in cases if case.device != "cpu"} == {
         "torch_tensors", "torch_autograd", "torch_optim_sgd", "torch_cuda_graph", "torch_cuda_graph_in_place",
         "torch_compile", "cupy_manual", "jax_jit",
     }  # fmt: skip
-    assert {case.style for case in cases if case.program} == {"numpy_manual", "torch_autograd"}
+    assert {case.style for case in cases if case.program} == {"numpy_manual", "numpy_in_place", "torch_autograd"}
     assert set(cases.values()) == {6}
 
 

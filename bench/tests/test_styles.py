@@ -123,6 +123,22 @@ def hello():
     return 1
 
 
+@pytest.mark.parametrize("heap", ["cold", "", None, ("kept",)])
+def test_a_heap_that_nobody_knows_is_refused(heap, tmp_path):
+    with pytest.raises(StyleError, match=r"no heap '.*'; there are warm, script, kept"):
+        write_style(tmp_path, HONEST, heap=heap)
+
+
+def test_the_tutorials_numpy_runs_on_a_scripts_heap_and_the_same_code_on_one_that_is_kept():
+    heaps = {name: style.heap for name, style in STYLES.items() if style.heap != "warm"}
+    assert heaps == {"numpy_manual": "script", "numpy_kept": "kept"}
+    loops = [
+        STYLES[name].source.read_text(encoding="utf-8").partition("    for _t in")[2]
+        for name in ("numpy_manual", "numpy_kept")
+    ]
+    assert loops[0] == loops[1]
+
+
 def test_a_style_travels_to_its_process_as_text():
     for style in STYLES.values():
         assert from_plain(Job, json.loads(json.dumps(to_plain(a_job(style))))) == a_job(style)

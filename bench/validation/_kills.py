@@ -23,7 +23,7 @@ from bench.tables.run import read_iterations, read_run
 
 CASES = ("--style", "numpy_in_place", "--style", "numpy_manual", "--size", "16,250,25,5", "--threads", "1")
 ALL = "all"
-Told = Callable[[str], None]
+Notify = Callable[[str], None]
 TOKEN = "FIFTYX_LIFE"  # a variable that every process of a run inherits, by which it is found
 LEFT_S = 2.0  # after which nothing of a killed run may be there
 START_S, LIFE_S = 0.085, 1.0  # a worker loads in the first, and measures in what follows
@@ -142,7 +142,7 @@ def _carrying(token: str) -> list[psutil.Process]:
     return found
 
 
-def shoot(folder: Path, kills: int, blocks: int, seed: int, told: Told) -> Iterator[tuple[Path, list[Shot]]]:
+def shoot(folder: Path, kills: int, blocks: int, seed: int, notify: Notify) -> Iterator[tuple[Path, list[Shot]]]:
     """`kills` over all of AIMS in turn; yields each finished run with its own, the last of which is of its end."""
     draw, options = random.Random(seed), (*CASES, "--blocks", str(blocks), "--seed", "0")
     aims, done, number = [AIMS[index % len(AIMS)] for index in range(kills)], 0, 0
@@ -157,7 +157,7 @@ def shoot(folder: Path, kills: int, blocks: int, seed: int, told: Told) -> Itera
             time.sleep(draw.uniform(aim.earliest, aim.latest))
             if target is None or life.process.poll() is not None:
                 break  # it came to its end unhurt, and another run is begun
-            told(f"kill {done + 1} of {kills}: {aim.target}, {aim.phase}")
+            notify(f"kill {done + 1} of {kills}: {aim.target}, {aim.phase}")
             shot_at.add(target.pid)
             life, shot = _kill(life, aim, target, place, options)
             written |= whole_lines(place)
@@ -168,7 +168,7 @@ def shoot(folder: Path, kills: int, blocks: int, seed: int, told: Told) -> Itera
         try:
             life.ended()
         except UsageError as error:
-            told(str(error))
+            notify(str(error))
             refused = 1
         gone = len(written - whole_lines(place))
         yield place, [*shots, Shot(Aim(ALL, "at the end"), gone, refused, left_behind(life.token))]
@@ -220,11 +220,11 @@ def count_turns(folder: Path, blocks: int) -> dict[str, int]:
 
 
 def kill_and_resume(
-    folder: Path, kills: int, blocks: int, seed: int = 0, told: Told = lambda _text: None
+    folder: Path, kills: int, blocks: int, seed: int = 0, notify: Notify = lambda _text: None
 ) -> list[Aimed]:
     """Kill small runs `kills` times in all, at every phase, resume them to their end, and count what became of them."""
     found: dict[tuple[str, str], Aimed] = {}
-    for place, shots in shoot(folder, kills, blocks, seed, told):
+    for place, shots in shoot(folder, kills, blocks, seed, notify):
         for shot in shots:
             key = shot.aim.target, shot.aim.phase
             before = found.get(key, Aimed(*key))

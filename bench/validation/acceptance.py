@@ -200,7 +200,7 @@ def judge_bias(name: str, truths: Truths, pool: Pool) -> Check:
 
 
 def judge_half_width(pool: Pool, found: Sequence[Experiment]) -> Check:
-    """How sharp an interval is; beside it, how sharp it would be if nobody had read the core's speed."""
+    """How sharp an interval is; and how sharp it would be if nobody had read the core's speed."""
     name, must = f"half-width of a speedup, K = {BLOCKS} (median)", f"<= {HALF_WIDTH:.0%}"
     widths = [one.half_width for one in found if math.isfinite(one.half_width)]
     if not widths:

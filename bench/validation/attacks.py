@@ -17,7 +17,7 @@ from bench.machine.device import cpu_model, device_kind
 from bench.runner.turns import Launch, Progress, process_launcher, run
 from bench.tables.csv_files import columns_of, read_as, write_as
 from bench.validation._faults import Outcome, try_faults
-from bench.validation._kills import Aimed, Told, kill_and_resume
+from bench.validation._kills import Aimed, Notify, kill_and_resume
 from bench.validation.acceptance import Check
 from bench.validation.lies import PLANTED, Liar, write_style
 
@@ -72,11 +72,11 @@ class Trial:
         return self.status == "ok" if self.honest else self.status == "wrong" and self.must_say in self.reason
 
 
-def measure_kills(folder: Path, kills: int, seed: int, told: Told) -> None:
+def measure_kills(folder: Path, kills: int, seed: int, notify: Notify) -> None:
     """kills.csv into `folder`, unless it is there: a run killed `kills` times, and what became of its rows."""
     if kills and not (folder / KILLS).exists():
         with tempfile.TemporaryDirectory(prefix="fiftyx-") as place:
-            found = kill_and_resume(Path(place), kills, BLOCKS, seed, told)
+            found = kill_and_resume(Path(place), kills, BLOCKS, seed, notify)
         write_as(folder / KILLS, Killed, [sum_of(found)])
 
 
@@ -86,14 +86,14 @@ def read_kills(folder: Path) -> Killed | None:
 
 
 def measure_liars(
-    folder: Path, devices: Collection[str], told: Told, launcher: Callable[[Plan], Launch] = process_launcher
+    folder: Path, devices: Collection[str], notify: Notify, launcher: Callable[[Plan], Launch] = process_launcher
 ) -> None:
     """liars.csv into `folder`, unless it is there: every liar that `devices` can run, in a process of its own."""
     if (folder / LIARS).exists():
         return
 
     def starting(progress: Progress) -> None:
-        told(f"planted liars, {progress.done + 1} of {progress.total}: {progress.slot.case.style}")
+        notify(f"planted liars, {progress.done + 1} of {progress.total}: {progress.slot.case.style}")
 
     with tempfile.TemporaryDirectory(prefix="fiftyx-") as styles:
         plan = plan_liars(Path(styles), devices)
@@ -161,7 +161,7 @@ def judge_liars(trials: Sequence[Trial]) -> Check:
     notes += [f"{one.liar} skipped: {one.reason}" for one in skipped]
     untested = bool(skipped) or not all(any(one.honest is kind for one in tried) for kind in (True, False))
     met = False if missed else None if untested else True
-    return Check(name, must, got, met, len(liars), "; ".join(notes) or "real processes, the honest loop beside them")
+    return Check(name, must, got, met, len(liars), "; ".join(notes) or "real processes, the honest loop next to them")
 
 
 README = """\
@@ -201,13 +201,13 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     given.out.mkdir(parents=True, exist_ok=True)
 
-    def told(text: str) -> None:
+    def notify(text: str) -> None:
         sys.stderr.write(f"{text}\n")
 
     with tempfile.TemporaryDirectory(prefix="fiftyx-") as place:
         faults = try_faults(Path(place), given.blocks, given.timeout)
         write_as(given.out / "faults.csv", Outcome, faults)
-        killed = kill_and_resume(Path(place), given.kills, BLOCKS, told=told)
+        killed = kill_and_resume(Path(place), given.kills, BLOCKS, notify=notify)
         write_as(given.out / KILLS, Aimed, killed)
     command = f"python -m bench.validation.attacks --kills {given.kills} --blocks {given.blocks} --out {given.out}"
     (given.out / "README.md").write_text(summary(killed, faults, command), encoding="utf-8")

@@ -156,7 +156,7 @@ def row(stage: Stage, subject: Subject, tally: Tally) -> dict[str, object]:
     }
 
 
-def measure(folder: Path, seeds: int, first: int, told: Callable[[str], object]) -> None:
+def measure(folder: Path, seeds: int, first: int, notify: Callable[[str], object]) -> None:
     """gate.csv of a folder, a stage at a time; stages that it holds already are not run again. Raises TableError."""
     path = folder / TABLE
     done = (
@@ -172,7 +172,7 @@ def measure(folder: Path, seeds: int, first: int, told: Callable[[str], object])
         start, share = time.monotonic(), math.ceil(stage.share * seeds)
         rows = run_stage(stage, range(first, first + share))
         append_rows(path, COLUMNS, [one | {"group": group} for one in rows])
-        told(f"{stage.phase} {stage.oracle} {size} {group}: {share} seeds in {time.monotonic() - start:.0f} s")
+        notify(f"{stage.phase} {stage.oracle} {size} {group}: {share} seeds in {time.monotonic() - start:.0f} s")
 
 
 README = """\

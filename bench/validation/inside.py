@@ -1,4 +1,4 @@
-"""What `validate` runs inside other processes: plants in the pool's, and in its own the clock beside foreign timers."""
+"""What `validate` runs inside other processes: plants in the pool's, in its own the clock next to other timers."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def in_turns(
     rounds: int = ROUNDS,
     open_speed: Callable[[], Callable[[], float]] = open_reference,
 ) -> dict[str, float]:
-    """Medians over rounds: us of a bare iteration and of the reference beside it, and the plant's ratio to it.
+    """Medians over rounds: us of a bare iteration and of the reference next to it, and the plant's ratio to it.
 
     Within a round both loops had the same core at the same speed; who goes first alternates.
     """

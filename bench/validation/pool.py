@@ -36,7 +36,7 @@ POOL_COLUMNS = (
 )  # fmt: skip
 NUMBERS = ("block", "order", "iterations", "first_iteration_seconds", *TIMES)
 ITERATION_COLUMNS = ("block", "label", "iteration", "elapsed_us")
-ANSWER = "truth.json"  # of a plant's process, beside its style file
+ANSWER = "truth.json"  # of a plant's process, next to its style file
 GIVEN = "(x, y, w1, w2, learning_rate), steps"
 BODY = """    from bench.validation.inside import {plant}
     from implementations.{style} import {style}
@@ -161,10 +161,10 @@ def append_measurement(folder: Path, measurement: Measurement, styles: Path) -> 
             for index, elapsed in enumerate(measurement.timed_us)
         ]
         append_rows(folder / ITERATIONS, ITERATION_COLUMNS, rows)
-    told = styles / ANSWER
-    if told.exists():
-        append_as(folder / TRUTHS, Truth, [Truth(block, label, **json.loads(told.read_text(encoding="utf-8")))])
-        told.unlink()
+    answer = styles / ANSWER
+    if answer.exists():
+        append_as(folder / TRUTHS, Truth, [Truth(block, label, **json.loads(answer.read_text(encoding="utf-8")))])
+        answer.unlink()
     values = {name: measurement.values.get(name) for name in POOL_COLUMNS}
     known = {name: getattr(measurement, name) for name in ("block", "order", "status", "reason", "attempts", "noisy")}
     append_rows(folder / POOL, POOL_COLUMNS, [{**values, **known, "label": label}])

@@ -22,7 +22,8 @@ from bench.tables.columns import ACCEPTANCE, ACCEPTANCE_COLUMNS, EXPERIMENTS, MA
 from bench.tables.csv_files import read_as, read_rows, write_as, write_rows
 from bench.tables.run import read_machine
 from bench.tables.writer import write_machine
-from bench.validation._kills import Told
+from bench.validation._kills import Notify
+from bench.validation._script import run_ours
 from bench.validation.acceptance import (
     LEAST_EXPERIMENTS,
     Check,
@@ -48,7 +49,7 @@ from bench.validation.pool import (
     styles_of,
 )
 from bench.validation.simulated import disturb
-from bench.validation.tools import TOOLS, Tool, ToolError, ask, judge_tools, measure_tools
+from bench.validation.tools import TOOLS, Tool, ToolError, ask, judge_tools, measure_tools, script_tools
 from implementations import find_implementations
 
 CALIBRATIONS = 3
@@ -167,17 +168,18 @@ def ours(launch: Launch, design: Design, column: str) -> float:
     return float(found.values[column] or 0)
 
 
-def measure(folder: Path, design: Design, budget_s: float | None, told: Told) -> None:
+def measure(folder: Path, design: Design, budget_s: float | None, notify: Notify) -> None:
     """What is still missing of tools and pool; a row is on the disk before the next process starts."""
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="fiftyx-") as name:
         styles = Path(name)
         plan = make_plan(design, styles)
-        launch, starting = process_launcher(plan), announcer(told, start, budget_s)
+        launch, starting = process_launcher(plan), announcer(notify, start, budget_s)
         if not (folder / TOOLS).exists():
-            told("the clock, and the same loop by other tools")
-            tools = measure_tools(design.size, lambda column: ours(launch, design, column), design.rounds)
-            write_as(folder / TOOLS, Tool, list(tools))
+            notify("the clock, the same loop by other tools, the tutorial's own text as a script")
+            tools = list(measure_tools(design.size, lambda column: ours(launch, design, column), design.rounds))
+            tools += script_tools(lambda: run_ours(launch, design.seed), design.rounds)
+            write_as(folder / TOOLS, Tool, tools)
         for measurement in run(plan, launch, done=done_keys(folder, design), starting=starting):
             append_measurement(folder, measurement, styles)
             # the plan's own budget would stop before a block that might not fit; here a part of one does no harm
@@ -186,7 +188,7 @@ def measure(folder: Path, design: Design, budget_s: float | None, told: Told) ->
 
 
 def announcer(
-    told: Told, start: float, budget_s: float | None, now: Callable[[], float] = time.monotonic
+    notify: Notify, start: float, budget_s: float | None, now: Callable[[], float] = time.monotonic
 ) -> Callable[[Progress], None]:
     """Says which turn starts and about how long the rest takes: by the pace so far, or until the budget is spent."""
     began = now()
@@ -198,7 +200,9 @@ def announcer(
         ends = [spent / taken * (progress.total - progress.done)] if taken else []
         ends += [start + budget_s - now()] if budget_s is not None else []
         left = f", about {max(0.0, min(ends)) / 60:.1f} min left" if ends else ""
-        told(f"{progress.done + 1}/{progress.total}, block {progress.slot.block + 1}: {progress.slot.case.style}{left}")
+        notify(
+            f"{progress.done + 1}/{progress.total}, block {progress.slot.block + 1}: {progress.slot.case.style}{left}"
+        )
 
     return starting
 

@@ -184,7 +184,7 @@ def outcome(rows: pd.DataFrame, looks: tuple[int, ...]) -> str:
 
 
 def judge_disturbed(experiments: Iterable[Experiment]) -> list[Check]:
-    """Coverage under each planted disturbance; of a case that slows its own core also the bias, beside the same draws.
+    """Coverage under each planted disturbance; of a case that slows its own core also the bias, against the same draws.
 
     `experiments` are those of `simulated.replayed`.
     """

@@ -1,4 +1,4 @@
-"""The harness beside other tools: runs each in processes of its own and notes what it found."""
+"""The harness against other tools: runs each in processes of its own and notes what it found."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from bench.errors import UsageError
 from bench.machine import process
 from bench.machine.environment import ROOT, THREAD_VARIABLES
 from bench.tables.run import read_run
+from bench.validation._script import AsWritten, ScriptError, faults_of, print_words, ratio_of, run_script
+from bench.validation._script import in_turns as script_in_turns
 from bench.validation.acceptance import Check
 from bench.validation.inside import STYLE
 
@@ -23,11 +25,14 @@ TOOLS = "tools.csv"
 PEDANTIC_ROUNDS = 20_000
 AGREEMENT_ROUNDS = 60
 PYPERF_LOOPS, PYPERF_VALUES, PYPERF_WARMUPS = 50, 10, 10
-SUITE_SHARE = 4  # one session of pytest for so many rounds of pyperf: it takes four times as long
+SUITE_SHARE, SCRIPT_SHARE = 4, 2  # one round of these for so many of pyperf: they take so many times as long
 CLOCK, UNTIMED, PEDANTIC = "clock", "untimed", "pedantic untimed"
 TIMEIT, TORCH, PYPERF, SUITE = "timeit", "torch Timer", "pyperf", "pytest --benchmark-only"
+SCRIPT, SCRIPT_LOOP, SCRIPT_FAULTS = "the tutorial's script", "the tutorial's script, loop", "script page faults"
 CLOCK_US, UNTIMED_US = 0.1, 0.4  # at most
-AGREEMENT = {TIMEIT: 0.005, TORCH: 0.005, PYPERF: 0.02, SUITE: 0.05}  # of theirs with ours
+# of theirs with ours
+AGREEMENT = {TIMEIT: 0.005, TORCH: 0.005, PYPERF: 0.02, SUITE: 0.05, SCRIPT: 0.05, SCRIPT_LOOP: 0.05}
+FAULTS_LIMIT = 1.0  # an iteration, between the script and ours
 
 PEDANTIC_TEST = """
 import json, os, time
@@ -132,6 +137,23 @@ def suite_tool(folder: Path, size: Size, ours: Callable[[str], float], rounds: i
     return Tool(SUITE, ratio, "ratio", rounds)
 
 
+def script_tools(ours: Callable[[], AsWritten], rounds: int) -> list[Tool]:
+    """The tutorial's text as a plain script over the baseline `tutorial-1`: an iteration, a loop, and page faults."""
+    rounds = max(2, rounds // SCRIPT_SHARE)
+    try:
+        with tempfile.TemporaryDirectory(prefix="fiftyx-") as name:
+            pairs = script_in_turns(lambda: run_script(Path(name)), ours, rounds)
+    except ScriptError as error:
+        return [Tool(name, None, "ratio", note=str(error)) for name in (SCRIPT, SCRIPT_LOOP, SCRIPT_FAULTS)]
+    theirs, mine = faults_of(pairs)
+    note = f"{theirs:.2f} in the script, {mine:.2f} in a worker"
+    return [
+        Tool(SCRIPT, ratio_of(pairs, "iteration_us"), "ratio", rounds, print_words(pairs)),
+        Tool(SCRIPT_LOOP, ratio_of(pairs, "loop_seconds"), "ratio", rounds),
+        Tool(SCRIPT_FAULTS, theirs - mine, "faults", rounds, note),
+    ]
+
+
 def in_turns(theirs: Callable[[], float], ours: Callable[[], float], rounds: int) -> float:
     """Theirs over ours, geometric mean; who goes first alternates, so that a drift of the machine favours neither."""
     ratios = []
@@ -159,7 +181,8 @@ def suite_us(folder: Path, size: Size) -> float:
     out = folder / "suite.json"
     options = [f"--fiftyx-style={STYLE}", "--fiftyx-device=cpu", "--fiftyx-dtype=float32",
                f"--fiftyx-size={','.join(map(str, size))}"]  # fmt: skip
-    command = ["-m", "pytest", "bench/suite", "-q", "-p", "no:cacheprovider", "-k", "test_iteration"]
+    suite = Path(__file__).resolve().parents[1] / "suite"
+    command = ["-m", "pytest", str(suite), "-q", "-p", "no:cacheprovider", "-k", "test_iteration"]
     start([*command, "--benchmark-only", f"--benchmark-json={out}", *options], ROOT)
     return float(read_run(out).measurements["latency_median_us"].median())
 
@@ -167,7 +190,7 @@ def suite_us(folder: Path, size: Size) -> float:
 def installed(module: str, package: str) -> None:
     """Raises ToolError where it is not."""
     if importlib.util.find_spec(module) is None:
-        raise ToolError(f"{package} is not installed; pip install 'fiftyx[test]'")
+        raise ToolError(f"{package} is not installed; pip install {package}")
 
 
 def ask(*question: Any) -> Any:
@@ -196,7 +219,8 @@ def judge_tools(tools: Mapping[str, Tool]) -> list[Check]:
         judge_at_most("cost of the clock: a no-op sample", tools.get(CLOCK), CLOCK_US),
         judge_at_most("untimed between samples", tools.get(UNTIMED), UNTIMED_US, note),
     ]
-    return [*checks, *(judge_agreement(name, tools.get(name), limit) for name, limit in AGREEMENT.items())]
+    checks += [judge_agreement(name, tools.get(name), limit) for name, limit in AGREEMENT.items()]
+    return [*checks, judge_faults(tools.get(SCRIPT_FAULTS))]
 
 
 def judge_at_most(name: str, tool: Tool | None, limit: float, note: str = "") -> Check:
@@ -207,6 +231,15 @@ def judge_at_most(name: str, tool: Tool | None, limit: float, note: str = "") ->
     return Check(name, must, f"{tool.value:.3f} us", tool.value <= limit, tool.n, note)
 
 
+def judge_faults(tool: Tool | None) -> Check:
+    """Page faults an iteration of the tutorial's script, less those of the baseline that stands for it."""
+    title, must = "page faults an iteration: the tutorial's script less ours", f"within {FAULTS_LIMIT:g}"
+    if tool is None or tool.value is None:
+        return Check(title, must, "", None, 0, tool.note if tool else "not measured")
+    met = abs(tool.value) <= FAULTS_LIMIT or (None if tool.n < FEW_PAIRS else False)
+    return Check(title, must, f"{tool.value:+.2f}", met, tool.n, tool.note)
+
+
 def judge_agreement(name: str, tool: Tool | None, limit: float) -> Check:
     """The same loop by another tool, over ours; of fewer than FEW_PAIRS a miss is noise, and tests nothing."""
     title, must = f"same quantity by {name}", f"within {limit:.1%}"
@@ -214,4 +247,5 @@ def judge_agreement(name: str, tool: Tool | None, limit: float) -> Check:
         return Check(title, must, "", None, 0, tool.note if tool else "not measured")
     error = tool.value - 1
     met = abs(error) <= limit or (None if tool.n < FEW_PAIRS else False)
-    return Check(title, must, f"{error:+.2%}", met, tool.n, "theirs over ours, in turns")
+    note = "; ".join(filter(None, ("theirs over ours, in turns", tool.note)))
+    return Check(title, must, f"{error:+.2%}", met, tool.n, note)

@@ -149,9 +149,9 @@ def _averaged(x: Floats, ratios: Sequence[Ratio], places: Floats) -> Floats:
     parts = np.array([(1 - w) ** 2 * own[gap], w**2 * own[gap + 1], drift])
     degrees = np.array([freedoms[0][gap], freedoms[0][gap + 1], np.minimum(*(freedoms[1][gap + k] for k in (0, 1)))])
     alone = half_widths(np.array([own, shared]), freedoms, ratios[0].confidence)
-    apart = np.interp(places, x, alone)
+    linear = np.interp(places, x, alone)
     together = half_widths(parts, degrees, ratios[0].confidence)
-    return np.minimum(np.divide(together, apart, out=np.ones(len(places)), where=apart > 0), 1.0)
+    return np.minimum(np.divide(together, linear, out=np.ones(len(places)), where=linear > 0), 1.0)
 
 
 def _between(x: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
@@ -171,10 +171,10 @@ def _between(x: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
     places = np.append((x[:-1, None] + np.diff(x)[:, None] * np.arange(STEPS) / STEPS).ravel(), x[-1])
     curve = np.asarray(PchipInterpolator(x, y)(places))
     others = (np.interp(places, x, y), np.asarray(CubicSpline(x, y, bc_type="natural")(places)))
-    apart = np.max([np.abs(curve - other) for other in others], axis=0)
+    disagreement = np.max([np.abs(curve - other) for other in others], axis=0)
     gap = np.minimum(np.searchsorted(x, places, side="right") - 1, len(x) - 2)
     unseen = ROUGHNESS * (places - x[gap]) * (x[gap + 1] - places)
-    return places, curve, np.hypot(DISAGREEMENT * apart, unseen)
+    return places, curve, np.hypot(DISAGREEMENT * disagreement, unseen)
 
 
 def _first_above(places: Floats, heights: Floats) -> float | None:

@@ -21,10 +21,11 @@ from bench.verdict.pairs import troubles
 from bench.verdict.speedup import trusted
 
 LATENCY = "latency_median_us"
-AS_WRITTEN, IN_PLACE = "numpy_manual", "numpy_in_place"
+AS_WRITTEN, KEPT, IN_PLACE = "numpy_manual", "numpy_kept", "numpy_in_place"
 EAGER = ("torch_tensors", "torch_autograd")  # the GPU as the tutorial writes it
 ENVIRONMENT = "environment"
-PAGE_FAULTS, DTYPE, THREADS = "no page faults", "float64 to float32", "threads"
+PAGE_FAULTS, TEMPORARIES = "no page faults", "no temporaries"
+DTYPE, THREADS = "float64 to float32", "threads"
 FRAMEWORK, DEVICE, LAUNCH = "framework", "device", "launch overhead"
 
 Series = dict[int, float]  # us by block
@@ -148,20 +149,24 @@ def environment_words(run: Run, *, measured: bool) -> str:
 def links(times: Times, start: CaseKey) -> list[Link]:
     """The chain from `start`, with None for what was not measured.
 
-    Page faults go first if numpy without them was measured in float64, else the dtype does: either way every
-    link compares two measured cases.
+    Page faults are what the heap of a script costs over one that gives nothing back, the same code in both. They go
+    first, and temporaries after them, if numpy without either was measured in float64, else the dtype does: in any
+    case every link compares two measured cases.
     """
 
     def measured(case: CaseKey) -> CaseKey | None:
         return case if case in times else None
 
-    in_place, single = measured(start._replace(style=IN_PLACE)), measured(start._replace(dtype="float32"))
-    both = measured(start._replace(style=IN_PLACE, dtype="float32"))
-    if in_place is None and single is not None:
-        chain: list[Link] = [(DTYPE, single), (PAGE_FAULTS, both)]
+    kept, in_place = (measured(start._replace(style=style)) for style in (KEPT, IN_PLACE))
+    single, kept_single, in_place_single = (
+        measured(start._replace(style=style, dtype="float32")) for style in (AS_WRITTEN, KEPT, IN_PLACE)
+    )
+    in_single = in_place_single or kept_single or single
+    if kept is None and in_place is None and single is not None:
+        chain: list[Link] = [(DTYPE, single), (PAGE_FAULTS, kept_single), (TEMPORARIES, in_place_single)]
     else:
-        chain = [(PAGE_FAULTS, in_place), (DTYPE, both or single)]
-    return [*chain, *_beyond(times, both or single)]
+        chain = [(PAGE_FAULTS, kept), (TEMPORARIES, in_place), (DTYPE, in_single)]
+    return [*chain, *_beyond(times, in_single)]
 
 
 def _beyond(times: Times, numpy_case: CaseKey | None) -> list[Link]:

@@ -15,7 +15,7 @@ from bench.machine.ceilings import best_gflops, read_ceilings
 from bench.tables.by_case import at_size, case_of, cases_in, sizes_in
 from bench.tables.run import Run
 from bench.verdict.intervals import Ratio, confidence_of
-from bench.verdict.pairs import Side, Trouble, troubles
+from bench.verdict.pairs import SCOPES, Side, Trouble, troubles
 from bench.verdict.speedup import (
     BASELINES,
     Speedup,
@@ -47,7 +47,7 @@ class Evidence:
     sgd: frozenset[CaseKey]
     measured: frozenset[CaseKey]
     trouble: Mapping[CaseKey, Trouble]
-    baselines_by_size: Mapping[Size, Mapping[str, pd.DataFrame]]
+    baselines_by_size: Mapping[tuple[Size, str], Mapping[str, pd.DataFrame]]  # and scope
     candidates_by_size: Mapping[Size, Mapping[str, tuple[CaseKey, ...]]]  # all that could be the baseline
     sides: Mapping[CaseKey, Side]
 
@@ -66,7 +66,9 @@ class Evidence:
             sgd=frozenset(case for case, rows in cases_in(everything) if (rows["oracle"] == "sgd").any()),
             measured=frozenset(case for case, _ in cases_in(sound)),
             trouble=troubles(everything),
-            baselines_by_size={size: dict(named_baselines(same)) for size, same in sizes_in(sound)},
+            baselines_by_size={
+                (size, scope): dict(named_baselines(same, scope)) for size, same in sizes_in(sound) for scope in SCOPES
+            },
             candidates_by_size={
                 size: {name: tuple(case for case, _ in cases_in(rows)) for name, rows in candidates(same).items()}
                 for size, same in sizes_in(sound)
@@ -159,7 +161,7 @@ class Evidence:
 
     def baseline(self, size: Size, name: str, scope: str) -> tuple[CaseKey | None, float]:
         """The case behind a baseline's name at a size, and its us an iteration in a scope."""
-        rows = self.baselines_by_size.get(size, {}).get(name)
+        rows = self.baselines_by_size.get((size, scope), {}).get(name)
         if rows is None:
             return None, math.nan
         return case_of(rows), mean_us(rows, scope)

@@ -104,7 +104,7 @@ def welch_ratio(a: Sequence[float], b: Sequence[float]) -> Ratio:
     With u = ln a, v = ln b: estimate exp(mean u - mean v), interval exp(mean u - mean v ± t(nu, 0.975) * e),
     e^2 = s_u^2/n_u + s_v^2/n_v, nu = e^4 / ((s_u^2/n_u)^2/(n_u-1) + (s_v^2/n_v)^2/(n_v-1)) (Welch 1947).
 
-    Blocks of two folders were not run beside each other, so that pairing them would take a drift of the machine
+    Blocks of two folders were not run side by side, so that pairing them would take a drift of the machine
     for a common cause; Welch's interval asks for neither pairs nor equal spreads. It knows the spread *within* a
     run only. What changed the whole machine between the runs (a neighbour, a clock, a temperature) is in the ratio
     and not in the interval: intervals of identical code measured one run after the other covered 1 in 46% of

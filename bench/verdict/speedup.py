@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,7 @@ def _mean_us(times: NDArray[np.float64], scope: str) -> float:
 
 
 def speedups(measurements: pd.DataFrame, confidence: float = CONFIDENCE) -> list[Speedup]:
-    """Every case against every baseline of its size, in every scope that was measured.
+    """Every case against every baseline of its size, in every scope that was measured; see `named_baselines`.
 
     Only `ok` rows count, and none of a case that was wrong in any block. The named baselines train by plain
     SGD and so meet only styles that do; Adam and the dynamic net train another way and meet only themselves
@@ -98,12 +99,12 @@ def speedups(measurements: pd.DataFrame, confidence: float = CONFIDENCE) -> list
     found: list[Speedup] = []
     for _size, same in sizes_in(trusted(measurements)):
         sides = {case: Side.of(rows) for case, rows in cases_in(same)}
-        named = [(name, case_of(rows)) for name, rows in named_baselines(same)]
-        for case in sides:
-            baselines = named if sides[case].oracle == "sgd" else []
+        named = {scope: [(name, case_of(rows)) for name, rows in named_baselines(same, scope)] for scope in SCOPES}
+        for case, scope in product(sides, SCOPES):
+            baselines = named[scope] if sides[case].oracle == "sgd" else []
             for name, baseline in [*baselines, *own_baseline(sides, case)]:
                 if baseline != case:
-                    found += _against(name, (baseline, sides[baseline]), (case, sides[case]), confidence)
+                    found += _against(name, scope, (baseline, sides[baseline]), (case, sides[case]), confidence)
     return found
 
 
@@ -118,13 +119,11 @@ def trusted(measurements: pd.DataFrame) -> pd.DataFrame:
 
 
 def _against(
-    name: str, baseline: tuple[CaseKey, Side], contender: tuple[CaseKey, Side], confidence: float
+    name: str, scope: str, baseline: tuple[CaseKey, Side], contender: tuple[CaseKey, Side], confidence: float
 ) -> Iterator[Speedup]:
     (baseline_case, slow), (case, fast) = baseline, contender
-    for scope in SCOPES:
-        pair = slow.paired(fast, scope)
-        if not pair.blocks:
-            continue
+    pair = slow.paired(fast, scope)
+    if pair.blocks:
         yield Speedup(
             contender=case,
             baseline=name,
@@ -166,10 +165,13 @@ def candidates(same_size: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {name: rows for name, rows in found.items() if len(rows) and name not in alike}
 
 
-def named_baselines(same_size: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The baselines of BASELINES that were measured at one size, except `own`: (name, rows of the fastest case)."""
+def named_baselines(same_size: pd.DataFrame, scope: str = "iteration") -> Iterator[tuple[str, pd.DataFrame]]:
+    """The baselines of BASELINES that were measured at one size, except `own`: (name, rows of the fastest case).
+
+    The fastest in the scope: on few threads a process may start sooner than it saves on many.
+    """
     for name, rows in candidates(same_size).items():
-        if len(best := fastest(rows)):
+        if len(best := fastest(rows, scope)):
             yield name, best
 
 
@@ -182,15 +184,15 @@ def own_baseline(cases: Iterable[CaseKey], contender: CaseKey) -> Iterator[tuple
             return
 
 
-def fastest(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the case that takes least (see `mean_us`); empty of none.
+def fastest(rows: pd.DataFrame, scope: str = "iteration") -> pd.DataFrame:
+    """The rows of the case that takes least in a scope (see `mean_us`); empty of none.
 
     Only cases with at least half as many blocks as the one that has most: one lucky block is no baseline.
     """
     cases = sorted(cases_in(rows))
     most = max((len(same) for _, same in cases), default=0)
-    known = [same for _, same in cases if len(same) >= most / 2 and mean_us(same) > 0]
-    return min(known, key=mean_us, default=rows.iloc[:0])
+    known = [same for _, same in cases if len(same) >= most / 2 and mean_us(same, scope) > 0]
+    return min(known, key=lambda same: mean_us(same, scope), default=rows.iloc[:0])
 
 
 def chosen_baselines(found: Sequence[Speedup]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from bench.worker.clock import time_call, without_gc
 
 SIDES = {"cpu": (512, 1024, 2048), "accelerator": (1024, 4096, 8192)}
 COPY_BYTES = (2**21, 2**24, 2**27, 2**29)
-BASE_BYTES = 2**28  # of the process beside its buffers
+BASE_BYTES = 2**28  # of the process without its buffers
 ROUNDS, ENOUGH_S = 7, 0.15  # per size; the best counts
 
 

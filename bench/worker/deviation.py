@@ -1,4 +1,4 @@
-"""How far a run strays from its float64 reference, and how far it may: the tolerances, each beside its evidence."""
+"""How far a run strays from its float64 reference, and how far it may: the tolerances, each with its evidence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The equality gate: holds what a style did beside the oracle, and says what is wrong with it."""
+"""The equality gate: compares what a style did with the oracle, and says what is wrong with it."""
 
 from __future__ import annotations
 

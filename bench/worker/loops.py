@@ -56,19 +56,23 @@ class Course:
     batches: list[clock.Batch] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)
 
-    def run(self, stretch: Stretch) -> None:
-        """One stretch, and the reading after it. Raises StopIteration when the loop ends before."""
+    def run(self, stretch: Stretch, device: Device | None = None) -> None:
+        """One stretch, its losses read by another `device` if there is one, and then a reading of the core's speed.
+
+        Raises StopIteration when the loop ends before.
+        """
+        device = device or self.device
         drawn = flips(self.case, stretch, self.witness.open(stretch.first, stretch.count))
         middle, end = stretch.first + stretch.untimed, stretch.first + stretch.count
-        untimed = clock.time_pieces(self.loop, self.device, self._pieces(drawn, stretch.first, middle))
+        untimed = clock.time_pieces(self.loop, device, self._pieces(drawn, stretch.first, middle))
         pieces = self._pieces(drawn, middle, end)
         if stretch.batch:
-            batch, last = clock.time_batch_pieces(self.loop, self.device, pieces)
-            check_kind(self.case, self.device, last, "yielded a loss")
-            losses = [self.device.read(last)]
+            batch, last = clock.time_batch_pieces(self.loop, device, pieces)
+            check_kind(self.case, device, last, "yielded a loss")
+            losses = [device.read(last)]
             self.batches.append(batch)
         else:
-            timed = clock.time_pieces(self.loop, self.device, pieces)
+            timed = clock.time_pieces(self.loop, device, pieces)
             losses = timed.losses
             self.elapsed_ns += timed.elapsed_ns
         self.witness.shut([*untimed.losses, *losses])
@@ -92,15 +96,25 @@ class Course:
 
 
 def run_timed(
-    case: Case, train: Train, device: Device, arrays: Any, counts: Counts, witness: Witness, gauge: Gauge | None = None
+    case: Case,
+    train: Train,
+    device: Device,
+    arrays: Any,
+    counts: Counts,
+    witness: Witness,
+    gauge: Gauge | None = None,
+    settling: Device | None = None,
 ) -> tuple[Timed, tuple[Any, ...]]:
-    """A second, warm loop from the same start, whose length is fixed before it begins; and the weights at its end."""
+    """A second, warm loop from the same start, whose length is fixed before it begins; and the weights at its end.
+
+    The losses of the first iterations, which are not timed, are read by `settling` if there is such a device.
+    """
     inputs = [device.put(a, case.problem.dtype) for a in arrays]
     loop = train(*inputs, case.problem.learning_rate, counts.steps)
     course = Course(case, device, loop, inputs[0], witness, gauge)
-    settling, *stretches = counts.stretches
+    first, *stretches = counts.stretches
     try:
-        course.run(settling)
+        course.run(first, settling or device)
         before = Counters.read()
         for stretch in stretches:
             if not stretch.batch:

@@ -20,7 +20,7 @@ GREEDY = 0.15  # CPU seconds per wall second above its threads
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """What the gates look at: microseconds of each cycle in order, and where the CPU time went."""
+    """What the gates judge: microseconds of each cycle in order, and where the CPU time went."""
 
     cycles_us: Sequence[float]
     on_cpu: bool
@@ -63,7 +63,7 @@ def disturbance(sampled: Sampled) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Steady:
-    """The timed loop over the reference product beside it: what is left is not the core's clock, unitless.
+    """The timed loop over the reference product next to it: what is left is not the core's clock, unitless.
 
     `usual_us` is the median reading of the reference, `own_effect` the share by which the case slows the core itself.
     """

@@ -42,6 +42,20 @@ def test_without_a_gpu_each_of_its_cases_is_skipped_with_the_reason(preset):
     assert {skip.reason for skip in found.skips} == {REASON}
 
 
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=lambda preset: preset.name)
+@pytest.mark.parametrize("cpus", [1, 2, 16])
+def test_where_a_program_is_measured_every_baseline_that_has_a_name_is_one_too(preset, cpus):
+    found = expand(preset.legs, STYLES, replace(WITH_CUDA, cpus=cpus), blocks=preset.blocks, seed=0)
+    for size in {case.problem.size for case in found.cases if case.program}:
+        there = [one for one in found.cases if (one.device, one.oracle, one.problem.size) == ("cpu", "sgd", size)]
+        for threads in {1, cpus}:
+            mine = [one for one in there if one.threads == threads]
+            written = [one for one in mine if (one.style, one.problem.dtype) == ("numpy_manual", "float64")]
+            single = [one for one in mine if one.problem.dtype == "float32"]
+            for pool in (written, single, [one for one in single if one.framework == "numpy"]):
+                assert any(one.program for one in pool) == bool(pool)
+
+
 LEGS = st.builds(
     Leg,
     styles=st.lists(st.sampled_from(sorted(STYLES)), max_size=3).map(tuple),

@@ -59,4 +59,4 @@ def test_whatever_the_margin_it_is_in_sight(margin):
 
 
 def test_a_comparison_without_a_single_case_is_a_page_of_words():
-    assert texts(drawn())[0] == "after against before"
+    assert texts(drawn())[0] == "after against before: no case can be compared"

@@ -14,7 +14,7 @@ from matplotlib.colors import to_hex
 
 from bench.cases.case import CaseKey
 from bench.charts import costs, style
-from bench.charts.series import look
+from bench.charts.series import palette
 from bench.tests.charts.pages import (
     CPU,
     GPU,
@@ -115,8 +115,8 @@ def test_a_layer_has_its_styles_own_colour_and_what_is_no_style_has_none_of_the_
         factors = costs.waterfall(headline(("a", 2.0), ("b", 0.5), ("c", 3.0)), WORDS).axes[0].patches
     before, added = ([to_hex(bar.get_facecolor()) for bar in bars[at::2]] for at in (0, 1))
     assert set(before) == {style.PALE}
-    looks = look(TIMES)
-    assert added[1:] == [to_hex(looks[one.name][0]) for one in found[1:]]
+    palettes = palette(TIMES)
+    assert added[1:] == [to_hex(palettes[one.name][0]) for one in found[1:]]
     assert not {to_hex(bar.get_edgecolor()) for bar in factors} & {to_hex(one) for one in style.PALETTE}
 
 

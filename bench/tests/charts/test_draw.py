@@ -19,7 +19,7 @@ from bench.cases.problem import Size
 from bench.charts import draw as drawing
 from bench.charts import ladder
 from bench.charts import style as chart_style
-from bench.charts.series import look_of
+from bench.charts.series import palette_of
 from bench.cli import commands, main
 from bench.errors import UsageError
 from bench.report.verdict import answer
@@ -184,7 +184,7 @@ def test_charts_that_say_nothing_without_an_accelerator_are_not_drawn_without_on
         elsewhere = adam.assign(device=device, threads=2, device_model="A GPU" if more else "A CPU")
         rows = pd.concat([rows, adam, elsewhere])
         drawn = names(drawing.draw(Evidence.of(read_run(write(tmp_path / device.replace(":", ""), rows)))))
-        only = {"speedup-apart", "speedup-against-work-best-cpu"}
+        only = {"speedup-other-trainings", "speedup-against-work-best-cpu"}
         assert only & set(drawn) == (only if more else set())
         assert {"speedup-tutorial-1", "speedup-best-cpu", "speedup-against-work-tutorial-1"} <= set(drawn)
 
@@ -197,7 +197,7 @@ def test_one_colour_is_one_style_in_all_charts_of_a_run(tmp_path: Path):
     more = [there.assign(style=name, dtype="float32", framework=f"f{at}") for at, name in enumerate(own)]
     more[0] = more[0][more[0]["n"] == TUTORIAL.n]
     evidence = Evidence.of(read_run(write(tmp_path, pd.concat([rows, *more]), traced=True)))
-    expected = {name: to_rgb(colour) for name, (colour, _) in look_of(evidence).items()}
+    expected = {name: to_rgb(colour) for name, (colour, _) in palette_of(evidence).items()}
     assert len(set(expected.values())) == len(expected) == 6
     seen = set()
     with chart_style.applied():

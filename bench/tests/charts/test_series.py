@@ -14,16 +14,16 @@ from bench.tests.charts.pages import CPU, GPU, TUTORIAL, measured
 
 def test_no_two_of_forty_styles_look_alike_and_known_ones_keep_their_look():
     names = [f"style_{index}" for index in range(40)]
-    look = series.look([*names, "torch_nn"])
-    assert len(set(look.values())) == 41
-    assert look["torch_nn"] == series.look(["torch_nn"])["torch_nn"]
+    palette = series.palette([*names, "torch_nn"])
+    assert len(set(palette.values())) == 41
+    assert palette["torch_nn"] == series.palette(["torch_nn"])["torch_nn"]
 
 
 @given(st.sets(st.sampled_from([*series.KNOWN, *(f"own_{at}" for at in range(30))]), min_size=1, max_size=12))
 def test_twelve_styles_of_a_run_have_twelve_colours_and_known_ones_their_own(names):
-    found = series.look(names)
+    found = series.palette(names)
     assert len({colour for colour, _shape in found.values()}) == len(names)
-    assert all(found[name] == series.look([name])[name] for name in names if name in series.KNOWN)
+    assert all(found[name] == series.palette([name])[name] for name in names if name in series.KNOWN)
 
 
 @given(st.lists(st.floats(0.05, 30), min_size=1, max_size=20, unique=True))

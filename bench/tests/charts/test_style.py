@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bench.charts import style
+from bench.charts._quantity import quantity
 from bench.tests.charts.pages import WORDS, assert_nothing_leaves_the_page
 
 printed = st.text("abcdefghijklmnopqrstuvwxyz_ABC.,:0123456789 µ", min_size=1, max_size=60).map(str.strip).filter(bool)
@@ -26,7 +27,7 @@ def test_every_colour_stands_out_from_white_paper():
      (1e4, "", "10,000"), (1e6, "", "1e6"), (0.1, "s", "100 ms"), (5e-8, "s", "0.05 us"), (2, "FLOP", "2")],
 )  # fmt: skip
 def test_ticks_are_written_out(value, unit, text):
-    assert style.quantity(value, unit) == text
+    assert quantity(value, unit) == text
 
 
 @given(printed, st.sampled_from([8.5, 9.5]), st.sampled_from(["normal", "bold"]))

@@ -193,7 +193,7 @@ TRAIN = "\ndef train():\n    yield\n"
         (f"@implementation(framework=f(), devices=('cpu',)){TRAIN}", "framework= must be written out, not computed"),
         (
             f"{DECLARED}, colour=1){TRAIN}",
-            "@implementation takes framework=, devices=, oracle=, cycle= and nothing else",
+            "@implementation takes only framework=, devices=, oracle=, cycle=, heap=",
         ),
         (
             f"@implementation(framework='tensorflow', devices=('cpu',)){TRAIN}",

@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 
 from bench.cases.presets import SWEEP_SIZES
+from bench.charts.draw import draw, for_phones
 from bench.cli import main
 from bench.errors import UsageError
 from bench.report.page import chart_files, read_charts, render, write
@@ -91,6 +92,28 @@ def test_a_chart_is_an_image_with_its_words_and_no_markup_of_the_page(tmp_path: 
     assert "alert" not in text
     (first, _second) = read_charts(run.folder)
     assert base64.b64decode(first.address.partition(",")[2]).decode() == hostile
+
+
+def test_a_chart_that_was_drawn_for_phones_too_is_offered_to_them(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", CASES)
+    charted(run.folder, SVG.format("", DRAWING), SVG.format("", DRAWING))
+    text = render(Evidence.of(run), {"chart-1": b"<svg narrow/>"})
+    (address,) = re.findall(r'<source media="[^"]+" srcset="data:image/svg\+xml;base64,([^"<>]+)">', text)
+    assert base64.b64decode(address) == b"<svg narrow/>"
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("width", "least", "most"), [(390, 300, 640), (1280, 768, 768)])
+def test_letters_of_a_chart_are_drawn_for_the_screen(
+    tab: Browser, tmp_path: Path, width: int, least: int, most: int
+) -> None:
+    """A picture 768 pixels wide on a screen of 390 has letters of half their size."""
+    evidence = Evidence.of(write_run(tmp_path / "a", CASES))
+    draw(evidence)
+    tab.open(write(evidence, for_phones(evidence)).as_uri(), width, 844)
+    widths = tab.run("[...document.images].map(one => one.naturalWidth)")
+    assert widths
+    assert all(least <= one <= most for one in widths), widths
 
 
 def test_only_the_pages_own_script_may_run_and_nothing_may_load(tmp_path: Path) -> None:

@@ -15,13 +15,27 @@ from bench.tables.csv_files import append_as, write_as
 from bench.validation.inside import SLOW_FIRST
 from bench.validation.pool import TRUTHS, Pool, Truth, append_measurement, copies_of
 from bench.validation.session import draft
-from bench.validation.tools import CLOCK, PEDANTIC, PYPERF, SUITE, TIMEIT, TOOLS, TORCH, UNTIMED, Tool
+from bench.validation.tools import (
+    CLOCK,
+    PEDANTIC,
+    PYPERF,
+    SCRIPT,
+    SCRIPT_FAULTS,
+    SCRIPT_LOOP,
+    SUITE,
+    TIMEIT,
+    TOOLS,
+    TORCH,
+    UNTIMED,
+    Tool,
+)
 
 TRULY = 1 + 5.3 / 265
 GOOD_TOOLS = {
     name: Tool(name, value, "", 9)
     for name, value in (
-        (CLOCK, 0.07), (UNTIMED, 0.1), (PEDANTIC, 2.0), (TIMEIT, 1.001), (TORCH, 0.999), (PYPERF, 1.01), (SUITE, 0.97)
+        (CLOCK, 0.07), (UNTIMED, 0.1), (PEDANTIC, 2.0), (TIMEIT, 1.001), (TORCH, 0.999), (PYPERF, 1.01), (SUITE, 0.97),
+        (SCRIPT, 1.02), (SCRIPT_LOOP, 0.98), (SCRIPT_FAULTS, 0.1),
     )
 }  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Any
 
 import pandas as pd
@@ -17,7 +18,17 @@ from bench.report.verdict_tables import decomposition_sheet
 from bench.tests.planted import MACHINE, SIDES, planted
 from bench.tests.runs import evidence_of
 from bench.verdict.claim import TUTORIAL_CLAIM
-from bench.verdict.decomposition import DEVICE, DTYPE, ENVIRONMENT, FRAMEWORK, LAUNCH, PAGE_FAULTS, THREADS, decompose
+from bench.verdict.decomposition import (
+    DEVICE,
+    DTYPE,
+    ENVIRONMENT,
+    FRAMEWORK,
+    LAUNCH,
+    PAGE_FAULTS,
+    TEMPORARIES,
+    THREADS,
+    decompose,
+)
 from bench.verdict.judgement import Question, as_values, judgement_of
 
 HERE = [TUTORIAL_SIZE]
@@ -36,16 +47,31 @@ def slowed(factor: float = 1.25, blocks: int = 5, **changes: Any) -> pd.DataFram
     return rows.assign(latency_median_us=rows["latency_median_us"] * factor, environment="as found", **changes)
 
 
-@settings(max_examples=20)
-@given(st.sets(st.sampled_from(ALL), min_size=1), st.integers(1, 3), st.integers(0, 3))
-def test_the_factors_multiply_to_the_headline_whatever_was_measured(sides, blocks, blocks_as_found):
-    table = planted(sorted(sides), HERE, blocks)
+def with_kept(table: pd.DataFrame, factor: float, dtypes: Collection[str] = ("float64",)) -> pd.DataFrame:
+    """The same, and in these dtypes the tutorial's numpy on a heap that is kept, so many times as fast."""
+    written = table[table["style"] == "numpy_manual"]
+    more = [
+        written.assign(dtype=dtype, style="numpy_kept", latency_median_us=written["latency_median_us"] / factor)
+        for dtype in dtypes
+    ]
+    return pd.concat([table, *more], ignore_index=True)
+
+
+@settings(max_examples=30)
+@given(
+    st.sets(st.sampled_from(ALL), min_size=1),
+    st.integers(1, 3),
+    st.integers(0, 3),
+    st.sets(st.sampled_from(["float64", "float32"])),
+)
+def test_the_factors_multiply_to_the_headline_whatever_was_measured(sides, blocks, blocks_as_found, kept):
+    table = with_kept(planted(sorted(sides), HERE, blocks), 1.2, kept)
     found = decompose(evidence_of(table, as_found=slowed(blocks=blocks_as_found)))
     if AS_WRITTEN not in sides:
         assert found is None
     elif found is not None:
         assert math.prod(factor for _, factor in found.waterfall()) == pytest.approx(found.headline.value, rel=1e-12)
-        measured = {side[:3] for side in sides}
+        measured = {side[:3] for side in sides} | {("numpy_kept", "cpu", dtype) for dtype in kept}
         assert all(one.after[:3] in measured and one.before[:3] in measured for one in found.factors)
         assert all(one.after == other.before for one, other in zip(found.factors, found.factors[1:], strict=False))
 
@@ -54,12 +80,31 @@ def test_the_planted_factors_are_found():
     found = decompose(evidence_of(planted(sizes=HERE, noise=0.0)))
     assert found is not None
     factors = dict(found.waterfall())
-    assert factors[PAGE_FAULTS] == pytest.approx(2.5)
+    assert factors[f"{PAGE_FAULTS} + {TEMPORARIES}"] == pytest.approx(2.5)
     assert factors[DTYPE] == pytest.approx(2.0)
     assert factors[f"{THREADS} + {FRAMEWORK}"] == pytest.approx(0.8)
     assert factors[LAUNCH] == pytest.approx(1.0)
-    assert found.unmeasured == (THREADS,)
+    assert found.unmeasured == (PAGE_FAULTS, THREADS)
     assert found.on_gpu
+
+
+@given(st.floats(0.5, 3))
+def test_page_faults_are_what_the_scripts_heap_costs_over_one_that_is_kept(factor):
+    found = decompose(evidence_of(with_kept(planted(sizes=HERE, noise=0.0), factor)))
+    assert found is not None
+    first, second = found.factors[:2]
+    assert (first.label, first.before.style, first.after.style) == (PAGE_FAULTS, "numpy_manual", "numpy_kept")
+    assert first.ratio.value == pytest.approx(factor)
+    assert (second.label, second.after.style) == (TEMPORARIES, "numpy_in_place")
+    assert second.ratio.value == pytest.approx(2.5 / factor)
+
+
+def test_where_only_float32_was_measured_on_a_kept_heap_the_dtype_goes_first():
+    table = with_kept(planted(without(("numpy_in_place", "cpu", "float64", 1)), HERE), 1.2, ["float32"])
+    single = table[(table["style"] == "numpy_manual")].assign(dtype="float32")
+    found = decompose(evidence_of(pd.concat([table, single], ignore_index=True)))
+    assert found is not None
+    assert [one.label for one in found.factors[:3]] == [DTYPE, PAGE_FAULTS, TEMPORARIES]
 
 
 def test_without_a_gpu_it_ends_at_the_best_cpu_and_says_so():
@@ -67,13 +112,13 @@ def test_without_a_gpu_it_ends_at_the_best_cpu_and_says_so():
     assert found is not None
     assert not found.on_gpu
     assert found.end[:2] == ("numpy_in_place", "cpu")
-    assert found.unmeasured == (THREADS, DEVICE, LAUNCH)
+    assert found.unmeasured == (PAGE_FAULTS, THREADS, DEVICE, LAUNCH)
 
 
 def test_a_link_that_was_not_measured_is_merged_into_the_next_under_both_names():
     found = decompose(evidence_of(planted(without(("numpy_in_place", "cpu", "float64", 1)), HERE)))
     assert found is not None
-    assert found.waterfall()[0][0] == f"{PAGE_FAULTS} + {DTYPE}"
+    assert found.waterfall()[0][0] == f"{PAGE_FAULTS} + {TEMPORARIES} + {DTYPE}"
     assert PAGE_FAULTS in found.unmeasured
 
 

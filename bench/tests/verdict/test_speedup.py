@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from bench.cases.case import CASE_COLUMNS
 from bench.tables.columns import MEASUREMENT_COLUMNS
 from bench.tables.writer import measurement_row
 from bench.tests.fakes import a_case, a_measurement
+from bench.tests.runs import evidence_of
 from bench.verdict.intervals import LAG_1, of_drift, paired_ratio, t_quantile
 from bench.verdict.pairs import SCOPES
 from bench.verdict.speedup import BASELINES, mostly_quiet, speedups
@@ -193,6 +195,22 @@ def test_a_scope_that_was_not_measured_has_no_row():
     assert {scope for _, _, _, scope in found} == {"iteration", "loop", "program"}
     loop = found["torch_tensors", "cuda:0", "numpy-1", "loop"]
     assert loop.baseline_us == pytest.approx(0.5e6 / 500)
+
+
+@given(st.permutations([1.0, 2.0, 3.0]), st.permutations([1.0, 2.0, 3.0]), st.sampled_from(["loop", "program"]))
+def test_a_baseline_is_the_fastest_of_its_scope_among_those_that_were_measured_in_it(latencies, seconds, scope):
+    cases = (MANUAL, IN_PLACE, replace(IN_PLACE, threads=2))
+    rows = []
+    for case, us, whole in zip(cases, latencies, seconds, strict=True):
+        scopes = {} if us == 1.0 else {"loop_seconds": whole, "program_seconds": whole}
+        rows += blocks(case, [us] * 3, values={"latency_median_us": us, "throughput_us": us, **scopes})
+    whole = {"latency_median_us": 0.1, "throughput_us": 0.1, "loop_seconds": 0.5, "program_seconds": 2.0}
+    evidence = evidence_of(frame(*rows, *blocks(GPU, [0.1] * 3, values=whole)))
+    by_name = {(one.contender, one.baseline, one.scope): one for one in evidence.speedups}
+    least = min(range(3), key=lambda at: math.inf if latencies[at] == 1.0 else seconds[at])
+    assert by_name[GPU.key, "best-cpu", scope].baseline_case == cases[least].key
+    assert evidence.baseline(GPU.problem.size, "best-cpu", scope)[0] == cases[least].key
+    assert by_name[GPU.key, "best-cpu", "iteration"].baseline_case == cases[latencies.index(1.0)].key
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=12))

@@ -1,0 +1,135 @@
+"""The tutorial's own text as a script, and the baseline that stands for it."""
+
+from __future__ import annotations
+
+from itertools import accumulate, cycle
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.cases.measurement import Found
+from bench.validation import tools
+from bench.validation._script import TEXT, WARM, AsWritten, ScriptError, read_stamps, run_ours, run_script
+from bench.validation.tools import SCRIPT, SCRIPT_FAULTS, SCRIPT_LOOP, Tool, judge_faults, script_tools
+
+AS_PRINTED = """
+# Create random input and output data
+x = np.random.randn(N, D_in)
+y = np.random.randn(N, D_out)
+
+# Randomly initialize weights
+w1 = np.random.randn(D_in, H)
+w2 = np.random.randn(H, D_out)
+
+learning_rate = 1e-6
+for t in range(500):
+    # Forward pass: compute predicted y
+    h = x.dot(w1)
+    h_relu = np.maximum(h, 0)
+    y_pred = h_relu.dot(w2)
+
+    # Compute and print loss
+    loss = np.square(y_pred - y).sum()
+    print(t, loss)
+
+    # Backprop to compute gradients of w1 and w2 with respect to loss
+    grad_y_pred = 2.0 * (y_pred - y)
+    grad_w2 = h_relu.T.dot(grad_y_pred)
+    grad_h_relu = grad_y_pred.dot(w2.T)
+    grad_h = grad_h_relu.copy()
+    grad_h[h < 0] = 0
+    grad_w1 = x.T.dot(grad_h)
+
+    # Update weights
+    w1 -= learning_rate * grad_w1
+    w2 -= learning_rate * grad_w2
+"""
+
+
+def test_but_for_its_clock_the_script_is_the_tutorials_text():
+    assert AS_PRINTED in "".join(line for line in TEXT.splitlines(keepends=True) if not line.endswith("# clock\n"))
+
+
+def test_the_script_runs_and_its_loss_goes_down(tmp_path):
+    found = run_script(tmp_path)
+    assert found.print_us > 0
+    assert found.iteration_us > 0
+    assert 500 * found.iteration_us < 3 * 1e6 * found.loop_seconds
+    assert found.faults >= 0
+
+
+def test_a_script_that_breaks_is_an_error_with_its_last_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("bench.validation._script.TEXT", "raise ValueError('boom')\n")
+    with pytest.raises(ScriptError, match="ValueError: boom"):
+        run_script(tmp_path)
+
+
+@given(st.floats(1, 1e4), st.floats(1, 100), st.integers(0, 10**6), st.floats(0, 500))
+def test_an_iteration_is_without_its_print_and_without_the_cold_ones(us, print_us, begun, faults):
+    each = [1e9 if t < WARM else (us + print_us) * 1e3 for t in range(500)]
+    stamps = [begun, *(begun + round(one) for one in accumulate(each))]
+    found = read_stamps([stamps, [round(print_us * 1e3)] * 500, [5, 5 + round(400 * faults)]])
+    assert found.iteration_us == pytest.approx(us, abs=0.01)
+    assert found.print_us == pytest.approx(print_us, abs=0.01)
+    assert found.loop_seconds == pytest.approx(sum(each) / 1e9)
+    assert found.faults == pytest.approx(faults, abs=0.01)
+
+
+def test_ours_is_the_tutorials_numpy_in_float64_on_one_thread_with_its_program():
+    asked = []
+
+    def launch(job):
+        asked.append(job.case)
+        values = {"latency_median_us": 430.0, "loop_seconds": 0.25, "minor_faults_per_iteration": 0.5}
+        return Found("ok", values=values, timed_us=[1.0])
+
+    assert run_ours(launch, seed=7) == AsWritten(430.0, 0.25, 0.5)
+    (case,) = asked
+    assert (case.style, case.problem.dtype, case.threads, case.program) == ("numpy_manual", "float64", 1, True)
+    assert case.problem.seed == 7
+
+
+@pytest.mark.parametrize("found", [Found("wrong", "a sign"), Found("ok", values={"latency_median_us": 1.0})])
+def test_a_worker_that_fails_or_has_no_program_is_an_error(found):
+    with pytest.raises(ScriptError, match=r"a sign|does not say"):
+        run_ours(lambda _job: found, 0)
+
+
+def test_the_tools_are_ratios_of_pairs_in_turns_and_the_page_faults_of_both(monkeypatch):
+    called: list[str] = []
+    theirs = cycle([AsWritten(102.0, 0.6, 36.0, 30.0), AsWritten(104.0, 0.5, 34.0, 32.0)])
+
+    def script(_folder: Path) -> AsWritten:
+        called.append("theirs")
+        return next(theirs)
+
+    def ours() -> AsWritten:
+        called.append("ours")
+        return AsWritten(100.0, 0.5, 35.5)
+
+    monkeypatch.setattr(tools, "run_script", script)
+    found = {tool.quantity: tool for tool in script_tools(ours, 8)}
+    assert called == ["ours", "theirs", "theirs", "ours"] * 2
+    assert found[SCRIPT].value == pytest.approx((1.02 * 1.04) ** 0.5)
+    assert found[SCRIPT].note == "without the script's print, 31 us an iteration"
+    assert found[SCRIPT_LOOP].value == pytest.approx(1.2**0.5)
+    assert found[SCRIPT_FAULTS].value == pytest.approx(-0.5)
+    assert found[SCRIPT_FAULTS].note == "35.00 in the script, 35.50 in a worker"
+
+
+def test_without_either_side_every_quantity_says_why(monkeypatch):
+    def broken(_folder: Path) -> AsWritten:
+        raise ScriptError("out of order")
+
+    monkeypatch.setattr(tools, "run_script", broken)
+    found = script_tools(lambda: AsWritten(1.0, 1.0, 0.0), 4)
+    assert [(tool.value, tool.note) for tool in found] == [(None, "out of order")] * 3
+
+
+@pytest.mark.parametrize(
+    ("value", "n", "met"), [(0.9, 9, True), (-1.1, 9, False), (36.0, 9, False), (36.0, 2, None), (None, 9, None)]
+)
+def test_as_many_page_faults_is_within_one_an_iteration(value, n, met):
+    assert judge_faults(Tool(SCRIPT_FAULTS, value, "faults", n)).met is met

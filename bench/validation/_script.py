@@ -1,0 +1,147 @@
+"""The tutorial's own text as a plain script, timed in turns with the baseline that stands for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from statistics import geometric_mean, median
+from typing import Any, NamedTuple
+
+from bench.cases.case import Case
+from bench.cases.measurement import Found, Job
+from bench.cases.phases import Rule
+from bench.cases.problem import TUTORIAL_ITERATIONS, TUTORIAL_SIZE, Problem, stable_learning_rate
+from bench.machine import process
+from implementations import find_implementations
+
+STYLE = "numpy_manual"
+WARM = 100  # iterations before those whose times and page faults count, as a worker warms up
+# As printed at pytorch.org/tutorials/beginner/pytorch_with_examples.html, but for the lines that end in `# clock`.
+TEXT = """
+import resource, time # clock
+stamps, prints, faults = [0] * 501, [0] * 500, [0, 0] # clock
+# -*- coding: utf-8 -*-
+import numpy as np
+
+# N is batch size; D_in is input dimension;
+# H is hidden dimension; D_out is output dimension.
+N, D_in, H, D_out = 64, 1000, 100, 10
+
+# Create random input and output data
+x = np.random.randn(N, D_in)
+y = np.random.randn(N, D_out)
+
+# Randomly initialize weights
+w1 = np.random.randn(D_in, H)
+w2 = np.random.randn(H, D_out)
+
+learning_rate = 1e-6
+for t in range(500):
+    stamps[t] = time.perf_counter_ns() # clock
+    if t == 100: faults[0] = resource.getrusage(resource.RUSAGE_SELF).ru_minflt # clock
+    # Forward pass: compute predicted y
+    h = x.dot(w1)
+    h_relu = np.maximum(h, 0)
+    y_pred = h_relu.dot(w2)
+
+    # Compute and print loss
+    loss = np.square(y_pred - y).sum()
+    prints[t] -= time.perf_counter_ns() # clock
+    print(t, loss)
+    prints[t] += time.perf_counter_ns() # clock
+
+    # Backprop to compute gradients of w1 and w2 with respect to loss
+    grad_y_pred = 2.0 * (y_pred - y)
+    grad_w2 = h_relu.T.dot(grad_y_pred)
+    grad_h_relu = grad_y_pred.dot(w2.T)
+    grad_h = grad_h_relu.copy()
+    grad_h[h < 0] = 0
+    grad_w1 = x.T.dot(grad_h)
+
+    # Update weights
+    w1 -= learning_rate * grad_w1
+    w2 -= learning_rate * grad_w2
+stamps[500] = time.perf_counter_ns() # clock
+faults[1] = resource.getrusage(resource.RUSAGE_SELF).ru_minflt # clock
+import json, os # clock
+with open(os.environ["FIFTYX_ANSWER"], "w") as file: # clock
+    json.dump([stamps, prints, faults], file) # clock
+"""
+
+
+class AsWritten(NamedTuple):
+    """What one process of the tutorial's numpy takes on one thread; page faults are of an iteration once it is warm.
+
+    An iteration is without its print, which is `print_us`: the clock of `run` reads a loss and prints none.
+    """
+
+    iteration_us: float
+    loop_seconds: float
+    faults: float
+    print_us: float = 0.0
+
+
+class ScriptError(RuntimeError):
+    """One side gave no times; the message is the reason."""
+
+
+def run_script(folder: Path) -> AsWritten:
+    """The script in a fresh process, what it prints read from a pipe. Raises ScriptError."""
+    path, answer = folder / "tutorial.py", folder / "script.json"
+    path.write_text(TEXT, encoding="utf-8")
+    ended = process.run_python([str(path)], folder=str(folder), variables={"FIFTYX_ANSWER": str(answer)})
+    if ended.status is not None:
+        raise ScriptError(ended.reason)
+    return read_stamps(json.loads(answer.read_text(encoding="utf-8")))
+
+
+def read_stamps(found: Any) -> AsWritten:
+    """From the script's own clock: ns at the start of each iteration and at the end, and of each print; two counts."""
+    stamps, prints, faults = found
+    each_us = [
+        (after - before - print_ns) / 1e3 for (before, after), print_ns in zip(pairwise(stamps), prints, strict=True)
+    ]
+    per_iteration = (faults[1] - faults[0]) / (TUTORIAL_ITERATIONS - WARM)
+    whole_s = (stamps[-1] - stamps[0]) / 1e9
+    return AsWritten(median(each_us[WARM:]), whole_s, per_iteration, median(prints[WARM:]) / 1e3)
+
+
+def run_ours(launch: Callable[[Job], Found], seed: int) -> AsWritten:
+    """The baseline `tutorial-1` as `run` measures it, its program too. Raises ScriptError."""
+    problem = Problem(*TUTORIAL_SIZE, "float64", stable_learning_rate(TUTORIAL_SIZE), seed)
+    case = Case(STYLE, "cpu", problem, framework="numpy", program=True)
+    found = launch(Job(case, find_implementations()[STYLE], Rule()))
+    names = ("latency_median_us", "loop_seconds", "minor_faults_per_iteration")
+    values = [found.values.get(name) for name in names]
+    if found.status != "ok" or not all(isinstance(value, float | int) for value in values):
+        raise ScriptError(found.reason or "a worker does not say what an iteration, a loop and its page faults are")
+    return AsWritten(*(float(value or 0) for value in values))
+
+
+def in_turns(
+    theirs: Callable[[], AsWritten], ours: Callable[[], AsWritten], rounds: int
+) -> list[tuple[AsWritten, AsWritten]]:
+    """Both sides `rounds` times, (theirs, ours); who goes first alternates."""
+    found = []
+    for number in range(rounds):
+        first, second = (theirs(), ours()) if number % 2 else (ours(), theirs())
+        found.append((first, second) if number % 2 else (second, first))
+    return found
+
+
+def ratio_of(pairs: Sequence[tuple[AsWritten, AsWritten]], column: str) -> float:
+    """Theirs over ours, the geometric mean."""
+    return geometric_mean(getattr(theirs, column) / getattr(ours, column) for theirs, ours in pairs)
+
+
+def faults_of(pairs: Sequence[tuple[AsWritten, AsWritten]]) -> tuple[float, float]:
+    """Page faults an iteration, the medians over processes: theirs, ours."""
+    theirs, ours = zip(*pairs, strict=True)
+    return median(one.faults for one in theirs), median(one.faults for one in ours)
+
+
+def print_words(pairs: Sequence[tuple[AsWritten, AsWritten]]) -> str:
+    """What the script's print takes, which is in no iteration of either side."""
+    return f"without the script's print, {median(theirs.print_us for theirs, _ours in pairs):.0f} us an iteration"
