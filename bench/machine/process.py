@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 from typing import IO, Any
 
 from bench.machine.environment import worker_environment
+from bench.machine.line import Line
 from bench.machine.orphans import adopting, die_with_parent, end_group, end_orphans
-from bench.machine.witness import Line, Record
+from bench.machine.witness import Record
 from bench.plain import ShapeError, from_plain
 
 DEFAULT_TIMEOUT_S = 300.0

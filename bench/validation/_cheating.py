@@ -18,7 +18,7 @@ from bench.runner.turns import Progress, process_launcher, run
 from bench.tables.csv_files import read_as, write_as
 from bench.tables.writer import write_machine
 from bench.validation._cheats import CHEATS, Cheat
-from bench.validation._kills import Told
+from bench.validation._kills import Notify
 from bench.validation.acceptance import Check
 from bench.validation.lies import HONEST, write_style
 
@@ -76,10 +76,10 @@ class Caught:
         return self.caught == 0 if self.honest else self.gain <= WITHOUT_GAIN
 
 
-def measure_cheats(folder: Path, told: Told, cheats: Sequence[Cheat] = CHEATS, blocks: int = BLOCKS) -> None:
+def measure_cheats(folder: Path, notify: Notify, cheats: Sequence[Cheat] = CHEATS, blocks: int = BLOCKS) -> None:
     """cheats.csv into `folder`, unless it is there."""
     if not (folder / CHEATS_TABLE).exists():
-        found = [one for size in SIZES for one in try_cheats(size, cheats, blocks, told)]
+        found = [one for size in SIZES for one in try_cheats(size, cheats, blocks, notify)]
         write_as(folder / CHEATS_TABLE, Caught, found)
 
 
@@ -88,11 +88,11 @@ def read_cheats(folder: Path) -> list[Caught]:
     return read_as(folder / CHEATS_TABLE, Caught)
 
 
-def try_cheats(size: Size, cheats: Sequence[Cheat], blocks: int, told: Told) -> list[Caught]:
+def try_cheats(size: Size, cheats: Sequence[Cheat], blocks: int, notify: Notify) -> list[Caught]:
     """The honest and then every cheat at one size, exactly as a run measures them, floors and all."""
 
     def starting(progress: Progress) -> None:
-        told(f"cheats at {size}, {progress.done + 1} of {progress.total}: {progress.slot.case.style}")
+        notify(f"cheats at {size}, {progress.done + 1} of {progress.total}: {progress.slot.case.style}")
 
     with tempfile.TemporaryDirectory(prefix="fiftyx-") as place:
         here = Path(place)
@@ -141,10 +141,12 @@ def caught(cheat: Cheat, size: Size, rows: Sequence[Measurement]) -> Caught:
     mine = [one for one in rows if one.case.style == cheat.name]
     through = [one for one in mine if one.status == "ok"]
     reasons = [f"{one.status}: {one.reason}" for one in mine if one.status != "ok"]
-    gains = [gain(through, [one for one in rows if one.case.style == base], scope) for scope in SCOPES]
+    latency, throughput, loop, program = (
+        gain(through, [one for one in rows if one.case.style == base], scope) for scope in SCOPES
+    )
     return Caught(
-        cheat.name, cheat.source, cheat.does, str(size), len(mine), len(mine) - len(through), *gains,
-        reason=next(iter(reasons), ""),
+        cheat.name, cheat.source, cheat.does, str(size), len(mine), len(mine) - len(through),
+        latency, throughput, loop, program, next(iter(reasons), ""),
     )  # fmt: skip
 
 

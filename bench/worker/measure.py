@@ -18,8 +18,9 @@ from bench.cases.problem import work_flops
 from bench.machine.core_speed import Gauge, open_gauge
 from bench.machine.device import Device
 from bench.machine.frameworks import open_device, wait_for
+from bench.machine.line import witness_here
 from bench.machine.process import answer
-from bench.machine.witness import Record, Witness, witness_here
+from bench.machine.witness import Record, Witness
 from bench.plain import from_plain, to_plain
 from bench.worker import clock
 from bench.worker.counters import Meters, cores_in_use, every_core, open_meters, threads_in_use

@@ -12,8 +12,9 @@ from bench.cases.challenge import program_flips
 from bench.cases.measurement import Job
 from bench.cases.problem import TUTORIAL_ITERATIONS
 from bench.machine.frameworks import open_device, wait_for
+from bench.machine.line import witness_here
 from bench.machine.process import answer
-from bench.machine.witness import Record, Witness, witness_here
+from bench.machine.witness import Record, Witness
 from bench.plain import from_plain
 from bench.worker.clock import Loop, TooManyStepsError, finish
 from bench.worker.heap import as_printed, make_heap

@@ -9,9 +9,10 @@ import sys
 import numpy as np
 import pytest
 
-from bench.machine import witness
+from bench.machine import line as lines
+from bench.machine.line import FRAME, Line, Messenger
 from bench.machine.process import run_python
-from bench.machine.witness import FRAME, Line, Messenger, Record, WitnessError
+from bench.machine.witness import Record, WitnessError
 
 pipes = pytest.mark.skipif(sys.platform == "win32", reason="no descriptor is inherited there")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a clock of another process")
@@ -19,7 +20,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a clo
 CHILD = """
 import sys
 import numpy as np
-from bench.machine.witness import witness_here
+from bench.machine.line import witness_here
 witness = witness_here(["", sys.argv[-1]])
 print(witness.seed(), witness.open(0, 3))
 {work}
@@ -51,17 +52,25 @@ def watched(work: str) -> Record:
 def test_what_a_process_says_is_there_when_it_has_ended():
     record = watched("")
     (seen,) = record.seen
-    assert (seen.first, seen.count, list(seen.losses), record.whole, record.fault) == (0, 3, [1.0, 2.0, 3.0], True, "")
+    assert (seen.first, seen.count, list(seen.losses or ()), record.whole, record.fault) == (
+        0,
+        3,
+        [1.0, 2.0, 3.0],
+        True,
+        "",
+    )
     np.testing.assert_array_equal(record.weights[0], np.arange(6.0).reshape(2, 3))
 
 
 @linux
 def test_the_witness_reads_the_cpu_time_of_the_process_and_of_its_helpers():
     alone = watched(SPIN)
-    assert alone.seen[0].wall_s >= alone.seen[0].cpu_s * 0.99 > 0.19
+    (seen,) = alone.seen
+    assert seen.cpu_s is not None
+    assert seen.wall_s >= seen.cpu_s * 0.99 > 0.19
     assert alone.helped_s < 0.05
     helped = watched(HELP.format(spin=SPIN))
-    assert helped.seen[0].cpu_s < 0.1
+    assert (helped.seen[0].cpu_s or 1.0) < 0.1
     assert helped.helped_s > 0.15
 
 
@@ -95,7 +104,7 @@ def test_every_stretch_has_a_seed_of_its_own_and_they_take_turns():
 )
 @pipes
 def test_who_speaks_out_of_turn_is_no_longer_heard(said, fault, monkeypatch):
-    monkeypatch.setattr(witness, "cpu_of_helpers", lambda _pid, _before: 0.0)
+    monkeypatch.setattr(lines, "cpu_of_helpers", lambda _pid, _before: 0.0)
     record = Record(1)
     line = Line(record)
     child = socket.socket(fileno=os.dup(line.theirs))
