@@ -190,8 +190,9 @@ def judge(
 ) -> pd.DataFrame:
     """Is the best GPU style at least `threshold` times as fast as `baseline`? A row a size, in the order of its work.
 
-    `outcome` is supported, refuted, undecided or untested, `reason` says why; a single process an case, as in a file
-    of pytest-benchmark, has no interval and so is never supported. Raises UsageError.
+    `outcome` is supported, refuted, undecided, untested or out of reach, `reason` says why; `at_most` is what published
+    figures leave of a speedup that was not measured, on the best card, NaN where one was. A single process a case, as
+    in a file of pytest-benchmark, has no interval and so is never supported. Raises UsageError.
     """
     run = (measured if isinstance(measured, Measured) else load(measured)).run
     found = find(
@@ -218,6 +219,7 @@ def _verdict_row(one: Finding, threshold: float) -> dict[str, Any]:
         "baseline_us": one.baseline_us,
         "contender_us": one.speedup.contender_us if one.speedup is not None else float("nan"),
         "contender": " ".join(one.speedup.contender[:4]) if one.speedup is not None else "",
+        "at_most": one.reach.best.at_most if one.reach is not None else float("nan"),
         "reason": one.verdict.reason,
     }
 

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 Train: TypeAlias = Callable[..., Generator[Any, None, tuple[Any, ...]]]
 
 ORACLES = ("sgd", "adam", "dynamic")
-EXTRAS = {"cupy": "cupy-cuda13x", "jax": "jax[cuda13]"}  # what brings a library, as pyproject.toml has it
+EXTRAS = {"cupy": "cupy-cuda13x", "jax": "jax[cuda13]", "numba": "numba"}  # what brings it: pyproject.toml
 FRAMEWORKS = ("numpy", "torch", "cupy", "jax")  # whose arrays a style can be given; numba's loops take numpy's
 DEVICES = ("cpu", "cuda", "mps", "xpu")
 HEAPS = ("warm", "script", "kept")

@@ -39,7 +39,8 @@ NAMED = re.compile(
     rf"|(?<=\bfrom )(?:{OLD})(?= import\b)|(?<=\bimport )(?:{OLD})\b"
     r"|(?<=-m )bench\b|(?<=\"-m\", \")bench(?=\")|(?<=module ')bench(?=')"
 )
-DATA = ("results/published/cnn_benchmarks_2017.csv", "results/published/README.md")
+PUBLISHED = ("cnn_benchmarks_2017.csv", "deepbench_gemm_train.csv", "pyhpc_benchmarks.csv", "README.md")
+DATA = tuple(f"results/published/{name}" for name in PUBLISHED)
 ALSO_IN_SDIST = (*DATA, "scripts/one_package.py", "scripts/constraints.txt")
 ALIAS = """\
 \"\"\"Another name of `bench`, the one that an installed copy has.\"\"\"
@@ -71,7 +72,7 @@ def build_wheel(wheel_directory: str, config_settings: Settings = None, metadata
 def build_editable(
     wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None
 ) -> str:
-    """An editable wheel, with `fiftyx` beside the repository's own names; the name of its file."""
+    """An editable wheel, with `fiftyx` next to the repository's own names; the name of its file."""
     name = build_meta.build_editable(wheel_directory, config_settings, metadata_directory)
     path = Path(wheel_directory, name)
     _write(path, _read(path) | {"fiftyx.py": ALIAS.encode()})

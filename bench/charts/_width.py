@@ -20,7 +20,7 @@ def width_in() -> float:
 
 
 def is_narrow() -> bool:
-    """Whether there is no room for two panels beside each other."""
+    """Whether there is no room for two panels in a row."""
     return width_in() < NARROW_IN
 
 

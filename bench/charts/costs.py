@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bench.cases.case import CaseKey
+from bench.charts._width import is_narrow
 from bench.charts.series import Config, Palette, by_config, palette, palette_of, shown
 from bench.charts.strip import BAR_IN, Row, draw_bar, draw_interval, draw_references, ratio_words, strip
 from bench.charts.style import FAINT, GREY, INK, PALE, Words, elided, log_axis
@@ -57,7 +58,7 @@ def charts(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
             f"means over blocks; full colour: what a layer adds to the one above it, pale: saves; black: its {interval}"
         )
         foot = footer(run, rows[rows["style"].isin(names)])
-        words = Words(layers_words(next(filter(None, each.values()))), f"{about}\n{size}", foot)
+        words = Words(layers_words(*next(item for item in each.items() if item[1])), f"{about}\n{size}", foot)
         yield "layers", layers(each, words, interval, colours)
     first = first_calls(evidence.rows_at(evidence.shown_size))
     if len(first) > 1:
@@ -95,13 +96,13 @@ def rungs(rows: pd.DataFrame, confidence: float = CONFIDENCE) -> list[Rung]:
     return found
 
 
-def layers_words(found: Sequence[Rung]) -> str:
+def layers_words(config: Config, found: Sequence[Rung]) -> str:
     """Its finding: from the first layer to the last, and which of them adds the most; `found` holds at least two."""
     first, *later = found
     dearest = max(later, key=lambda one: one.added_us)
     most = f"; {dearest.name} adds the most" if dearest.added_us > 0 else "; no layer adds time"
     ends = [f"{microseconds(one.us)} us with {one.name}" for one in (first, later[-1])]
-    return f"An iteration takes {' and '.join(ends)}{most}"
+    return f"An iteration takes {' and '.join(ends)} ({config.label}){most}"
 
 
 def layers(
@@ -121,7 +122,7 @@ def layers(
     ends = [before.us + one.high_us for before, one in pairs]
     # two blocks can give an interval that would squeeze the bars into a line
     axes.set_xlim(0, min(max([longest, *filter(math.isfinite, ends)]), 2.5 * longest) * 1.06)
-    axes.locator_params(axis="x", nbins=5)
+    axes.locator_params(axis="x", nbins=2 if is_narrow() else 5)
     axes.xaxis.set_major_formatter(lambda value, _at: f"{value:,.0f}")
     for y_in, (before, one) in zip(at, pairs, strict=True):
         least = min(before.us, one.us)

@@ -65,7 +65,7 @@ def strip(
     values_in = max([text_width_in(row.value, VALUE_PT) for row in rows], default=0.0) + GAP_IN + MARGIN_IN
     left, right = names_in + notes_in, max(0.5, values_in)  # half a tick's label
     wide = max(LEAST_IN, width_in() - left - right)
-    with drawn_at(left + wide + right):
+    with drawn_at(width_in() if wide > LEAST_IN else left + wide + right):
         body = page(words, height + AXIS_IN, [legend])
     axes = body.axes(left, 0.5, wide, height)
     axes.set(ylim=(height, 0), yticks=[], xlabel=xlabel)

@@ -23,7 +23,7 @@ from bench.charts._picture import Picture
 from bench.charts._quantity import quantity
 from bench.charts._width import is_narrow, width_in
 
-MARGIN_IN = 0.22
+MARGIN_IN, HANDLE_IN = 0.22, 0.8  # of the page; the mark of a legend's line and the blank around it
 BELOW_IN = 0.68  # of a panel: two lines of ticks and what the axis is
 PNG_DPI = 200  # twice what is shown, for sharp text
 SUFFIXES = (".png", ".svg")
@@ -100,6 +100,8 @@ def page(words: Words, body_in: float, legends: Sequence[Sequence[Line2D]] = ())
     """
     title, subtitle, footer = _wrapped(words)
     legends = [handles for handles in legends if handles]
+    for handle in (handle for handles in legends for handle in handles):
+        handle.set_label("\n".join(_wrap(str(handle.get_label()), 9.5, room=(width_in() - 2 * MARGIN_IN) - HANDLE_IN)))
     head_in, legends_in, foot_in = _around(words, legends)
     high = head_in + body_in + sum(legends_in) + foot_in
     figure = Picture(figsize=(width_in(), high))
@@ -118,7 +120,7 @@ def page(words: Words, body_in: float, legends: Sequence[Sequence[Line2D]] = ())
 
 
 def _columns(handles: Sequence[Line2D]) -> int:
-    widest = max(text_width_in(str(handle.get_label())) for handle in handles) + 0.8
+    widest = max(text_width_in(line) for handle in handles for line in str(handle.get_label()).split("\n")) + HANDLE_IN
     return max(1, min(len(handles), int((width_in() - 2 * MARGIN_IN) / widest)))
 
 
@@ -131,7 +133,9 @@ def around_in(words: Words, legends: Sequence[Sequence[Line2D]] = ()) -> float:
 def _around(words: Words, legends: Sequence[Sequence[Line2D]]) -> tuple[float, list[float], float]:
     """The inches of title and subtitle, of each legend and of the footer."""
     title, subtitle, footer = map(len, _wrapped(words))
-    legends_in = [0.21 * math.ceil(len(handles) / _columns(handles)) + 0.06 for handles in legends]
+    more = [0.17 * sum(str(handle.get_label()).count("\n") for handle in handles) for handles in legends]
+    rows = [math.ceil(len(handles) / _columns(handles)) for handles in legends]
+    legends_in = [0.21 * count + 0.06 + wrapped for count, wrapped in zip(rows, more, strict=True)]
     return MARGIN_IN + 0.25 * title + 0.185 * subtitle + 0.04, legends_in, MARGIN_IN * 0.8 + 0.155 * footer
 
 
@@ -139,9 +143,9 @@ def _wrapped(words: Words) -> tuple[list[str], list[str], list[str]]:
     return _wrap(words.title, TITLE_PT, "bold"), _wrap(words.subtitle, 9.5), _wrap(words.footer, SMALL_PT)
 
 
-def _wrap(text: str, points: float, weight: str = "normal") -> list[str]:
-    """Lines as wide as the page."""
-    room, space = width_in() - 2 * MARGIN_IN, text_width_in(" ", points, weight)
+def _wrap(text: str, points: float, weight: str = "normal", room: float | None = None) -> list[str]:
+    """Lines as wide as the page, or as `room` in inches."""
+    room, space = room or (width_in() - 2 * MARGIN_IN), text_width_in(" ", points, weight)
     lines = []
     for part in printable(text).split("\n"):
         line, used = "", 0.0
@@ -231,7 +235,8 @@ def log_axis(axes: Axes, which: str, *, unit: str) -> None:
     low, high = sorted(axis.get_view_interval())
     decades = math.log10(high / low)
     subs = (1.0, 2.0, 5.0) if decades < 2.2 else (1.0, 3.0) if decades < 3 else (1.0,)
-    axis.set_major_locator(LogLocator(base=10, subs=subs, numticks=12))
+    most = max(2, int(axes.get_position().width * width_in() / 0.6)) if which == "x" and is_narrow() else 12
+    axis.set_major_locator(LogLocator(base=10, subs=subs, numticks=most))
     if high / low < 3:  # not even two ticks of those: even steps instead
         axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     if len(subs) > 1:  # within a decade the labels show the scale

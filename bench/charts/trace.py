@@ -124,8 +124,8 @@ def _legend_above(axes: Axes, entries: Sequence[tuple[str, float, str, str]]) ->
         for mark, size, colour, label in entries
     ]
     axes.legend(
-        handles=handles, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=len(handles), handlelength=1.0,
-        handletextpad=0.3, columnspacing=1.2, borderaxespad=0.2, fontsize=9,
+        handles=handles, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2 if is_narrow() else len(handles),
+        handlelength=1.0, handletextpad=0.3, columnspacing=1.2, borderaxespad=0.2, fontsize=9,
     )  # fmt: skip
 
 

@@ -42,7 +42,7 @@ def verdict(
 ) -> int:
     """Is the claim true here? A row a size; all else with --all.
 
-    Exit code 0 supported, 1 refuted, 3 undecided or untested, 2 bad input.
+    Exit code 0 supported, 1 refuted or out of reach, 3 undecided or untested, 2 bad input.
     """
     from bench.verdict.claim import at_least as claim_of
 
@@ -105,22 +105,25 @@ def _judgement(folder: Path, question: Question) -> Judgement:
 
 
 def exit_code(judgements: Sequence[Judgement]) -> int:
-    """Of several runs the most sobering: refuted, then undecided or untested, then supported."""
-    from bench.verdict.claim import REFUTED, SUPPORTED
+    """Of several runs the most sobering: refuted or out of reach, then undecided or untested, then supported."""
+    from bench.verdict.claim import OUT_OF_REACH, REFUTED, SUPPORTED
 
     outcomes = {one.verdict.outcome for one in judgements}
-    if REFUTED in outcomes:
+    if outcomes & {REFUTED, OUT_OF_REACH}:
         return NO
     return DONE if outcomes == {SUPPORTED} else OPEN
 
 
 def _published(threshold: float, *, as_json: bool) -> int:
+    from bench.report._other_audits import other_values, print_others
     from bench.report.cited_source import audit_values, print_audit
     from bench.verdict.cited_source import read_figures
 
     figures = read_figures()
     if as_json:
-        print(json.dumps(audit_values(figures, threshold), indent=1, allow_nan=False))
+        values = {**audit_values(figures, threshold), "others": other_values(threshold)}
+        print(json.dumps(values, indent=1, allow_nan=False))
     else:
         print_audit(console(), figures, threshold)
+        print_others(console(), threshold)
     return DONE

@@ -13,14 +13,16 @@ from types import MappingProxyType
 from xml.etree import ElementTree
 
 from bench.errors import UsageError
+from bench.report._reach import reach_sheets
 from bench.report.run_tables import KEPT, first_sheet, leftover_sheet, legend, size_sheets, speedup_sheet
-from bench.report.verdict import answer
+from bench.report.verdict import sentence
 from bench.tables.columns import ITERATIONS, LOSSES, MACHINE, MEASURED_AS_FOUND, MEASUREMENTS, SPEEDUPS
 from bench.tables.files import read_file, replace_text
 from bench.tables.machine_words import brief_facts, machine_facts
 from bench.tables.run import Run
+from bench.verdict.claim import TUTORIAL_CLAIM
 from bench.verdict.evidence import Evidence
-from bench.verdict.judgement import leads
+from bench.verdict.judgement import Question, judgement_of, leads
 from bench.verdict.one_speed import speed_words
 
 PAGE = "report.html"
@@ -59,12 +61,14 @@ def render(evidence: Evidence, narrow: Mapping[str, bytes] | None = None) -> str
     )
     environment.filters["sha256"] = _digest
     run = evidence.run
-    outcome, verdict = answer(evidence)
+    judgement = judgement_of(evidence, Question(TUTORIAL_CLAIM))
     return environment.get_template("page.html.j2").render(
         run=run,
         title=f"{run.name}: is it really 50x on a GPU?",
-        verdict=verdict,
-        outcome=outcome,
+        verdict=sentence(judgement),
+        outcome=judgement.verdict.outcome,
+        bounds=reach_sheets(judgement),
+        beaten=judgement.beaten,
         charts=read_charts(run.folder, next((one.baseline for one in leads(evidence)), ""), narrow or {}),
         first=first_sheet(evidence),
         legend=legend(evidence),

@@ -25,9 +25,9 @@ LEGEND = (
     "the range of these; speedup: how many times as fast as that baseline, [low, high] its {confidence} interval, "
     "paired by block; us in a batch: an iteration of many whose losses nobody reads; first call: the first iteration "
     "of a process, the median over processes; of floor: the share of the time that the machine's fastest product would "
-    "need; heap: malloc's, as the tutorial's script alone has it, kept whole, or warm from what a worker did before; "
-    "noisy: how many of the blocks failed a noise gate, even when measured again."
+    "need; noisy: how many of the blocks failed a noise gate, even when measured again."
 )
+HEAPS = "heap: malloc's, as the tutorial's script alone has it, kept whole, or warm from what a worker did before."
 KEPT = "measured with distorting variables kept (--keep-env): these times are not comparable"
 MOST_FIRST = 8  # rows of a page's first table
 IN_A_BATCH = "us in a batch"  # the scope `throughput`, which is a time
@@ -56,7 +56,8 @@ def print_run(console: Console, evidence: Evidence, baselines: Sequence[str] = (
 
 def legend(evidence: Evidence) -> str:
     """What the columns of `size_sheets` mean."""
-    return LEGEND.format(confidence=percent(evidence.confidence))
+    words = LEGEND.format(confidence=percent(evidence.confidence))
+    return f"{words} {HEAPS}" if evidence.rows["heap"].notna().any() else words
 
 
 def size_sheets(evidence: Evidence, baselines: Sequence[str] = ()) -> list[Sheet]:

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from bench.cases.problem import TUTORIAL_SIZE, Size
+from bench.report._reach import card_sheet, reach_words, scope_sheet
 from bench.report.run_tables import interval_words
 from bench.report.sheet import print_sheet, print_words
 from bench.report.verdict_tables import (
@@ -22,7 +23,7 @@ from bench.report.verdict_tables import (
 )
 from bench.tables.by_case import cases_in
 from bench.tables.machine_words import accelerators, brief_facts
-from bench.verdict.claim import REFUTED, SUPPORTED, TUTORIAL_CLAIM, UNDECIDED, UNTESTED, Finding
+from bench.verdict.claim import OUT_OF_REACH, REFUTED, SUPPORTED, TUTORIAL_CLAIM, UNDECIDED, UNTESTED, Finding
 from bench.verdict.crossover import TARGETS
 from bench.verdict.evidence import BEST_GPU, Evidence
 from bench.verdict.intervals import CONFIDENCE
@@ -35,6 +36,7 @@ OFTEN_WORDS = {
     REFUTED: "No, not often {x} here",
     UNDECIDED: "Undecided whether often {x} here",
     UNTESTED: "Untested",
+    OUT_OF_REACH: "Out of reach: not often {x} here",
 }
 
 
@@ -56,6 +58,8 @@ def print_judgement(console: Console, judgement: Judgement, *, everything: bool 
         names = [column.name for column in table.columns if column.name in ("its case", "baseline us")]
         note = f"{question.baseline}: {BASELINES[question.baseline]}"
         print_sheet(console, replace(table, notes=(note,)), ("work", "contender", *names))
+    for line in judgement.beaten:
+        print_words(console, f"a fault: {line}")
     missing = ((trouble.words, str(case)) for case, trouble in judgement.evidence.trouble.items())
     for line in grouped(missing):
         print_words(console, f"missing: {line}")
@@ -70,6 +74,8 @@ def _print_tables(console: Console, judgement: Judgement) -> None:
     tables = (
         (findings_sheet(judgement, baseline_lines(judgement)), ("work", "its case", "why", "contender", "baseline us")),
         (scopes_sheet(judgement), ("throughput", "loop")),
+        (scope_sheet(judgement), ("loop", "throughput")),
+        (card_sheet(judgement), ()),
         (crossover_sheet(judgement), [f"{one:g}x" for one in TARGETS if one not in (1.0, question.claim.threshold)]),
         (break_even_sheet(judgement.break_evens), ("import", "start", "saves")),
         (decomposition_sheet(judgement.decomposition), ("from", "from us")),
@@ -97,7 +103,11 @@ def sentence(judgement: Judgement) -> str:
     if not known:
         no_gpu = question.contender == BEST_GPU and all(case.on_cpu for case in evidence.measured)
         why = "no GPU was measured" if no_gpu else judgement.main[-1].verdict.reason
-        return f"{lead}: {why}; {_on_cpu(evidence, evidence.shown_size)}."
+        size = evidence.shown_size
+        shown = next(one for one in judgement.main if one.size == size)
+        bound = reach_words(shown, question, _at(size))
+        parts = (why, bound, _on_cpu(evidence, size, "there" if bound else _at(size)))
+        return f"{lead}: {'; '.join(filter(None, parts))}."
     shown = next((one for one in known if one.size == evidence.shown_size), known[-1])
     return f"{lead}: {_speedup_words(judgement, shown)}{_highest(known, shown)}."
 
@@ -138,14 +148,14 @@ def _ratio(one: Finding) -> str:
     return f"{number(ratio.value)}x" + (f" {interval_words(ratio)}" if ratio.low > 0 else "")
 
 
-def _on_cpu(evidence: Evidence, size: Size) -> str:
+def _on_cpu(evidence: Evidence, size: Size, place: str) -> str:
     """The fastest style of the same training on the CPU; against numpy as the tutorial writes it, if that ran."""
     best = fastest_on_cpu(evidence, size)
     if best is None:
         return "no CPU style that trains by plain SGD was measured"
     who = f"{best.style} {best.dtype}, {thread_count(best.threads)}"
     us = next(mean_us(rows) for case, rows in cases_in(evidence.rows_at(size)) if case == best)
-    time = f"{microseconds(us)} us an iteration {_at(size)}"
+    time = f"{microseconds(us)} us an iteration {place}"
     against = [one for one in evidence.by_iteration(size) if one.baseline in ("tutorial", "tutorial-1")]
     over = next((one.ratio for one in against if one.contender == best), None)
     if over is None or not over.low > 0:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from bench.cases.case import AS_FOUND
 from bench.machine.ceilings import Peaks
+from bench.report._reach import reach_cell
 from bench.report.run_tables import ratio_cell, time_cell
 from bench.report.sheet import Cell, Sheet, sheet
 from bench.verdict.break_even import BreakEven, Iterations
@@ -32,7 +33,13 @@ def answers_sheet(judgement: Judgement) -> Sheet:
     if all(one.speedup is None for one in mine):
         title = f"{question.baseline} by {question.scope}, since no {question.contender} was measured"
         rows = [
-            {**row, "over the tutorial's numpy": over_tutorial(judgement, one), "outcome": "", "why": ""}
+            {
+                **row,
+                "over the tutorial's numpy": over_tutorial(judgement, one),
+                "a GPU at most": reach_cell(one),
+                "outcome": one.verdict.outcome if one.reach else "",
+                "why": "",
+            }
             for row, one in zip(rows, mine, strict=True)
         ]
     return sheet(title, rows, constant=("its case", "contender", "outcome"), prose=("its case", "contender", "why"))

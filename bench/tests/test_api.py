@@ -64,7 +64,8 @@ def test_a_run_comes_back_as_tables_and_figures(planned: bench.Planned) -> None:
 def test_what_was_measured_can_be_loaded_and_judged_by_its_path(planned: bench.Planned) -> None:
     measured = bench.measure(planned, progress=False, launch=launch)
     verdict = bench.judge(planned.folder, 50)
-    assert verdict["outcome"].tolist() == ["untested"]
+    assert verdict["outcome"].tolist() == ["out of reach"]  # its planted times are a few us, a round trip takes more
+    assert 0 < verdict["at_most"][0] < 50
     assert "no CUDA device" in verdict["reason"][0]
     assert bench.load(planned.folder).speedups.equals(measured.speedups)
 

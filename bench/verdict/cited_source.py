@@ -9,7 +9,7 @@ import pandas as pd
 from bench.errors import UsageError
 from bench.tables.csv_files import read_table
 
-FIGURES = Path("results") / "published" / "cnn_benchmarks_2017.csv"
+FIGURES = "cnn_benchmarks_2017.csv"
 SOURCE = "github.com/jcjohnson/cnn-benchmarks, as of 2017"
 HEADLINE = "The Pascal Titan X with cuDNN is 49x to 74x faster than dual Xeon E5-2630 v3 CPUs"
 HEADLINE_RANGE = (49, 74)
@@ -26,16 +26,19 @@ CPU_FLOPS_A_CYCLE = 32  # Haswell: two 256-bit fused multiply-adds, 8 float32 ea
 GROUP, CELL = ["card", "cudnn"], ["card", "cudnn", "network"]
 
 
+def published(name: str) -> Path:
+    """A file of published figures: a clone has them next to the package, an installed copy below it."""
+    below, near = (above / "results" / "published" / name for above in Path(__file__).resolve().parents[1:3])
+    return below if below.exists() else near
+
+
 def read_figures(path: Path | None = None) -> pd.DataFrame:
     """The source's figures, a row a run of a network on a card with a cuDNN version. Raises UsageError (TableError).
-
-    A clone has them beside the package, an installed copy below it.
 
     `total_ms` is the mean of the source's passes, forward and backward; `card` and `cudnn` are as the source speaks
     of them.
     """
-    below, beside = (above / FIGURES for above in Path(__file__).resolve().parents[1:3])
-    path = path or (below if below.exists() else beside)
+    path = path or published(FIGURES)
     frame = read_table(path, NUMBERS)
     for name in TEXTS:
         if name not in frame.columns:

@@ -1,4 +1,4 @@
-"""A claim held against measured speedups: supported, refuted, undecided or untested, and why (pure)."""
+"""A claim held against measured speedups, or where none was measured against a bound: the outcome and why (pure)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from bench.cases.case import CaseKey
 from bench.cases.presets import SWEEP_SIZES
 from bench.cases.problem import Size
 from bench.errors import UsageError
+from bench.verdict._reach import Reach, reach
 from bench.verdict.evidence import BEST_GPU, BEST_GPU_TF32, Evidence
 from bench.verdict.intervals import Ratio
 from bench.verdict.pairs import SCOPES
 from bench.verdict.speedup import BASELINES, Speedup
 
 SUPPORTED, REFUTED, UNDECIDED, UNTESTED = "supported", "refuted", "undecided", "untested"
+OUT_OF_REACH = "out of reach"  # not measured, but published figures leave no GPU of the table so much
 OFTEN = 0.5  # "often": on at least this share of the grid
 SAME = 1e-9  # an interval relatively narrower than this has no spread at all: no clock gives that
 
@@ -39,7 +41,7 @@ TUTORIAL_CLAIM = Claim(
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`supported`, `refuted`, `undecided` or `untested`, and the reason in words."""
+    """`supported`, `refuted`, `undecided`, `untested` or `out of reach`, and the reason in words."""
 
     outcome: str
     reason: str = ""
@@ -47,7 +49,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The verdict at one size against one baseline in one scope. Times in us an iteration, NaN where unknown."""
+    """The verdict at one size against one baseline in one scope. Times in us an iteration, NaN where unknown.
+
+    `reach` is what published figures leave of the speedup, where no GPU was measured.
+    """
 
     size: Size
     baseline: str
@@ -56,6 +61,7 @@ class Finding:
     baseline_case: CaseKey | None
     baseline_us: float
     verdict: Verdict
+    reach: Reach | None = None
 
 
 def at_least(threshold: float | None) -> Claim:
@@ -88,6 +94,13 @@ def verdict_on(ratio: Ratio, threshold: float, doubt: str = "", *, noisy: bool =
     return Verdict(SUPPORTED, f"at least {ratio.low:.3g}x" + (", though most blocks are noisy" if noisy else ""))
 
 
+def verdict_by(bound: Reach | None, threshold: float, why: str) -> Verdict:
+    """Of a speedup that was not measured, for the reason `why`: out of reach, or untested and at most how much."""
+    if bound is None:
+        return Verdict(UNTESTED, why)
+    return Verdict(OUT_OF_REACH if bound.best.at_most < threshold else UNTESTED, f"{why}; {bound.words}")
+
+
 def _has_interval(ratio: Ratio) -> bool:
     bounds = (ratio.low, ratio.value, ratio.high)
     return all(math.isfinite(one) and one > 0 for one in bounds) and ratio.low <= ratio.value <= ratio.high
@@ -116,8 +129,11 @@ def find_one(evidence: Evidence, claim: Claim, size: Size, baseline: str, conten
     found = evidence.against(size, baseline, contender, scope)
     speedup = fastest(found)
     if speedup is None:
-        verdict = Verdict(UNTESTED, evidence.why_untested(size, baseline, contender, scope))
-        return Finding(size, baseline, scope, None, case, baseline_us, verdict)
+        why = evidence.why_untested(size, baseline, contender, scope)
+        bound = None if any(not one.on_cpu for one in evidence.measured) else reach(
+            evidence, size, baseline, contender, scope
+        )  # fmt: skip
+        return Finding(size, baseline, scope, None, case, baseline_us, verdict_by(bound, claim.threshold, why), bound)
     speedup = replace(speedup, ratio=evidence.best_ratio(size, baseline, found, scope, speedup))
     doubt = evidence.doubt(speedup, claim.threshold)
     verdict = verdict_on(speedup.ratio, claim.threshold, doubt, noisy=speedup.noisy)
@@ -162,20 +178,21 @@ def often(findings: Iterable[Finding], grid: Sequence[Size] = SWEEP_SIZES) -> Ve
     """Is the claim true at half of the sizes of a fixed grid? `findings` are of one baseline and scope.
 
     Sizes that are undecided or were not measured decide nothing: supported or refuted only if they could all
-    turn out either way.
+    turn out either way. Out of reach if it is refuted and no size was by measuring.
     """
     outcomes = {one.size: one.verdict.outcome for one in findings}
     here = [outcomes.get(size, UNTESTED) for size in grid]
-    yes, no, tested = here.count(SUPPORTED), here.count(REFUTED), len(here) - here.count(UNTESTED)
-    words = f"{yes} of {len(here)} sizes of the grid supported, {no} refuted"
-    open_ones = [f"{here.count(one)} {one}" for one in (UNDECIDED, UNTESTED) if one in here]
-    reason = ", ".join([words, *open_ones])
+    yes, refuted, bounded = (here.count(one) for one in (SUPPORTED, REFUTED, OUT_OF_REACH))
+    tested = len(here) - bounded - here.count(UNTESTED)
+    words = f"{yes} of {len(here)} sizes of the grid supported, {refuted} refuted"
+    more = [f"{here.count(one)} {one}" for one in (OUT_OF_REACH, UNDECIDED, UNTESTED) if one in here]
+    reason = ", ".join([words, *more])
     needed = OFTEN * len(here)
-    if tested == 0:
-        return Verdict(UNTESTED, reason)
     if yes >= needed:
         return Verdict(SUPPORTED, reason)
-    return Verdict(REFUTED if len(here) - no < needed else UNDECIDED, reason)
+    if len(here) - refuted - bounded < needed:
+        return Verdict(REFUTED if refuted else OUT_OF_REACH, reason)
+    return Verdict(UNDECIDED if tested else UNTESTED, reason)
 
 
 def known_baseline(name: str) -> str:

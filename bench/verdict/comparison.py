@@ -22,7 +22,7 @@ MARGIN = 0.02
 OUTCOMES = ("faster", "slower", "same", "undecided")
 # Besides CASE_COLUMNS, all that must agree before two rows are the same work done under the same conditions.
 ALIKE_COLUMNS = ("framework", "oracle", "learning_rate", "seed", "environment", "heap", "flops")
-ONCE = {"heap": "warm"}  # of all cases before there was this column
+ONCE = {"heap": ["warm"]}  # of all cases before there was this column
 BROKEN = ("wrong", "failed", "crashed", "timeout", "oom")
 
 
@@ -158,7 +158,7 @@ def obstacle(a: pd.DataFrame | None, b: pd.DataFrame | None, scope: str) -> str 
             return f"{name}: {bad['status'].iloc[0]}: {bad['reason'].iloc[0]}"
     a, b = a[a["status"] == "ok"], b[b["status"] == "ok"]
     for column in ALIKE_COLUMNS:
-        values = [sorted(set(rows[column].fillna(ONCE.get(column, math.nan)).dropna()), key=str) for rows in (a, b)]
+        values = [sorted(set(rows[column].dropna()), key=str) or ONCE.get(column, []) for rows in (a, b)]
         if not _alike(*values):
             shown = " and ".join(", ".join(map(str, side)) or "unknown" for side in values)
             return f"not the same work: {column} is {shown}"

@@ -12,6 +12,7 @@ from bench.errors import UsageError
 from bench.machine.ceilings import Peaks, peaks
 from bench.plain import to_plain
 from bench.tables.by_case import cases_in
+from bench.verdict._reach import beaten
 from bench.verdict.break_even import BreakEven, break_even
 from bench.verdict.claim import TUTORIAL_CLAIM, Claim, Finding, Verdict, find, find_one, often
 from bench.verdict.crossover import TARGETS, Crossover, crossover
@@ -55,6 +56,7 @@ class Judgement:
     decomposition: Decomposition | None
     peaks: Peaks | None
     missing: tuple[str, ...]
+    beaten: tuple[str, ...]  # measured times that published figures do not allow
 
     def about(self, baseline: str, scope: str) -> list[Finding]:
         """The findings against one baseline in one scope, by size."""
@@ -87,6 +89,7 @@ def judgement_of(evidence: Evidence, question: Question) -> Judgement:
         decomposition=decompose(evidence),
         peaks=peaks(run.machine),
         missing=tuple(_troubles(evidence)),
+        beaten=tuple(beaten(evidence)),
     )
 
 
@@ -168,15 +171,20 @@ def as_values(judgement: Judgement) -> dict[str, Any]:
         "scope": question.scope,
         "verdict": asdict(judgement.verdict),
         "confidence": judgement.evidence.confidence,
-        "findings": [_finding_values(one) for one in judgement.findings],
+        "findings": [_finding_values(one, question.baseline) for one in judgement.findings],
         "crossovers": [asdict(one) for one in judgement.crossovers],
         "break_even": [asdict(one) for one in judgement.break_evens],
         "decomposition": None if decomposition is None else asdict(decomposition),
         "peaks": None if judgement.peaks is None else {**asdict(judgement.peaks), "ratio": judgement.peaks.ratio},
         "missing": list(judgement.missing),
+        "bound_beaten": list(judgement.beaten),
     }
     return {name: to_plain(value) for name, value in values.items()}
 
 
-def _finding_values(one: Finding) -> dict[str, Any]:
-    return {**to_plain(one), "flops": one.size.flops, "speedup": one.speedup and to_plain(one.speedup.row())}
+def _finding_values(one: Finding, asked: str) -> dict[str, Any]:
+    """A finding; what published figures leave of it card by card only against the baseline asked about."""
+    values = {**to_plain(one), "flops": one.size.flops, "speedup": one.speedup and to_plain(one.speedup.row())}
+    if one.reach is not None and one.baseline != asked:
+        values["reach"]["cards"] = values["reach"]["cards"][:1]
+    return values

@@ -54,7 +54,7 @@ def refused(capsys, tmp_path, *arguments: str) -> str:
     ("arguments", "complaint"),
     [
         ("--style torch_optm_sgd", "no style 'torch_optm_sgd'; did you mean 'torch_optim_sgd'? See: fiftyx list"),
-        ("--style zzz", "no style 'zzz'; there are cupy_manual, jax_jit, numpy_in_place, "),
+        ("--style zzz", "no style 'zzz'; there are cupy_manual, jax_jit, numba_manual, "),
         ("--style numpy_manual --style nupy_manual", "did you mean 'numpy_manual'?"),
         ("--preset tutrial", "no preset 'tutrial'; did you mean 'tutorial'? See: fiftyx list"),
         ("--device cud", "no device 'cud'; did you mean 'cuda'?"),

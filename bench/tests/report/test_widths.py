@@ -9,6 +9,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
@@ -106,6 +107,26 @@ def test_every_table_fits_and_cuts_neither_names_nor_figures(tmp_path: Path, wid
             assert all(name in text for name in names.values()), what
         for line in lines:
             assert line.count("[") == line.count("]"), (what, line)
+
+
+def _run_printer(run: Run) -> Printer:
+    return lambda to: print_run(to, Evidence.of(run))
+
+
+def test_a_run_that_says_its_heaps_shows_them_and_says_what_they_are() -> None:
+    run = a_run({})
+    on_cpu = run.measurements["device"] == "cpu"
+    nothing = pd.Series(None, index=on_cpu.index, dtype=object)
+    for said, shown in ((nothing.mask(on_cpu, "warm"), True), (nothing, False)):
+        rows = run.measurements.assign(heap=said)
+        lines = printed(_run_printer(replace(run, measurements=rows)), 250)
+        assert any("heap: malloc's" in line for line in lines) == shown
+    written = run.measurements["style"] == "numpy_manual"
+    mixed = run.measurements.assign(heap=nothing.mask(on_cpu, "warm").mask(written, "script"))
+    lines = printed(_run_printer(replace(run, measurements=mixed)), 250)
+    assert all(" script " in line for line in lines if line.startswith("numpy_manual"))
+    assert all(" warm " in line for line in lines if line.startswith("numpy_in_place"))
+    assert not any(" warm " in line for line in lines if "cuda:0" in line and line.startswith("torch"))
 
 
 def test_the_widest_terminal_leaves_nothing_out(tmp_path: Path) -> None:

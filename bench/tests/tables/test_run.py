@@ -71,6 +71,22 @@ def same_words(read: str, written: str) -> bool:
     return read.split() == harmless(" ".join(written.split())).split()
 
 
+@pytest.mark.parametrize("heap", ["cold", "Warm", "0"])
+def test_a_heap_that_nobody_knows_is_refused_and_one_that_is_missing_is_not(tmp_path, heap):
+    case = a_case()
+    for name, known in (("known", "script"), ("unknown", heap), ("empty", None)):
+        folder = a_run(tmp_path / name, a_measurement(case, values={"latency_median_us": 1.0, "heap": known}))
+        if name == "unknown":
+            with pytest.raises(TableError, match=f"unknown heap '{heap}'; known: warm, script, kept"):
+                read_run(folder)
+        else:
+            assert read_run(folder).measurements["heap"].dropna().tolist() == ([known] if known else [])
+    table = tmp_path / "known" / "measurements.csv"
+    rows = [line.rsplit(",", 1)[0] for line in table.read_text().splitlines()]  # as older runs have it
+    table.write_text("\n".join(rows) + "\n")
+    assert read_run(table.parent).measurements["heap"].isna().all()
+
+
 def test_unknown_is_empty_and_never_zero(tmp_path):
     folder = a_run(tmp_path, a_measurement(a_case(), status="skipped", values={}, first_us=None, timed_us=()))
     header, line = (folder / "measurements.csv").read_text().splitlines()

@@ -95,6 +95,22 @@ def test_cases_that_differ_in_more_than_the_run_get_no_ratio(tmp_path: Path, col
     assert column in found.excluded[0].reason
 
 
+@pytest.mark.parametrize("heaps", [("script", "kept"), (None, "script"), (None, "warm"), ("kept", "kept")])
+def test_a_case_on_another_heap_gets_no_ratio_and_a_run_that_does_not_say_was_on_a_warm_one(
+    tmp_path: Path, heaps: tuple[str | None, str]
+) -> None:
+    runs = [write_run(tmp_path / str(at), {NUMPY: around(100)}, run_id=f"run{at}") for at in (0, 1)]
+    a, b = (
+        replace(run, measurements=run.measurements.assign(heap=heap)) for run, heap in zip(runs, heaps, strict=True)
+    )
+    found = compare(a, b)
+    alike = (heaps[0] or "warm") == heaps[1]
+    assert len(found.cases) == alike
+    assert [one.reason for one in found.excluded] == (
+        [] if alike else [f"not the same work: heap is {heaps[0] or 'warm'} and {heaps[1]}"]
+    )
+
+
 def test_a_run_with_kept_variables_gets_no_ratio_with_a_clean_one(tmp_path: Path) -> None:
     a = write_run(tmp_path / "a", {NUMPY: around(100)})
     b = write_run(tmp_path / "b", {NUMPY: around(100)}, run_id="run2", environment="kept")

@@ -1,0 +1,75 @@
+"""The least time that a card leaves an iteration, from published figures alone, rounded in the card's favour."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from bench.bounds.cards import Card
+from bench.cases.problem import ITEM_BYTES, TUTORIAL_ITERATIONS, Problem, Size
+
+# Every published figure is taken to be this much better. Peaks are published at a boost clock that cards exceed: of
+# the table's the Titan X (Pascal) most, 1.25 times (1911 over 1531 MHz). Latencies depend on the host's clock and bus.
+BETTER = 1.3
+SPLIT = 3  # products of float16 that make one as exact as float32 (Ootomo and Yokota 2022, arXiv:2203.03341)
+ON_CHIP_BYTES = 2**28  # more than any card of the table holds in registers, shared memory and caches together
+
+FLOP, MEMORY, ROUND_TRIP, TRANSFER, LAUNCHES = "FLOP", "memory", "launch and answer", "transfer", "launches"
+
+
+@dataclass(frozen=True, slots=True)
+class Least:
+    """The least us an iteration, and what of FLOP, MEMORY, ROUND_TRIP, TRANSFER or LAUNCHES it comes from."""
+
+    us: float
+    term: str
+
+
+def tflops(card: Card, arithmetic: str) -> float:
+    """The most TFLOP/s of products that could pass for `arithmetic`, as published; NaN where that is not known.
+
+    Tensor cores make products as exact as float32 out of SPLIT products of float16, and so beat the peak of float32
+    (51 TFLOP/s were measured on an A100, whose peak is 19.5). float64 counts as no slower than that, since it can be
+    made of products of int8. `float32 tf32` and bfloat16 count at the rate of float16.
+    """
+    half = card.float16_tflops if card.tensor_cores else card.float32_tflops
+    exact = card.float32_tflops if not card.tensor_cores else max(card.float32_tflops, half / SPLIT)
+    if card.tensor_cores and math.isnan(half):
+        return math.nan
+    if arithmetic == "float32":
+        return exact
+    if arithmetic == "float64":
+        return max(exact, _known(card.float64_tflops))
+    return max(exact, half, _known(card.tf32_tflops)) if arithmetic in ("float32 tf32", "bfloat16") else math.nan
+
+
+def least(card: Card, size: Size, arithmetic: str, scope: str, launches: int = 0) -> Least | None:
+    """What no program on `card` goes below that does the iteration's five products; None where nothing is known.
+
+    The greatest of, each only where all of its figures are published:
+    FLOP: 4*N*D_in*H + 6*N*H*D_out over `tflops`. Elementwise work is free. A program that rewrites the algebra (x x^T
+    once, then no product with x; Strassen's scheme) or leaves out what ReLU's zeros multiply is not covered.
+    MEMORY: what x, y, w1 and w2 hold beyond ON_CHIP_BYTES, over the bandwidth: an iteration uses all of it, and at its
+    start no more than that can be on the chip.
+    ROUND_TRIP, in `iteration` alone: one launch and one answer, since the clock waits for an idle device and reads the
+    loss. In `throughput` iterations may share a launch; in `loop` and `program` one launch may serve all 500.
+    TRANSFER, in `loop` and `program`: x, y, w1 and w2 over the link, once.
+    LAUNCHES, of an eager style whose `launches` an iteration are counted: so many launches, in every scope.
+    """
+    problem = Problem(*size, dtype=arithmetic.partition(" ")[0])
+    held = (problem.n * (problem.d_in + problem.d_out) + problem.weights) * ITEM_BYTES[problem.dtype]
+    cold = scope in ("loop", "program")
+    trip = (_known(card.launch_us) + _known(card.answer_us)) / BETTER
+    times = {
+        FLOP: problem.product_flops / tflops(card, arithmetic) / BETTER / 1e6,
+        MEMORY: max(0, held - ON_CHIP_BYTES) / card.memory_gbytes_per_s / BETTER / 1e3,
+        ROUND_TRIP: trip / TUTORIAL_ITERATIONS if cold else trip * (scope == "iteration"),
+        TRANSFER: held / card.link_gbytes_per_s / BETTER / 1e3 / TUTORIAL_ITERATIONS if cold else 0.0,
+        LAUNCHES: launches * card.launch_us / BETTER,
+    }
+    term = max(times, key=lambda name: _known(times[name]))
+    return Least(times[term], term) if times[term] > 0 else None
+
+
+def _known(figure: float) -> float:
+    return 0.0 if math.isnan(figure) else figure
