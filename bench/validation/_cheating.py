@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterable, Sequence
@@ -13,6 +15,7 @@ from bench.cases.case import Case
 from bench.cases.measurement import Measurement
 from bench.cases.plan import Plan
 from bench.cases.problem import TUTORIAL_SIZE, Problem, Size, stable_learning_rate
+from bench.machine.device import cpu_model
 from bench.runner.floor import Floors
 from bench.runner.turns import Progress, process_launcher, run
 from bench.tables.csv_files import read_as, write_as
@@ -173,3 +176,42 @@ def judge_cheats(found: Sequence[Caught]) -> Check:
     got = f"{sum(one.right for one in cheats)} of {len(cheats)}"
     notes = [f"{one.cheat} at {one.size}: " + (one.reason if one.honest else f"{one.gain:.2f}x") for one in missed]
     return Check(name, must, got, not missed, len(cheats), "; ".join(notes) or "two sizes, two blocks, four scopes")
+
+
+README = """\
+# Known cheats, tried
+
+{right} of {cheats} cheats at {sizes} were wrong in every row that would have gained, {held} of {honest} honest rows
+were held back; {model}, made by `{command}`.
+
+A row of `cheats.csv` is a cheat at one size, in two blocks exactly as a run measures them: `caught` of `rows` got no
+time, the gains are the honest style's time over the cheat's where a row came through, `reason` is of the first that did
+not. `source`: KB KernelBench, KG kernelguard, PG pygpubench, RK reference-kernels, KBot kernelbot, DR deep-reinforce,
+W wafer, T tensara, METR, S Sakana; ours where nobody else has published it.
+"""
+
+
+def summary(found: Sequence[Caught], command: str) -> str:
+    """The folder's README."""
+    cheats, honest = [one for one in found if not one.honest], [one for one in found if one.honest]
+    return README.format(
+        right=sum(one.right for one in cheats), cheats=len(cheats), sizes=" and ".join(map(str, SIZES)),
+        held=sum(one.caught for one in honest), honest=sum(one.rows for one in honest), model=cpu_model(),
+        command=command,
+    )  # fmt: skip
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write cheats.csv and README.md into --out."""
+    parser = argparse.ArgumentParser(prog="python -m bench.validation._cheating", description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("results/cheats"), help="folder to write")
+    given = parser.parse_args(arguments)
+    given.out.mkdir(parents=True, exist_ok=True)
+    measure_cheats(given.out, lambda text: print(text, file=sys.stderr))
+    command = f"python -m bench.validation._cheating --out {given.out}"
+    (given.out / "README.md").write_text(summary(read_cheats(given.out), command), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
