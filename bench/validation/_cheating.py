@@ -207,7 +207,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, default=Path("results/cheats"), help="folder to write")
     given = parser.parse_args(arguments)
     given.out.mkdir(parents=True, exist_ok=True)
-    measure_cheats(given.out, lambda text: print(text, file=sys.stderr))
+
+    def notify(text: str) -> None:
+        sys.stderr.write(f"{text}\n")
+
+    measure_cheats(given.out, notify)
     command = f"python -m bench.validation._cheating --out {given.out}"
     (given.out / "README.md").write_text(summary(read_cheats(given.out), command), encoding="utf-8")
     return 0

@@ -23,7 +23,7 @@ from bench.tests.fakes import BRIEF, a_case, a_job, a_problem, fake_device
 from bench.validation.lies import HONEST, NO_WORK, PLANTED, told_apart_by, write_style
 from bench.worker import gate, oracle
 from bench.worker import measure as worker
-from bench.worker.judge import judge
+from bench.worker._judge import judge
 from bench.worker.loops import WrongStyleError
 from bench.worker.measure import attempt, examine, measure
 from implementations import find_implementations
