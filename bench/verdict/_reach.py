@@ -103,7 +103,7 @@ def upper_end_us(evidence: Evidence, size: Size, baseline: str, scope: str) -> f
     The fastest of several cases takes no longer than any of them: of their upper ends, at 1 - alpha / cases each, the
     least. Nothing cancels the drift of the machine, so each is as of a ratio to something that does not drift.
     """
-    pool = _pool(evidence, size, baseline)
+    pool = _pool(evidence, size, baseline, scope)
     sides = [evidence.sides[case] for case in pool]
     known = [side for side in sides if np.isfinite(side.times[scope]).sum() > 1]
     confidence = 1 - (1 - evidence.confidence) / max(1, len(known))
@@ -111,9 +111,9 @@ def upper_end_us(evidence: Evidence, size: Size, baseline: str, scope: str) -> f
     return min((end for end in ends if math.isfinite(end)), default=math.nan)
 
 
-def _pool(evidence: Evidence, size: Size, baseline: str) -> Sequence[CaseKey]:
+def _pool(evidence: Evidence, size: Size, baseline: str, scope: str) -> Sequence[CaseKey]:
     if baseline in ("tutorial", "tutorial-1"):
-        rows = evidence.baselines_by_size.get(size, {}).get(baseline)
+        rows = evidence.baselines_by_size.get((size, scope), {}).get(baseline)
         return () if rows is None else (case_of(rows),)
     return evidence.candidates_by_size.get(size, {}).get(baseline, ())
 
