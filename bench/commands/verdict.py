@@ -13,6 +13,7 @@ from bench.commands.common import DONE, NO, OPEN, console
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
+    from bench.verdict.claim import Verdict
     from bench.verdict.judgement import Judgement, Question
 
 
@@ -34,6 +35,9 @@ def verdict(
     scope: Annotated[
         str | None, typer.Option(metavar="NAME", help="iteration, throughput, loop or program  [default: iteration]")
     ] = None,
+    claim: Annotated[
+        str | None, typer.Option(metavar="WORDS", help="a claim in your own words, such as '123x on VGG16'")
+    ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="every baseline and scope, crossovers, break-even, the method")
     ] = False,
@@ -52,6 +56,11 @@ def verdict(
         return _published(claim_of(at_least).threshold, as_json=as_json)
     if not folders:
         raise UsageError("verdict: name a run folder, or ask for --published; make a run with: fiftyx run --out DIR")
+    if claim is not None:
+        others = {"--at-least": at_least, "--baseline": baseline, "--contender": contender, "--scope": scope}
+        if given := [name for name, value in others.items() if value is not None]:
+            raise UsageError(f"--claim says that itself: leave out {given[0]}")
+        return _answers(folders, claim, everything=everything, as_json=as_json)
     question = _question(at_least, baseline, contender, scope)
     return _verdicts(folders, question, everything=everything, as_json=as_json)
 
@@ -89,7 +98,29 @@ def _verdicts(folders: Sequence[Path], question: Question, *, everything: bool, 
             if index:
                 to.print()
             print_judgement(to, judgement, everything=everything)
-    return exit_code(judgements)
+    return exit_code([one.verdict for one in judgements])
+
+
+def _answers(folders: Sequence[Path], text: str, *, everything: bool, as_json: bool) -> int:
+    from bench.report._sentence import answer_values, print_answer
+    from bench.report.verdict import machine_values, print_judgement
+    from bench.verdict._sentence import TWO_LAYER, answer_to, understand
+
+    claim = understand(text)
+    judgements = [_judgement(folder, claim.question) for folder in folders]
+    answers = [answer_to(claim, one) for one in judgements]
+    if as_json:
+        found = [
+            {"run": one.evidence.run.name, **machine_values(one.evidence.run.machine), **answer_values(claim, answer)}
+            for one, answer in zip(judgements, answers, strict=True)
+        ]
+        print(json.dumps({"answers": found}, indent=1, allow_nan=False))
+    else:
+        for one, answer in zip(judgements, answers, strict=True):
+            print_answer(console(), claim, one.evidence.run.name, answer)
+            if claim.network == TWO_LAYER and (everything or not (claim.size or claim.card)):
+                print_judgement(console(), one, everything=everything)
+    return exit_code(answers)
 
 
 def _judgement(folder: Path, question: Question) -> Judgement:
@@ -104,11 +135,11 @@ def _judgement(folder: Path, question: Question) -> Judgement:
         raise UsageError(f"{folder}: {error}") from error
 
 
-def exit_code(judgements: Sequence[Judgement]) -> int:
+def exit_code(verdicts: Sequence[Verdict]) -> int:
     """Of several runs the most sobering: refuted or out of reach, then undecided or untested, then supported."""
     from bench.verdict.claim import OUT_OF_REACH, REFUTED, SUPPORTED
 
-    outcomes = {one.verdict.outcome for one in judgements}
+    outcomes = {one.outcome for one in verdicts}
     if outcomes & {REFUTED, OUT_OF_REACH}:
         return NO
     return DONE if outcomes == {SUPPORTED} else OPEN

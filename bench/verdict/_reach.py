@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from bench.bounds.cards import EAGER, Card, all_cards, card_of, launches_of
 from bench.bounds.least import LAUNCHES, Least, least
 from bench.cases.case import CaseKey
 from bench.cases.problem import TUTORIAL_ITERATIONS, Size
-from bench.tables.by_case import case_of, cases_in
+from bench.tables.by_case import cases_in
 from bench.tables.machine_words import accelerators
 from bench.verdict.evidence import BEST_GPU, BEST_GPU_TF32, Evidence, named
 from bench.verdict.intervals import Ratio, paired_ratio
@@ -103,19 +103,12 @@ def upper_end_us(evidence: Evidence, size: Size, baseline: str, scope: str) -> f
     The fastest of several cases takes no longer than any of them: of their upper ends, at 1 - alpha / cases each, the
     least. Nothing cancels the drift of the machine, so each is as of a ratio to something that does not drift.
     """
-    pool = _pool(evidence, size, baseline, scope)
+    pool = evidence.candidates_by_size.get(size, {}).get(baseline, ())
     sides = [evidence.sides[case] for case in pool]
     known = [side for side in sides if np.isfinite(side.times[scope]).sum() > 1]
     confidence = 1 - (1 - evidence.confidence) / max(1, len(known))
     ends = [time_of(side, scope, confidence).high for side in known]
     return min((end for end in ends if math.isfinite(end)), default=math.nan)
-
-
-def _pool(evidence: Evidence, size: Size, baseline: str, scope: str) -> Sequence[CaseKey]:
-    if baseline in ("tutorial", "tutorial-1"):
-        rows = evidence.baselines_by_size.get((size, scope), {}).get(baseline)
-        return () if rows is None else (case_of(rows),)
-    return evidence.candidates_by_size.get(size, {}).get(baseline, ())
 
 
 def time_of(side: Side, scope: str, confidence: float) -> Ratio:
