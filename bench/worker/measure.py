@@ -23,10 +23,10 @@ from bench.machine.process import answer
 from bench.machine.witness import Record, Witness
 from bench.plain import from_plain, to_plain
 from bench.worker import clock
+from bench.worker._judge import judge
 from bench.worker.counters import Meters, cores_in_use, every_core, open_meters, threads_in_use
 from bench.worker.gate import check_opening, check_pace, rehearse
 from bench.worker.heap import SCRIPT, Reply, as_printed, in_a_copy, make_heap, scatter
-from bench.worker._judge import judge
 from bench.worker.loops import Cold, Timed, WrongStyleError, run_cold, run_timed
 from implementations import Train
 

@@ -17,9 +17,9 @@ from bench.machine.process import Answer
 from bench.machine.witness import Record, Seen
 from bench.plain import to_plain
 from bench.tests.fakes import BRIEF, a_case, a_style
+from bench.worker._judge import judge, judge_program
 from bench.worker.clock import Batch
 from bench.worker.counters import Counters
-from bench.worker._judge import judge, judge_program
 from bench.worker.loops import Timed
 from bench.worker.oracle import reference
 
