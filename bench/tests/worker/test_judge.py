@@ -167,10 +167,10 @@ def test_a_second_thread_and_a_helper_are_wrong(batches):
 def test_work_that_is_not_in_its_iteration_is_wrong():
     job = a_job()
     _found, record, timed = honest(job)
-    lumpy = tuple(SAMPLE_NS // 2 if index % 3 else 2 * SAMPLE_NS for index in range(COUNTS.latency))
+    lumpy = tuple(SAMPLE_NS // 3 if index % 3 else 2 * SAMPLE_NS for index in range(COUNTS.latency))
     found = verdict(job, record, replace(timed, elapsed_ns=lumpy))
     assert (found.status, found.again) == ("wrong", True)
-    assert "an iteration takes 500.0 us in the middle and 990.5 us in the mean of a batch" in found.reason
+    assert "an iteration takes 333.3 us in the middle and 990.5 us in the mean of a batch" in found.reason
 
 
 def a_program(job: Job, seconds: float, *, cpu_s: float | None = None) -> tuple[Answer, Record]:
