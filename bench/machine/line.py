@@ -70,6 +70,7 @@ class Line:
             self.ours.sendall(NUMBER.pack(record.open(first, second)))
         elif what == SHUT:
             record.shut(array("d", body))
+            self.ours.sendall(NUMBER.pack(0))  # it waits for this, so that nothing that it does next counts as before
         elif what == KEEP:
             import numpy as np
 
@@ -108,7 +109,7 @@ class Messenger:
     def shut(self, losses: Sequence[float]) -> None:
         """See `Witness`."""
         body = array("d", losses).tobytes()
-        self._line.sendall(FRAME.pack(SHUT, 0, 0, len(body)) + body)
+        self._ask(FRAME.pack(SHUT, 0, 0, len(body)) + body)
 
     def end(self) -> None:
         """See `Witness`."""

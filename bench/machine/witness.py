@@ -90,12 +90,13 @@ class Record:
         self.seen.append(Seen(first, count, seed))
         if self._helped is None and self.helpers_s is not None:
             self._helped = self.helpers_s()
-        self._began = self._now()
+        wall_s = time.perf_counter()  # before the CPU time, and at the end after it: what it used lies in what passed
+        self._began = wall_s, self._cpu()
         return seed
 
     def shut(self, losses: Sequence[float]) -> None:
         """See `Witness`. Raises WitnessError before one has begun."""
-        wall_s, cpu_s = self._now()
+        cpu_s, wall_s = self._cpu(), time.perf_counter()
         if not self.seen or self.seen[-1].losses is not None:
             raise WitnessError("ended a stretch that had not begun")
         last, before = self.seen[-1], self._began
@@ -112,8 +113,8 @@ class Record:
         """See `Witness`."""
         self.weights.append(weight)
 
-    def _now(self) -> tuple[float, float | None]:
-        return time.perf_counter(), self.cpu_s() if self.cpu_s is not None else None
+    def _cpu(self) -> float | None:
+        return self.cpu_s() if self.cpu_s is not None else None
 
 
 def cpu_clock(pid: int) -> Callable[[], float | None]:

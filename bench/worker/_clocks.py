@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 
 from bench.cases.case import Case
+from bench.cases.challenge import flips
 from bench.cases.measurement import Job
 from bench.machine.witness import Record, Seen
 from bench.worker.loops import Timed
@@ -13,7 +14,8 @@ from bench.worker.noise import BATCH_LIMIT, by_cycle
 
 TOLD_SHARE = 0.9  # of a phase by the witness's clock that its iterations have to add up to
 TOLD_LEAST_S = 0.02  # a phase that is shorter shows nothing
-STRETCH_S = 2e-4  # for the witness's two words and the flips of a stretch
+STRETCH_S = 2e-4  # for the witness's two words of a stretch
+FLIP_S, BETWEEN_S = 5e-6, 3e-7  # for a flip, and for what lies between two samples
 WAIT_S = 1e-5  # for the wait before each sample on a device that is waited for
 MORE_CORES = 0.05  # CPU seconds a wall second above a case's threads
 LUMPY_SAMPLES = 20
@@ -33,7 +35,8 @@ def untrue(job: Job, timed: Timed, record: Record) -> Iterator[str]:
         samples = [one.elapsed_ns for one in timed.batches] if batches else timed.elapsed_ns
         untimed = [ns for ns, one in zip(timed.untimed_ns, stretches, strict=True) if one.batch is batches]
         waits = sum(one.untimed + (1 if one.batch else one.timed) for one, _ in pairs)
-        more_s = STRETCH_S * len(pairs) + (WAIT_S * waits if case.device != "cpu" else 0.0)
+        flipped = sum(len(flips(case, one, seen.seed)) for one, seen in pairs)
+        more_s = STRETCH_S * len(pairs) + FLIP_S * flipped + (BETWEEN_S if case.device == "cpu" else WAIT_S) * waits
         told_s = (sum(samples) + sum(untimed)) / 1e9
         yield from against(case, f"iterations {phase}", told_s + more_s, [seen for _, seen in pairs])
     yield from helped(case, record)
