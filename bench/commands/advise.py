@@ -1,0 +1,60 @@
+"""The command `advise`: would a GPU pay for a network of one's own?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.commands.common import DONE, console
+from bench.errors import UsageError
+
+
+def advise(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="a Python file with one function under @network")],
+    batch: Annotated[
+        list[int] | None, typer.Option(metavar="B", help="a batch; again and again  [default: 1 8 64 512]")
+    ] = None,
+    threads: Annotated[list[str] | None, typer.Option(metavar="1|all|K", help="[default: 1 and all]")] = None,
+    blocks: Annotated[int, typer.Option(metavar="K", help="processes a batch and thread count")] = 5,
+    timeout: Annotated[float, typer.Option(metavar="S", help="seconds that a process may take")] = 300.0,
+    as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
+) -> int:
+    """Would a GPU pay for my own network? Measured on this CPU, bounded for every card.
+
+    Exit code 0 measured, 2 bad input, 3 nothing could be measured.
+    """
+    from bench.advice.advise import BATCHES, as_values
+    from bench.advice.advise import advise as measured
+    from bench.advice.words import print_advice
+
+    to = console(stderr=True)
+    found = measured(
+        file,
+        batch or BATCHES,
+        _threads(threads or ["1", "all"]),
+        blocks,
+        timeout_s=timeout,
+        say=lambda words: to.print(words) if to.is_terminal else None,
+    )
+    if all(one.status != "ok" for one in found.batches):
+        raise UsageError(f"{file}: no batch could be measured: {found.batches[0].reason or found.batches[0].status}")
+    if as_json:
+        print(json.dumps(as_values(found), indent=1, allow_nan=False))
+    else:
+        print_advice(console(), found)
+    return DONE
+
+
+def _threads(names: list[str]) -> list[int]:
+    import psutil
+
+    every = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else psutil.cpu_count() or 1
+    counts = []
+    for name in names:
+        if name != "all" and not (name.isdigit() and 1 <= int(name) <= 10**6):
+            raise UsageError(f"--threads {name}: give 1, all or a whole number from 1 up")
+        counts.append(every if name == "all" else int(name))
+    return list(dict.fromkeys(counts))
