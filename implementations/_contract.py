@@ -68,6 +68,10 @@ def implementation(
     """Declare a generator function as a style of the loop; the function itself stays as it is.
 
     `find_implementations` reads these keywords from the source, so each must be a literal.
+
+    `x` may change in place between two iterations, except where arrays are immutable (jax): it is data, not a constant.
+    So the loop keeps no copy of it and nothing made from it alone, such as x times its transpose, and yields the loss
+    when the iteration is over, update and all.
     Raises StyleError when the function is not a generator function.
     """
 

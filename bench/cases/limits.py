@@ -42,7 +42,7 @@ LIMITS: Mapping[str, Limits] = {
     **_each((1e-12, 1e15), "latency_per_reference throughput_per_reference floor_share speedup low high"),
     **_each(COUNT, "warmup_iterations iterations batch_iterations minor_faults_per_iteration involuntary_switches"),
     **_each(COUNT, "cpu_utilisation peak_rss_bytes peak_device_bytes gpu_energy_mj gpu_energy_resolution_mj"),
-    **_each(COUNT, "checked_iterations"),
+    **_each(COUNT, "checked_iterations data_seed challenges"),
     **_each(ABOVE_0, "learning_rate flops bytes_moved"),
     **_each((-1, 1e15), "own_effect"),
     **_each((0, 1e300), "loss"),

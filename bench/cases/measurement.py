@@ -24,11 +24,16 @@ REASON_LENGTH = 400
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a worker is asked for: the case, its style, and how long to time."""
+    """What a worker is asked for: the case, its style, and how long to time.
+
+    `data_seed` is of the data that it is timed with, None where that is the seed of its problem. A process of its own
+    learns it late: it asks its witness once it has loaded the style.
+    """
 
     case: Case
     style: Implementation
     rule: Rule
+    data_seed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,8 @@ class Found:
 
     `values` are columns of measurements.csv by name. `warmup_us` holds the first iterations of the warm-up
     after the cold call `first_us`, `timed_us` every iteration of the latency phase, `losses`
-    the losses of the rehearsal at the tutorial's size.
+    the losses of the rehearsal at the tutorial's size. `raw` is what was timed, as long as nobody has judged it: the
+    figures of the timed loop come from it alone. `again`: it failed by the clock, as on a disturbed machine it may.
     """
 
     status: str
@@ -48,6 +54,8 @@ class Found:
     warmup_us: Sequence[float] = ()
     timed_us: Sequence[float] = ()
     losses: Sequence[float] = ()
+    raw: Any = None
+    again: bool = False
 
     @classmethod
     def read(cls, answer: Any) -> Found:
@@ -72,9 +80,10 @@ class Found:
                 return f"values.{name} is out of range"
         if self.status != "ok":
             return None
-        times = [*self.timed_us, *self.warmup_us, *(self.values.get(name) for name in TIMES)]
+        samples = [] if self.raw is not None else [*self.timed_us, *(self.values.get(name) for name in TIMES)]
+        times = [*self.warmup_us, *samples]
         impossible = [time for time in times if not isinstance(time, float | int) or not 0 < time < LARGEST]
-        if impossible or not self.timed_us:
+        if impossible or not (self.timed_us or self.raw):
             return f"a time of {impossible[0]}" if impossible else "no times"
         return next(iter(beyond(self.values)), None)
 
@@ -99,5 +108,5 @@ class Measurement:
     @classmethod
     def of(cls, found: Found, case: Case, block: int, order: int, attempts: int) -> Measurement:
         """What a worker found, as a row of a run."""
-        fields = {name: getattr(found, name) for name in Found.__slots__}
+        fields = {name: getattr(found, name) for name in Found.__slots__ if name in cls.__slots__}
         return cls(case=case, block=block, order=order, attempts=attempts, **fields)

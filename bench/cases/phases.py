@@ -33,6 +33,30 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """Iterations of the timed loop in a row: from `first` on some that are no samples, then some that are.
+
+    These are each timed alone, or as one batch.
+    """
+
+    first: int
+    untimed: int
+    timed: int
+    batch: bool = False
+
+    @property
+    def count(self) -> int:
+        """All its iterations."""
+        return self.untimed + self.timed
+
+    @property
+    def read(self) -> list[int]:
+        """The iterations whose loss is read: of a batch the last, of all others each."""
+        each = range(self.first, self.first + (self.untimed if self.batch else self.count))
+        return [*each, self.first + self.count - 1] if self.batch else list(each)
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
     """Iterations of each phase of the timed loop, fixed before it starts so that time cannot choose n."""
 
@@ -55,6 +79,16 @@ class Counts:
     def sampling(self) -> int:
         """Iterations of the latency phase, those untimed after a reading among them."""
         return self.latency + self.resettle * len(self.segments)
+
+    @property
+    def stretches(self) -> list[Stretch]:
+        """The whole timed loop in order: settling, the segments, the batches."""
+        shapes = [(self.settle, 0, False), *((self.resettle, samples, False) for samples in self.segments)]
+        shapes += [(self.resettle, self.batch, True)] * self.batches
+        found: list[Stretch] = []
+        for untimed, timed, batch in shapes:
+            found.append(Stretch(found[-1].first + found[-1].count if found else 0, untimed, timed, batch))
+        return found
 
     @property
     def steps(self) -> int:

@@ -40,7 +40,7 @@ def validate(
 ) -> int:
     """Test the harness on itself.
 
-    A/A coverage, planted slowdowns, its overhead, other tools, liars, kills.
+    A/A coverage, planted slowdowns, its overhead, other tools, liars, known cheats, kills.
 
     Exit code 1 when anything that must be reached was missed, or could not be tested, which --quick forgives.
     """
@@ -62,6 +62,7 @@ def validate(
     try:
         _measure(folder, quick=quick, minutes=minutes, seed=seed or 0, resume=resume)
         _lie(folder)
+        _cheat(folder)
         _kill(folder, kills)
     except KeyboardInterrupt:
         again = f"{own_name()} validate --resume --out {shlex.quote(str(folder))}"
@@ -84,7 +85,7 @@ def _measure(folder: Path, *, quick: bool, minutes: float | None, seed: int, res
         budget_s = None if minutes is None else minutes * 60
     else:
         first = draft(quick=quick, minutes=minutes, seed=seed)
-        errors.print(f"validating into {folder}/: about {first.minutes:g} min, then liars and kills; leave it alone")
+        errors.print(f"validating into {folder}/: about {first.minutes:g} min, then cheats and kills; leave it alone")
         design = begin(folder, first)
         budget_s = first.minutes * 60 - (time.monotonic() - start)
     with progress() as notify:
@@ -97,6 +98,15 @@ def _lie(folder: Path) -> None:
 
     with progress() as notify:
         measure_liars(folder, read_machine(folder)["devices"], notify)
+
+
+def _cheat(folder: Path) -> None:
+    from bench.validation._cheating import measure_cheats
+    from bench.validation.session import read_design
+
+    if not read_design(folder).quick:
+        with progress() as notify:
+            measure_cheats(folder, notify)
 
 
 def _kill(folder: Path, kills: int | None) -> None:

@@ -24,7 +24,8 @@ class Device:
     done, and is None where calls return only when the work is done; `read(loss)` brings a loss to the host
     as a float; `fetch(array)` brings an array to the host as float64; `describe(array)` is (dtype, device)
     of an array or a loss; `stopwatch()` starts the device's own timer and returns a function that stops it
-    and gives microseconds, None where there is none; `peak_bytes()` is the most memory that was allocated.
+    and gives microseconds, None where there is none; `peak_bytes()` is the most memory that was allocated;
+    `negate(array, place)` changes the sign of array[place] in the array itself, None where arrays are immutable.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Device:
     synchronize: Callable[[], None] | None = None
     stopwatch: Callable[[], Callable[[], float]] | None = None
     peak_bytes: Callable[[], int] | None = None
+    negate: Callable[[Any, Any], object] | None = None
 
 
 def device_kind(name: str) -> str:

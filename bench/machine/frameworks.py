@@ -43,6 +43,7 @@ def _open_numpy(name: str, _precision: str, framework: str) -> Device:
         read=float,
         fetch=lambda array: np.asarray(array, dtype=np.float64),
         describe=describe,
+        negate=lambda array, place: np.negative(array[place], out=array[place]),
     )
 
 
@@ -86,6 +87,7 @@ def _open_torch(name: str, precision: str, _framework: str) -> Device:
         synchronize=waits.get(kind),
         stopwatch=_torch_stopwatch if on_cuda else None,
         peak_bytes=(lambda: int(torch.cuda.max_memory_allocated(place))) if on_cuda else None,
+        negate=lambda array, place: array[place].neg_(),
     )
 
 
@@ -163,6 +165,7 @@ def _open_cupy(name: str, _precision: str, _framework: str) -> Device:
         synchronize=place.synchronize,
         stopwatch=stopwatch,
         peak_bytes=lambda: int(cupy.get_default_memory_pool().total_bytes()),
+        negate=lambda array, place: cupy.negative(array[place], out=array[place]),
     )
 
 

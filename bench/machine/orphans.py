@@ -63,6 +63,26 @@ def end_orphans(before: Collection[int]) -> None:
         psutil.wait_procs(left, timeout=ROUND_S)
 
 
+def cpu_of_helpers(pid: int, before: Collection[int]) -> float:
+    """CPU seconds of all that the child `pid` started, the ended with the living, and what it left to this process."""
+    if sys.platform != "linux":
+        return 0.0
+    import psutil
+
+    session, total = os.getsid(0), 0.0
+    for child in _children():
+        if child.pid in before:
+            continue
+        with suppress(psutil.Error, OSError):
+            if os.getsid(child.pid) == session:
+                continue
+            for one in (child, *child.children(recursive=True)):
+                times = one.cpu_times()
+                own = 0.0 if one.pid == pid else times.user + times.system
+                total += own + times.children_user + times.children_system
+    return total
+
+
 def _children() -> list[psutil.Process]:
     import psutil
 

@@ -15,7 +15,9 @@ from dataclasses import dataclass, replace
 from typing import IO, Any
 
 from bench.machine.environment import worker_environment
+from bench.machine.line import Line
 from bench.machine.orphans import adopting, die_with_parent, end_group, end_orphans
+from bench.machine.witness import Record
 from bench.plain import ShapeError, from_plain
 
 DEFAULT_TIMEOUT_S = 300.0
@@ -41,13 +43,17 @@ def ask(
     threads: int = 1,
     keep_env: bool = False,
     timeout_s: float = DEFAULT_TIMEOUT_S,
+    record: Record | None = None,
 ) -> Answer:
     """Start `python -m module`, hand it `question` as JSON, and sleep until it has answered (see `answer`).
 
-    The answer is untrusted input: what is not of this `shape` (see `from_plain`) is `crashed`.
+    The answer is untrusted input: what is not of this `shape` (see `from_plain`) is `crashed`. With a `record` this
+    process is the other's witness, where the system can hand on a line to it.
     """
-    command = ["-m", module, str(os.getpid())]
-    ended = run_python(command, question=json.dumps(question), threads=threads, keep_env=keep_env, timeout_s=timeout_s)
+    ended = run_python(
+        ["-m", module, str(os.getpid())], question=json.dumps(question), threads=threads, keep_env=keep_env,
+        timeout_s=timeout_s, record=record,
+    )  # fmt: skip
     if ended.status is not None:
         return ended
     try:
@@ -88,6 +94,7 @@ def run_python(
     timeout_s: float = DEFAULT_TIMEOUT_S,
     folder: str | None = None,
     variables: Mapping[str, str] | None = None,
+    record: Record | None = None,
 ) -> Answer:
     """Run `python *command` in a cleaned environment, in `folder`, with more `variables`; sleep until it ends.
 
@@ -100,13 +107,16 @@ def run_python(
         process.kill()
 
     environment = worker_environment(os.environ, threads, keep=keep_env) | dict(variables or {})
+    line = Line(record) if record is not None and sys.platform != "win32" else None
     with adopting() as before:
         start = time.perf_counter()
-        process = _start(command, environment, folder)
+        process = _start(command, environment, folder, line)
         timer = threading.Timer(min(timeout_s, threading.TIMEOUT_MAX), give_up)
         try:
             output, errors = Tail(process.stdout, ANSWER_BYTES), Tail(process.stderr, ERROR_BYTES)
             timer.start()
+            if line is not None:
+                line.watch(process.pid, tuple(before))
             _write(process.stdin, question)
             returncode = process.wait()  # without a timeout: it would wake up twenty times a second
             seconds = time.perf_counter() - start
@@ -115,6 +125,8 @@ def run_python(
             timer.cancel()
             end_group(process)
             end_orphans(before)
+            if line is not None:
+                line.end()
     if late.is_set() and returncode != 0:
         return Answer(None, timeout_s, "timeout", f"took longer than {timeout_s:g} s; see --timeout")
     if returncode != 0 or (question and not output.text.strip()):
@@ -122,9 +134,12 @@ def run_python(
     return Answer(output.text, seconds)
 
 
-def _start(command: Sequence[str], environment: Mapping[str, str], folder: str | None) -> subprocess.Popen[bytes]:
+def _start(
+    command: Sequence[str], environment: Mapping[str, str], folder: str | None, line: Line | None
+) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, *command],
+        [sys.executable, *command, *([] if line is None else [str(line.theirs)])],
+        pass_fds=() if line is None else (line.theirs,),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from bench.cases.case import Case
-from bench.cases.measurement import Measurement
+from bench.cases.measurement import TIMES, Measurement, Value
 from bench.cases.plan import Plan
+from bench.cases.problem import TUTORIAL_ITERATIONS
 from bench.machine.ceilings import Ceiling, best_gflops, read_ceilings
 from bench.machine.device import device_kind
 from bench.machine.process import ask
@@ -21,6 +23,11 @@ Say = Callable[[str], None]
 BUFFERS = (2**29, 2**26, 2**22)  # the largest that is copied; a smaller one where a process was killed over it
 TRIES = 4  # of a run at ceilings that are missing: whatever fails so often will not succeed
 BELOW = 0.95  # a time under this share of its floor is an error, not luck with the ceiling's own noise
+PER_REFERENCE = ("latency_per_reference", "throughput_per_reference")
+OF_REFERENCE = ("reference_us", "own_effect", *PER_REFERENCE)
+LEAST_REFERENCES, MOST_REFERENCES = 3, 9  # of the rows before, whose median says how fast the core usually is
+FAR = 1.5  # times the usual reference; at most 1.16 over the 117 rows of results/tutorial-cpu that have three before
+READING_NOISE = 0.9
 
 
 def floor_us(case: Case, ceilings: Sequence[Ceiling]) -> float | None:
@@ -49,21 +56,52 @@ def _copies_of(size: int, ceilings: Iterable[Ceiling]) -> Iterable[float]:
     return (rate for held, rate in copies if held >= least)
 
 
-def with_floor(measurement: Measurement, ceilings: Sequence[Ceiling]) -> Measurement:
-    """The measurement with its `floor_us` and `floor_share`; `wrong` when it took less time than its floor."""
+def with_floor(
+    measurement: Measurement, ceilings: Sequence[Ceiling], references_us: Sequence[float] = ()
+) -> Measurement:
+    """The measurement with its `floor_us` and `floor_share`; `wrong` when it took less time than its floor.
+
+    That holds for an iteration alone, in a batch and of the tutorial's whole loop, and for the first two at the core's
+    usual speed too: what a style does to the reference product beside it must not make it faster than the machine.
+    `references_us` are those of the run's other rows.
+    """
     floor = floor_us(measurement.case, ceilings)
     if floor is None or measurement.status != "ok":
         return measurement
     values = dict(measurement.values)
-    latency, throughput = float(values["latency_median_us"] or 0), float(values["throughput_us"] or 0)
-    least = min(latency, throughput)
+    least = min(_each_us(values, references_us))
     if least < BELOW * floor:
         reason = (
             f"took {least:.1f} us, less than the {floor:.1f} us that the machine's fastest product needs for this "
             "work: it was not all done, or the ceiling was measured on a disturbed machine"
         )
         return replace(measurement, status="wrong", reason=reason, values={}, timed_us=(), warmup_us=(), first_us=None)
-    return replace(measurement, values={**values, "floor_us": floor, "floor_share": floor / latency})
+    share = floor / float(values["latency_median_us"] or 0)
+    return replace(measurement, values={**values, "floor_us": floor, "floor_share": share})
+
+
+def _each_us(values: Mapping[str, Value], references_us: Sequence[float]) -> Iterator[float]:
+    """What an iteration took, by each way of measuring it."""
+    for name in TIMES:
+        yield float(values[name] or 0)
+    if values.get("loop_seconds"):
+        yield float(values["loop_seconds"] or 0) / TUTORIAL_ITERATIONS * 1e6
+    for name in PER_REFERENCE:
+        if len(references_us) >= LEAST_REFERENCES and values.get(name):
+            yield float(values[name] or 0) * median(references_us) / READING_NOISE
+
+
+def with_reference(measurement: Measurement, references_us: Sequence[float]) -> Measurement:
+    """The measurement, without its readings of the core's speed where they are far from those of the rows before it.
+
+    Then its times stay as they were taken: a style that slows only the reference product gets no credit for it.
+    """
+    own = float(measurement.values.get("reference_us") or 0)
+    if len(references_us) < LEAST_REFERENCES or own <= FAR * median(references_us):
+        return measurement
+    left = {name: value for name, value in measurement.values.items() if name not in OF_REFERENCE}
+    reason = f"the reference product took {own:.0f} us beside it, {median(references_us):.0f} us beside others before"
+    return replace(measurement, values=left, noisy=True, reason=reason)
 
 
 def ceiling_jobs(plan: Plan) -> list[dict[str, Any]]:
@@ -135,6 +173,7 @@ class Floors:
     known: tuple[Ceiling, ...] = ()
     block: int = 0
     tries: int = 0
+    references_us: list[float] = field(default_factory=list)  # of the last rows
 
     def complete(self) -> None:
         """Measure what is missing, of a new run all, a few times at most."""
@@ -148,11 +187,15 @@ class Floors:
         if found.block > self.block:
             self.block = found.block
             self.complete()
-        measurement = with_floor(found, self.known)
+        seen = tuple(self.references_us)
+        if found.status == "ok" and found.values.get("reference_us"):
+            self.references_us = [*self.references_us, float(found.values["reference_us"] or 0)][-MOST_REFERENCES:]
+        found = with_reference(found, seen)
+        measurement = with_floor(found, self.known, seen)
         if measurement.status == found.status:
             return measurement
         self._measure(ceiling_jobs(replace(self.plan, cases={found.case: 1})))
-        return with_floor(found, self.known)
+        return with_floor(found, self.known, seen)
 
     def _measure(self, jobs: Sequence[Mapping[str, Any]]) -> None:
         rows, failures = measure_ceilings(self.plan, jobs, self.warn, self.say)

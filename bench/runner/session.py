@@ -129,7 +129,8 @@ def _measure(
         if look > plan.blocks:
             plan = with_more_blocks(whole, plan, look, read_run(folder).measurements)
         done = done_attempts(folder)
-        for found in run(plan, launch, done=done, starting=notify, began=began, used=tries_used(done)):
+        used = tries_used(done)
+        for found in run(plan, launch, done=done, starting=notify, began=began, used=used, run_id=session.run_id):
             measurement = floors.under(found) if floors is not None else found
             writer.append(measurement)
             yield measurement

@@ -9,10 +9,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from bench.cases.case import Case
+from bench.cases.challenge import data_seed
 from bench.cases.measurement import Found, Job, Measurement
 from bench.cases.plan import Plan
 from bench.machine.process import Answer, ask
+from bench.machine.witness import Record
 from bench.plain import to_plain
+from bench.worker._judge import judge, judge_program
 
 Launch = Callable[[Job], Found]
 Key = tuple[int, tuple[str | int, ...]]
@@ -62,13 +65,15 @@ def run(
     now: Callable[[], float] = time.monotonic,
     began: float | None = None,
     used: Mapping[tuple[str | int, ...], int] | None = None,
+    run_id: str | None = None,
 ) -> Iterator[Measurement]:
     """Measure every turn that is not `done`, one process after another; yields each as it is found.
 
     Cases that cannot run here come first, as `skipped`. A noisy measurement is taken again at once, at most
     half as many times for a case as it has blocks, less the tries `used` before. Stops before a block that
     `plan.budget_s`, counted from `began` on, has no time for, judged by the longest that each of its cases took so far;
-    with a budget, a case that was given up once is not started again.
+    with a budget, a case that was given up once is not started again. The data of each block are drawn from `run_id`;
+    without it they are those of the problems' seed.
     """
     for skip in plan.skips:
         if (0, skip.case.key) not in done:
@@ -88,19 +93,22 @@ def run(
             continue
         starting(Progress(index, len(turns), slot, plan))
         turn_began = now()
-        measurement = take_turn(plan, slot, launch, spare)
+        measurement = take_turn(plan, slot, launch, spare, run_id)
         longest[slot.case.turn] = max(longest.get(slot.case.turn, 0.0), now() - turn_began)
         if plan.budget_s is not None and measurement.status == "timeout":
             given_up.add(slot.case.turn)
         yield measurement
 
 
-def take_turn(plan: Plan, slot: Slot, launch: Launch, spare: Counter[tuple[str | int, ...]]) -> Measurement:
+def take_turn(
+    plan: Plan, slot: Slot, launch: Launch, spare: Counter[tuple[str | int, ...]], run_id: str | None = None
+) -> Measurement:
     """One case in one block; once more where it was noisy and `spare` tries are left for it.
 
     Once, so that a case that is noisy by nature does not spend all of its tries in the first blocks.
     """
-    job = Job(slot.case, plan.styles[slot.case.style], plan.rule)
+    seed = None if run_id is None else data_seed(run_id, slot.block)
+    job = Job(slot.case, plan.styles[slot.case.style], plan.rule, seed)
     attempts = 1
     found = launch(job)
     if found.noisy and spare[slot.case.turn] > 0:
@@ -112,27 +120,36 @@ def take_turn(plan: Plan, slot: Slot, launch: Launch, spare: Counter[tuple[str |
 
 
 def process_launcher(plan: Plan) -> Launch:
-    """A launcher of real processes: a worker, and for cases that want it the whole program after it."""
+    """A launcher of real processes: a worker, and for cases that want it the whole program after it.
 
-    def start(module: str, job: Job, *, keep_env: bool) -> Answer:
-        return ask(module, to_plain(job), threads=job.case.threads, keep_env=keep_env, timeout_s=plan.timeout_s)
+    The worker answers what it timed; what that comes to is judged here, where no style is loaded. Who fails by the
+    clock is measured once more, and is wrong who fails again.
+    """
+
+    def start(module: str, job: Job, *, keep_env: bool) -> tuple[Answer, Record]:
+        record = Record(job.case.problem.seed if job.data_seed is None else job.data_seed)
+        question = to_plain(replace(job, data_seed=None))
+        answer = ask(
+            module, question, threads=job.case.threads, keep_env=keep_env, timeout_s=plan.timeout_s, record=record
+        )
+        return answer, record
+
+    def measured(job: Job) -> Found:
+        answer, record = start("bench.worker", job, keep_env=plan.keep_env or job.case.as_found)
+        if answer.status is not None:
+            return Found(answer.status, answer.reason)
+        found = Found.read(answer.value)
+        return judge(job, found, record) if record.watched else found
 
     def launch(job: Job) -> Found:
-        answer = start("bench.worker", job, keep_env=plan.keep_env or job.case.as_found)
-        found = Found(answer.status, answer.reason) if answer.status is not None else Found.read(answer.value)
-        return (
-            _with_program(found, start("bench.worker.program", job, keep_env=plan.keep_env))
-            if (found.status == "ok" and job.case.program)
-            else found
-        )
+        found = measured(job)
+        if found.again:
+            found = measured(job)
+        if found.status != "ok" or not job.case.program:
+            return found
+        whole = judge_program(job, found, *start("bench.worker.program", job, keep_env=plan.keep_env))
+        if whole.again:
+            whole = judge_program(job, found, *start("bench.worker.program", job, keep_env=plan.keep_env))
+        return whole
 
     return launch
-
-
-def _with_program(found: Found, program: Answer) -> Found:
-    """What a worker found, and what the whole program took; where that is unknown, why: the latency stands."""
-    if program.status is not None:
-        return replace(found, reason=f"as a whole program: {program.status}: {program.reason}")
-    if not isinstance(program.value, float) or not 0 < program.value < program.seconds:
-        return replace(found, reason=f"as a whole program: crashed: it answered {str(program.value)[:40]!r}")
-    return replace(found, values={**found.values, "loop_seconds": program.value, "program_seconds": program.seconds})

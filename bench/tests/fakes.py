@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bench.cases.case import Case
 from bench.cases.grid import Skip
 from bench.cases.measurement import Found, Job, Measurement
@@ -61,6 +63,7 @@ def fake_device(**changes: Any) -> Device:
         read=float,
         fetch=lambda array: array,
         describe=lambda value: (str(getattr(value, "dtype", "")), "cpu"),
+        negate=lambda array, place: np.negative(array[place], out=array[place]),
     )
     return replace(plain, **changes)
 

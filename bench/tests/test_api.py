@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from matplotlib.figure import Figure
 import bench
 from bench.cases.measurement import Found, Job
 from bench.errors import UsageError
+from bench.machine.environment import ROOT
 from bench.runner.progress import status_line, turn_words
 from bench.runner.turns import Progress, schedule
 
@@ -174,3 +177,17 @@ def test_plans_and_runs_are_one_short_line(planned: bench.Planned) -> None:
     assert repr(planned).startswith("<fiftyx plan: preset quick, 2 cases, 2 blocks; about ")
     assert repr(measured).startswith("<fiftyx run run: 2 cases measured, 2 blocks, ")
     assert len(repr(measured)) < 120
+
+
+def test_what_the_readme_says_in_python_works(tmp_path: Path, probed: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    (code,) = (
+        block
+        for block in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+        if "import fiftyx" in block
+    )
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "tutorial-cpu").symlink_to(ROOT / "results" / "tutorial-cpu")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("bench.api.measure", partial(bench.measure, launch=launch, progress=False))
+    monkeypatch.setitem(sys.modules, "fiftyx", bench)
+    exec(code, {})

@@ -142,3 +142,13 @@ def test_the_tutorials_numpy_runs_on_a_scripts_heap_and_the_same_code_on_one_tha
 def test_a_style_travels_to_its_process_as_text():
     for style in STYLES.values():
         assert from_plain(Job, json.loads(json.dumps(to_plain(a_job(style))))) == a_job(style)
+
+
+def test_a_style_finds_the_declaration_wherever_this_package_lies(tmp_path, monkeypatch):
+    """In a wheel it is fiftyx.implementations; a style file says `implementations` all the same."""
+    monkeypatch.setitem(sys.modules, "elsewhere", sys.modules["implementations"])
+    monkeypatch.setattr("implementations._contract.__package__", "elsewhere")
+    monkeypatch.delitem(sys.modules, "implementations")
+    style = write_style(tmp_path, HONEST, name="from_elsewhere")
+    assert style.train.__name__ == "from_elsewhere"
+    assert sys.modules["implementations"].implementation is implementation

@@ -119,6 +119,7 @@ class Arithmetic:
             read=float,
             fetch=lambda array: np.asarray(array, dtype=np.float64),
             describe=lambda _value: (self.dtype, "cpu"),
+            negate=lambda array, place: np.negative(array[place], out=array[place]),
         )
 
 

@@ -22,7 +22,7 @@ SAY = """    import os, stat, subprocess, sys, time
                 pass
 """
 HONEST_STYLE = "numpy_in_place"
-SPIN = "[sys.executable, '-c', 'while True: pass']"
+REST = "[sys.executable, '-c', 'import time; time.sleep(600)']"
 TIMES = '"latency_median_us": 1.0, "throughput_us": 1.0'
 
 
@@ -79,10 +79,10 @@ FAULTS = (
     Fault("a child goes on and answers too", "    os.fork()\n" + HONEST, says="a child that it forked went on"),
     Fault("a child goes on alone", "    if os.fork():\n        os._exit(0)\n" + HONEST),
     Fault("a helper holds stderr", "    subprocess.Popen(['sleep', '600'])\n" + HONEST, "ok"),
-    Fault("a helper is detached", f"    subprocess.Popen({SPIN}, start_new_session=True)\n" + HONEST, "ok"),
+    Fault("a helper is detached", f"    subprocess.Popen({REST}, start_new_session=True)\n" + HONEST, "ok"),
     Fault(
         "a helper is forked twice",
-        "    if os.fork() == 0:\n        os.setsid()\n        if os.fork() == 0:\n            while True: pass\n"
+        "    if os.fork() == 0:\n        os.setsid()\n        if os.fork() == 0:\n            time.sleep(600)\n"
         "        os._exit(0)\n    os.wait()\n" + HONEST,
         "ok",
     ),

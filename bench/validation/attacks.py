@@ -16,6 +16,7 @@ from bench.cases.problem import Problem, Size, stable_learning_rate
 from bench.machine.device import cpu_model, device_kind
 from bench.runner.turns import Launch, Progress, process_launcher, run
 from bench.tables.csv_files import columns_of, read_as, write_as
+from bench.validation._cheating import judge_cheats, read_cheats
 from bench.validation._faults import Outcome, try_faults
 from bench.validation._kills import Aimed, Notify, kill_and_resume
 from bench.validation.acceptance import Check
@@ -132,6 +133,15 @@ def make_case(liar: Liar) -> Case:
     """A small case in float64 on one thread, where the gate is at its strictest; its style is the liar's name."""
     problem = Problem(*SIZE, "float64", stable_learning_rate(SIZE))
     return Case(liar.name, liar.device, problem, framework=liar.framework)
+
+
+def judge_attacks(folder: Path) -> list[Check]:
+    """Of what was tried in a folder: known cheats, kills, planted liars. Raises TableError."""
+    return [
+        judge_cheats(read_cheats(folder)),
+        judge_kills(read_kills(folder)),
+        judge_liars(read_liars(folder)),
+    ]
 
 
 def judge_kills(killed: Killed | None) -> Check:

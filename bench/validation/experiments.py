@@ -80,12 +80,12 @@ def block_groups(of: int, blocks: int, random: np.random.Generator) -> Iterator[
             number += 1
 
 
-def autoregressive(random: np.random.Generator, blocks: int) -> Floats:
-    """A series of sd 1 in which each of the blocks remembers LAG_1 of the last, (blocks,)."""
+def autoregressive(random: np.random.Generator, blocks: int, memory: float = LAG_1) -> Floats:
+    """A series of sd 1 in which each of the blocks remembers so much of the last, (blocks,)."""
     series = random.standard_normal(blocks)
-    series[1:] *= math.sqrt(1 - LAG_1**2)
+    series[1:] *= math.sqrt(1 - memory**2)
     for block in range(1, blocks):
-        series[block] += LAG_1 * series[block - 1]
+        series[block] += memory * series[block - 1]
     return series
 
 

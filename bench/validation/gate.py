@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from bench.cases.case import Case
+from bench.cases.challenge import Flip, timed_flips
 from bench.cases.phases import REHEARSAL_STEPS, Counts, Rule, affordable_steps, plan_counts
 from bench.cases.presets import SWEEP_SIZES, scaled
 from bench.cases.problem import TUTORIAL_SIZE, Problem, Size, stable_learning_rate, work_flops
@@ -69,10 +71,18 @@ def plan(size: Size, oracle: str) -> tuple[Counts, int]:
     return counts, affordable_steps(flops, counts.steps)
 
 
+def draw_flips(size: Size, oracle: str, seed: int) -> list[Flip]:
+    """How x changes in the timed run of a seed, as far as the oracle follows."""
+    counts, checked = plan(size, oracle)
+    seeds = [seed + number for number in range(len(counts.stretches))]
+    drawn = timed_flips(Case("", "cpu", Problem(*size), framework="numpy"), counts, seeds)
+    return [flip for flip in drawn if flip.step < checked]
+
+
 def run_timed(
     subject: Subject, size: Size, seed: int, arrays: Sequence[Any], expected: Reference, tally: Tally
 ) -> None:
-    """The comparison of a timed run and of its opening by the gate itself.
+    """The comparison of a timed run and of its opening by the gate itself; `expected` saw x change as the run does.
 
     Where the oracle follows only the start, the emulated run ends there too: what comes after is compared with nothing.
     """
@@ -81,12 +91,13 @@ def run_timed(
     n, d_in, hidden, d_out = size
     problem = Problem(n, d_in, hidden, d_out, subject.case.problem.dtype, stable_learning_rate(size, oracle), seed)
     case, train = replace(subject.case, problem=problem), subject.make(seed)
-    trained = gate.run(case, train, subject.device, problem, arrays, checked)
+    trained = gate.run(case, train, subject.device, problem, arrays, checked, draw_flips(size, oracle, seed))
     read = {t: loss for t, loss in trained.losses.items() if t < counts.settle + counts.sampling}
     if checked == counts.steps:
         read[checked - 1] = trained.losses[checked - 1]
     found = gate.timed_deviations(case, expected, Trained(read, trained.weights), counts.steps)
-    found += gate.opening_deviations(case, train, subject.device, arrays, expected)
+    opening = reference(oracle, arrays, problem.learning_rate, min(gate.OPENING_STEPS, checked))
+    found += gate.opening_deviations(case, train, subject.device, arrays, opening)
     tally.add(worst(found), wrong=reason(found) is not None)
 
 
@@ -127,7 +138,8 @@ def run_stage(stage: Stage, seeds: range) -> list[dict[str, object]]:
     for seed in seeds:
         if stage.phase == TIMED:
             arrays = Problem(*stage.size, seed=seed).arrays()
-            expected = reference(stage.oracle, arrays, stable_learning_rate(stage.size, stage.oracle), checked)
+            drawn = draw_flips(stage.size, stage.oracle, seed)
+            expected = reference(stage.oracle, arrays, stable_learning_rate(stage.size, stage.oracle), checked, drawn)
         for subject, tally in tallies:
             with np.errstate(all="ignore"):  # a lie may overflow
                 if stage.phase == REHEARSAL:

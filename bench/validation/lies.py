@@ -79,7 +79,7 @@ PLANTED = (
         "cached loss",
         "trains while it is rehearsed, and repeats one loss when it is timed",
         told_apart_by("steps == 50", NO_WORK),
-        "in the timed run: loss of iteration 1",
+        "in the first iterations at its own size: loss of iteration 1",
     ),
     Liar(
         "right losses but wrong weights",
@@ -117,14 +117,14 @@ PLANTED = (
 )
 
 
-def write_style(folder: Path, body: str, name: str = "liar", **declared: Any) -> Implementation:
-    """A style file in `folder` whose loop is `body` (indented by 4), and its declaration."""
+def write_style(folder: Path, body: str, name: str = "liar", before: str = "", **declared: Any) -> Implementation:
+    """A style file in `folder` whose loop is `body` (indented by 4), `before` what stands above it; its declaration."""
     keywords = {"framework": "numpy", "devices": ("cpu",), **declared}
     given = ", ".join(f"{key}={value!r}" for key, value in keywords.items())
     needs = "import torch\n" if keywords["framework"] == "torch" else ""
     path = folder / f"{name}.py"
     path.write_text(
-        f"{needs}import numpy as np\nfrom implementations import implementation\n\n\n@implementation({given})\n"
+        f"{needs}import numpy as np\nfrom implementations import implementation\n{before}\n\n@implementation({given})\n"
         f"def {name}(x, y, w1, w2, learning_rate, steps):\n    '''A planted style.'''\n{body}",
         encoding="utf-8",
     )

@@ -31,7 +31,7 @@ from bench.validation.acceptance import (
     judge_slow_first,
     run_experiments,
 )
-from bench.validation.attacks import judge_kills, judge_liars, read_kills, read_liars
+from bench.validation.attacks import judge_attacks
 from bench.validation.experiments import BLOCKS, EXPERIMENT_COLUMNS, Experiment, experiment_row
 from bench.validation.inside import SLOW_FIRST, SLOW_FIRST_S, SPIN_0, STYLE, WORK, WRAPPER
 from bench.validation.pool import (
@@ -240,8 +240,7 @@ def analyse(source: Path, folder: Path, least: int = DRAWN) -> Outcome:
         *checks,
         *judge_tools(tools),
         judge_slow_first(slow),
-        judge_kills(read_kills(source)),
-        judge_liars(read_liars(source)),
+        *judge_attacks(source),
     ]
     experiments += disturbed
     folder.mkdir(parents=True, exist_ok=True)

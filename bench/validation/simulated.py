@@ -1,25 +1,17 @@
-"""Disturbances planted into the pool, and whole runs drawn at random, through the functions that read a run."""
+"""Disturbances planted into the pool, and what runs that are drawn at random say of a false claim."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from bench.cases.case import CaseKey
-from bench.cases.problem import TUTORIAL_SIZE
-from bench.tables.columns import MEASUREMENT_COLUMNS
-from bench.tables.run import Run
+from bench.validation._worlds import TRUE_RUNS, WORLDS, outcomes
 from bench.validation.acceptance import BIAS_POINTS, Check, by_kind, judge_coverage, percent
 from bench.validation.experiments import (
     BLOCKS,
-    COUNTS,
     DRIFT_SD,
     Experiment,
     autoregressive,
@@ -28,17 +20,13 @@ from bench.validation.experiments import (
     share,
 )
 from bench.validation.pool import Floats, Pool
-from bench.verdict.claim import SUPPORTED, TUTORIAL_CLAIM, find_one, straddling
-from bench.verdict.evidence import BEST_GPU, Evidence
+from bench.verdict.claim import SUPPORTED
 from bench.verdict.intervals import paired_ratio
-from bench.verdict.speedup import PRIMARY
 
 STEP, STEP_ODDS = 0.03, 0.1  # a change of frequency, and how often a turn begins with one
 MOST_SLOWED, NEIGHBOUR_ODDS = 0.30, 0.2  # by a neighbour, and in how many turns there is one
 OWN_PERCENTS = (2, 4, 8)
-PROCESS_SD = 0.015  # of a process's time, in simulated runs
 FALSE_SPEEDUP, TRUE_SPEEDUP = 49.5, 55.0
-LOOKS = (10, 20, 30)
 DISTURBED_COVERAGE = (0.92, 0.98)
 FALSELY = 0.025  # one side of a 95% interval
 
@@ -109,78 +97,6 @@ def _replay(
             before, after = part.medians_us[np.arange(BLOCKS), columns]
             yield Experiment(kind, number, group[1], group[0], 1 / (1 + percent / 100), paired_ratio(before, after))
             made += 1
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """What a simulated run is like: tied contenders, whether the CPU drifts and is read, after which blocks judged."""
-
-    name: str
-    runs: int
-    contenders: int = 1
-    drifts: bool = False
-    read: bool = True
-    looks: tuple[int, ...] = LOOKS[:1]
-
-
-WORLDS = (
-    *(World(f"the CPU drifts, K = {k}", 400, drifts=True, looks=(k,)) for k in COUNTS),
-    *(World(f"it drifts and nobody reads it, K = {k}", 400, drifts=True, read=False, looks=(k,)) for k in COUNTS),
-    World("8 tied contenders", 200, contenders=8),
-    World("--decide, 8 tied contenders, the CPU drifts", 300, contenders=8, drifts=True, looks=LOOKS),
-    World("all that, and nobody reads it", 300, contenders=8, drifts=True, read=False, looks=LOOKS),
-)
-TRUE_RUNS = 40
-
-
-def outcomes(world: World, true_speedup: float, runs: int, seed: int) -> list[str]:
-    """What `find_one` says of runs whose best contender truly is so much faster than the best CPU."""
-    random, rows = np.random.default_rng(seed), blank_rows(world)
-    return [outcome(drawn(rows, world, true_speedup, random), world.looks) for _ in range(runs)]
-
-
-def blank_rows(world: World) -> pd.DataFrame:
-    """measurements.csv of a run before anything was timed: one CPU case, so many contenders, blocks for every look."""
-    cases = [("numpy_in_place", "cpu"), *((f"contender_{i}", "cuda:0") for i in range(world.contenders))]
-    usual = dict(oracle="sgd", framework="numpy", dtype="float32", precision="ieee", threads=1, status="ok", reason="",
-                 noisy=False, environment="clean", **TUTORIAL_SIZE._asdict())  # fmt: skip
-    rows: list[dict[str, Any]] = [
-        {**usual, "block": block, "style": style, "device": device}
-        for block in range(world.looks[-1])
-        for style, device in cases
-    ]
-    return pd.DataFrame(rows, columns=list(MEASUREMENT_COLUMNS))
-
-
-def drawn(rows: pd.DataFrame, world: World, true_speedup: float, random: Random) -> pd.DataFrame:
-    """`rows` with times: processes scatter, and a drifting CPU slows its case and the reference alike."""
-    blocks = world.looks[-1]
-    usual_us = np.array([300.0, *[300 / true_speedup] * world.contenders])
-    times = usual_us * np.exp(PROCESS_SD * random.standard_normal((blocks, len(usual_us))))
-    speed = np.exp(DRIFT_SD * autoregressive(random, blocks)) if world.drifts else np.ones(blocks)
-    times[:, 0] *= speed
-    reference = np.full(times.shape, math.nan)
-    reference[:, 0] = 40 * speed if world.read else math.nan
-    return rows.assign(
-        latency_median_us=times.ravel(),
-        reference_us=reference.ravel(),
-        latency_per_reference=(times / reference).ravel(),
-    )
-
-
-def outcome(rows: pd.DataFrame, looks: tuple[int, ...]) -> str:
-    """The verdict after the last look; as in a run, more blocks only of cases that are not decided yet."""
-    machine = {"run_id": "simulated", "plan": {"looks": list(looks)}}
-    kept, done = rows[rows["block"] < looks[0]], looks[0]
-    for look in (*looks[1:], None):
-        evidence = Evidence.of(Run(Path(), kept, machine))
-        still_open = straddling(evidence, TUTORIAL_CLAIM.threshold)
-        if look is None or not still_open:
-            break
-        more = rows[(rows["block"] >= done) & (rows["block"] < look)]
-        of_open = [CaseKey.of(key) in still_open for key in more[list(CaseKey._fields)].itertuples(index=False)]
-        kept, done = pd.concat([kept, more[of_open]]), look
-    return find_one(evidence, TUTORIAL_CLAIM, TUTORIAL_SIZE, PRIMARY, BEST_GPU, "iteration").verdict.outcome
 
 
 def judge_disturbed(experiments: Iterable[Experiment]) -> list[Check]:

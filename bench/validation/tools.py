@@ -24,6 +24,7 @@ from bench.validation.inside import STYLE
 TOOLS = "tools.csv"
 PEDANTIC_ROUNDS = 20_000
 AGREEMENT_ROUNDS = 60
+FEW_PAIRS = 5
 PYPERF_LOOPS, PYPERF_VALUES, PYPERF_WARMUPS = 50, 10, 10
 SUITE_SHARE, SCRIPT_SHARE = 4, 2  # one round of these for so many of pyperf: they take so many times as long
 CLOCK, UNTIMED, PEDANTIC = "clock", "untimed", "pedantic untimed"
@@ -179,10 +180,10 @@ def pyperf_us(script: Path, number: int) -> float:
 def suite_us(folder: Path, size: Size) -> float:
     """us an iteration by one session of `pytest --benchmark-only` over the same case."""
     out = folder / "suite.json"
-    options = [f"--fiftyx-style={STYLE}", "--fiftyx-device=cpu", "--fiftyx-dtype=float32",
-               f"--fiftyx-size={','.join(map(str, size))}"]  # fmt: skip
-    suite = Path(__file__).resolve().parents[1] / "suite"
-    command = ["-m", "pytest", str(suite), "-q", "-p", "no:cacheprovider", "-k", "test_iteration"]
+    options = [f"--fiftyx-{one}" for one in (f"style={STYLE}", "device=cpu", "dtype=float32")]
+    options.append(f"--fiftyx-size={','.join(map(str, size))}")
+    suite = str(Path(__file__).parents[1] / "suite")
+    command = ["-m", "pytest", suite, "-q", "-p", "no:cacheprovider", "-k", "test_iteration"]
     start([*command, "--benchmark-only", f"--benchmark-json={out}", *options], ROOT)
     return float(read_run(out).measurements["latency_median_us"].median())
 
@@ -206,9 +207,6 @@ def start(command: list[str], folder: Path, variables: Mapping[str, str] | None 
     ended = process.run_python(command, folder=str(folder), variables=variables)
     if ended.status is not None:
         raise ToolError(ended.reason)
-
-
-FEW_PAIRS = 5
 
 
 def judge_tools(tools: Mapping[str, Tool]) -> list[Check]:

@@ -142,7 +142,8 @@ def _averaged(x: Floats, ratios: Sequence[Ratio], places: Floats) -> Floats:
     if len(x) == 1 or not all(math.isfinite(one.own) for one in ratios):
         return np.ones(len(places))
     own, shared = (np.array([getattr(one, name) for one in ratios]) for name in ("own", "shared"))
-    freedoms = np.array([(one.blocks - 1, of_drift(one.blocks)[1]) for one in ratios]).T
+    # of a drift that nobody read nothing is left that would be a size's own
+    freedoms = np.array([(one.blocks - 1, of_drift(one.blocks, read=one.own > 0)[1]) for one in ratios]).T
     gap = np.minimum(np.searchsorted(x, places, side="right") - 1, len(x) - 2)
     w = (places - x[gap]) / (x[gap + 1] - x[gap])
     drift = ((1 - w) * np.sqrt(shared[gap]) + w * np.sqrt(shared[gap + 1])) ** 2

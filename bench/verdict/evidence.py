@@ -205,7 +205,8 @@ class Evidence:
             why = next((f"{one.label} {trouble.words}" for one, trouble in self.trouble.items() if wanted(one)), "")
             return f"no {contender} was measured" + (f": {why}" if why else "")
         if baseline != "own" and case is None:
-            return f"the baseline {baseline} was not measured at this size"
+            here = any(baseline in named for (at, _), named in self.baselines_by_size.items() if at == size)
+            return f"the baseline {baseline} was not measured " + (f"in the scope {scope}" if here else "at this size")
         if case is not None and wanted(case):
             return f"{case.label} is the baseline {baseline} itself"
         if case is not None and not microseconds > 0:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Any
 
-from bench.cases.phases import Counts, Rule
-from bench.machine.core_speed import Gauge, Reading
+from bench.cases.phases import Rule
 from bench.machine.device import Device
 
 Loop = Generator[Any, None, Any]
@@ -31,15 +30,6 @@ class Latency:
 
     elapsed_ns: list[int]
     losses: list[float]
-
-
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """The latency phase: its samples, the losses of all its iterations, and the readings around its segments."""
-
-    latency: Latency
-    losses: list[float]
-    readings: list[Reading]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,26 +92,10 @@ def time_latency(loop: Loop, device: Device, iterations: int, now: Now = perf_co
     return Latency(elapsed, losses)
 
 
-def time_segments(
-    loop: Loop, device: Device, counts: Counts, gauge: Gauge | None, now: Now = perf_counter_ns
-) -> Sampling:
-    """The samples of `counts`, in segments: before each and after the last `gauge` reads the core's speed.
-
-    After a reading come `counts.resettle` iterations that are no samples: the reading has used the caches.
-    """
-    elapsed: list[int] = []
-    sampled: list[float] = []
-    losses: list[float] = []
-    readings = [gauge()] if gauge is not None else []
-    for samples in counts.segments:
-        losses += time_latency(loop, device, counts.resettle, now).losses
-        one = time_latency(loop, device, samples, now)
-        elapsed += one.elapsed_ns
-        sampled += one.losses
-        losses += one.losses
-        if gauge is not None:
-            readings.append(gauge())
-    return Sampling(Latency(elapsed, sampled), losses, readings)
+def time_pieces(loop: Loop, device: Device, pieces: Iterable[int], now: Now = perf_counter_ns) -> Latency:
+    """`time_latency` of several pieces in a row; what `pieces` does before it gives the next is outside the clock."""
+    found = [time_latency(loop, device, iterations, now) for iterations in pieces]
+    return Latency([ns for one in found for ns in one.elapsed_ns], [loss for one in found for loss in one.losses])
 
 
 def time_batch(loop: Loop, device: Device, iterations: int, now: Now = perf_counter_ns) -> tuple[Batch, Any]:
@@ -138,6 +112,17 @@ def time_batch(loop: Loop, device: Device, iterations: int, now: Now = perf_coun
     wait()
     elapsed_ns = now() - start
     return Batch(elapsed_ns, iterations, event_us), loss
+
+
+def time_batch_pieces(
+    loop: Loop, device: Device, pieces: Iterable[int], now: Now = perf_counter_ns
+) -> tuple[Batch, Any]:
+    """`time_batch` of several pieces as one batch; what `pieces` does before it gives the next is outside the clock."""
+    found = [time_batch(loop, device, iterations, now) for iterations in pieces]
+    count = sum(one.iterations for one, _ in found)
+    events = [one.event_us * one.iterations for one, _ in found if one.event_us is not None]
+    event_us = sum(events) / count if events else None
+    return Batch(sum(one.elapsed_ns for one, _ in found), count, event_us), found[-1][1]
 
 
 def finish(loop: Loop) -> Any:

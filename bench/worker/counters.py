@@ -92,14 +92,11 @@ def threads_in_use(case: Case) -> str:
 def every_core(case: Case) -> Iterator[None]:
     """All cores for the oracle of a case on an accelerator: its clock has stopped, and its one thread takes seconds.
 
-    A case on the CPU keeps its threads: its own products run there too while it is checked.
+    A case on the CPU has its own threads: its own products run there too while it is checked.
     """
-    if case.device == "cpu":
-        yield
-        return
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(available_cpus(), user_api="blas"):
+    with threadpool_limits(case.threads if case.device == "cpu" else available_cpus(), user_api="blas"):
         yield
 
 

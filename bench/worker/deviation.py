@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,7 +22,9 @@ class Tolerance:
     `loss`: relative error of the first `losses` losses. `root`: error of the root of every later loss, over the root
     of the first. `weights`: error of the returned weights over the way they went in training, or over their norm
     where `by_norm` (bfloat16 rounds most of the way away). `unit`: the same for the weights of each hidden unit, the
-    median of all units: a flip moves one unit far and the rest hardly, TF32 moves all.
+    median of all units: a flip moves one unit far and the rest hardly, TF32 moves all. `way`: error of that weight
+    which follows best, over the way it went: who stops training follows with none. Where that is bounded and known, no
+    later loss is: bfloat16 can part from float64 for a while and come back.
     """
 
     loss: float
@@ -31,12 +33,14 @@ class Tolerance:
     first: float = math.inf
     root: float = math.inf
     unit: float = math.inf
+    way: float = math.inf
     by_norm: bool = False
 
 
 Kind = tuple[str, ...]  # dtype and precision; and the oracle, where it has a line of its own
 FLOAT64, FLOAT32, TF32 = ("float64", "ieee"), ("float32", "ieee"), ("float32", "tf32")
 BFLOAT16, BFLOAT16_ADAM = ("bfloat16", "ieee"), ("bfloat16", "ieee", "adam")
+BFLOAT16_DYNAMIC = ("bfloat16", "ieee", "dynamic")
 
 # The tutorial's size, the stable rate, 50 iterations; wrong is who strays on most of five seeds (see gate.rehearse)
 REHEARSAL: Mapping[Kind, Tolerance] = {
@@ -53,13 +57,17 @@ OPENING: Mapping[Kind, Tolerance] = {
     TF32: Tolerance(2e-2, 50, 0.5, unit=2e-2),
     BFLOAT16: Tolerance(8e-2, 50, 2e-2, by_norm=True),
 }
-# The timed run itself, as far as the oracle affords to follow; weights only where that is to the end
+# The timed run itself, as far as the oracle affords to follow; weights only where that is to the end. x changes there,
+# and honest runs stray from float64 by at most: float32, over 95 seeds, 2e-4 of the root, 1.8e-2 of the way, 2.7e-3 of
+# a unit's; bfloat16, over 180 seeds at two sizes and two rates, 9e-2 of the last weight's way, and where they stop
+# after six iterations by at least 0.68 of any weight's, over 76
 TIMED: Mapping[Kind, Tolerance] = {
     FLOAT64: Tolerance(1e-9, 50, 1e-8, root=1e-9),
-    FLOAT32: Tolerance(1e-2, 50, 5e-2, first=2e-6, root=1e-3, unit=3e-3),
+    FLOAT32: Tolerance(1e-2, 50, 5e-2, first=2e-6, root=1e-3, unit=1e-2),
     TF32: Tolerance(2e-2, 4, 0.3, root=1e-2, unit=5e-2),
-    BFLOAT16: Tolerance(8e-2, 4, 0.3, root=0.25, by_norm=True),
-    BFLOAT16_ADAM: Tolerance(8e-2, 4, 0.3, root=0.8, by_norm=True),
+    BFLOAT16: Tolerance(8e-2, 4, math.inf, root=0.25, way=0.4, by_norm=True),
+    BFLOAT16_ADAM: Tolerance(8e-2, 4, 0.45, root=0.8, by_norm=True),
+    BFLOAT16_DYNAMIC: Tolerance(8e-2, 4, 0.3, root=0.25, by_norm=True),
 }
 
 
@@ -129,20 +137,22 @@ def of_run(trained: Trained, expected: Reference, allowed: Tolerance) -> list[De
     """Losses and returned weights of a run that was as long as its reference."""
     last = len(expected.losses) - 1
     missing = [] if last in trained.losses else [fault(f"no loss of the last iteration, {last}")]
-    return [*of_losses(trained.losses, expected.losses, allowed), *missing, *_of_weights(trained, expected, allowed)]
+    followed = replace(allowed, root=math.inf) if math.isfinite(allowed.way) else allowed
+    return [*of_losses(trained.losses, expected.losses, followed), *missing, *_of_weights(trained, expected, allowed)]
 
 
 def _of_weights(trained: Trained, expected: Reference, allowed: Tolerance) -> Iterator[Deviation]:
     if len(trained.weights) != len(expected.weights):
         yield fault(f"returned {len(trained.weights)} weights, expected {len(expected.weights)}")
         return
-    last = len(expected.weights) - 1
+    last, ways = len(expected.weights) - 1, []
     for index, (got, end, start) in enumerate(zip(trained.weights, expected.weights, expected.start, strict=True)):
         name = f"weight {index + 1}"
         if got.shape != end.shape:
             yield fault(f"{name} has shape {got.shape}, expected {end.shape}")
             continue
-        error = _over_way(got, end, start, allowed)
+        ways.append(_over_way(got, end, start, by_norm=False))
+        error = _over_way(got, end, start, by_norm=allowed.by_norm)
         against = "their norm" if allowed.by_norm else "the way they went"
         yield Deviation(
             error,
@@ -157,11 +167,14 @@ def _of_weights(trained: Trained, expected: Reference, allowed: Tolerance) -> It
             allowed.unit,
             f"{name}: half of the hidden units are off by {middle:.1e} of their way, allowed {allowed.unit:.0e}",
         )
+    best = min(ways, default=0.0)
+    says = f"no weight has gone where it should: all are off by {best:.2f} of their way, allowed {allowed.way:g}"
+    yield Deviation(best, allowed.way, says)
 
 
-def _over_way(got: Array, end: Array, start: Array, allowed: Tolerance) -> float:
+def _over_way(got: Array, end: Array, start: Array, *, by_norm: bool) -> float:
     norm, way = float(np.linalg.norm(end)), float(np.linalg.norm(end - start))
-    scale = norm if allowed.by_norm else max(way, LEAST_WAY * norm)
+    scale = norm if by_norm else max(way, LEAST_WAY * norm)
     return float(np.linalg.norm(got - end)) / max(scale, np.finfo(float).tiny)
 
 

@@ -9,6 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from bench.cases.case import Case
+from bench.cases.challenge import Flip
 from bench.cases.phases import REHEARSAL_STEPS, affordable_steps
 from bench.cases.problem import TUTORIAL_SIZE, Problem, stable_learning_rate, work_flops
 from bench.machine.device import Device
@@ -90,12 +91,27 @@ def _rehearsed(oracle: str, seed: int) -> tuple[tuple[Array, ...], Reference]:
     return arrays, reference(oracle, arrays, stable_learning_rate(TUTORIAL_SIZE, oracle), REHEARSAL_STEPS)
 
 
-def run(case: Case, train: Train, device: Device, problem: Problem, arrays: Sequence[Any], steps: int) -> Trained:
-    """A whole training run, every loss read. Raises WrongStyleError for another kind or number of what it gives."""
-    loop = train(*[device.put(a, problem.dtype) for a in arrays], problem.learning_rate, steps)
+def run(
+    case: Case,
+    train: Train,
+    device: Device,
+    problem: Problem,
+    arrays: Sequence[Any],
+    steps: int,
+    flips: Sequence[Flip] = (),
+) -> Trained:
+    """A whole training run, every loss read, x changing sign as `flips` say.
+
+    Raises WrongStyleError for another kind or number of what it gives.
+    """
+    inputs = [device.put(a, problem.dtype) for a in arrays]
+    loop = train(*inputs, problem.learning_rate, steps)
+    places = {flip.step: flip.place for flip in flips}
     losses = {}
     try:
         for t in range(steps):
+            if t in places and device.negate is not None:
+                device.negate(inputs[0], places[t])
             loss = next(loop)
             check_kind(case, device, loss, "yielded a loss")
             losses[t] = device.read(loss)
@@ -107,26 +123,20 @@ def run(case: Case, train: Train, device: Device, problem: Problem, arrays: Sequ
     return as_trained(case, device, losses, weights)
 
 
-def check_timed(case: Case, train: Train, device: Device, arrays: Sequence[Any], timed: Timed) -> int:
-    """Compare the timed run with the oracle as far as that is affordable; how many of its losses were compared.
+def check_opening(case: Case, train: Train, device: Device, arrays: Sequence[Any]) -> None:
+    """A few iterations at the case's own size, whose weights show what a single loss hides.
 
-    And then a few iterations at the same size whose weights show what a single loss hides: TF32 at 512x8000 is
-    off by 5e-6 of the loss, where a right style may be too. Raises WrongStyleError.
+    TF32 at 512x8000 is off by 5e-6 of the loss, where a right style may be too. Raises WrongStyleError.
     """
     from bench.worker.deviation import reason
     from bench.worker.oracle import reference
 
-    steps = timed.counts.steps
-    checked = affordable_steps(work_flops(case.problem, case.oracle), steps)
-    expected = reference(case.oracle, arrays, case.problem.learning_rate, checked)
-    why = reason(timed_deviations(case, expected, timed.trained, steps))
-    if why is not None:
-        raise WrongStyleError(f"in the timed run: {why}")
-    if checked:
+    steps = affordable_steps(work_flops(case.problem, case.oracle), OPENING_STEPS)
+    if steps:
+        expected = reference(case.oracle, arrays, case.problem.learning_rate, steps)
         why = reason(opening_deviations(case, train, device, arrays, expected))
         if why is not None:
             raise WrongStyleError(f"in the first iterations at its own size: {why}")
-    return sum(t < checked for t in timed.trained.losses)
 
 
 def timed_deviations(case: Case, expected: Reference, trained: Trained, steps: int) -> list[Deviation]:
@@ -166,7 +176,7 @@ def check_pace(endless: clock.Latency, timed: Timed) -> None:
     """
     if len(endless.elapsed_ns) <= PACE_ITERATIONS:
         return
-    least, middle = min(endless.elapsed_ns[1:]), median(timed.latency.elapsed_ns)
+    least, middle = min(endless.elapsed_ns[1:]), median(timed.elapsed_ns)
     if middle < least / 2:
         raise WrongStyleError(
             f"an iteration takes {middle / 1e3:.1f} us where the number of steps is known beforehand, and at least "

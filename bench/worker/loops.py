@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bench.cases.case import Case
-from bench.cases.phases import Counts
+from bench.cases.challenge import Flip, flips
+from bench.cases.measurement import Job, Value
+from bench.cases.phases import Counts, Stretch
 from bench.machine.core_speed import Gauge, Reading
 from bench.machine.device import Device
+from bench.machine.witness import Witness
 from bench.worker import clock
-from bench.worker.counters import Counters
+from bench.worker.counters import Counters, Meters, per_iteration_mj
 from implementations import Train
 
 if TYPE_CHECKING:
     from bench.worker import oracle
-from collections.abc import Sequence
-
-from bench.cases.measurement import Job, Value
-from bench.worker.counters import Meters, per_iteration_mj
 
 
 class WrongStyleError(Exception):
@@ -27,17 +27,72 @@ class WrongStyleError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Timed:
-    """The timed loop: its phases, and the losses and weights that prove what it did.
+    """What was timed of the timed loop, each phase in order.
 
-    `readings` are of the core's speed, before the first segment or batch and after each; none where it is not read.
+    `untimed_ns` are the iterations of each stretch that are no samples, together. `readings` are of the core's speed,
+    before the first segment or batch and after each; none where it is not read.
     """
 
     counts: Counts
-    latency: clock.Latency
+    elapsed_ns: tuple[int, ...]
+    untimed_ns: tuple[int, ...]
     batches: tuple[clock.Batch, ...]
     readings: tuple[Reading, ...]
-    trained: oracle.Trained
     counters: Counters
+
+
+@dataclass(slots=True)
+class Course:
+    """A loop under a witness, which draws the flips of x for each stretch and hears its losses at once."""
+
+    case: Case
+    device: Device
+    loop: clock.Loop
+    x: Any
+    witness: Witness
+    gauge: Gauge | None
+    elapsed_ns: list[int] = field(default_factory=list)
+    untimed_ns: list[int] = field(default_factory=list)
+    batches: list[clock.Batch] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)
+
+    def run(self, stretch: Stretch, device: Device | None = None) -> None:
+        """One stretch, its losses read by another `device` if there is one, and then a reading of the core's speed.
+
+        Raises StopIteration when the loop ends before.
+        """
+        device = device or self.device
+        drawn = flips(self.case, stretch, self.witness.open(stretch.first, stretch.count))
+        middle, end = stretch.first + stretch.untimed, stretch.first + stretch.count
+        untimed = clock.time_pieces(self.loop, device, self._pieces(drawn, stretch.first, middle))
+        pieces = self._pieces(drawn, middle, end)
+        if stretch.batch:
+            batch, last = clock.time_batch_pieces(self.loop, device, pieces)
+            check_kind(self.case, device, last, "yielded a loss")
+            losses = [device.read(last)]
+            self.batches.append(batch)
+        else:
+            timed = clock.time_pieces(self.loop, device, pieces)
+            losses = timed.losses
+            self.elapsed_ns += timed.elapsed_ns
+        self.witness.shut([*untimed.losses, *losses])
+        self.untimed_ns.append(sum(untimed.elapsed_ns))
+        if self.gauge is not None:
+            self.readings.append(self.gauge())
+
+    def _pieces(self, drawn: Sequence[Flip], first: int, end: int) -> Iterator[int]:
+        """The lengths between the flips from `first` on and before `end`; a flip is made when its length is asked."""
+        at = first
+        for flip in drawn:
+            if not first <= flip.step < end:
+                continue
+            if flip.step > at:
+                yield flip.step - at
+            at = flip.step
+            if self.device.negate is not None:
+                self.device.negate(self.x, flip.place)
+        if end > at:
+            yield end - at
 
 
 def run_timed(
@@ -46,38 +101,39 @@ def run_timed(
     device: Device,
     arrays: Any,
     counts: Counts,
+    witness: Witness,
     gauge: Gauge | None = None,
     settling: Device | None = None,
-) -> Timed:
-    """A second, warm loop from the same start, whose length is fixed before it begins and which runs to its end.
+) -> tuple[Timed, tuple[Any, ...]]:
+    """A second, warm loop from the same start, whose length is fixed before it begins; and the weights at its end.
 
     The losses of the first iterations, which are not timed, are read by `settling` if there is such a device.
     """
-    problem = case.problem
-    loop = train(*[device.put(a, problem.dtype) for a in arrays], problem.learning_rate, counts.steps)
+    inputs = [device.put(a, case.problem.dtype) for a in arrays]
+    loop = train(*inputs, case.problem.learning_rate, counts.steps)
+    course = Course(case, device, loop, inputs[0], witness, gauge)
+    first, *stretches = counts.stretches
     try:
-        settle = clock.time_latency(loop, settling or device, counts.settle)
+        course.run(first, settling or device)
         before = Counters.read()
-        sampling = clock.time_segments(loop, device, counts, gauge)
+        for stretch in stretches:
+            if not stretch.batch:
+                course.run(stretch)
         counters = Counters.read() - before
-        timed, readings = [], sampling.readings
-        for _ in range(counts.batches):
-            clock.time_latency(loop, device, counts.resettle)
-            timed.append(clock.time_batch(loop, device, counts.batch))
-            if gauge is not None:
-                readings.append(gauge())
+        for stretch in stretches:
+            if stretch.batch:
+                course.run(stretch)
         weights = clock.finish(loop)
     except StopIteration:
         raise WrongStyleError(f"stopped before its {counts.steps} steps") from None
     except clock.TooManyStepsError as error:
         raise WrongStyleError(str(error)) from None
-    last = timed[-1][1]
-    check_kind(case, device, last, "yielded a loss")
-    losses = dict(enumerate([*settle.losses, *sampling.losses]))
-    losses[counts.steps - 1] = device.read(last)
-    batches = tuple(batch for batch, _ in timed)
-    trained = as_trained(case, device, losses, weights)
-    return Timed(counts, sampling.latency, batches, tuple(readings), trained, counters)
+    witness.end()
+    timed = Timed(
+        counts, tuple(course.elapsed_ns), tuple(course.untimed_ns), tuple(course.batches), tuple(course.readings),
+        counters,
+    )  # fmt: skip
+    return timed, as_trained(case, device, {}, weights).weights
 
 
 def check_kind(case: Case, device: Device, value: Any, did: str) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.cases.challenge import Flip
 from bench.cases.problem import MIDDLE_USES
 
 Array = NDArray[np.float64]
@@ -31,9 +32,17 @@ class Trained:
     weights: tuple[Array, ...]
 
 
-def reference(oracle: str, arrays: Sequence[Array], learning_rate: float, steps: int) -> Reference:
-    """Train in float64 with numpy: `oracle` is "sgd", "adam" or "dynamic", `arrays` are x, y, w1, w2."""
+def reference(
+    oracle: str, arrays: Sequence[Array], learning_rate: float, steps: int, flips: Sequence[Flip] = ()
+) -> Reference:
+    """Train in float64 with numpy: `oracle` is "sgd", "adam" or "dynamic", `arrays` are x, y, w1, w2.
+
+    x changes sign as `flips` say; `arrays` stay as they are.
+    """
     x, y, *start = arrays
+    places = {flip.step: flip.place for flip in flips}
+    if places:
+        x = x.copy()
     weights = [w.copy() for w in start]
     if oracle == "dynamic":
         weights.insert(1, np.eye(weights[0].shape[1]))
@@ -41,6 +50,8 @@ def reference(oracle: str, arrays: Sequence[Array], learning_rate: float, steps:
     losses = np.empty(steps)
     update = _Adam(weights, learning_rate) if oracle == "adam" else None
     for t in range(steps):
+        if t in places:
+            np.negative(x[places[t]], out=x[places[t]])
         middle = t % MIDDLE_USES if oracle == "dynamic" else 0
         losses[t], gradients = _gradients(x, y, weights, middle)
         if update is None:

@@ -3,36 +3,70 @@
 from __future__ import annotations
 
 import os
+import sys
+from dataclasses import replace
 from time import perf_counter
+from typing import Any
 
+from bench.cases.challenge import program_flips
 from bench.cases.measurement import Job
 from bench.cases.problem import TUTORIAL_ITERATIONS
 from bench.machine.frameworks import open_device, wait_for
+from bench.machine.line import witness_here
 from bench.machine.process import answer
+from bench.machine.witness import Record, Witness
 from bench.plain import from_plain
+from bench.worker.clock import Loop, TooManyStepsError, finish
 from bench.worker.heap import as_printed, make_heap
 
 
 def main() -> None:
     """Train once from cold and answer the seconds of transfer and loop; the parent times the whole process."""
-    answer(lambda raw: loop_seconds(from_plain(Job, raw)), tear_down=True)
+    witness = witness_here(sys.argv[1:])
+    answer(lambda raw: loop_seconds(from_plain(Job, raw), witness), tear_down=True)
 
 
-def loop_seconds(job: Job) -> float:
-    """Seconds of the transfer and of the tutorial's 500 iterations, each loss printed, though to nobody."""
-    problem = job.case.problem
+def loop_seconds(job: Job, witness: Witness | None = None) -> float:
+    """Seconds of the transfer and of the tutorial's 500 iterations, each loss printed, though to nobody.
+
+    What came of them goes to the `witness`, which says with what data.
+    """
+    problem, steps = job.case.problem, TUTORIAL_ITERATIONS
+    witness = witness or Record(problem.seed)
     make_heap(job.style.heap)
     train = job.style.train
     device = open_device(job.case.framework, job.case.device, job.case.precision)
-    arrays = problem.arrays()
+    arrays = replace(problem, seed=witness.seed()).arrays()
+    flips = {flip.step: flip.place for flip in program_flips(job.case, steps, witness.open(0, steps))}
+    losses: list[float] = []
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
         read = as_printed(device, nowhere).read
         start = perf_counter()
         inputs = [device.put(array, problem.dtype) for array in arrays]
-        for loss in train(*inputs, problem.learning_rate, TUTORIAL_ITERATIONS):
-            read(loss)
+        loop = train(*inputs, problem.learning_rate, steps)
+        for step in range(steps):
+            if step in flips and device.negate is not None:
+                device.negate(inputs[0], flips[step])
+            loss = next(loop, None)
+            if loss is None:
+                break
+            losses.append(read(loss))
+        weights = _returned(loop)
         wait_for(device)
-        return perf_counter() - start
+        seconds = perf_counter() - start
+    witness.shut(losses)
+    witness.end()
+    for weight in weights:
+        witness.keep(device.fetch(weight))
+    return seconds
+
+
+def _returned(loop: Loop) -> tuple[Any, ...]:
+    """Its weights; none of a loop that ended too early or goes on."""
+    try:
+        return tuple(finish(loop) or ())
+    except TooManyStepsError:
+        return ()
 
 
 if __name__ == "__main__":

@@ -97,3 +97,9 @@ def test_a_worker_finds_this_program_before_what_was_on_the_path():
     found = worker_environment({"PYTHONPATH": "x"}, 1)["PYTHONPATH"].split(os.pathsep)
     assert (Path(found[0]) / "bench" / "cli.py").exists()
     assert found[1:] == ["x"]
+
+
+def test_an_installed_copy_is_not_put_in_front_of_pythons_own_modules(monkeypatch):
+    monkeypatch.setattr(environment, "INSTALLED", [str(environment.ROOT)])
+    assert worker_environment({"PYTHONPATH": "x"}, 1)["PYTHONPATH"] == "x"
+    assert worker_environment({}, 1)["PYTHONPATH"] == ""

@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bench.cases.problem import TUTORIAL_SIZE
+from bench.tables.run import Run
 from bench.tests.validation.pools import make_pool
-from bench.validation.experiments import autoregressive
-from bench.validation.simulated import (
-    DISTURBANCES,
+from bench.validation._worlds import (
     LOOKS,
-    OWN_PERCENTS,
     WORLDS,
     World,
     blank_rows,
-    disturb,
+    draw_times,
     drawn,
-    judge_claims,
-    judge_disturbed,
     outcome,
     outcomes,
+    ratio_alone,
+)
+from bench.validation.experiments import autoregressive
+from bench.validation.simulated import (
+    DISTURBANCES,
+    OWN_PERCENTS,
+    disturb,
+    judge_claims,
+    judge_disturbed,
     own_kind,
     replayed,
 )
-from bench.verdict.evidence import Evidence
+from bench.verdict.claim import TUTORIAL_CLAIM, find_one, verdict_on
+from bench.verdict.evidence import BEST_GPU, Evidence
 from bench.verdict.intervals import LAG_1
+from bench.verdict.speedup import PRIMARY
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -76,6 +85,24 @@ def test_a_simulated_run_has_the_ratio_that_was_planted():
     assert means["numpy_in_place"] / means["contender_0"] == pytest.approx(49.5, rel=0.1)
     per_reference = rows[rows["device"] == "cpu"]["latency_per_reference"]
     assert per_reference.std() / per_reference.mean() < 0.04  # the drift is in the reference too
+
+
+@pytest.mark.parametrize("world", [world for world in WORLDS if world.alone], ids=lambda world: world.name)
+def test_a_run_of_two_cases_says_what_the_interval_of_their_ratio_says(world):
+    """Draw by draw: the short way is the same as a whole run, so that many more can be simulated."""
+    random, rows = np.random.default_rng(3), blank_rows(world)
+    for speedup in (49.5, 52.0, 55.0, 60.0):
+        for _ in range(3):
+            state = random.bit_generator.state
+            ratio = ratio_alone(*draw_times(world, speedup, random))
+            random.bit_generator.state = state
+            table = drawn(rows, world, speedup, random)
+            evidence = Evidence.of(Run(Path(), table, {"plan": {"looks": list(world.looks)}}))
+            found = find_one(evidence, TUTORIAL_CLAIM, TUTORIAL_SIZE, PRIMARY, BEST_GPU, "iteration")
+            assert found.speedup is not None
+            for name in ("value", "low", "high"):
+                assert getattr(found.speedup.ratio, name) == pytest.approx(getattr(ratio, name), rel=1e-9)
+            assert found.verdict.outcome == verdict_on(ratio, 50.0).outcome
 
 
 @pytest.mark.parametrize(("speedup", "says"), [(40.0, "refuted"), (70.0, "supported")])

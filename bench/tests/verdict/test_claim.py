@@ -231,7 +231,7 @@ def test_a_baseline_or_scope_that_was_not_measured_is_named():
     assert verdict(table, baseline="tutorial").reason == "the baseline tutorial was not measured at this size"
     table["program_seconds"] = math.nan
     found = find_one(evidence_of(table), CLAIM, LARGEST, PRIMARY, BEST_GPU, "program")
-    assert found.verdict.reason == "numpy_in_place cpu float32 1 thread was not measured in the scope program"
+    assert found.verdict.reason == "the baseline best-cpu was not measured in the scope program"
 
 
 def finding(size: Size, outcome: str) -> Finding:

@@ -17,12 +17,11 @@ from bench.machine.core_speed import REPEATS, Reading, around, open_gauge, open_
 from bench.tests.fakes import FakeClock
 from bench.verdict.intervals import paired_ratio
 from bench.verdict.one_speed import at_one_speed, speed_words
-from bench.worker.clock import Batch, Latency
+from bench.worker.clock import Batch
 from bench.worker.counters import Counters
 from bench.worker.heap import LEAST_PAD, MOST_PAD, PADS, scatter
 from bench.worker.loops import Timed
 from bench.worker.noise import Steady
-from bench.worker.oracle import Trained
 
 LABEL = ("label",)
 NOTHING_COUNTED = Counters(1.0, 1.0, None, None, None)
@@ -49,9 +48,9 @@ def rows(times, references, own=0.0):
 
 
 def timed_loop(samples_us, batch_us, readings, counts):
-    latency = Latency([round(us * 1e3) for us in samples_us], [1.0] * len(samples_us))
+    elapsed_ns = tuple(round(us * 1e3) for us in samples_us)
     batch = Batch(round(batch_us * 1e3 * counts.batch), counts.batch, None)
-    return Timed(counts, latency, (batch,), readings, Trained({}, ()), NOTHING_COUNTED)
+    return Timed(counts, elapsed_ns, (), (batch,), readings, NOTHING_COUNTED)
 
 
 def speedup(frame, one="L0", other="L1", column="latency_median_us"):

@@ -16,7 +16,7 @@ from bench.tables.columns import MEASUREMENT_COLUMNS
 from bench.tables.writer import measurement_row
 from bench.tests.fakes import a_case, a_measurement
 from bench.tests.runs import evidence_of
-from bench.verdict.intervals import LAG_1, of_drift, paired_ratio, t_quantile
+from bench.verdict.intervals import LAG_1, MORE, of_drift, paired_ratio, t_quantile
 from bench.verdict.pairs import SCOPES
 from bench.verdict.speedup import BASELINES, mostly_quiet, speedups
 
@@ -239,19 +239,20 @@ def test_a_noisy_speedup_says_so_and_a_row_has_every_column():
     assert row["baseline_threads"] == 1
 
 
-def autoregressions(random, many, blocks_):
+def autoregressions(random, many, blocks_, lag=LAG_1):
     """(many, blocks) of sd 1."""
     series = random.standard_normal((many, blocks_))
-    series[:, 1:] *= math.sqrt(1 - LAG_1**2)
+    series[:, 1:] *= math.sqrt(1 - lag**2)
     for block in range(1, blocks_):
-        series[:, block] += LAG_1 * series[:, block - 1]
+        series[:, block] += lag * series[:, block - 1]
     return series
 
 
+@pytest.mark.parametrize("read", [True, False])
 @pytest.mark.parametrize("blocks_", [2, 3, 5, 10, 30])
-def test_the_error_and_the_freedom_of_a_drift_are_those_of_simulated_ones(blocks_):
-    series = autoregressions(np.random.default_rng(blocks_), 60_000, blocks_)
-    inflation, freedom = of_drift(blocks_)
+def test_the_error_and_the_freedom_of_a_drift_are_those_of_simulated_ones(blocks_, read):
+    series = autoregressions(np.random.default_rng(blocks_), 60_000, blocks_, MORE if read else LAG_1)
+    inflation, freedom = of_drift(blocks_, read=read)
     variances = series.var(axis=1, ddof=1)
     assert inflation == pytest.approx(series.mean(axis=1).var() / variances.mean(), rel=0.04)
     assert freedom == pytest.approx(2 * variances.mean() ** 2 / variances.var(), rel=0.08)
@@ -263,13 +264,28 @@ def test_the_error_and_the_freedom_of_a_drift_are_those_of_simulated_ones(blocks
 def test_a_drift_puts_the_truth_below_the_interval_in_at_most_one_of_forty(blocks_, noise, read):
     """Of 2,000 runs each: 2.5% and three standard deviations, whatever the share of the drift in the spread."""
     random = np.random.default_rng([blocks_, read, round(100 * noise)])
-    drift = 0.042 * autoregressions(random, 2000, blocks_)
+    drift = 0.042 * autoregressions(random, 2000, blocks_, MORE if read else LAG_1)
     times = np.exp(drift + noise * random.standard_normal(drift.shape))
     found = [
         paired_ratio(one, np.ones(blocks_), drift=seen if read else seen * math.nan)
         for one, seen in zip(times, drift, strict=True)
     ]
     assert np.mean([one.low > 1 for one in found]) < 0.025 + 3 * math.sqrt(0.025 * 0.975 / 2000)
+
+
+@pytest.mark.parametrize("blocks_", [3, 5, 10, 20])
+def test_a_drift_that_was_read_costs_a_steady_machine_nothing_worth_a_word(blocks_):
+    """A reading of the reference resolves 0.15%, a process's time scatters by 1.5% on either side."""
+    random = np.random.default_rng(blocks_)
+    read = 0.0015 * random.standard_normal((500, blocks_))
+    times = np.exp(read + 0.021 * random.standard_normal(read.shape))
+    ones = np.ones(blocks_)
+    widths = [
+        math.log(paired_ratio(one, ones, drift=seen).high / paired_ratio(one, ones, drift=seen).low)
+        / math.log(paired_ratio(one, ones).high / paired_ratio(one, ones).low)
+        for one, seen in zip(times, read, strict=True)
+    ]
+    assert np.median(widths) < 1.03
 
 
 @given(st.lists(st.floats(-0.2, 0.2), min_size=2, max_size=30))

@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.cases.phases import Counts, Rule, plan_counts
-from bench.machine.core_speed import Reading
+from bench.cases.phases import Rule, plan_counts
 from bench.tests.fakes import AsyncDevice, FakeClock, fake_device
 from bench.worker import clock
 
@@ -206,31 +205,22 @@ def test_segments_hold_every_sample_once_and_whole_cycles(each_ns, cycle):
     assert counts.steps == bare.steps + untimed
 
 
-def test_the_core_is_read_around_each_segment_and_what_follows_a_reading_is_no_sample():
+def test_what_happens_between_two_pieces_is_in_no_sample_and_in_no_batch():
     now = FakeClock()
-    read_at: list[int] = []
+
+    def pieces():
+        for length in (3, 1, 4):
+            now.pass_ns(1_000)  # a flip of x
+            yield length
 
     def loop():
         while True:
-            now.pass_ns(100 if read_at[-1] == now.ns else 10)  # the first after a reading finds the caches used
+            now.pass_ns(10)
             yield 1.0
 
-    def reference():
-        now.pass_ns(7)
-        read_at.append(now.ns)
-        return Reading(float(len(read_at)), 0.0)
-
-    counts = Counts(settle=0, latency=10, batch=1, segment=4, resettle=1)
-    found = clock.time_segments(loop(), fake_device(), counts, reference, now)
-    assert found.latency.elapsed_ns == [10] * 10
-    assert [one.us for one in found.readings] == [1.0, 2.0, 3.0, 4.0]
-    assert len(found.losses) == counts.sampling == 13
-
-
-def test_without_a_reference_the_segments_are_one():
-    now = FakeClock()
-    found = clock.time_segments(iter_costs(now, [5]), fake_device(), Counts(0, 10, 1), None, now)
-    assert (found.latency.elapsed_ns, list(found.readings), len(found.losses)) == ([5] * 10, [], 10)
+    assert clock.time_pieces(loop(), fake_device(), pieces(), now).elapsed_ns == [10] * 8
+    batch, loss = clock.time_batch_pieces(loop(), fake_device(), pieces(), now)
+    assert (batch.elapsed_ns, batch.iterations, batch.event_us, loss) == (80, 8, None, 1.0)
 
 
 def test_finish_gives_what_the_loop_returns():

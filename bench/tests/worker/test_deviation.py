@@ -49,7 +49,7 @@ def test_a_loss_is_wrong_beyond_its_tolerance_and_right_within(table, kind, t, f
     assert said is None or f"loss of iteration {t} is" in said
 
 
-@pytest.mark.parametrize("kind", TIMED)
+@pytest.mark.parametrize("kind", [kind for kind in TIMED if math.isinf(TIMED[kind].way)])
 @given(factor=st.floats(0.1, 10))
 def test_a_late_loss_is_wrong_where_its_root_is_too_far_off(kind, factor):
     allowed = TIMED[kind]
@@ -62,7 +62,20 @@ def test_a_late_loss_is_wrong_where_its_root_is_too_far_off(kind, factor):
     assert said is None or "the loss after 10 iterations is" in said
 
 
-@pytest.mark.parametrize(("table", "kind"), LINES)
+@given(share=st.floats(0, 1), seed=st.integers(0, 99))
+def test_who_stops_training_is_wrong_in_bfloat16_however_late_losses_stray(share, seed):
+    trained, expected = right()
+    noise = np.random.default_rng(seed).standard_normal
+    gone = [start + share * (end - start) for start, end in zip(expected.start, expected.weights, strict=True)]
+    losses = {**trained.losses, 8: float(expected.losses[8] * (1 + abs(noise())))}
+    said = why(losses, gone, expected, TIMED[BFLOAT16])
+    assert (said is not None) == (1 - share > TIMED[BFLOAT16].way)
+    assert said is None or "no weight has gone where it should" in said
+    one_off = [expected.start[0], expected.weights[1]]
+    assert why(losses, one_off, expected, TIMED[BFLOAT16]) is None
+
+
+@pytest.mark.parametrize(("table", "kind"), [(table, kind) for table, kind in LINES if TABLES[table][kind].weights < 9])
 @pytest.mark.parametrize("index", [0, 1])
 def test_one_weight_is_wrong_beyond_its_tolerance_and_right_within(table, kind, index):
     allowed = TABLES[table][kind]

@@ -1,0 +1,70 @@
+"""The challenge: data that no style knows beforehand, and parts of x that change sign between iterations (pure)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from random import Random
+from typing import NamedTuple
+
+from bench.cases.case import Case
+from bench.cases.phases import Counts, Stretch
+
+EVERY = 8  # iterations between two flips, about, beside the one before each stretch
+PROGRAM_EVERY = 64  # the same within a whole program, whose seconds hold them
+IMMUTABLE = ("jax",)  # whose arrays cannot be changed in place
+
+
+class Flip(NamedTuple):
+    """Before iteration `step` the entries x[top:bottom, left:right] change sign."""
+
+    step: int
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def place(self) -> tuple[slice, slice]:
+        """As an index of x."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+
+def data_seed(run_id: str, block: int) -> int:
+    """Of the data of a run's block, the same for every style; below 2**32."""
+    return int.from_bytes(hashlib.sha256(f"{run_id} {block}".encode()).digest()[:4], "big")
+
+
+def flips(case: Case, stretch: Stretch, seed: int) -> list[Flip]:
+    """Those of a stretch of the timed loop: one before it, and one before about every EVERYth of its iterations.
+
+    Within a batch only on the CPU: elsewhere it would have to wait for the device. None where x is immutable.
+    """
+    every = 0 if stretch.batch and not case.key.on_cpu else EVERY
+    return list(_drawn(case, stretch.first, stretch.count, seed, every))
+
+
+def program_flips(case: Case, steps: int, seed: int) -> list[Flip]:
+    """Those of a whole program of `steps` iterations: few, for its clock does not stop for them."""
+    return list(_drawn(case, 0, steps, seed, PROGRAM_EVERY))
+
+
+def timed_flips(case: Case, counts: Counts, seeds: list[int]) -> list[Flip]:
+    """Those of a whole timed loop, whose stretches were given `seeds`."""
+    return [flip for one, seed in zip(counts.stretches, seeds, strict=True) for flip in flips(case, one, seed)]
+
+
+def _drawn(case: Case, first: int, count: int, seed: int, every: int) -> Iterator[Flip]:
+    if case.framework in IMMUTABLE:
+        return
+    random, size = Random(seed), case.problem.size
+    for step in range(first, first + count):
+        if step == first or (every and random.random() < 1 / every):
+            yield Flip(step, *_half(random, size.n), *_half(random, size.d_in))
+
+
+def _half(random: Random, length: int) -> tuple[int, int]:
+    """Where a half of a side of `length` begins and ends."""
+    half = (length + 1) // 2
+    start = random.randrange(length - half + 1)
+    return start, start + half

@@ -1,0 +1,76 @@
+"""The challenge: the same for who knows the seed, different for every seed, and within the data."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.cases.challenge import IMMUTABLE, data_seed, flips, program_flips, timed_flips
+from bench.cases.phases import Counts, Stretch
+from bench.tests.fakes import a_case
+
+SIDES = st.tuples(*[st.integers(1, 300)] * 4)
+SEEDS = st.integers(0, 2**48)
+
+
+@given(SIDES, SEEDS, st.integers(0, 10**6), st.integers(1, 200), st.booleans())
+def test_every_stretch_begins_with_a_flip_and_every_flip_is_a_part_of_x(size, seed, first, count, batch):
+    case = a_case(size=size)
+    stretch = Stretch(first, 0, count, batch)
+    drawn = flips(case, stretch, seed)
+    assert drawn == flips(case, stretch, seed)
+    assert drawn[0].step == first
+    assert [one.step for one in drawn] == sorted({one.step for one in drawn})
+    for one in drawn:
+        assert first <= one.step < first + count
+        assert 0 <= one.top < one.bottom <= size[0]
+        assert 0 <= one.left < one.right <= size[1]
+
+
+def test_two_seeds_flip_other_iterations_and_other_entries():
+    stretch = Stretch(0, 0, 500)
+    one, other = (flips(a_case(size=(64, 1000, 100, 10)), stretch, seed) for seed in (1, 2))
+    assert {flip.step for flip in one} != {flip.step for flip in other}
+    assert one[0].place != other[0].place
+    assert 500 / 12 < len(one) < 500 / 5
+
+
+def test_a_batch_on_an_accelerator_is_not_interrupted_and_arrays_that_cannot_change_are_left_alone():
+    stretch = Stretch(40, 0, 400, batch=True)
+    assert [flip.step for flip in flips(a_case("torch_nn", "cuda:0", framework="torch"), stretch, 7)] == [40]
+    assert len(flips(a_case(), stretch, 7)) > 1
+    for framework in IMMUTABLE:
+        assert flips(a_case(framework=framework), stretch, 7) == []
+
+
+@given(st.integers(1, 20), st.integers(1, 60), st.integers(1, 60), st.integers(1, 3), st.integers(0, 9))
+def test_the_stretches_are_the_whole_timed_loop_in_order(settle, latency, batch, batches, segment):
+    counts = Counts(settle, latency, batch, batches, segment, 2 if segment else 0)
+    at = 0
+    for one in counts.stretches:
+        assert one.first == at
+        at += one.count
+    assert at == counts.steps
+    samples = [t for one in counts.stretches if not one.batch for t in one.read]
+    assert samples == list(range(settle + counts.sampling))
+    assert counts.steps - 1 in counts.stretches[-1].read
+
+
+def test_a_timed_loop_is_flipped_as_its_stretches_are():
+    counts = Counts(2, 10, 7, 2, 5, 1)
+    seeds = list(range(len(counts.stretches)))
+    whole = timed_flips(a_case(), counts, seeds)
+    assert [one.step for one in whole if one.step in {stretch.first for stretch in counts.stretches}] == [
+        stretch.first for stretch in counts.stretches
+    ]
+
+
+def test_a_program_has_few_flips():
+    assert 1 <= len(program_flips(a_case(), 500, 3)) < 25
+
+
+def test_each_block_of_each_run_has_data_of_its_own():
+    seeds = [data_seed(run, block) for run in ("1a2b3c4d", "5e6f7a8b") for block in range(50)]
+    assert len(set(seeds)) == len(seeds)
+    assert all(0 <= seed < 2**32 for seed in seeds)
+    assert data_seed("1a2b3c4d", 3) == seeds[3]
