@@ -62,6 +62,7 @@ def commands() -> typer.Typer:
     """Every command under its name."""
     import typer
 
+    from bench.commands._top import top
     from bench.commands.advise import advise
     from bench.commands.chart import chart
     from bench.commands.compare import compare
@@ -71,7 +72,6 @@ def commands() -> typer.Typer:
     from bench.commands.run import run
     from bench.commands.share import share
     from bench.commands.table import table
-    from bench.commands._top import top
     from bench.commands.validate import validate
     from bench.commands.verdict import verdict
 
