@@ -22,9 +22,11 @@ def advise(
     timeout: Annotated[float, typer.Option(metavar="S", help="seconds that a process may take")] = 300.0,
     as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
 ) -> int:
-    """Would a GPU pay for my own network? Measured on this CPU, bounded for every card.
+    """Would a GPU pay for my own network? A row a batch, a row a card.
 
-    Exit code 0 measured, 2 bad input, 3 nothing could be measured.
+    Its training step is measured on this CPU; published figures bound what any card could be.
+
+    Exit code 0 measured, 2 bad input, or no batch could be measured.
     """
     from bench.advice.advise import BATCHES, as_values
     from bench.advice.advise import advise as measured
