@@ -79,9 +79,9 @@ class Advice:
 
 
 def advise(
-    path: Path,
-    batches: Sequence[int],
-    threads: Sequence[int],
+    file: Path | str,
+    batches: Sequence[int] = BATCHES,
+    threads: Sequence[int] = (1,),
     blocks: int = BLOCKS,
     *,
     rule: Rule | None = None,
@@ -89,14 +89,17 @@ def advise(
     say: Say = lambda _words: None,
     asked: Ask | None = None,
 ) -> Advice:
-    """Measure a network's training step in fresh processes and bound it. Raises UsageError, StyleError.
+    """Measure the training step of a file's network in fresh processes and bound it. Raises UsageError, StyleError.
 
-    Blocks are outermost, so that each holds every batch and thread count once. `asked` replaces a process, for tests.
+    The file declares one function of the batch with `@network` that returns `model, inputs, loss`. `say` gets a line
+    before each process; `bench.advice.words.print_advice` prints what is returned. Blocks are outermost, so that each
+    holds every batch and thread count once. `asked` replaces a process, for tests.
     """
     if not batches or any(not 1 <= batch <= MOST_BATCH for batch in batches):
         raise UsageError(f"--batch: give whole numbers from 1 to {MOST_BATCH:,}")
     if blocks < 1:
         raise UsageError(f"--blocks {blocks}: give a whole number from 1 up")
+    path = Path(file)
     function = read_network(path)
     ask_one = asked or (lambda job: _ask(job, timeout_s))
     found: dict[tuple[int, int], list[StepFound]] = {}

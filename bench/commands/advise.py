@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -31,16 +32,11 @@ def advise(
     from bench.advice.advise import BATCHES, as_values
     from bench.advice.advise import advise as measured
     from bench.advice.words import print_advice
+    from bench.runner.progress import status_line
 
-    to = console(stderr=True)
-    found = measured(
-        file,
-        batch or BATCHES,
-        _threads(threads or ["1", "all"]),
-        blocks,
-        timeout_s=timeout,
-        say=lambda words: to.print(words) if to.is_terminal else None,
-    )
+    counts = _threads(threads or ["1", "all"])
+    with status_line(sys.stderr, rewritten=sys.stderr.isatty()) as say:
+        found = measured(file, batch or BATCHES, counts, blocks, timeout_s=timeout, say=say)
     if all(one.status != "ok" for one in found.batches):
         raise UsageError(f"{file}: no batch could be measured: {found.batches[0].reason or found.batches[0].status}")
     if as_json:
