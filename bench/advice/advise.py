@@ -11,6 +11,7 @@ from typing import Any
 from bench.advice.asked import Counted, StepFound, StepJob
 from bench.bounds.cards import Card, all_cards
 from bench.bounds.least import Demand, least_of
+from bench.cases.limits import MOST_TIMEOUT_S
 from bench.cases.phases import Rule
 from bench.errors import UsageError
 from bench.machine.process import DEFAULT_TIMEOUT_S, ask
@@ -99,6 +100,8 @@ def advise(
         raise UsageError(f"--batch: give whole numbers from 1 to {MOST_BATCH:,}")
     if blocks < 1:
         raise UsageError(f"--blocks {blocks}: give a whole number from 1 up")
+    if not 0 < timeout_s <= MOST_TIMEOUT_S:
+        raise UsageError(f"--timeout {timeout_s:g}: give seconds above 0, at most {MOST_TIMEOUT_S:,.0f}")
     path = Path(file)
     function = read_network(path)
     ask_one = asked or (lambda job: _ask(job, timeout_s))

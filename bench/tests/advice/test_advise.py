@@ -140,6 +140,25 @@ def test_numbers_that_cannot_be_are_refused(file, batches, blocks):
         advise(file, batches, [1], blocks, asked=lambda job: ok(1.0, job))
 
 
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf")])
+def test_a_timeout_that_cannot_be_is_refused(file, seconds):
+    with pytest.raises(UsageError, match="--timeout"):
+        advise(file, [1], [1], 1, timeout_s=seconds, asked=lambda job: ok(1.0, job))
+
+
+def test_a_network_that_hangs_kills_its_process_or_prints_is_a_row(tmp_path):
+    bodies = {
+        "timeout": "    import time\n    time.sleep(600)\n",
+        "crashed": "    import os\n    os.kill(os.getpid(), 9)\n",
+        "failed": "    print('{}')\n    return 1\n",
+    }
+    for status, body in bodies.items():
+        path = tmp_path / f"{status}.py"
+        path.write_text("from implementations import network\n@network\ndef net(batch):\n" + body)
+        found = advise(path, [1], [1], 1, timeout_s=20 if status != "timeout" else 5)
+        assert found.batches[0].status == status, found.batches[0].reason
+
+
 @pytest.mark.parametrize(
     ("text", "what"),
     [
