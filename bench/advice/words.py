@@ -65,6 +65,21 @@ def _fast_enough(bounded: list[AtBatch]) -> Iterator[str]:
         yield f"At batch {one.batch} no published card can be more than {most}{rest}."
 
 
+def lines_of(advice: Advice) -> dict[str, list[tuple[int, float]]]:
+    """For the chart: the best card's speedup at most by batch, its loss read, in a batch, and of eager code."""
+    lines: dict[str, list[tuple[int, float]]] = {}
+    for one in advice.batches:
+        for name, bound in (
+            ("any program, loss read", one.best("iteration")),
+            ("any program, in a batch of steps", one.best("throughput")),
+        ):
+            if bound is not None:
+                lines.setdefault(name, []).append((one.batch, bound.at_most))
+        if (eager := one.eager("iteration")) is not None:
+            lines.setdefault("eager code, loss read", []).append((one.batch, eager.eager_at_most))
+    return lines
+
+
 def batch_sheet(advice: Advice) -> Sheet:
     """A row a batch: times, counts, and how much faster a GPU can be at most."""
     rows = []

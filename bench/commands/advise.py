@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.commands.common import DONE, console
 from bench.errors import UsageError
+
+if TYPE_CHECKING:
+    from bench.advice.advise import Advice
 
 
 def advise(
@@ -21,6 +24,9 @@ def advise(
     threads: Annotated[list[str] | None, typer.Option(metavar="1|all|K", help="[default: 1 and all]")] = None,
     blocks: Annotated[int, typer.Option(metavar="K", help="processes a batch and thread count")] = 5,
     timeout: Annotated[float, typer.Option(metavar="S", help="seconds that a process may take")] = 300.0,
+    chart: Annotated[
+        Path | None, typer.Option(metavar="STEM", help="draw speedup against batch as STEM.png and STEM.svg")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
 ) -> int:
     """Would a GPU pay for my own network? A row a batch, a row a card.
@@ -39,11 +45,28 @@ def advise(
         found = measured(file, batch or BATCHES, counts, blocks, timeout_s=timeout, say=say)
     if all(one.status != "ok" for one in found.batches):
         raise UsageError(f"{file}: no batch could be measured: {found.batches[0].reason or found.batches[0].status}")
+    if chart is not None:
+        _draw(found, chart)
     if as_json:
         print(json.dumps(as_values(found), indent=1, allow_nan=False))
     else:
         print_advice(console(), found)
     return DONE
+
+
+def _draw(found: Advice, stem: Path) -> None:
+    from bench.advice.words import NOT_PREDICTED, lines_of
+    from bench.charts._batches import save_batches
+    from bench.charts.style import Words
+
+    if not (lines := lines_of(found)):
+        raise UsageError("--chart: nothing to draw: no batch has a bound; give --blocks 2 or more")
+    words = Words(f"{found.name}: how much faster a GPU can be at most than this CPU", NOT_PREDICTED, "")
+    try:
+        paths = save_batches(lines, words, stem)
+    except OSError as error:
+        raise UsageError(f"--chart {stem}: cannot be written: {error.strerror}") from error
+    sys.stderr.write("".join(f"{path}\n" for path in paths))
 
 
 def _threads(names: list[str]) -> list[int]:

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from bench.advice.advise import advise, bounds_of
 from bench.advice.asked import Counted, StepFound
-from bench.advice.words import paragraph, remarks
+from bench.advice.words import lines_of, paragraph, remarks
 from bench.bounds.cards import all_cards
+from bench.charts._batches import batch_chart
+from bench.charts.style import Words
 from bench.cli import main
 from bench.errors import UsageError
 from implementations import StyleError
@@ -121,6 +123,19 @@ def test_eager_code_that_can_only_be_slower_is_said(file):
     assert "not predictions" in " ".join(paragraph(found))
 
 
+@settings(max_examples=10, deadline=None)
+@given(us=st.lists(st.floats(0.5, 1e7), min_size=1, max_size=5))
+def test_the_chart_draws_a_point_a_batch_and_line(file, us):
+    times = {2**at: one for at, one in enumerate(us)}
+    found = advise(file, list(times), [1], 3, asked=lambda job: ok(times[job.batch], job))
+    lines = lines_of(found)
+    assert len(lines) == 3
+    assert all([batch for batch, _ in points] == list(times) for points in lines.values())
+    (axes,) = batch_chart(lines, Words("title", "subtitle", "")).axes[:1]
+    low, high = axes.get_ylim()
+    assert all(low <= value <= high for points in lines.values() for _, value in points)
+
+
 def test_a_batch_that_failed_is_a_row_with_its_reason_and_is_not_tried_again(file):
     asked = []
 
@@ -188,4 +203,7 @@ def test_the_command_measures_a_real_network_and_a_broken_one_ends_with_2(file, 
     assert main(["advise", str(broken), "--batch", "2", "--threads", "1", "--blocks", "1"]) == 2
     assert "shapes cannot be multiplied" in capsys.readouterr().err
     assert main(["advise", str(tmp_path / "nowhere.py")]) == 2
+    stem = tmp_path / "drawn"
+    assert main(["advise", str(file), "--batch", "2", "--blocks", "2", "--threads", "1", "--chart", str(stem)]) == 0
+    assert {path.suffix for path in tmp_path.glob("drawn.*")} == {".png", ".svg"}
     assert main(["advise", str(file), "--threads", "x"]) == 2
