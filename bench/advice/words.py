@@ -66,15 +66,11 @@ def _fast_enough(bounded: list[AtBatch]) -> Iterator[str]:
 
 
 def lines_of(advice: Advice) -> dict[str, list[tuple[int, float]]]:
-    """For the chart: the best card's speedup at most by batch, its loss read, in a batch, and of eager code."""
+    """For the chart: the best card's speedup at most by batch, the loss read, of any program and of eager code."""
     lines: dict[str, list[tuple[int, float]]] = {}
     for one in advice.batches:
-        for name, bound in (
-            ("any program, loss read", one.best("iteration")),
-            ("any program, in a batch of steps", one.best("throughput")),
-        ):
-            if bound is not None:
-                lines.setdefault(name, []).append((one.batch, bound.at_most))
+        if (best := one.best("iteration")) is not None:
+            lines.setdefault("any program, loss read", []).append((one.batch, best.at_most))
         if (eager := one.eager("iteration")) is not None:
             lines.setdefault("eager code, loss read", []).append((one.batch, eager.eager_at_most))
     return lines

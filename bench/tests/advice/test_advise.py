@@ -129,7 +129,7 @@ def test_the_chart_draws_a_point_a_batch_and_line(file, us):
     times = {2**at: one for at, one in enumerate(us)}
     found = advise(file, list(times), [1], 3, asked=lambda job: ok(times[job.batch], job))
     lines = lines_of(found)
-    assert len(lines) == 3
+    assert len(lines) == 2
     assert all([batch for batch, _ in points] == list(times) for points in lines.values())
     (axes,) = batch_chart(lines, Words("title", "subtitle", "")).axes[:1]
     low, high = axes.get_ylim()
