@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import IO, Any
@@ -110,13 +110,11 @@ def run_python(
     line = Line(record) if record is not None and sys.platform != "win32" else None
     with adopting() as before:
         start = time.perf_counter()
-        process = _start(command, environment, folder, line)
+        process = _start(command, environment, folder, line, before)
         timer = threading.Timer(min(timeout_s, threading.TIMEOUT_MAX), give_up)
         try:
             output, errors = Tail(process.stdout, ANSWER_BYTES), Tail(process.stderr, ERROR_BYTES)
             timer.start()
-            if line is not None:
-                line.watch(process.pid, tuple(before))
             _write(process.stdin, question)
             returncode = process.wait()  # without a timeout: it would wake up twenty times a second
             seconds = time.perf_counter() - start
@@ -135,9 +133,13 @@ def run_python(
 
 
 def _start(
-    command: Sequence[str], environment: Mapping[str, str], folder: str | None, line: Line | None
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    folder: str | None,
+    line: Line | None,
+    before: Collection[int],
 ) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, *command, *([] if line is None else [str(line.theirs)])],
         pass_fds=() if line is None else (line.theirs,),
         stdin=subprocess.PIPE,
@@ -147,6 +149,9 @@ def _start(
         cwd=folder,
         start_new_session=True,  # Ctrl-C is for this process, which then ends the child
     )
+    if line is not None:
+        line.watch(process.pid, tuple(before))
+    return process
 
 
 class Tail:

@@ -18,6 +18,7 @@ from bench.cases.forecast import case_seconds, ceiling_seconds
 from bench.cases.measurement import Measurement
 from bench.cases.plan import Plan, dump_plan, load_plan
 from bench.cases.request import Request, check, make_plan
+from bench.cases.suspicion import suspicious
 from bench.errors import UsageError
 from bench.machine.facts import as_grid_machine, describe, probe_devices
 from bench.runner.crossing import crossing_plan, crossing_seconds
@@ -122,6 +123,7 @@ def _measure(
     began = time.monotonic()
     floors = Floors(folder, plan, warn, say) if launch is None else None
     if floors is not None:
+        warn_of_styles(plan, warn)
         floors.complete()
     launch = launch or process_launcher(plan)
     writer = Writer(folder, session.run_id, str(session.machine["environment"]))
@@ -139,12 +141,20 @@ def _measure(
     further = crossing_plan(whole, read_run(folder).measurements)
     if further is not None:
         done, first = done_attempts(folder), len(schedule(plan))
-        for found in run(further, launch, done=done, starting=notify, used=tries_used(done)):
+        used = tries_used(done)
+        for found in run(further, launch, done=done, starting=notify, used=used, run_id=session.run_id):
             measurement = floors.under(found) if floors is not None else found
             writer.append(replace(measurement, order=first + measurement.order))
             yield measurement
     measured = read_run(folder)
     write_speedups(folder, [one.row() for one in Evidence.of(measured).speedups])
+
+
+def warn_of_styles(plan: Plan, warn: Say) -> None:
+    """Say of which styles the source should be read before their times are believed."""
+    for name, style in plan.styles.items():
+        if line := suspicious(style.source.read_text(encoding="utf-8", errors="replace")):
+            warn(f"style '{name}' is suspicious, {line}; read it before you believe its times")
 
 
 def with_more_blocks(whole: Plan, plan: Plan, blocks: int, measurements: pd.DataFrame) -> Plan:

@@ -16,10 +16,10 @@ import pytest
 from bench.cases.measurement import Found, Job
 from bench.cases.request import Request
 from bench.errors import UsageError
-from bench.runner.session import Session, measure, prepare
+from bench.runner.session import Session, measure, prepare, warn_of_styles
 from bench.runner.turns import Launch, schedule
 from bench.tables.run import read_iterations, read_run, read_speedups
-from bench.tests.fakes import PROBE, REASON, an_answer
+from bench.tests.fakes import PROBE, REASON, a_case, a_plan, an_answer
 from bench.validation.lies import HONEST, write_style
 
 pytestmark = pytest.mark.usefixtures("probed")
@@ -273,3 +273,14 @@ def test_a_folder_without_permission_is_refused_before_anything_is_written(tmp_p
     with pytest.raises(UsageError, match="cannot be written: no permission in"):
         prepare(REQUEST, tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_style_whose_source_reaches_for_frames_is_said_to_be_suspicious_and_no_other(tmp_path):
+    honest = write_style(tmp_path, HONEST, "honest")
+    reaching = write_style(tmp_path, "    import sys\n    sys._getframe(1)\n" + HONEST, "reaching")
+    case = a_case("honest")
+    said: list[str] = []
+    warn_of_styles(a_plan([case], styles={"honest": honest, "reaching": reaching}), said.append)
+    (line,) = said
+    assert line.startswith("style 'reaching' is suspicious, line ")
+    assert "sys._getframe(1); read it before you believe its times" in line
