@@ -1,7 +1,7 @@
 """fiftyx: is it really 50x on a GPU? One training loop, measured under every style and device.
 
 From Python (`import fiftyx`, which in a clone is another name of bench): `prepare` plans, `measure` runs, `judge`
-answers, `load` reads what was measured before. See bench/api.py.
+answers, `load` reads what was measured before, `advise` measures a network of one's own. See bench/api.py.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bench.api import Measured, Planned, judge, load, measure, prepare
+    from bench.api import Measured, Planned, advise, judge, load, measure, prepare
 
 
-__all__ = ["Measured", "Planned", "judge", "load", "measure", "prepare"]
+__all__ = ["Measured", "Planned", "advise", "judge", "load", "measure", "prepare"]
 
 
 if not TYPE_CHECKING:  # or every misspelt name would pass for one of these

@@ -62,6 +62,8 @@ def commands() -> typer.Typer:
     """Every command under its name."""
     import typer
 
+    from bench.commands._top import top
+    from bench.commands.advise import advise
     from bench.commands.chart import chart
     from bench.commands.compare import compare
     from bench.commands.doctor import doctor
@@ -70,7 +72,6 @@ def commands() -> typer.Typer:
     from bench.commands.run import run
     from bench.commands.share import share
     from bench.commands.table import table
-    from bench.commands.top import top
     from bench.commands.validate import validate
     from bench.commands.verdict import verdict
 
@@ -83,7 +84,7 @@ def commands() -> typer.Typer:
     )
     app.callback(invoke_without_command=True)(top)
     app.command("list")(list_all)
-    for command in (run, table, chart, doctor, compare, report, share, verdict, validate):
+    for command in (run, table, chart, doctor, compare, report, share, verdict, advise, validate):
         app.command(command.__name__)(command)
     return app
 

@@ -2,7 +2,9 @@
 
 from implementations._contract import DEVICES, FRAMEWORKS, HEAPS, Implementation, StyleError, Train, implementation
 from implementations._find import find_implementations
+from implementations._network import import_network, network, read_network
 
 __all__ = [
     "DEVICES", "FRAMEWORKS", "HEAPS", "Implementation", "StyleError", "Train", "find_implementations", "implementation",
+    "import_network", "network", "read_network",
 ]  # fmt: skip

@@ -25,6 +25,15 @@ class Least:
     term: str
 
 
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What an iteration asks for: operations in products, bytes that it reads or trains, launches (0: not known)."""
+
+    product_flops: float
+    held_bytes: int
+    launches: int = 0
+
+
 def tflops(card: Card, arithmetic: str) -> float:
     """The most TFLOP/s of products that could pass for `arithmetic`, as published; NaN where that is not known.
 
@@ -58,14 +67,19 @@ def least(card: Card, size: Size, arithmetic: str, scope: str, launches: int = 0
     """
     problem = Problem(*size, dtype=arithmetic.partition(" ")[0])
     held = (problem.n * (problem.d_in + problem.d_out) + problem.weights) * ITEM_BYTES[problem.dtype]
+    return least_of(card, Demand(problem.product_flops, held, launches), arithmetic, scope)
+
+
+def least_of(card: Card, demand: Demand, arithmetic: str, scope: str) -> Least | None:
+    """`least` for any iteration of which it is known what it asks for."""
     cold = scope in ("loop", "program")
     trip = (_known(card.launch_us) + _known(card.answer_us)) / BETTER
     times = {
-        FLOP: problem.product_flops / tflops(card, arithmetic) / BETTER / 1e6,
-        MEMORY: max(0, held - ON_CHIP_BYTES) / card.memory_gbytes_per_s / BETTER / 1e3,
+        FLOP: demand.product_flops / tflops(card, arithmetic) / BETTER / 1e6,
+        MEMORY: max(0, demand.held_bytes - ON_CHIP_BYTES) / card.memory_gbytes_per_s / BETTER / 1e3,
         ROUND_TRIP: trip / TUTORIAL_ITERATIONS if cold else trip * (scope == "iteration"),
-        TRANSFER: held / card.link_gbytes_per_s / BETTER / 1e3 / TUTORIAL_ITERATIONS if cold else 0.0,
-        LAUNCHES: launches * card.launch_us / BETTER,
+        TRANSFER: demand.held_bytes / card.link_gbytes_per_s / BETTER / 1e3 / TUTORIAL_ITERATIONS if cold else 0.0,
+        LAUNCHES: demand.launches * card.launch_us / BETTER,
     }
     term = max(times, key=lambda name: _known(times[name]))
     return Least(times[term], term) if times[term] > 0 else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -57,12 +57,15 @@ def verdict(
     if not folders:
         raise UsageError("verdict: name a run folder, or ask for --published; make a run with: fiftyx run --out DIR")
     if claim is not None:
-        others = {"--at-least": at_least, "--baseline": baseline, "--contender": contender, "--scope": scope}
-        if given := [name for name, value in others.items() if value is not None]:
-            raise UsageError(f"--claim says that itself: leave out {given[0]}")
+        _alone({"--at-least": at_least, "--baseline": baseline, "--contender": contender, "--scope": scope})
         return _answers(folders, claim, everything=everything, as_json=as_json)
     question = _question(at_least, baseline, contender, scope)
     return _verdicts(folders, question, everything=everything, as_json=as_json)
+
+
+def _alone(others: Mapping[str, object]) -> None:
+    if given := [name for name, value in others.items() if value is not None]:
+        raise UsageError(f"--claim says that itself: leave out {given[0]}")
 
 
 def _question(at_least: float | None, baseline: str | None, contender: str | None, scope: str | None) -> Question:

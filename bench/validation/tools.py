@@ -147,11 +147,10 @@ def script_tools(ours: Callable[[], AsWritten], rounds: int) -> list[Tool]:
     except ScriptError as error:
         return [Tool(name, None, "ratio", note=str(error)) for name in (SCRIPT, SCRIPT_LOOP, SCRIPT_FAULTS)]
     theirs, mine = faults_of(pairs)
-    note = f"{theirs:.2f} in the script, {mine:.2f} in a worker"
     return [
         Tool(SCRIPT, ratio_of(pairs, "iteration_us"), "ratio", rounds, print_words(pairs)),
         Tool(SCRIPT_LOOP, ratio_of(pairs, "loop_seconds"), "ratio", rounds),
-        Tool(SCRIPT_FAULTS, theirs - mine, "faults", rounds, note),
+        Tool(SCRIPT_FAULTS, theirs - mine, "faults", rounds, f"{theirs:.2f} in the script, {mine:.2f} in a worker"),
     ]
 
 

@@ -17,8 +17,8 @@ from bench.verdict.speedup import PRIMARY
 
 TWO_LAYER = "the tutorial's two-layer network"
 EXAMPLES = "'50x on the tutorial's network', '123x on VGG16', '10x over numpy by throughput at 128x2000x200x20'"
-SIZE = re.compile(r"\b(\d+)\s*[x,]\s*(\d+)\s*[x,]\s*(\d+)\s*[x,]\s*(\d+)\b")
-THRESHOLD = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s*(?:x(?!\w)|-?\s?fold\b|times\b)")
+SIZE = re.compile(r"\b([0-9]{1,12})\s*[x,]\s*([0-9]{1,12})\s*[x,]\s*([0-9]{1,12})\s*[x,]\s*([0-9]{1,12})\b")
+THRESHOLD = re.compile(r"(?<![\w.])([0-9]+(?:\.[0-9]+)?)\s*(?:x(?!\w)|-?\s?fold\b|times\b)")
 NETWORKS = (
     (re.compile(r"\bvgg[- ]?(16|19)\b"), "vgg{}"),
     (re.compile(r"\bresnet[- ]?(18|34|50|101|152|200)\b"), "resnet-{}"),

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from bench.cases.presets import scaled
 from bench.cases.problem import Problem, Size
-from bench.verdict.intervals import Ratio, half_widths, of_drift
+from bench.verdict._joined import averaged
+from bench.verdict.intervals import Ratio
 from bench.verdict.speedup import Speedup
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -62,7 +63,7 @@ def crossover(
     The first place counts, also where the speedup falls below the target again at larger sizes. Nothing is
     extrapolated: below the smallest size (`already`) and beyond the largest (`flops` None) the place is open. The
     interval runs from where the upper edge of a band around the curve reaches the target to where its lower edge
-    does; the band holds the ratios' own intervals (`_averaged`) and what interpolation can miss (`_between`). Sizes of
+    does; the band holds the ratios' own intervals (`averaged`) and what interpolation can miss (`_between`). Sizes of
     equal work are one point: the geometric mean of their ratios within the widest of their bounds.
     """
     points = _points(found, flops)
@@ -123,36 +124,13 @@ def _bounds(points: Sequence[Point], target: float, *, reached: bool) -> tuple[f
         np.log(np.array([getattr(one, name) for one in ratios]) / target) for name in ("value", "low", "high")
     )
     places, curve, missed = _between(x, middle)
-    own = _averaged(x, ratios, places)
+    own = averaged(x, ratios, places)
     upper = curve + np.hypot(own * np.interp(places, x, high - middle), missed)
     lower = curve - np.hypot(own * np.interp(places, x, middle - low), missed)
     early, late = _first_above(places, upper), _first_above(places, lower)
     if reached and early == x[0]:
         early = None
     return (None if early is None else math.exp(early)), (None if late is None else math.exp(late))
-
-
-def _averaged(x: Floats, ratios: Sequence[Ratio], places: Floats) -> Floats:
-    """At each place, the half-width of the mean of its two sizes over the mean of their half-widths: at most 1.
-
-    A place at the share w between two sizes has the error (1 - w) a + w b of theirs. What a drift adds, both share,
-    and it goes over linearly; what is each one's own partly cancels: (1 - w)^2 A + w^2 B, and there are more degrees of
-    freedom (Welch and Satterthwaite). 1 where nobody knows what an interval is made of.
-    """
-    if len(x) == 1 or not all(math.isfinite(one.own) for one in ratios):
-        return np.ones(len(places))
-    own, shared = (np.array([getattr(one, name) for one in ratios]) for name in ("own", "shared"))
-    # of a drift that nobody read nothing is left that would be a size's own
-    freedoms = np.array([(one.blocks - 1, of_drift(one.blocks, read=one.own > 0)[1]) for one in ratios]).T
-    gap = np.minimum(np.searchsorted(x, places, side="right") - 1, len(x) - 2)
-    w = (places - x[gap]) / (x[gap + 1] - x[gap])
-    drift = ((1 - w) * np.sqrt(shared[gap]) + w * np.sqrt(shared[gap + 1])) ** 2
-    parts = np.array([(1 - w) ** 2 * own[gap], w**2 * own[gap + 1], drift])
-    degrees = np.array([freedoms[0][gap], freedoms[0][gap + 1], np.minimum(*(freedoms[1][gap + k] for k in (0, 1)))])
-    alone = half_widths(np.array([own, shared]), freedoms, ratios[0].confidence)
-    linear = np.interp(places, x, alone)
-    together = half_widths(parts, degrees, ratios[0].confidence)
-    return np.minimum(np.divide(together, linear, out=np.ones(len(places)), where=linear > 0), 1.0)
 
 
 def _between(x: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:

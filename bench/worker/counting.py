@@ -12,11 +12,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from bench.cases.problem import Problem
-from implementations import find_implementations
+from implementations import Implementation, find_implementations
 
 WARM = 3  # iterations before the one that is counted
-# eager styles whose operations are the same on every device; torch.optim takes others on a GPU than on the CPU
-EAGER = ("torch_tensors", "torch_autograd", "torch_function", "torch_nn")
+OTHERS = ("torch.optim", "torch.compile", "CUDAGraph")  # what takes other operations on a GPU than on the CPU
 
 
 class Launches(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -61,12 +60,22 @@ def count_launches(step: Callable[[], Any]) -> list[str]:
     return found.names
 
 
+def eager_styles() -> dict[str, Implementation]:
+    """The styles whose operations are the same on every device: SGD in torch, by hand or by autograd, no OTHERS."""
+    return {
+        name: style
+        for name, style in find_implementations().items()
+        if (style.framework, style.oracle) == ("torch", "sgd")
+        and {"cpu", "cuda"} <= set(style.devices)
+        and not any(other in style.source.read_text(encoding="utf-8") for other in OTHERS)
+    }
+
+
 def of_styles() -> Iterator[tuple[str, int]]:
-    """(style, launches an iteration) of each of EAGER, at the tutorial's size in float32."""
-    styles = find_implementations()
-    for name in EAGER:
+    """(style, launches an iteration) of each of `eager_styles`, at the tutorial's size in float32."""
+    for name, style in eager_styles().items():
         inputs = [torch.tensor(array, dtype=torch.float32) for array in Problem().arrays()]
-        loop = styles[name].train(*inputs, 1e-6, WARM + 1)
+        loop = style.train(*inputs, 1e-6, WARM + 1)
         for _ in range(WARM):
             next(loop)
         yield name, len(count_launches(lambda loop=loop: next(loop)))  # type: ignore[misc]

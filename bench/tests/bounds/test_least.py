@@ -109,4 +109,4 @@ def test_a_figure_that_nobody_published_is_not_used():
 
 def test_eager_styles_have_counted_launches():
     assert launches_of()["torch_tensors"] == 18
-    assert set(launches_of()) == {"torch_tensors", "torch_autograd", "torch_function", "torch_nn"}
+    assert {"torch_tensors", "torch_autograd", "torch_function", "torch_nn"} <= set(launches_of())

@@ -18,9 +18,10 @@ from bench.report.sheet import print_sheet
 from bench.report.verdict_tables import break_even_sheet, iterations_cell
 from bench.tests.planted import CPU_FLOPS_PER_US, SIDES, planted
 from bench.tests.runs import evidence_of
+from bench.verdict._joined import averaged
 from bench.verdict.break_even import Iterations, break_even, iterations_to_repay, repaid_after
 from bench.verdict.claim import at_least
-from bench.verdict.crossover import Crossover, _averaged, _between, crossover, first_reaching, sizes_at
+from bench.verdict.crossover import Crossover, _between, crossover, first_reaching, sizes_at
 from bench.verdict.intervals import Ratio, half_width, of_drift, paired_ratio, t_quantile
 from bench.verdict.judgement import Question, judgement_of
 from bench.verdict.speedup import Speedup
@@ -131,18 +132,20 @@ def test_between_two_sizes_errors_of_their_own_average_out_and_a_shared_drift_st
     sizes = [drift + 0.01 * draw.standard_normal(blocks) for _ in range(2)]
     found = [paired_ratio(np.exp(one), np.ones(blocks), drift=drift) for one in sizes]
     x = np.array([0.0, 1.0])
-    apart = _averaged(x, found, np.array([0.0, 0.5, 1.0]))
-    assert apart[[0, 2]] == pytest.approx(1)
+    apart = averaged(x, found, np.array([0.0, 0.5, 1.0]))
     half = [math.log(one.high / one.low) / 2 for one in found]
-    freedom = of_drift(blocks)[1]
-    parts = [found[0].own / 4, found[1].own / 4, found[0].shared]
-    wanted = half_width(parts, [blocks - 1, blocks - 1, freedom]) / np.mean(half)
-    assert apart[1] == pytest.approx(min(wanted, 1))
+    (allowed, _), (seen, freedom) = (of_drift(blocks, read=read) for read in (True, False))
+    shared = found[0].shared * seen / allowed  # as long a memory as was seen
+    ends = [half_width([one.own, shared], [blocks - 1, freedom]) for one in found]
+    assert apart[[0, 2]] == pytest.approx([end / each for end, each in zip(ends, half, strict=True)])
+    parts = [found[0].own / 4, found[1].own / 4, shared]
+    wanted = min(half_width(parts, [blocks - 1, blocks - 1, freedom]), sum(ends) / 2) / np.mean(half)
+    assert apart[1] == pytest.approx(wanted)
 
 
 def test_what_nobody_knows_the_parts_of_is_joined_as_if_it_were_shared():
     ratios = [Ratio(1.0, 0.9, 1.1, 5), Ratio(1.0, 0.8, 1.2, 5)]
-    assert (_averaged(np.array([0.0, 1.0]), ratios, np.linspace(0, 1, 5)) == 1).all()
+    assert (averaged(np.array([0.0, 1.0]), ratios, np.linspace(0, 1, 5)) == 1).all()
 
 
 @given(worlds, targets, st.randoms())

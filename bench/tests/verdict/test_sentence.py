@@ -2,6 +2,7 @@
 
 import json
 import math
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
@@ -75,6 +76,12 @@ def test_what_is_not_understood_is_said_with_examples(text, what):
     with pytest.raises(UsageError, match=what) as raised:
         understand(text)
     assert "123x on VGG16" in str(raised.value)
+
+
+@given(st.one_of(st.text(max_size=60), st.text("0123456789x., -of", max_size=60), st.just("9" * 5000 + "x")))
+def test_any_text_is_understood_or_refused(text):
+    with suppress(UsageError):
+        assert understand(text).threshold > 0
 
 
 def answer(text, evidence):

@@ -1,0 +1,205 @@
+"""A network of one's own over a range of batches: measured here, and what published figures leave a GPU."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.advice.asked import Counted, StepFound, StepJob
+from bench.bounds.cards import Card, all_cards
+from bench.bounds.least import Demand, least_of
+from bench.cases.limits import MOST_TIMEOUT_S
+from bench.cases.phases import Rule
+from bench.errors import UsageError
+from bench.machine.process import DEFAULT_TIMEOUT_S, ask
+from bench.plain import to_plain
+from bench.verdict.intervals import CONFIDENCE, Ratio, paired_ratio
+from implementations import read_network
+
+BATCHES, BLOCKS = (1, 8, 64, 512), 5
+MOST_BATCH = 10**9
+SCOPES = ("iteration", "throughput")
+Ask = Callable[[StepJob], StepFound]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The most that a card can be faster in a scope, whatever the program, and as eager code; NaN where unknown."""
+
+    card: str
+    scope: str
+    least_us: float
+    term: str
+    at_most: float
+    eager_at_most: float
+
+
+@dataclass(frozen=True, slots=True)
+class AtBatch:
+    """One batch: its fastest thread count, its times there in us a step with intervals, counts and bounds.
+
+    `latency` and `throughput` are as ratios to 1 us. Where `status` is not ok, only `reason` counts.
+    """
+
+    batch: int
+    status: str
+    reason: str = ""
+    threads: int = 0
+    latency: Ratio | None = None
+    throughput: Ratio | None = None
+    noisy: int = 0
+    checked: str = ""
+    parameters: int = 0
+    counted: Counted | None = None
+    bounds: tuple[Bound, ...] = ()
+
+    def best(self, scope: str) -> Bound | None:
+        """The card on which most is possible in a scope, of equals the latest."""
+        mine = [one for one in reversed(self.bounds) if one.scope == scope]
+        return max(mine, key=lambda one: one.at_most, default=None)
+
+    def eager(self, scope: str) -> Bound | None:
+        """The card on which most is possible for eager code."""
+        known = [one for one in reversed(self.bounds) if one.scope == scope and not math.isnan(one.eager_at_most)]
+        return max(known, key=lambda one: one.eager_at_most, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What is known of a network: `blocks` processes a batch and thread count, a row a batch."""
+
+    name: str
+    path: str
+    threads: tuple[int, ...]
+    blocks: int
+    batches: tuple[AtBatch, ...]
+
+
+def advise(
+    file: Path | str,
+    batches: Sequence[int] = BATCHES,
+    threads: Sequence[int] = (1,),
+    blocks: int = BLOCKS,
+    *,
+    rule: Rule | None = None,
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+    say: Say = lambda _words: None,
+    asked: Ask | None = None,
+) -> Advice:
+    """Measure the training step of a file's network in fresh processes and bound it. Raises UsageError, StyleError.
+
+    The file declares one function of the batch with `@network` that returns `model, inputs, loss`. `say` gets a line
+    before each process; `bench.advice.words.print_advice` prints what is returned. Blocks are outermost, so that each
+    holds every batch and thread count once. `asked` replaces a process, for tests.
+    """
+    if not batches or any(not 1 <= batch <= MOST_BATCH for batch in batches):
+        raise UsageError(f"--batch: give whole numbers from 1 to {MOST_BATCH:,}")
+    if blocks < 1:
+        raise UsageError(f"--blocks {blocks}: give a whole number from 1 up")
+    if not 0 < timeout_s <= MOST_TIMEOUT_S:
+        raise UsageError(f"--timeout {timeout_s:g}: give seconds above 0, at most {MOST_TIMEOUT_S:,.0f}")
+    path = Path(file)
+    function = read_network(path)
+    ask_one = asked or (lambda job: _ask(job, timeout_s))
+    found: dict[tuple[int, int], list[StepFound]] = {}
+    keys = [(batch, count) for batch in dict.fromkeys(batches) for count in dict.fromkeys(threads)]
+    for block in range(blocks):
+        for at, (batch, count) in enumerate(keys):
+            if any(one.status != "ok" for one in found.get((batch, count), ())):
+                continue  # it will not go better
+            say(f"block {block + 1}/{blocks}: batch {batch}, threads {count} ({at + 1}/{len(keys)})")
+            first = block == 0 and count == keys[0][1]
+            job = StepJob(str(path.resolve()), function, batch, count, rule or Rule(), count=first)
+            answer = ask_one(job)
+            if answer.status == "ok" and answer.noise:
+                answer = _keep_count(answer, ask_one(job))
+            found.setdefault((batch, count), []).append(answer)
+    rows = [
+        _at_batch(batch, {key[1]: same for key, same in found.items() if key[0] == batch})
+        for batch in dict.fromkeys(batches)
+    ]
+    return Advice(function, str(path), tuple(threads), blocks, tuple(rows))
+
+
+def _ask(job: StepJob, timeout_s: float) -> StepFound:
+    answer = ask("bench.advice.step", to_plain(job), shape=StepFound, threads=job.threads, timeout_s=timeout_s)
+    if answer.status is not None:
+        return StepFound(answer.status, answer.reason)
+    found: StepFound = answer.value
+    times = (found.latency_us, found.throughput_us)
+    if found.status == "ok" and not all(time is not None and 0 < time < math.inf for time in times):
+        return StepFound("crashed", "its answer is not what a worker says: no times")
+    return found
+
+
+def _keep_count(noisy: StepFound, again: StepFound) -> StepFound:
+    """The second try of a noisy process; the first where the second came to nothing."""
+    return again if again.status == "ok" else noisy
+
+
+def _at_batch(batch: int, by_threads: dict[int, list[StepFound]]) -> AtBatch:
+    bad = next((one for same in by_threads.values() for one in same if one.status != "ok"), None)
+    if bad is not None:
+        return AtBatch(batch, bad.status, bad.reason)
+    candidates = len(by_threads)
+    times = {
+        (count, scope): _time([_us(one, scope) for one in same], candidates)
+        for count, same in by_threads.items()
+        for scope in SCOPES
+    }
+    threads = min(by_threads, key=lambda count: times[count, "iteration"].value)
+    everything = [one for same in by_threads.values() for one in same]
+    counted = next((one.counted for one in everything if one.counted is not None), None)
+    bounds = () if counted is None else tuple(
+        bound
+        for scope in SCOPES
+        for bound in bounds_of(counted, scope, min(times[count, scope].high for count in by_threads))
+    )  # fmt: skip
+    return AtBatch(
+        batch, "ok", threads=threads, latency=times[threads, "iteration"], throughput=times[threads, "throughput"],
+        noisy=sum(bool(one.noise) for one in everything), checked=everything[0].checked,
+        parameters=everything[0].parameters, counted=counted, bounds=bounds,
+    )  # fmt: skip
+
+
+def _us(found: StepFound, scope: str) -> float:
+    return float((found.latency_us if scope == "iteration" else found.throughput_us) or math.nan)
+
+
+def _time(times: Sequence[float], candidates: int) -> Ratio:
+    """A time in us with its interval, drift and all; wide enough to choose the fastest of so many thread counts."""
+    confidence = 1 - (1 - CONFIDENCE) / candidates
+    return paired_ratio(times, [1.0] * len(times), confidence, drift=[math.nan] * len(times))
+
+
+def bounds_of(counted: Counted, scope: str, upper_us: float) -> tuple[Bound, ...]:
+    """The bound of every card over a CPU time whose upper end is `upper_us`; none where it is unknown on any of them.
+
+    Only matrix products and 1x1 convolutions count as operations: of other convolutions schemes with fewer
+    multiplications are in use.
+    """
+    demand = Demand(counted.product_flops, counted.held_bytes)
+    found = []
+    for card in all_cards():
+        bound = least_of(card, demand, "float32", scope)
+        if bound is None or not math.isfinite(upper_us):
+            return ()
+        eager = _eager(card, counted, scope, upper_us)
+        found.append(Bound(card.name, scope, bound.us, bound.term, upper_us / bound.us, eager))
+    return tuple(found)
+
+
+def _eager(card: Card, counted: Counted, scope: str, upper_us: float) -> float:
+    if counted.launches is None or math.isnan(card.launch_us):
+        return math.nan
+    bound = least_of(card, Demand(counted.product_flops, counted.held_bytes, counted.launches), "float32", scope)
+    return math.nan if bound is None else upper_us / bound.us
+
+
+def as_values(advice: Advice) -> Any:
+    """As plain values for JSON; what is unknown is null."""
+    return to_plain(advice)

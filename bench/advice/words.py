@@ -1,0 +1,142 @@
+"""What `advise` says: one paragraph, a row a batch, a row a card."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Console
+
+from bench.advice.advise import Advice, AtBatch
+from bench.report.sheet import Cell, Sheet, print_sheet, print_words, sheet
+from bench.verdict.intervals import Ratio
+from bench.words import engineering, grouped, microseconds, number, several, thread_count
+
+NOT_PREDICTED = (
+    "These are bounds from published figures, each taken 30% better than published, not predictions: a real GPU stays "
+    "below them, often far. How fast one would be, and after how many steps its start is repaid, is not predicted."
+)
+
+
+def print_advice(console: Console, advice: Advice) -> None:
+    """The paragraph, the tables, and what could not be measured or counted."""
+    print_words(console, " ".join(paragraph(advice)))
+    if any(one.status == "ok" for one in advice.batches):
+        console.print()
+        print_sheet(console, batch_sheet(advice), ("in a batch us", "launches", "work"))
+    if table := card_sheet(advice):
+        console.print()
+        print_sheet(console, table)
+    for line in remarks(advice):
+        print_words(console, line)
+
+
+def paragraph(advice: Advice) -> Iterator[str]:
+    """Faster or not, as far as a bound can say it; from which batch on; what binds."""
+    known = [one for one in advice.batches if one.status == "ok"]
+    bounded = [one for one in known if one.best("iteration") is not None]
+    if not known:
+        yield f"{advice.name}: no batch could be measured."
+        return
+    last = known[-1]
+    assert last.latency is not None
+    yield (
+        f"{advice.name}: a training step of batch {last.batch} takes {microseconds(last.latency.value)} us here "
+        f"({thread_count(last.threads)}, its loss read; {last.parameters:,} parameters)."
+    )
+    if not bounded:
+        yield "Nothing bounds what a GPU could be: one block has no interval."
+        return
+    yield from _fast_enough(bounded)
+    yield NOT_PREDICTED
+
+
+def _fast_enough(bounded: list[AtBatch]) -> Iterator[str]:
+    slower = [one.batch for one in bounded if (eager := one.eager("iteration")) and eager.eager_at_most < 1]
+    if slower:
+        yield (
+            f"At batch {several([str(one) for one in slower])} eager code on a GPU whose launches have a published "
+            "cost is slower than this CPU, whatever the card."
+        )
+    for one in (*bounded[:1], *bounded[1:][-1:]):
+        best, eager = one.best("iteration"), one.eager("iteration")
+        assert best is not None
+        most = f"{number(best.at_most)}x as fast ({best.card}: {best.term})"
+        rest = f", eager code no more than {number(eager.eager_at_most)}x" if eager else ""
+        yield f"At batch {one.batch} no published card can be more than {most}{rest}."
+
+
+def lines_of(advice: Advice) -> dict[str, list[tuple[int, float]]]:
+    """For the chart: the best card's speedup at most by batch, the loss read, of any program and of eager code."""
+    lines: dict[str, list[tuple[int, float]]] = {}
+    for one in advice.batches:
+        if (best := one.best("iteration")) is not None:
+            lines.setdefault("any program, loss read", []).append((one.batch, best.at_most))
+        if (eager := one.eager("iteration")) is not None:
+            lines.setdefault("eager code, loss read", []).append((one.batch, eager.eager_at_most))
+    return lines
+
+
+def batch_sheet(advice: Advice) -> Sheet:
+    """A row a batch: times, counts, and how much faster a GPU can be at most."""
+    rows = []
+    for one in advice.batches:
+        if one.status != "ok" or one.latency is None or one.throughput is None:
+            continue
+        best, batched, eager = one.best("iteration"), one.best("throughput"), one.eager("iteration")
+        work = one.counted
+        rows.append(
+            {
+                "batch": Cell(f"{one.batch}", sort=one.batch),
+                "threads": Cell(f"{one.threads}", sort=one.threads),
+                "step us": _time(one.latency),
+                "in a batch us": _time(one.throughput),
+                "work": Cell(engineering(work.product_flops + work.other_flops, "FLOP")) if work else Cell(""),
+                "launches": Cell(str(work.operations), sort=work.operations) if work else Cell(""),
+                "a GPU at most": _times(best.at_most, best.card) if best else Cell(""),
+                "in a batch at most": _times(batched.at_most) if batched else Cell(""),
+                "eager at most": _times(eager.eager_at_most) if eager else Cell(""),
+            }
+        )
+    return sheet(f"{advice.name}: a training step on this CPU, {advice.blocks} blocks", rows)
+
+
+def _times(at_most: float, small: str = "") -> Cell:
+    return Cell(f"{number(at_most)}x", small, at_most)
+
+
+def _time(time: Ratio) -> Cell:
+    interval = f"[{microseconds(time.low)}, {microseconds(time.high)}]" if time.low > 0 else ""
+    return Cell(microseconds(time.value), interval, time.value)
+
+
+def card_sheet(advice: Advice) -> Sheet | None:
+    """A row a card, a column a batch: the speedup at most with the loss read, and what binds."""
+    known = [one for one in advice.batches if one.bounds]
+    names = dict.fromkeys(bound.card for one in known for bound in one.bounds)
+    rows = []
+    for name in names:
+        row = {"card": Cell(name)}
+        for one in known:
+            found = next((each for each in one.bounds if (each.card, each.scope) == (name, "iteration")), None)
+            row[f"batch {one.batch}"] = _times(found.at_most, found.term) if found else Cell("")
+        rows.append(row)
+    return sheet("at most so many times as fast, its loss read, a row a card", rows) if rows else None
+
+
+def remarks(advice: Advice) -> Iterator[str]:
+    """What was not measured, not checked, not counted."""
+    yield from grouped(
+        (f"{one.status}: {one.reason}", f"batch {one.batch}") for one in advice.batches if one.status != "ok"
+    )
+    known = [one for one in advice.batches if one.status == "ok"]
+    for words in dict.fromkeys(one.checked for one in known):
+        yield f"Check: {words}."
+    work = [one.counted for one in known if one.counted is not None]
+    if names := dict.fromkeys(name for one in work for name in one.uncounted):
+        yield f"Not counted, so that the bound knows nothing of it: {', '.join(names)}."
+    if any(one.other_flops for one in work):
+        yield "Convolutions beyond 1x1 bound nothing: schemes with fewer multiplications compute them."
+    for why in dict.fromkeys(one.why for one in work if one.why):
+        yield f"No bound for eager code: {why}."
+    if noisy := sum(one.noisy for one in known):
+        yield f"Of the processes {noisy} stayed noisy even when measured again; the intervals hold that."

@@ -1,0 +1,95 @@
+"""Tests of bench.advice.step and counts: what a network must be, the gate against float64, counted work."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from bench.advice.asked import StepJob
+from bench.advice.counts import count_step
+from bench.advice.step import count, examine, gate, steps
+from bench.cases.phases import Rule
+
+QUICK = Rule(warmup_iterations=2, warmup_s=0, latency_iterations=7, latency_s=0, batch_iterations=2, batches_s=0)
+HEAD = "import torch\nfrom torch import nn\nfrom implementations import network\n"
+
+
+def job(tmp_path, body, **changes):
+    path = tmp_path / "net.py"
+    path.write_text(HEAD + "@network\ndef net(batch):\n    x = torch.randn(batch, 4)\n" + body)
+    return StepJob(str(path), "net", 3, 1, QUICK, **changes)
+
+
+def test_a_network_is_timed_checked_and_counted(tmp_path):
+    found = examine(job(tmp_path, "    return nn.Linear(4, 2), (x,), lambda out: out.square().sum()\n", count=True))
+    assert found.status == "ok", found.reason
+    assert found.latency_us is not None
+    assert found.latency_us > 0
+    assert found.counted is not None
+    assert found.counted.product_flops == 2 * (2 * 3 * 4 * 2)  # forward, and the gradient of the weight
+    assert found.counted.held_bytes == 4 * (3 * 4 + 4 * 2 + 2)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "what"),
+    [
+        ("    return 1\n", "failed", "no tuple of three"),
+        ("    return x, (x,), sum\n", "failed", "expected a nn.Module"),
+        ("    return nn.Linear(4, 2), (), sum\n", "failed", "tuple of tensors"),
+        ("    return nn.Linear(4, 2), (x,), 1\n", "failed", "a function as loss"),
+        ("    return nn.ReLU(), (x,), torch.sum\n", "failed", "no parameter to train"),
+        ("    return nn.Linear(4, 2), (x,), lambda out: out\n", "failed", "no single number"),
+        ("    return nn.Linear(5, 2), (x,), torch.sum\n", "failed", "shapes cannot be multiplied"),
+        ("    return nn.Linear(4, 2), (x,), lambda out: (out * float('nan')).sum()\n", "wrong", "loss nan"),
+        ("    raise MemoryError\n", "oom", "out of memory"),
+        ("    raise ValueError('two\\nlines')\n", "failed", "ValueError: two lines"),
+    ],
+)
+def test_what_is_no_network_is_a_row_with_its_reason(tmp_path, body, status, what):
+    found = examine(job(tmp_path, body))
+    assert (found.status, what in found.reason) == (status, True), found.reason
+
+
+class Strange(nn.Module):
+    """Right in float64 alone."""
+
+    def __init__(self, off):
+        super().__init__()
+        self.inner, self.off = nn.Linear(4, 2), off
+
+    def forward(self, x):
+        y = self.inner(x)
+        return y if y.dtype == torch.float64 else y * (1 + self.off)
+
+
+@settings(max_examples=25, deadline=None)
+@given(off=st.floats(2e-3, 10), seed=st.integers(0, 10**6))
+def test_a_network_that_strays_from_float64_is_wrong_and_an_honest_one_is_not(off, seed):
+    torch.manual_seed(seed)
+    x = torch.randn(5, 4)
+    assert gate(Strange(off), (x,), lambda out: out.square().sum()).startswith("strays")
+    assert "are those of float64" in gate(Strange(0.0), (x,), lambda out: out.square().sum())
+
+
+def test_targets_that_a_loss_holds_go_to_float64_with_it_and_dropout_is_left_out():
+    target, x = torch.randn(5, 2), torch.randn(5, 4)
+    model = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 2))
+    assert "are those of float64" in gate(model, (x,), lambda out: nn.functional.mse_loss(out, target))
+    assert model[1].p == 0.5
+
+
+@settings(max_examples=15, deadline=None)
+@given(batch=st.integers(1, 9), wide=st.integers(1, 9), kernel=st.sampled_from([1, 3]))
+def test_only_convolutions_of_one_point_count_as_products(batch, wide, kernel):
+    model, x = nn.Conv2d(3, wide, kernel, bias=False), torch.randn(batch, 3, 5, 5)
+    loop = steps(model, (x,), lambda out: out.sum())
+    found = count_step(lambda: next(loop), model, (x,))
+    assert (found.product_flops > 0, found.other_flops > 0) == (kernel == 1, kernel != 1)
+
+
+def test_a_recurrent_layer_has_uncounted_work_and_no_launches(tmp_path):
+    body = "    return nn.LSTM(4, 2), (x.view(1, batch, 4),), lambda out: out[0].sum()\n"
+    found = count(job(tmp_path, body))
+    assert found.launches is None
+    assert any("rnn" in name or "lstm" in name for name in found.uncounted)
