@@ -133,6 +133,24 @@ def test_arrays_and_losses_are_where_and_what_the_case_says(dtype):
     assert device.describe(next(loop)) == (dtype, "cuda:0")
 
 
+@pytest.mark.parametrize("framework", ["torch", "cupy"])
+def test_a_part_of_x_changes_its_sign_where_it_lies(framework):
+    """As between timed iterations: the same memory, so that a captured graph sees it, and nothing outside the part."""
+    pytest.importorskip(framework, reason=f"{framework} is not installed")
+    device = open_device(framework, "cuda:0")
+    expected = np.random.default_rng().standard_normal((9, 14))
+    x = device.put(expected, "float64")
+    part = np.s_[2:7, 5:12]
+    assert device.negate is not None
+    assert device.synchronize is not None
+    seen = x.view() if framework == "cupy" else x.view(9, 14)
+    device.negate(x, part)
+    device.synchronize()
+    expected[part] *= -1
+    assert np.array_equal(device.fetch(x), expected)
+    assert np.array_equal(device.fetch(seen), expected)
+
+
 def test_a_style_that_computes_on_the_host_is_wrong(tmp_path):
     (homely,) = (one for one in PLANTED if one.device == "cuda:0")
     style = write_style(tmp_path, homely.body, name="homely", framework="torch", devices=("cpu", "cuda"))
