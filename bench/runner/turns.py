@@ -123,7 +123,7 @@ def process_launcher(plan: Plan) -> Launch:
     """A launcher of real processes: a worker, and for cases that want it the whole program after it.
 
     The worker answers what it timed; what that comes to is judged here, where no style is loaded. Who fails by the
-    clock is measured once more, and is wrong who fails again.
+    clock, or strays in the timed run, is measured once more with x changing elsewhere, and is wrong who fails again.
     """
 
     def start(module: str, job: Job, *, keep_env: bool) -> tuple[Answer, Record]:

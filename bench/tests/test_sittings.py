@@ -90,7 +90,7 @@ def test_the_sweep_has_five_sizes_on_the_gpu_and_none_on_the_cpu_at_the_largest(
 def test_without_a_gpu_every_preset_says_why_its_gpu_cases_are_skipped(preset):
     plan = make_plan(Request(preset=preset, anyway=True), find_implementations(), CPU_ONLY)
     assert plan.cases
-    assert {skip.reason for skip in plan.skips} == {REASON}
+    assert {skip.reason for skip in plan.skips if skip.case.device != "cpu"} == {REASON}
 
 
 def test_one_framework_measures_the_ceilings_of_a_gpu():

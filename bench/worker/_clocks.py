@@ -43,7 +43,12 @@ def untrue(job: Job, timed: Timed, record: Record) -> Iterator[str]:
 
 
 def _lumpy(job: Job, timed: Timed, record: Record) -> str | None:
-    """Whether a batch takes far longer an iteration than samples do, by the clock and by CPU time where known."""
+    """Whether a batch takes far longer an iteration than samples do, by the clock and by CPU time where known.
+
+    Not of several threads: one that waits for a core keeps the others at work, and that passes for a lump.
+    """
+    if job.case.threads > 1:
+        return None
     middle_us = median(by_cycle(timed.elapsed_ns, job.style.cycle)) / 1e3
     each_us = [min(one.mean_us for one in timed.batches)]
     pairs = [(one, seen) for one, seen in zip(timed.counts.stretches, record.seen, strict=True) if one.batch]

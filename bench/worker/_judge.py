@@ -39,7 +39,7 @@ def judge(job: Job, found: Found, record: Record) -> Found:
     except MemoryError as error:
         return Found("oom", f"out of memory for the float64 reference: {error}")
     if why is not None:
-        return Found("wrong", f"in the timed run: {why}")
+        return Found("wrong", f"in the timed run: {why}", again=True)  # a flip of the ReLU mask is rare, a lie is not
     why = next(untrue(job, timed, record), None)
     if why is not None:
         return Found("wrong", why, again=True)
@@ -139,7 +139,7 @@ def judge_program(job: Job, found: Found, program: Answer, record: Record) -> Fo
         losses = dict(enumerate(seen.losses or ()))
         why, _checked = _strays(case, steps, record, losses, program_flips(case, steps, seen.seed))
         if why is not None:
-            return Found("wrong", f"as a whole program: {why}")
+            return Found("wrong", f"as a whole program: {why}", again=True)
         why = next(chain(against(case, f"{steps} iterations", seconds + STRETCH_S, [seen]), helped(case, record)), None)
         if why is not None:
             return Found("wrong", f"as a whole program: {why}", again=True)

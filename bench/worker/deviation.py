@@ -57,13 +57,15 @@ OPENING: Mapping[Kind, Tolerance] = {
     TF32: Tolerance(2e-2, 50, 0.5, unit=2e-2),
     BFLOAT16: Tolerance(8e-2, 50, 2e-2, by_norm=True),
 }
-# The timed run itself, as far as the oracle affords to follow; weights only where that is to the end. x changes there,
-# and honest runs stray from float64 by at most: float32, over 95 seeds, 2e-4 of the root, 1.8e-2 of the way, 2.7e-3 of
-# a unit's; bfloat16, over 180 seeds at two sizes and two rates, 9e-2 of the last weight's way, and where they stop
-# after six iterations by at least 0.68 of any weight's, over 76
+# The timed run itself, as far as the oracle affords to follow; weights only where that is to the end. x changes there.
+# Honest runs stray from float64 by at most: float32, over 95 seeds, 2e-4 of the root, 1.8e-2 of the way, 2.7e-3 of a
+# unit's, but for a rare flip of the ReLU mask: one real run of 34 at 16x250x25x5 by 1e-3 of the root; lies by at least,
+# over 26 seeds at that size: 1% of inputs untrained 7e-2 of a unit's way, a rate off 1% 1.6e-2 of the early losses.
+# bfloat16, over 180 seeds at two sizes and two rates, 9e-2 of the last weight's way; who stops after six iterations
+# by at least 0.68 of any weight's, over 76
 TIMED: Mapping[Kind, Tolerance] = {
     FLOAT64: Tolerance(1e-9, 50, 1e-8, root=1e-9),
-    FLOAT32: Tolerance(1e-2, 50, 5e-2, first=2e-6, root=1e-3, unit=1e-2),
+    FLOAT32: Tolerance(1e-2, 50, 0.3, first=2e-6, root=1e-2, unit=5e-2),
     TF32: Tolerance(2e-2, 4, 0.3, root=1e-2, unit=5e-2),
     BFLOAT16: Tolerance(8e-2, 4, math.inf, root=0.25, way=0.4, by_norm=True),
     BFLOAT16_ADAM: Tolerance(8e-2, 4, 0.45, root=0.8, by_norm=True),

@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,8 +83,7 @@ def test_a_heap_that_nobody_knows_is_refused_and_one_that_is_missing_is_not(tmp_
         else:
             assert read_run(folder).measurements["heap"].dropna().tolist() == ([known] if known else [])
     table = tmp_path / "known" / "measurements.csv"
-    rows = [line.rsplit(",", 1)[0] for line in table.read_text().splitlines()]  # as older runs have it
-    table.write_text("\n".join(rows) + "\n")
+    pd.read_csv(table).drop(columns="heap").to_csv(table, index=False)  # as older runs have it
     assert read_run(table.parent).measurements["heap"].isna().all()
 
 
