@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from bench.bounds.cards import Card
 from bench.cases.problem import ITEM_BYTES, TUTORIAL_ITERATIONS, Problem, Size
 
-# Every published figure is taken to be this much better. Peaks are published at a boost clock that cards exceed: of
-# the table's the Titan X (Pascal) most, 1.25 times (1911 over 1531 MHz). Latencies depend on the host's clock and bus.
+# Every published figure is taken to be this much better: a round allowance, for peaks are published at a boost clock
+# that cards exceed, and latencies depend on the host's clock and bus.
 BETTER = 1.3
 SPLIT = 3  # products of float16 that make one as exact as float32 (Ootomo and Yokota 2022, arXiv:2203.03341)
 ON_CHIP_BYTES = 2**28  # more than any card of the table holds in registers, shared memory and caches together
