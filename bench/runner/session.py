@@ -24,7 +24,7 @@ from bench.machine.facts import as_grid_machine, describe, probe_devices
 from bench.runner.crossing import crossing_plan, crossing_seconds
 from bench.runner.floor import Floors, Say, ceiling_jobs
 from bench.runner.folder import alone, check_folder, check_same, done_attempts, make_folder, tries_used
-from bench.runner.turns import Launch, Progress, process_launcher, run, schedule
+from bench.runner.turns import Launch, Progress, budget_words, process_launcher, run, schedule
 from bench.tables.columns import MACHINE
 from bench.tables.run import Run, read_machine, read_run
 from bench.tables.writer import Writer, repair, write_machine, write_speedups
@@ -137,6 +137,8 @@ def _measure(
             writer.append(measurement)
             yield measurement
         if plan.budget_s is not None:
+            if ended_early := budget_words(plan, done_attempts(folder)):
+                warn(ended_early)
             break  # what the budget refused, no later look may start
     further = crossing_plan(whole, read_run(folder).measurements)
     if further is not None:

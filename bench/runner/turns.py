@@ -100,6 +100,16 @@ def run(
         yield measurement
 
 
+def budget_words(plan: Plan, done: Collection[Key]) -> str | None:
+    """That a plan with a budget began fewer blocks than it has, or None."""
+    begun = {block for block, _ in done}
+    left = {slot.block for slot in schedule(plan)} - begun
+    if plan.budget_s is None or not left:
+        return None
+    ended = f"ended after {plan.blocks - len(left)} of {plan.blocks} blocks"
+    return f"{ended}: {plan.budget_s:.0f} s leave no time for another"
+
+
 def take_turn(
     plan: Plan, slot: Slot, launch: Launch, spare: Counter[tuple[str | int, ...]], run_id: str | None = None
 ) -> Measurement:

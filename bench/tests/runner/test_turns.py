@@ -147,6 +147,15 @@ def test_a_budget_ends_the_run_before_a_block_it_has_no_time_for(budget_s, block
     assert Counter(one.block for one in found) == dict.fromkeys(range(blocks), 2)
 
 
+@given(st.integers(1, 6), st.integers(0, 6))
+def test_a_run_that_its_budget_ended_says_after_how_many_blocks(blocks, begun):
+    plan = a_plan(CASES[:2], blocks=blocks, budget_s=30.0)
+    words = runner.budget_words(plan, {slot.key for slot in runner.schedule(plan) if slot.block < begun})
+    left = "30 s leave no time for another"
+    assert words == (None if begun >= blocks else f"ended after {begun} of {blocks} blocks: {left}")
+    assert runner.budget_words(a_plan(CASES[:2], blocks=blocks), ()) is None
+
+
 @pytest.mark.parametrize(("budget_s", "started"), [(None, 4), (1000.0, 1)])
 def test_with_a_budget_a_case_that_was_given_up_once_is_not_started_again(budget_s, started):
     slow = CASES[0]

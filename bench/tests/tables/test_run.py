@@ -83,7 +83,8 @@ def test_a_heap_that_nobody_knows_is_refused_and_one_that_is_missing_is_not(tmp_
         else:
             assert read_run(folder).measurements["heap"].dropna().tolist() == ([known] if known else [])
     table = tmp_path / "known" / "measurements.csv"
-    pd.read_csv(table).drop(columns="heap").to_csv(table, index=False)  # as older runs have it
+    older = pd.read_csv(table, dtype=str, keep_default_na=False).drop(columns="heap")
+    older.to_csv(table, index=False)
     assert read_run(table.parent).measurements["heap"].isna().all()
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.cases.challenge import program_flips, timed_flips
+from bench.cases.challenge import flips, program_flips, timed_flips
 from bench.cases.measurement import Found, Job
 from bench.cases.phases import Counts
 from bench.machine.process import Answer
@@ -35,9 +35,9 @@ def honest(job: Job, seed: int = 3) -> tuple[Found, Record, Timed]:
     """What a worker answers and its witness saw, when all was as it should be."""
     stretches = COUNTS.stretches
     seeds = [seed + number for number in range(len(stretches))]
-    flips = timed_flips(job.case, COUNTS, seeds)
+    drawn = timed_flips(job.case, COUNTS, seeds)
     arrays = replace(job.case.problem, seed=seed).arrays()
-    expected = reference(job.case.oracle, arrays, job.case.problem.learning_rate, COUNTS.steps, flips)
+    expected = reference(job.case.oracle, arrays, job.case.problem.learning_rate, COUNTS.steps, drawn)
     record = Record(seed, cpu_s=lambda: 0.0, helpers_s=lambda: 0.0, weights=list(expected.weights), whole=True)
     for one, given_seed in zip(stretches, seeds, strict=True):
         wall_s = one.count * SAMPLE_NS / 1e9
@@ -88,7 +88,10 @@ def test_one_loss_or_weight_of_data_that_did_not_change_is_wrong(seed, data):
     record.weights[0] = record.weights[0] * 1.001
     assert "weight 1 is not where" in verdict(job, record, timed).reason
     _found, record, timed = honest(job, seed)
-    record.seen[1].seed += 1  # x changed in another way than the one that the losses followed
+    one, stretch = record.seen[1], COUNTS.stretches[1]
+    as_followed = flips(job.case, stretch, one.seed)
+    while flips(job.case, stretch, one.seed) == as_followed:
+        one.seed += 1  # x changed in another way than the one that the losses followed
     assert verdict(job, record, timed).status == "wrong"
 
 
