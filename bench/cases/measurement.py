@@ -43,7 +43,8 @@ class Found:
     `values` are columns of measurements.csv by name. `warmup_us` holds the first iterations of the warm-up
     after the cold call `first_us`, `timed_us` every iteration of the latency phase, `losses`
     the losses of the rehearsal at the tutorial's size. `raw` is what was timed, as long as nobody has judged it: the
-    figures of the timed loop come from it alone. `again`: it failed by the clock, as on a disturbed machine it may.
+    figures of the timed loop come from it alone. `again`: it failed by the clock or strayed in the timed run,
+    as an honest one now and then may.
     """
 
     status: str

@@ -152,14 +152,16 @@ def process_launcher(plan: Plan) -> Launch:
         return judge(job, found, record) if record.watched else found
 
     def launch(job: Job) -> Found:
-        found = measured(job)
-        if found.again:
-            found = measured(job)
+        found = _or_once_more(lambda: measured(job))
         if found.status != "ok" or not job.case.program:
             return found
-        whole = judge_program(job, found, *start("bench.worker.program", job, keep_env=plan.keep_env))
-        if whole.again:
-            whole = judge_program(job, found, *start("bench.worker.program", job, keep_env=plan.keep_env))
-        return whole
+        return _or_once_more(
+            lambda: judge_program(job, found, *start("bench.worker.program", job, keep_env=plan.keep_env))
+        )
 
     return launch
+
+
+def _or_once_more(call: Callable[[], Found]) -> Found:
+    found = call()
+    return call() if found.again else found
