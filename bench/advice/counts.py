@@ -54,7 +54,7 @@ def _is_product(func: Any, args: Any) -> bool:
 def count_step(step: Callable[[], Any], model: nn.Module, inputs: tuple[Any, ...]) -> Counted:
     """Counts one call of `step`, which trains `model` on `inputs`.
 
-    Launches are those that a GPU needs too, unless torch fuses there what it takes apart here (recurrent layers).
+    Launches are those that a GPU needs too, unless torch fuses there what it splits here (recurrent layers).
     """
     work = Work()
     with work:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from bench.cases.case import Case
 from bench.cases.phases import Counts, Stretch
 
-EVERY = 8  # iterations between two flips, about, beside the one before each stretch
+EVERY = 8  # iterations between two flips, about, and one before each stretch
 PROGRAM_EVERY = 64  # the same within a whole program, whose seconds hold them
 IMMUTABLE = ("jax",)  # whose arrays cannot be changed in place
 

@@ -1,4 +1,4 @@
-"""What `verdict --published` prints of two more published comparisons, beside the source that the claim cites."""
+"""What `verdict --published` prints of two more published comparisons, after the source that the claim cites."""
 
 from __future__ import annotations
 

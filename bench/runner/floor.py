@@ -62,7 +62,7 @@ def with_floor(
     """The measurement with its `floor_us` and `floor_share`; `wrong` when it took less time than its floor.
 
     That holds for an iteration alone, in a batch and of the tutorial's whole loop, and for the first two at the core's
-    usual speed too: what a style does to the reference product beside it must not make it faster than the machine.
+    usual speed too: what a style does to the reference product next to it must not make it faster than the machine.
     `references_us` are those of the run's other rows.
     """
     floor = floor_us(measurement.case, ceilings)

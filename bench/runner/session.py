@@ -127,27 +127,27 @@ def _measure(
         floors.complete()
     launch = launch or process_launcher(plan)
     writer = Writer(folder, session.run_id, str(session.machine["environment"]))
-    for look in whole.looks:
-        if look > plan.blocks:
-            plan = with_more_blocks(whole, plan, look, read_run(folder).measurements)
+
+    def taken(plan: Plan, first: int = 0) -> Iterator[Measurement]:
+        """Every turn of `plan` that is left, each on the disk first; the orders count from `first`."""
         done = done_attempts(folder)
         used = tries_used(done)
         for found in run(plan, launch, done=done, starting=notify, began=began, used=used, run_id=session.run_id):
             measurement = floors.under(found) if floors is not None else found
-            writer.append(measurement)
+            writer.append(replace(measurement, order=first + measurement.order))
             yield measurement
+
+    for look in whole.looks:
+        if look > plan.blocks:
+            plan = with_more_blocks(whole, plan, look, read_run(folder).measurements)
+        yield from taken(plan)
         if plan.budget_s is not None:
             if ended_early := budget_words(plan, done_attempts(folder)):
                 warn(ended_early)
             break  # what the budget refused, no later look may start
     further = crossing_plan(whole, read_run(folder).measurements)
     if further is not None:
-        done, first = done_attempts(folder), len(schedule(plan))
-        used = tries_used(done)
-        for found in run(further, launch, done=done, starting=notify, used=used, run_id=session.run_id):
-            measurement = floors.under(found) if floors is not None else found
-            writer.append(replace(measurement, order=first + measurement.order))
-            yield measurement
+        yield from taken(further, first=len(schedule(plan)))
     measured = read_run(folder)
     write_speedups(folder, [one.row() for one in Evidence.of(measured).speedups])
 

@@ -167,7 +167,7 @@ def gain(rows: Sequence[Measurement], honest: Sequence[Measurement], scope: str)
 
 
 def judge_cheats(found: Sequence[Caught]) -> Check:
-    """Every known cheat is wrong or gains nothing, and the honest loop beside it is let through."""
+    """Every known cheat is wrong or gains nothing, and the honest loop next to it is let through."""
     name, must = "known cheats", "all wrong, or within 5% of honest; the honest let through"
     if not found:
         return Check(name, must, "", None, 0, "none tried; see --resume")

@@ -1,4 +1,4 @@
-"""What the witness's clock and the CPU time of a process say against the times that it told."""
+"""What the witness's clock and the CPU time of a process say against the times that it reports."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def unlike(job: Job, timed: Timed, record: Record) -> Iterator[str]:
 
 
 def deviates(case: Case, counts: Counts, record: Record) -> tuple[str | None, int]:
-    """How losses and weights stray from the oracle, if they do, and how many losses were held beside it."""
+    """How losses and weights stray from the oracle, if they do, and how many losses were compared with it."""
     flips = timed_flips(case, counts, [one.seed for one in record.seen])
     return _strays(case, counts.steps, record, losses_of(counts.stretches, record.seen), flips)
 
