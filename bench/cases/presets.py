@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from bench.cases.phases import Rule
 from bench.cases.problem import TUTORIAL_SIZE, Size
 
 
@@ -25,15 +26,19 @@ class Leg:
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A named plan. `limit_s` caps each timed phase of a process, `budget_s` the whole run, in seconds."""
+    """A named plan. `rule` says how long a process times, `budget_s` caps the whole run, in seconds.
+
+    With `retried` a noisy turn is taken once more, half as often as a case has blocks.
+    """
 
     name: str
     summary: str
     blocks: int
     legs: tuple[Leg, ...]
-    limit_s: float = 10.0
+    rule: Rule = Rule()
     budget_s: float | None = None
     charts: bool = True
+    retried: bool = True
 
 
 def scaled(*scales: float) -> tuple[Size, ...]:
@@ -44,6 +49,7 @@ def scaled(*scales: float) -> tuple[Size, ...]:
 SWEEP_SIZES = scaled(0.25, 0.5, 1, 2, 4, 8)
 GPU_SIZES = scaled(0.5, 2, 4, 8, 16)
 FASTER = ("torch_cuda_graph", "torch_cuda_graph_in_place", "torch_compile", "cupy_manual", "jax_jit")  # on a GPU
+BRIEF = Rule(warmup_s=0.2, latency_s=0.1, latency_most=250, limit_s=1.0)
 AS_WRITTEN = Leg(("numpy_manual",), ("cpu",), ("float64",), ("1", "all"))
 
 PRESETS: Mapping[str, Preset] = {
@@ -51,14 +57,15 @@ PRESETS: Mapping[str, Preset] = {
     for preset in (
         Preset(
             "quick",
-            "a first answer in a minute or two: every SGD style at the tutorial's size",
+            "a first answer in a minute and a half: every SGD style at the tutorial's size",
             3,
             (
                 Leg((), ("cpu",), sgd=True),
                 Leg(("torch_tensors", "torch_autograd"), ("cuda",)),
                 Leg(("numpy_manual",), ("cpu",), ("float64",)),
             ),
-            limit_s=1.0,
+            rule=BRIEF,
+            retried=False,
         ),
         Preset(
             "tutorial",
@@ -80,7 +87,7 @@ PRESETS: Mapping[str, Preset] = {
                 Leg(("numpy_in_place", "torch_tensors"), ("cpu",), threads=("all",), sizes=SWEEP_SIZES),
                 replace(AS_WRITTEN, sizes=SWEEP_SIZES),
             ),
-            limit_s=2.0,
+            rule=Rule(limit_s=2.0),
         ),
         Preset(
             "claim",
@@ -92,7 +99,7 @@ PRESETS: Mapping[str, Preset] = {
                 Leg(("torch_tensors", "torch_autograd"), ("cuda",), sizes=(*SWEEP_SIZES, *scaled(12))),
                 Leg(("torch_tensors",), ("cuda",), sizes=SWEEP_SIZES, precisions=("tf32",)),
             ),
-            limit_s=4.0,
+            rule=Rule(limit_s=4.0),
         ),
         Preset(
             "gpu",
@@ -106,7 +113,7 @@ PRESETS: Mapping[str, Preset] = {
                 Leg(("torch_tensors", "torch_autograd", "torch_optim_sgd", *FASTER), ("cuda",)),
                 Leg(("torch_autograd",), ("cuda",), program=True),
             ),
-            limit_s=1.0,
+            rule=Rule(limit_s=1.0),
             budget_s=470.0,
             charts=False,
         ),
@@ -122,7 +129,7 @@ PRESETS: Mapping[str, Preset] = {
                 Leg(("torch_cuda_graph_in_place",), ("cuda",), sizes=GPU_SIZES[:-2]),
                 Leg(("torch_tensors",), ("cuda",), sizes=scaled(4, 8), precisions=("tf32",)),
             ),
-            limit_s=1.0,
+            rule=Rule(limit_s=1.0),
             budget_s=470.0,
             charts=False,
         ),

@@ -7,12 +7,16 @@ import re
 import shlex
 import shutil
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
+
+from bench.status import Say, status_line
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from bench.verdict.evidence import Evidence
 
 DONE, NO, USAGE, OPEN, FAULT, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 3, 4, 130, 141
 """Exit codes: done; the answer is no; bad usage or input; undecided or untested; our fault; Ctrl-C; nobody reads."""
@@ -30,6 +34,22 @@ def console(*, stderr: bool = False) -> Console:
     known = {name: value for name, value in os.environ.items() if name not in odd}
     width = None if stream.isatty() else int(known.get("COLUMNS", PIPE_WIDTH))
     return Console(file=stream, width=width, highlight=False, markup=False, _environ=known)
+
+
+def status(*, patient: bool = True) -> AbstractContextManager[Say]:
+    """The line on stderr that says what is being done; a `patient` one tells a file only what takes its time."""
+    width = shutil.get_terminal_size().columns
+    return status_line(sys.stderr, rewritten=sys.stderr.isatty(), width=width, patient=patient)
+
+
+def evidence_of(folder: Path) -> Evidence:
+    """What a run's tables testify to, read while a line says so. Raises TableError."""
+    with status() as say:
+        say(f"reading {folder}")
+        from bench.tables.run import read_run
+        from bench.verdict.evidence import Evidence
+
+        return Evidence.of(read_run(folder))
 
 
 def own_name() -> str:

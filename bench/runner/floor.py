@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
@@ -15,12 +15,13 @@ from bench.cases.problem import TUTORIAL_ITERATIONS
 from bench.machine.ceilings import Ceiling, best_gflops, read_ceilings
 from bench.machine.device import device_kind
 from bench.machine.process import ask
+from bench.status import Say
 from bench.tables.run import read_machine
 from bench.tables.writer import write_machine
+from bench.worker.ceilings import COPY_BYTES
 from bench.words import thread_count
 
-Say = Callable[[str], None]
-BUFFERS = (2**29, 2**26, 2**22)  # the largest that is copied; a smaller one where a process was killed over it
+SMALLER = (2**26, 2**22)  # the largest buffer that is copied, where a process was killed over a larger one
 TRIES = 4  # of a run at ceilings that are missing: whatever fails so often will not succeed
 BELOW = 0.95  # a time under this share of its floor is an error, not luck with the ceiling's own noise
 PER_REFERENCE = ("latency_per_reference", "throughput_per_reference")
@@ -107,8 +108,10 @@ def with_reference(measurement: Measurement, references_us: Sequence[float]) -> 
 def ceiling_jobs(plan: Plan) -> list[dict[str, Any]]:
     """One job for each framework, device, precision and thread count of the plan, with the dtypes it needs there.
 
-    Every framework multiplies by the same library of an accelerator, so there one of them is enough.
+    Every framework multiplies by the same library of an accelerator, so there one of them is enough. Copies are of
+    buffers up to the `largest_buffer`.
     """
+    largest = largest_buffer(plan)
     dtypes: dict[tuple[str, str, str, int], dict[str, None]] = {}
     chosen: dict[str, str] = {}
     for case in sorted(plan.cases, key=lambda case: (case.device, case.framework != "torch")):
@@ -118,9 +121,23 @@ def ceiling_jobs(plan: Plan) -> list[dict[str, Any]]:
         job = (framework, case.device, case.precision, case.threads)
         dtypes.setdefault(job, {})[case.problem.dtype] = None
     return [
-        {"framework": job[0], "device": job[1], "precision": job[2], "threads": job[3], "dtypes": sorted(names)}
+        {
+            "framework": job[0], "device": job[1], "precision": job[2], "threads": job[3], "dtypes": sorted(names),
+            "largest": largest,
+        }
         for job, names in sorted(dtypes.items())
-    ]
+    ]  # fmt: skip
+
+
+def largest_buffer(plan: Plan) -> int:
+    """Bytes of the largest buffer to copy: the least that holds the data of every problem, for those bound no case.
+
+    With an accelerator the largest of all, since the ratio of both sides' memories is shown.
+    """
+    if any(device_kind(case.device) != "cpu" for case in plan.cases):
+        return COPY_BYTES[-1]
+    most = max((case.problem.bytes_moved for case in plan.cases), default=0)
+    return next((size for size in COPY_BYTES if size >= most), COPY_BYTES[-1])
 
 
 def missing_jobs(plan: Plan, known: Sequence[Ceiling]) -> list[dict[str, Any]]:
@@ -145,7 +162,8 @@ def measure_ceilings(
     for index, job in enumerate(jobs, 1):
         say(f"ceilings {index}/{len(jobs)}: the fastest product and copy of {job['framework']} on {job['device']}")
         what = f"no ceiling of {job['framework']} on {job['device']}, {thread_count(job['threads'])}"
-        for largest in BUFFERS:
+        tries = (job["largest"], *(size for size in SMALLER if size < job["largest"]))
+        for largest in tries:
             answer = ask(
                 "bench.worker.ceilings", {**job, "largest": largest}, shape=list[Ceiling],
                 threads=job["threads"], keep_env=plan.keep_env, timeout_s=plan.timeout_s,
@@ -153,7 +171,7 @@ def measure_ceilings(
             if answer.status is None:
                 rows += answer.value
                 break
-            short = largest != BUFFERS[-1] and ("memory" in answer.reason.lower())
+            short = largest != tries[-1] and "memory" in answer.reason.lower()
             then = "measured again with smaller buffers" if short else "so its times have no floor"
             warn(f"{what}: {answer.reason}; {then}")
             if not short:

@@ -22,9 +22,10 @@ from bench.cases.suspicion import suspicious
 from bench.errors import UsageError
 from bench.machine.facts import as_grid_machine, describe, probe_devices
 from bench.runner.crossing import crossing_plan, crossing_seconds
-from bench.runner.floor import Floors, Say, ceiling_jobs
+from bench.runner.floor import Floors, ceiling_jobs
 from bench.runner.folder import alone, check_folder, check_same, done_attempts, make_folder, tries_used
 from bench.runner.turns import Launch, Progress, budget_words, process_launcher, run, schedule
+from bench.status import Say
 from bench.tables.columns import MACHINE
 from bench.tables.run import Run, read_machine, read_run
 from bench.tables.writer import Writer, repair, write_machine, write_speedups
@@ -50,7 +51,7 @@ class Session:
     def seconds(self) -> float:
         """About how long all of it will take: noise costs up to half as long again, and some of that is counted."""
         plan = self.plan
-        turns = {case: count + RETRIED * (count // 2) for case, count in plan.cases.items()}
+        turns = {case: count + RETRIED * plan.spare[case] for case, count in plan.cases.items()}
         whole = sum(count * case_seconds(case, plan, self.probe) for case, count in turns.items())
         whole += ceiling_seconds(ceiling_jobs(plan), self.probe) + SUM_UP_S
         return min(whole, plan.budget_s) if plan.budget_s is not None else whole

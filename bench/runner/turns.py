@@ -69,8 +69,8 @@ def run(
 ) -> Iterator[Measurement]:
     """Measure every turn that is not `done`, one process after another; yields each as it is found.
 
-    Cases that cannot run here come first, as `skipped`. A noisy measurement is taken again at once, at most
-    half as many times for a case as it has blocks, less the tries `used` before. Stops before a block that
+    Cases that cannot run here come first, as `skipped`. A noisy measurement is taken again at once, as often
+    as `plan.spare` says for a case, less the tries `used` before. Stops before a block that
     `plan.budget_s`, counted from `began` on, has no time for, judged by the longest that each of its cases took so far;
     with a budget, a case that was given up once is not started again. The data of each block are drawn from `run_id`;
     without it they are those of the problems' seed.
@@ -81,7 +81,7 @@ def run(
     turns = schedule(plan)
     start = now() if began is None else began
     longest: dict[tuple[str | int, ...], float] = {}
-    spare = Counter({case.turn: count // 2 for case, count in plan.cases.items()})
+    spare = Counter({case.turn: tries for case, tries in plan.spare.items()})
     spare.subtract(used or {})
     given_up: set[tuple[str | int, ...]] = set()
     for index, slot in enumerate(turns):

@@ -97,7 +97,7 @@ def make_grid(request: Request, threads: int) -> Grid:
         styles=styles,
         skips=tuple(Skip(entry.case, entry.reason) for entry in entries if entry.reason is not None),
         seed=request.seed or 0,
-        rule=Rule(limit_s=preset.limit_s if preset else LIMIT_S),
+        rule=preset.rule if preset else Rule(limit_s=LIMIT_S),
     )
     return Grid({entry.name: entry for entry in entries}, plan, probe)
 

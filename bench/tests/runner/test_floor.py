@@ -14,10 +14,11 @@ from bench.cases.problem import TUTORIAL_SIZE
 from bench.machine.ceilings import Ceiling, read_ceilings
 from bench.machine.process import Answer
 from bench.runner import floor
-from bench.runner.floor import BUFFERS, TRIES, Floors, ceiling_jobs, floor_us, missing_jobs, with_floor
+from bench.runner.floor import SMALLER, TRIES, Floors, ceiling_jobs, floor_us, largest_buffer, missing_jobs, with_floor
 from bench.tables.run import read_machine
 from bench.tables.writer import write_machine
 from bench.tests.fakes import a_case, a_measurement, a_plan
+from bench.worker.ceilings import COPY_BYTES
 
 GEMM = Ceiling("gemm", "numpy", "cpu", "float64", "ieee", 1, gflops=50.0)
 
@@ -109,7 +110,13 @@ def test_ceilings_survive_machine_json() -> None:
 
 
 KILLED = "process killed by SIGKILL (out of memory?)"
-PLAN = a_plan([a_case("one", dtype=dtype, threads=threads) for dtype in ("float32", "float64") for threads in (1, 2)])
+PLAN = a_plan(
+    [
+        a_case("one", dtype=dtype, threads=threads, size=(2000, 2000, 2000, 10))
+        for dtype in ("float32", "float64")
+        for threads in (1, 2)
+    ]
+)
 
 
 class Workers:
@@ -134,13 +141,14 @@ def floors(folder, said) -> Floors:
     return Floors(folder, PLAN, said.append, lambda _text: None)
 
 
-@pytest.mark.parametrize("killed", range(len(BUFFERS)))
+@pytest.mark.parametrize("killed", range(len(SMALLER) + 1))
 def test_a_ceiling_that_was_killed_for_memory_is_said_and_measured_again_with_smaller_buffers(
     tmp_path, monkeypatch, killed
 ):
     workers, said = Workers(monkeypatch, killed), list[str]()
     floors(tmp_path, said).complete()
-    assert [job["largest"] for job in workers.asked] == [*BUFFERS[: killed + 1], BUFFERS[0]]
+    first = largest_buffer(PLAN)
+    assert [job["largest"] for job in workers.asked] == [first, *SMALLER[:killed], first]
     assert len(said) == killed
     assert all(KILLED in line and "measured again with smaller buffers" in line for line in said)
     assert missing_jobs(PLAN, read_ceilings(read_machine(tmp_path))) == []
@@ -175,3 +183,16 @@ def test_a_ceiling_that_never_succeeds_is_tried_a_few_times(tmp_path, monkeypatc
     assert read_machine(tmp_path)["ceilings_missing"] == [
         line.removesuffix("; so its times have no floor") for line in said[-2:]
     ]
+
+
+@given(st.lists(st.tuples(*[st.integers(1, 4000)] * 4), min_size=1, max_size=5))
+def test_the_largest_buffer_holds_the_data_of_every_problem_and_no_more_is_copied_than_that_takes(sizes) -> None:
+    plan = a_plan([a_case(f"s{at}", size=size, dtype="float64") for at, size in enumerate(sizes)])
+    most = max(case.problem.bytes_moved for case in plan.cases)
+    largest = largest_buffer(plan)
+    assert largest >= most or largest == COPY_BYTES[-1]
+    assert largest == COPY_BYTES[0] or COPY_BYTES[COPY_BYTES.index(largest) - 1] < most
+
+
+def test_beside_an_accelerator_the_whole_memory_is_copied() -> None:
+    assert largest_buffer(a_plan([a_case("one"), a_case("two", device="cuda:0", framework="torch")])) == COPY_BYTES[-1]

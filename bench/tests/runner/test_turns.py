@@ -98,6 +98,14 @@ def test_a_noisy_case_is_taken_again_at_most_half_as_often_as_it_has_blocks(bloc
     assert len(noisy) == blocks
 
 
+@pytest.mark.parametrize("blocks", [1, 3, 10])
+def test_a_plan_without_second_tries_takes_every_turn_once_and_says_which_was_noisy(blocks):
+    plan = a_plan(CASES[:2], blocks=blocks, retried=False)
+    found, started = launched(plan, lambda _job: an_answer(noisy=True))
+    assert Counter(started) == {"style0": blocks, "style1": blocks}
+    assert all(one.noisy and one.attempts == 1 for one in found)
+
+
 def test_a_case_that_quietens_is_quiet():
     answers = iter([an_answer(noisy=True), an_answer(50.0), an_answer(), an_answer()])
     found, _started = launched(a_plan(CASES[:1]), lambda _job: next(answers))
