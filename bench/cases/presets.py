@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from bench.cases.phases import Rule
 from bench.cases.problem import TUTORIAL_SIZE, Size
@@ -35,7 +35,7 @@ class Preset:
     summary: str
     blocks: int
     legs: tuple[Leg, ...]
-    rule: Rule = Rule()
+    rule: Rule = field(default_factory=Rule)
     budget_s: float | None = None
     charts: bool = True
     retried: bool = True

@@ -18,8 +18,8 @@ from bench.machine.process import ask
 from bench.status import Say
 from bench.tables.run import read_machine
 from bench.tables.writer import write_machine
-from bench.worker.ceilings import COPY_BYTES
 from bench.words import thread_count
+from bench.worker.ceilings import COPY_BYTES
 
 SMALLER = (2**26, 2**22)  # the largest buffer that is copied, where a process was killed over a larger one
 TRIES = 4  # of a run at ceilings that are missing: whatever fails so often will not succeed

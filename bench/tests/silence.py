@@ -1,4 +1,4 @@
-"""How long a command is silent: `python -m bench.tests.silence COMMAND...`, on a terminal of its own and into a pipe."""
+"""How long a command is silent, on a terminal and into a pipe: `python -m bench.tests.silence COMMAND...`."""
 
 from __future__ import annotations
 
@@ -74,7 +74,8 @@ def main() -> None:
     """Run the command twice and say how silent it was."""
     command = sys.argv[1:]
     for where, run in (("terminal", on_a_terminal), ("pipe", into_a_pipe)):
-        print(words(where, run([part.replace("WHERE", where) for part in command])), flush=True)
+        sys.stdout.write(words(where, run([part.replace("WHERE", where) for part in command])) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

