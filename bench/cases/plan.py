@@ -84,18 +84,8 @@ class Written:
 def dump_plan(plan: Plan, style_files: Sequence[str] = ()) -> dict[str, Any]:
     """For machine.json: all that `load_plan` needs, with a fingerprint of each style's source."""
     same = (
-        "preset",
-        "blocks",
-        "seed",
-        "timeout_s",
-        "budget_s",
-        "keep_env",
-        "decide",
-        "looks",
-        "rule",
-        "retried",
-        "skips",
-    )
+        "preset", "blocks", "seed", "timeout_s", "budget_s", "keep_env", "decide", "looks", "rule", "retried", "skips",
+    )  # fmt: skip
     written: dict[str, Any] = to_plain(
         Written(
             **{name: getattr(plan, name) for name in same},
