@@ -49,7 +49,7 @@ def scaled(*scales: float) -> tuple[Size, ...]:
 SWEEP_SIZES = scaled(0.25, 0.5, 1, 2, 4, 8)
 GPU_SIZES = scaled(0.5, 2, 4, 8, 16)
 FASTER = ("torch_cuda_graph", "torch_cuda_graph_in_place", "torch_compile", "cupy_manual", "jax_jit")  # on a GPU
-BRIEF = Rule(warmup_s=0.2, latency_s=0.1, latency_most=250, limit_s=1.0)
+BRIEF = Rule(warmup_s=0.15, latency_s=0.08, latency_most=200, batch_iterations=30, batches_s=0.03, limit_s=1.0)
 AS_WRITTEN = Leg(("numpy_manual",), ("cpu",), ("float64",), ("1", "all"))
 
 PRESETS: Mapping[str, Preset] = {

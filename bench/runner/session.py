@@ -33,7 +33,7 @@ from bench.verdict.claim import straddling
 from bench.verdict.evidence import Evidence
 
 RETRIED = 0.6  # of the tries that noise may cost: committed runs used 0.9 of them, a quiet machine uses none
-SUM_UP_S = 6.0  # tables and charts at the end
+SUM_UP_S = 5.0  # tables and charts at the end
 
 
 @dataclass(frozen=True, slots=True)
