@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +24,7 @@ from bench.words import thread_count
 Say = Callable[[str], None]
 BUFFERS = (2**29, 2**26, 2**22)  # the largest that is copied; a smaller one where a process was killed over it
 TRIES = 4  # of a run at ceilings that are missing: whatever fails so often will not succeed
+CEILINGS_SHARE = 0.15  # of a run's budget, which its ceilings may take before its first block
 BELOW = 0.95  # a time under this share of its floor is an error, not luck with the ceiling's own noise
 PER_REFERENCE = ("latency_per_reference", "throughput_per_reference")
 OF_REFERENCE = ("reference_us", "own_effect", *PER_REFERENCE)
@@ -137,19 +140,20 @@ def missing_jobs(plan: Plan, known: Sequence[Ceiling]) -> list[dict[str, Any]]:
 
 
 def measure_ceilings(
-    plan: Plan, jobs: Sequence[Mapping[str, Any]], warn: Say, say: Say
+    plan: Plan, jobs: Sequence[Mapping[str, Any]], warn: Say, say: Say, limit_s: float = math.inf
 ) -> tuple[list[Ceiling], list[str]]:
-    """The ceilings of `jobs`, a process each, and a line for each that failed; smaller buffers if memory was short."""
+    """The ceilings of `jobs`, a process each, and a line for each that failed; smaller buffers if memory was short.
+
+    All of them together take no longer than `limit_s`: whoever finds no time left has failed.
+    """
     rows: list[Ceiling] = []
     failures: list[str] = []
+    end = time.monotonic() + limit_s
     for index, job in enumerate(jobs, 1):
         say(f"ceilings {index}/{len(jobs)}: the fastest product and copy of {job['framework']} on {job['device']}")
         what = f"no ceiling of {job['framework']} on {job['device']}, {thread_count(job['threads'])}"
         for largest in BUFFERS:
-            answer = ask(
-                "bench.worker.ceilings", {**job, "largest": largest}, shape=list[Ceiling],
-                threads=job["threads"], keep_env=plan.keep_env, timeout_s=plan.timeout_s,
-            )  # fmt: skip
+            answer = _asked(plan, {**job, "largest": largest}, end - time.monotonic())
             if answer.status is None:
                 rows += answer.value
                 break
@@ -162,9 +166,24 @@ def measure_ceilings(
     return rows, failures
 
 
+def _asked(plan: Plan, job: Mapping[str, Any], left_s: float) -> Answer:
+    """What a process says of a job, given up after `left_s`; without any time left, no process."""
+    short = f"the budget of {plan.budget_s or left_s:.0f} s leaves its ceilings no more time"
+    if left_s <= 0:
+        return Answer(None, 0.0, "timeout", short)
+    answer = ask(
+        "bench.worker.ceilings", job, shape=list[Ceiling],
+        threads=job["threads"], keep_env=plan.keep_env, timeout_s=min(plan.timeout_s, left_s),
+    )  # fmt: skip
+    return replace(answer, reason=short) if answer.status == "timeout" and left_s < plan.timeout_s else answer
+
+
 @dataclass(slots=True)
 class Floors:
-    """The ceilings that a run's machine.json holds; those that are missing are measured again once a block."""
+    """The ceilings that a run's machine.json holds; those that are missing are measured again once a block.
+
+    With a budget they may all take `CEILINGS_SHARE` of it; a doubtful time has its ceiling measured again even so.
+    """
 
     folder: Path
     plan: Plan
@@ -173,14 +192,16 @@ class Floors:
     known: tuple[Ceiling, ...] = ()
     block: int = 0
     tries: int = 0
+    spent_s: float = 0.0  # on ceilings so far
     references_us: list[float] = field(default_factory=list)  # of the last rows
 
     def complete(self) -> None:
         """Measure what is missing, of a new run all, a few times at most."""
         self.known = read_ceilings(read_machine(self.folder))
-        if self.tries < TRIES and (jobs := missing_jobs(self.plan, self.known)):
+        left_s = math.inf if self.plan.budget_s is None else CEILINGS_SHARE * self.plan.budget_s - self.spent_s
+        if left_s > 0 and self.tries < TRIES and (jobs := missing_jobs(self.plan, self.known)):
             self.tries += 1
-            self._measure(jobs)
+            self._measure(jobs, left_s)
 
     def under(self, found: Measurement) -> Measurement:
         """`found` with its floor; a time below it has its ceiling measured again, perhaps on a quieter machine."""
@@ -197,8 +218,10 @@ class Floors:
         self._measure(ceiling_jobs(replace(self.plan, cases={found.case: 1})))
         return with_floor(found, self.known, seen)
 
-    def _measure(self, jobs: Sequence[Mapping[str, Any]]) -> None:
-        rows, failures = measure_ceilings(self.plan, jobs, self.warn, self.say)
+    def _measure(self, jobs: Sequence[Mapping[str, Any]], limit_s: float = math.inf) -> None:
+        began = time.monotonic()
+        rows, failures = measure_ceilings(self.plan, jobs, self.warn, self.say, limit_s)
+        self.spent_s += time.monotonic() - began
         self.known += tuple(rows)
         kept = [one.row() for one in self.known]
         write_machine(self.folder, {**read_machine(self.folder), "ceilings": kept, "ceilings_missing": failures})

@@ -56,6 +56,13 @@ def schedule(plan: Plan) -> list[Slot]:
     return [Slot(block, order, case) for order, (block, case) in enumerate(turns)]
 
 
+def skipped(plan: Plan, done: Collection[Key] = ()) -> Iterator[Measurement]:
+    """The cases that cannot run here, with their reasons: rows that need no process."""
+    for skip in plan.skips:
+        if (0, skip.case.key) not in done:
+            yield Measurement(skip.case, 0, -1, "skipped", skip.reason)
+
+
 def run(
     plan: Plan,
     launch: Launch,
@@ -75,9 +82,7 @@ def run(
     with a budget, a case that was given up once is not started again. The data of each block are drawn from `run_id`;
     without it they are those of the problems' seed.
     """
-    for skip in plan.skips:
-        if (0, skip.case.key) not in done:
-            yield Measurement(skip.case, 0, -1, "skipped", skip.reason)
+    yield from skipped(plan, done)
     turns = schedule(plan)
     start = now() if began is None else began
     longest: dict[tuple[str | int, ...], float] = {}

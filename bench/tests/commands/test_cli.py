@@ -9,7 +9,9 @@ import re
 import signal
 import subprocess
 import sys
+import tomllib
 from dataclasses import replace
+from importlib import metadata
 
 import pytest
 from hypothesis import given
@@ -134,9 +136,18 @@ def test_every_command_has_its_short_help_without_names_of_types(capsys, command
     assert not re.search(r"<(str|int|float|path|list)", options)
 
 
-def test_the_version_is_told(capsys):
+@pytest.mark.parametrize("installed", [True, False])
+def test_the_version_is_told_also_of_a_checkout_that_is_not_installed(capsys, monkeypatch, installed):
+    def version(name):
+        if not installed:
+            raise metadata.PackageNotFoundError(name)
+        return "1.2.3"
+
+    monkeypatch.setattr(metadata, "version", version)
     assert main(["--version"]) == 0
-    assert re.fullmatch(r"fiftyx \d+\.\d+.*\n", capsys.readouterr().out)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    told = "1.2.3" if installed else f"{project['version']} (not installed)"
+    assert capsys.readouterr().out == f"fiftyx {told}\n"
 
 
 def test_a_gpu_is_the_accelerator_that_is_there():
