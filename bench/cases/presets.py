@@ -43,7 +43,9 @@ def scaled(*scales: float) -> tuple[Size, ...]:
 
 SWEEP_SIZES = scaled(0.25, 0.5, 1, 2, 4, 8)
 GPU_SIZES = scaled(0.5, 2, 4, 8, 16)
-FASTER = ("torch_cuda_graph", "torch_cuda_graph_in_place", "torch_compile", "cupy_manual", "jax_jit")  # on a GPU
+FASTER = (  # on a GPU
+    "torch_cuda_graph", "torch_cuda_graph_in_place", "torch_compile", "torch_triton", "cupy_manual", "jax_jit",
+)  # fmt: skip
 AS_WRITTEN = Leg(("numpy_manual",), ("cpu",), ("float64",), ("1", "all"))
 
 PRESETS: Mapping[str, Preset] = {

@@ -11,12 +11,12 @@ from statistics import median
 from typing import Any
 
 from bench.cases.case import Case
-from bench.cases.measurement import TIMES, Measurement, Value
+from bench.cases.measurement import AT_ONCE, TIMES, Measurement, Value
 from bench.cases.plan import Plan
 from bench.cases.problem import TUTORIAL_ITERATIONS
 from bench.machine.ceilings import Ceiling, best_gflops, read_ceilings
 from bench.machine.device import device_kind
-from bench.machine.process import ask
+from bench.machine.process import Answer, ask
 from bench.tables.run import read_machine
 from bench.tables.writer import write_machine
 from bench.words import thread_count
@@ -79,14 +79,13 @@ def with_floor(
             "work: it was not all done, or the ceiling was measured on a disturbed machine"
         )
         return replace(measurement, status="wrong", reason=reason, values={}, timed_us=(), warmup_us=(), first_us=None)
-    share = floor / float(values["latency_median_us"] or 0)
+    share = floor / float(values["latency_median_us"] or values["throughput_us"] or 0)
     return replace(measurement, values={**values, "floor_us": floor, "floor_share": share})
 
 
 def _each_us(values: Mapping[str, Value], references_us: Sequence[float]) -> Iterator[float]:
     """What an iteration took, by each way of measuring it."""
-    for name in TIMES:
-        yield float(values[name] or 0)
+    yield from (float(values[name] or 0) for name in TIMES if values[name] is not None or values.get(AT_ONCE, 1) == 1)
     if values.get("loop_seconds"):
         yield float(values["loop_seconds"] or 0) / TUTORIAL_ITERATIONS * 1e6
     for name in PER_REFERENCE:
@@ -144,7 +143,7 @@ def measure_ceilings(
 ) -> tuple[list[Ceiling], list[str]]:
     """The ceilings of `jobs`, a process each, and a line for each that failed; smaller buffers if memory was short.
 
-    All of them together take no longer than `limit_s`: whoever finds no time left has failed.
+    All of them together take no longer than `limit_s`, each no longer than its share of what the ones before left.
     """
     rows: list[Ceiling] = []
     failures: list[str] = []
@@ -153,7 +152,7 @@ def measure_ceilings(
         say(f"ceilings {index}/{len(jobs)}: the fastest product and copy of {job['framework']} on {job['device']}")
         what = f"no ceiling of {job['framework']} on {job['device']}, {thread_count(job['threads'])}"
         for largest in BUFFERS:
-            answer = _asked(plan, {**job, "largest": largest}, end - time.monotonic())
+            answer = _asked(plan, {**job, "largest": largest}, (end - time.monotonic()) / (len(jobs) - index + 1))
             if answer.status is None:
                 rows += answer.value
                 break

@@ -56,7 +56,7 @@ def refused(capsys, tmp_path, *arguments: str) -> str:
     ("arguments", "complaint"),
     [
         ("--style torch_optm_sgd", "no style 'torch_optm_sgd'; did you mean 'torch_optim_sgd'? See: fiftyx list"),
-        ("--style zzz", "no style 'zzz'; there are cupy_manual, jax_jit, numba_manual, "),
+        ("--style zzz", "no style 'zzz'; there are cupy_manual, jax_jit, jax_scan, numba_manual, "),
         ("--style numpy_manual --style nupy_manual", "did you mean 'numpy_manual'?"),
         ("--preset tutrial", "no preset 'tutrial'; did you mean 'tutorial'? See: fiftyx list"),
         ("--device cud", "no device 'cud'; did you mean 'cuda'?"),
@@ -204,7 +204,7 @@ TRAIN = "\ndef train():\n    yield\n"
         (f"@implementation(framework=f(), devices=('cpu',)){TRAIN}", "framework= must be written out, not computed"),
         (
             f"{DECLARED}, colour=1){TRAIN}",
-            "@implementation takes only framework=, devices=, oracle=, cycle=, heap=",
+            "@implementation takes only framework=, devices=, oracle=, cycle=, heap=, ahead=",
         ),
         (
             f"@implementation(framework='tensorflow', devices=('cpu',)){TRAIN}",
@@ -215,7 +215,7 @@ TRAIN = "\ndef train():\n    yield\n"
             "no device 'gpu'; give some of cpu",
         ),
         (f"{DECLARED}, oracle='x'){TRAIN}", "no oracle 'x'; there are sgd, adam, dynamic"),
-        (f"{DECLARED}, cycle=0){TRAIN}", "cycle must be a whole number from 1 up"),
+        (f"{DECLARED}, cycle=0){TRAIN}", "cycle must be a whole number from 1 to 100"),
         (f"{DECLARED}){TRAIN.replace('train', 'numpy_manual')}", "style 'numpy_manual' is already defined in"),
     ],
 )

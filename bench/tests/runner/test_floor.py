@@ -184,14 +184,14 @@ class SlowWorkers(Workers):
     def __init__(self, monkeypatch, takes_s: float) -> None:
         super().__init__(monkeypatch, killed=0)
         self.takes_s, self.now_s, self.limits_s = takes_s, 0.0, list[float]()
-        monkeypatch.setattr(floor.time, "monotonic", lambda: self.now_s)
+        monkeypatch.setattr("time.monotonic", lambda: self.now_s)
 
-    def ask(self, module, job, *, shape, **options):
-        self.limits_s.append(options["timeout_s"])
-        self.now_s += min(self.takes_s, options["timeout_s"])
-        if self.takes_s > options["timeout_s"]:
-            return Answer(None, options["timeout_s"], "timeout", "took too long; see --timeout")
-        return super().ask(module, job, shape=shape, **options)
+    def ask(self, _module, job, *, shape, **_options):
+        self.limits_s.append(_options["timeout_s"])
+        self.now_s += min(self.takes_s, _options["timeout_s"])
+        if self.takes_s > _options["timeout_s"]:
+            return Answer(None, _options["timeout_s"], "timeout", "took too long; see --timeout")
+        return super().ask(_module, job, shape=shape, **_options)
 
 
 @given(st.floats(0.01, 500.0), st.floats(0.01, 500.0), st.floats(1.0, 1000.0))
