@@ -78,8 +78,8 @@ def run(
 
     Cases that cannot run here come first, as `skipped`. A noisy measurement is taken again at once, at most
     half as many times for a case as it has blocks, less the tries `used` before. Stops before a block that
-    `plan.budget_s`, counted from `began` on, has no time for, judged by the longest that each of its cases took so far;
-    with a budget, a case that was given up once is not started again. The data of each block are drawn from `run_id`;
+    `plan.budget_s`, counted from `began` on, has no time for, judged by the longest that each of its cases took so far,
+    and within a block once that time is over; with a budget, a case that was given up once is not started again. The data of each block are drawn from `run_id`;
     without it they are those of the problems' seed.
     """
     yield from skipped(plan, done)
@@ -96,6 +96,8 @@ def run(
                 return
         if slot.key in done or slot.case.turn in given_up:
             continue
+        if plan.budget_s is not None and now() - start > plan.budget_s:
+            return
         starting(Progress(index, len(turns), slot, plan))
         turn_began = now()
         measurement = take_turn(plan, slot, launch, spare, run_id)
