@@ -79,8 +79,8 @@ def run(
     Cases that cannot run here come first, as `skipped`. A noisy measurement is taken again at once, at most
     half as many times for a case as it has blocks, less the tries `used` before. Stops before a block that
     `plan.budget_s`, counted from `began` on, has no time for, judged by the longest that each of its cases took so far,
-    and within a block once that time is over; with a budget, a case that was given up once is not started again. The data of each block are drawn from `run_id`;
-    without it they are those of the problems' seed.
+    and within a block once that time is over; with a budget, a case that was given up once is not started again. The
+    data of each block are drawn from `run_id`; without it they are those of the problems' seed.
     """
     yield from skipped(plan, done)
     turns = schedule(plan)
