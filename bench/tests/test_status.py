@@ -58,7 +58,7 @@ def test_nothing_is_silent_for_more_than_three_seconds(rewritten, steps):
 def test_a_file_gets_a_line_now_and_then_and_a_terminal_every_one(steps, seconds):
     for rewritten in (True, False):
         clock = Clock()
-        status = Status(clock, rewritten, now=lambda clock=clock: clock.at)  # type: ignore[arg-type]
+        status = Status(clock, rewritten, now=clock.now)
         for number in range(steps):
             status.say(f"step {number}")
             clock.pass_by(status, seconds)

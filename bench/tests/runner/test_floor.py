@@ -16,7 +16,15 @@ from bench.machine.ceilings import Ceiling, read_ceilings
 from bench.machine.process import Answer
 from bench.runner import floor
 from bench.runner.floor import (
-    CEILINGS_SHARE, SMALLER, TRIES, Floors, ceiling_jobs, floor_us, largest_buffer, missing_jobs, with_floor,
+    CEILINGS_SHARE,
+    SMALLER,
+    TRIES,
+    Floors,
+    ceiling_jobs,
+    floor_us,
+    largest_buffer,
+    missing_jobs,
+    with_floor,
 )  # fmt: skip
 from bench.tables.run import read_machine
 from bench.tables.writer import write_machine
