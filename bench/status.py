@@ -85,15 +85,10 @@ def status_line(
     rewritten: bool,
     width: int = 10**4,
     ended: str = "",
-    patient: bool = False,
     every_s: float = EVERY_S,
 ) -> Iterator[Say]:
-    """A `Status` on `file` and a thread that reminds, a few wake-ups in ten seconds; `ended` is what stays at last.
-
-    A `patient` one says nothing to a file about what is done soon.
-    """
+    """A `Status` on `file` and a thread that reminds, a few wake-ups in ten seconds; `ended` is what stays at last."""
     status = Status(file, rewritten, width, every_s)
-    status.written = status.now() if patient else None
     over = threading.Event()
 
     def remind() -> None:

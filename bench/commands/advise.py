@@ -40,7 +40,7 @@ def advise(
     from bench.advice.words import print_advice
 
     counts = _threads(threads or ["1", "all"])
-    with status(patient=False) as say:
+    with status(log=True) as say:
         found = measured(file, batch or BATCHES, counts, blocks, timeout_s=timeout, say=say)
     if all(one.status != "ok" for one in found.batches):
         raise UsageError(f"{file}: no batch could be measured: {found.batches[0].reason or found.batches[0].status}")

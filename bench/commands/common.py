@@ -7,7 +7,7 @@ import re
 import shlex
 import shutil
 import sys
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -36,10 +36,15 @@ def console(*, stderr: bool = False) -> Console:
     return Console(file=stream, width=width, highlight=False, markup=False, _environ=known)
 
 
-def status(*, patient: bool = True) -> AbstractContextManager[Say]:
-    """The line on stderr that says what is being done; a `patient` one tells a file only what takes its time."""
-    width = shutil.get_terminal_size().columns
-    return status_line(sys.stderr, rewritten=sys.stderr.isatty(), width=width, patient=patient)
+def status(*, log: bool = False) -> AbstractContextManager[Say]:
+    """The line on stderr that says what is being done, for who watches a terminal; with `log` a file has it too.
+
+    A log wants to know of what takes minutes. What is over in seconds leaves stderr to warnings and complaints there.
+    """
+    watched, width = sys.stderr.isatty(), shutil.get_terminal_size().columns
+    if not (watched or log):
+        return nullcontext(lambda _text: None)
+    return status_line(sys.stderr, rewritten=watched, width=width)
 
 
 def evidence_of(folder: Path) -> Evidence:

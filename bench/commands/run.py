@@ -93,7 +93,7 @@ def _measure(session: Session, charts: bool | None) -> int:
         print_words(errors, f"busy: {busy}: times will be noisy and the run longer; stop these, or wait until they end")
     print_words(errors, sentence(session))
     try:
-        with status(patient=False) as say:
+        with status(log=True) as say:
             for _measurement in measure(session, notify=turn_words(session, say), say=say):
                 pass
     except KeyboardInterrupt:
@@ -132,7 +132,7 @@ def _sum_up(session: Session, charts: bool | None) -> int:
 
 
 def _draw(evidence: Evidence) -> bool:
-    with status(patient=False) as say:
+    with status(log=True) as say:
         say("drawing the charts")
         from bench.charts.draw import draw
 

@@ -84,11 +84,11 @@ def _measure(folder: Path, *, quick: bool, minutes: float | None, seed: int, res
         first = draft(quick=quick, minutes=minutes, seed=seed)
         then = "" if quick else ", then cheats and kills"
         console(stderr=True).print(f"validating into {folder}/: about {first.minutes:g} min{then}; leave it alone")
-        with status(patient=False) as say:
+        with status(log=True) as say:
             say("how long an iteration takes on this machine")
             design = begin(folder, first)
         budget_s = first.minutes * 60 - (time.monotonic() - start)
-    with status(patient=False) as notify:
+    with status(log=True) as notify:
         measure(folder, design, budget_s, notify)
 
 
@@ -96,7 +96,7 @@ def _lie(folder: Path) -> None:
     from bench.tables.run import read_machine
     from bench.validation.attacks import measure_liars
 
-    with status(patient=False) as notify:
+    with status(log=True) as notify:
         measure_liars(folder, read_machine(folder)["devices"], notify)
 
 
@@ -105,7 +105,7 @@ def _cheat(folder: Path) -> None:
     from bench.validation.session import read_design
 
     if not read_design(folder).quick:
-        with status(patient=False) as notify:
+        with status(log=True) as notify:
             measure_cheats(folder, notify)
 
 
@@ -115,7 +115,7 @@ def _kill(folder: Path, kills: int | None) -> None:
 
     design = read_design(folder)
     wanted = (0 if design.quick else KILLS) if kills is None else kills
-    with status(patient=False) as notify:
+    with status(log=True) as notify:
         measure_kills(folder, wanted, design.seed, notify)
 
 
@@ -136,7 +136,7 @@ def _sum_up(source: Path, folder: Path) -> int:
     from bench.validation.session import analyse, read_design
 
     quick = read_design(source).quick
-    with status(patient=False) as say:
+    with status(log=True) as say:
         say("experiments on the pool, planted disturbances" + ("" if quick else ", simulated runs: a few minutes"))
         outcome = analyse(source, folder)
         with chart_style.applied():

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.commands.common import status
 from bench.status import EVERY_S, Status, run, status_line
 from bench.tests.silence import gaps
 
@@ -54,17 +55,15 @@ def test_nothing_is_silent_for_more_than_three_seconds(rewritten, steps):
     assert EVERY_S < SILENT_S
 
 
-@given(st.integers(1, 200), st.floats(0.01, 2.0))
-def test_a_file_gets_a_line_now_and_then_and_a_terminal_every_one(steps, seconds):
-    for rewritten in (True, False):
-        clock = Clock()
-        status = Status(clock, rewritten, now=clock.now)
-        for number in range(steps):
-            status.say(f"step {number}")
-            clock.pass_by(status, seconds)
-        most = steps if rewritten else 1 + steps * seconds / EVERY_S
-        assert len(clock.writes) <= most
-        assert not rewritten or len(clock.writes) == steps
+@pytest.mark.parametrize("rewritten", [True, False], ids=["terminal", "file"])
+@given(steps=st.integers(1, 200), seconds=st.floats(0.01, 2.0))
+def test_a_file_gets_a_line_now_and_then_and_a_terminal_every_one(rewritten, steps, seconds):
+    clock = Clock()
+    status = Status(clock, rewritten, now=lambda: clock.at)  # type: ignore[arg-type]
+    for number in range(steps):
+        status.say(f"step {number}")
+        clock.pass_by(status, seconds)
+    assert len(clock.writes) == steps if rewritten else len(clock.writes) <= 1 + steps * seconds / EVERY_S
 
 
 @given(st.integers(3, 600))
@@ -107,11 +106,14 @@ def test_a_thread_reminds_while_the_work_goes_on():
     assert set(file.getvalue().split("\n")) == {"working", ""}
 
 
-def test_what_is_done_soon_says_nothing_to_a_file_when_it_is_patient():
+@pytest.mark.parametrize(("watched", "log", "said"), [(True, False, 1), (False, True, 1), (False, False, 0)])
+def test_a_log_has_what_takes_minutes_and_a_terminal_everything(monkeypatch, watched, log, said):
     file = StringIO()
-    with status_line(file, rewritten=False, patient=True, every_s=3600) as say:
+    monkeypatch.setattr(file, "isatty", lambda: watched)
+    monkeypatch.setattr("sys.stderr", file)
+    with status(log=log) as say:
         say("reading")
-    assert file.getvalue() == ""
+    assert file.getvalue().count("reading") == said
 
 
 def test_a_terminal_keeps_nothing_but_what_stays_at_last():
