@@ -173,7 +173,7 @@ def check_pace(endless: Cold, timed: Timed) -> None:
     """Raises WrongStyleError for a style that is fast only when it knows how many iterations there will be.
 
     Such a one does the work ahead of the clock. An honest median is not under half of the least time that
-    any iteration of the endless warm-up took, given PACE_ITERATIONS of them. Several started at once are one, their mean.
+    any iteration of the endless warm-up took, given PACE_ITERATIONS. Several started at once count as one, their mean.
     """
     warm_ns = by_cycle(endless.warm_ns, endless.ahead)
     if len(warm_ns) < PACE_ITERATIONS:
