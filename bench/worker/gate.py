@@ -173,11 +173,12 @@ def check_pace(endless: Cold, timed: Timed) -> None:
     """Raises WrongStyleError for a style that is fast only when it knows how many iterations there will be.
 
     Such a one does the work ahead of the clock. An honest median is not under half of the least time that
-    any iteration of the endless warm-up took, given PACE_ITERATIONS of them. Of several started at once, their mean.
+    any iteration of the endless warm-up took, given PACE_ITERATIONS. Several started at once count as one, their mean.
     """
-    if len(endless.warm.elapsed_ns) <= PACE_ITERATIONS:
+    warm_ns = by_cycle(endless.warm_ns, endless.ahead)
+    if len(warm_ns) < PACE_ITERATIONS:
         return
-    least = min(by_cycle(endless.warm_ns, endless.ahead))
+    least = min(warm_ns)
     middle = median(by_cycle(timed.elapsed_ns, endless.ahead))
     if middle < least / 2:
         raise WrongStyleError(
