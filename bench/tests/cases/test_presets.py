@@ -22,13 +22,8 @@ def test_as_many_samples_as_quick_takes_move_a_median_far_less_than_the_next_pro
     samples = rows.groupby([*CASE, "block"])["elapsed_us"]
     all_of_them, first = samples.median(), samples.head(PRESETS["quick"].rule.latency_most)
     few = rows.loc[first.index].groupby([*CASE, "block"])["elapsed_us"].median()
-<<<<<<< HEAD
-    moved = float(np.median(np.abs(np.log(few / all_of_them))))
-    between_blocks = np.log(all_of_them).groupby(CASE).std().median()
-=======
     moved = (few / all_of_them).map(np.log).abs().median()
     between_blocks = all_of_them.map(np.log).groupby(CASE).std().median()
->>>>>>> front
     assert moved < 0.006
     assert moved < between_blocks / 6
 
