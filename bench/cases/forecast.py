@@ -81,7 +81,7 @@ def case_seconds(case: Case, plan: Plan, probe: Mapping[str, Any]) -> float:
         start += probe["numpy_seconds"]
     warm = rule.accelerator_warmup_s if accelerated else rule.warmup_s
     warmup = min(max(rule.warmup_iterations * each, warm), max(rule.warmup_limit_s, rule.warmup_floor * each))
-    counts = plan_counts(rule, each * 1e9, referenced=case.one_core)
+    counts = plan_counts(rule, each * 1e9, style.cycle, referenced=case.one_core, ahead=style.ahead)
     neutral = NEUTRAL_S * (1 + len(counts.segments) + counts.batches) if case.one_core else 0.0
     flops = work_flops(case.problem, case.oracle)
     cores = probe.get("cpus", 1) if accelerated else case.threads  # that the oracle computes on

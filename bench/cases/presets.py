@@ -48,7 +48,9 @@ def scaled(*scales: float) -> tuple[Size, ...]:
 
 SWEEP_SIZES = scaled(0.25, 0.5, 1, 2, 4, 8)
 GPU_SIZES = scaled(0.5, 2, 4, 8, 16)
-FASTER = ("torch_cuda_graph", "torch_cuda_graph_in_place", "torch_compile", "cupy_manual", "jax_jit")  # on a GPU
+FASTER = (  # on a GPU
+    "torch_cuda_graph", "torch_cuda_graph_in_place", "torch_compile", "torch_triton", "cupy_manual", "jax_jit",
+)  # fmt: skip
 BRIEF = Rule(warmup_s=0.15, latency_s=0.08, latency_most=200, batch_iterations=30, batches_s=0.03, limit_s=1.0)
 AS_WRITTEN = Leg(("numpy_manual",), ("cpu",), ("float64",), ("1", "all"))
 

@@ -24,7 +24,7 @@ from bench.machine.facts import as_grid_machine, describe, probe_devices
 from bench.runner.crossing import crossing_plan, crossing_seconds
 from bench.runner.floor import Floors, ceiling_jobs
 from bench.runner.folder import alone, check_folder, check_same, done_attempts, make_folder, tries_used
-from bench.runner.turns import Launch, Progress, budget_words, process_launcher, run, schedule
+from bench.runner.turns import Launch, Progress, budget_words, process_launcher, run, schedule, skipped
 from bench.status import Say
 from bench.tables.columns import MACHINE
 from bench.tables.run import Run, read_machine, read_run
@@ -122,12 +122,15 @@ def _measure(
     else:
         write_machine(folder, session.machine)
     began = time.monotonic()
+    writer = Writer(folder, session.run_id, str(session.machine["environment"]))
+    for row in skipped(plan, done_attempts(folder)):  # a run that ends among its ceilings has a table too
+        writer.append(row)
+        yield row
     floors = Floors(folder, plan, warn, say) if launch is None else None
     if floors is not None:
         warn_of_styles(plan, warn)
         floors.complete()
     launch = launch or process_launcher(plan)
-    writer = Writer(folder, session.run_id, str(session.machine["environment"]))
 
     def taken(plan: Plan, first: int = 0) -> Iterator[Measurement]:
         """Every turn of `plan` that is left, each on the disk first; the orders count from `first`."""

@@ -155,6 +155,19 @@ def test_a_budget_ends_the_run_before_a_block_it_has_no_time_for(budget_s, block
     assert Counter(one.block for one in found) == dict.fromkeys(range(blocks), 2)
 
 
+@given(st.integers(1, 6), st.floats(1.0, 200.0))
+def test_a_budget_that_is_over_ends_the_run_within_a_block_too(cases, budget_s):
+    now = FakeClock()
+
+    def answers(_job):
+        now.pass_ns(10)
+        return an_answer()
+
+    found, _started = launched(a_plan(CASES[:cases], blocks=3, budget_s=budget_s), answers, now=now)
+    assert found
+    assert now.ns <= budget_s + 10
+
+
 @given(st.integers(1, 6), st.integers(0, 6))
 def test_a_run_that_its_budget_ended_says_after_how_many_blocks(blocks, begun):
     plan = a_plan(CASES[:2], blocks=blocks, budget_s=30.0)
