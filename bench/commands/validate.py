@@ -101,7 +101,7 @@ def _lie(folder: Path) -> None:
 
 
 def _cheat(folder: Path) -> None:
-    from bench.validation._cheating import measure_cheats
+    from bench.validation.cheating import measure_cheats
     from bench.validation.session import read_design
 
     if not read_design(folder).quick:
@@ -139,7 +139,7 @@ def _sum_up(source: Path, folder: Path) -> int:
     from bench.tables.columns import ACCEPTANCE, EXPERIMENTS
     from bench.tables.csv_files import read_rows
     from bench.tables.run import read_machine
-    from bench.validation.chart import validation_figure
+    from bench.validation._chart import validation_figure
     from bench.validation.experiments import EXPERIMENT_COLUMNS
     from bench.validation.session import analyse, read_design
 

@@ -16,7 +16,7 @@ from bench.machine.witness import Record, WitnessError, cpu_clock
 
 FRAME = struct.Struct("<cqqq")  # what, two numbers, bytes that follow
 NUMBER = struct.Struct("<q")
-SEED, OPEN, SHUT, END, KEEP = b"s", b"o", b"c", b"e", b"k"
+SEED, OPEN, SHUT, READ, END, KEEP = b"s", b"o", b"c", b"r", b"e", b"k"
 MOST_BYTES = 2**29  # of what is kept of one process
 LINGER_S = 1.0
 
@@ -71,6 +71,8 @@ class Line:
         elif what == SHUT:
             record.shut(array("d", body))
             self.ours.sendall(NUMBER.pack(0))  # it waits for this, so that nothing that it does next counts as before
+        elif what == READ:
+            record.heard(array("d", body))
         elif what == KEEP:
             import numpy as np
 
@@ -110,6 +112,11 @@ class Messenger:
         """See `Witness`."""
         body = array("d", losses).tobytes()
         self._ask(FRAME.pack(SHUT, 0, 0, len(body)) + body)
+
+    def heard(self, reading: Sequence[float]) -> None:
+        """See `Witness`."""
+        body = array("d", reading).tobytes()
+        self._line.sendall(FRAME.pack(READ, 0, 0, len(body)) + body)
 
     def end(self) -> None:
         """See `Witness`."""

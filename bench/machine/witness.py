@@ -30,6 +30,10 @@ class Witness(Protocol):
         """They have ended with these losses."""
         ...
 
+    def heard(self, reading: Sequence[float]) -> None:
+        """A reading of the core's speed, in us."""
+        ...
+
     def end(self) -> None:
         """The last of them has ended."""
         ...
@@ -59,7 +63,8 @@ class Record:
     """What was handed out and what was heard, in order; the witness itself, where both are one process.
 
     `cpu_s` reads the watched process's CPU seconds, `helpers_s` those of the processes that it started, which is not
-    asked where the watched process is this one. `fault` says what it did that no worker does.
+    asked where the watched process is this one. `between_s` are the wall and the CPU seconds between stretches, all
+    together. `fault` says what it did that no worker does.
     """
 
     data_seed: int
@@ -67,10 +72,13 @@ class Record:
     helpers_s: Callable[[], float] | None = None
     seen: list[Seen] = field(default_factory=list)
     weights: list[Any] = field(default_factory=list)
+    readings: list[tuple[float, ...]] = field(default_factory=list)
     helped_s: float = 0.0
+    between_s: tuple[float, float] = (0.0, 0.0)
     whole: bool = False
     fault: str = ""
     _began: tuple[float, float | None] = (0.0, None)
+    _ended: tuple[float, float | None] = (0.0, None)
     _helped: float | None = None
 
     @property
@@ -92,6 +100,9 @@ class Record:
             self._helped = self.helpers_s()
         wall_s = time.perf_counter()  # before the CPU time, and at the end after it: what it used lies in what passed
         self._began = wall_s, self._cpu()
+        if self._ended[1] is not None and self._began[1] is not None:
+            wall, cpu = self.between_s
+            self.between_s = wall + self._began[0] - self._ended[0], cpu + self._began[1] - self._ended[1]
         return seed
 
     def shut(self, losses: Sequence[float]) -> None:
@@ -102,6 +113,11 @@ class Record:
         last, before = self.seen[-1], self._began
         last.wall_s, last.losses = wall_s - before[0], losses
         last.cpu_s = None if cpu_s is None or before[1] is None else cpu_s - before[1]
+        self._ended = wall_s, cpu_s
+
+    def heard(self, reading: Sequence[float]) -> None:
+        """See `Witness`."""
+        self.readings.append(tuple(reading))
 
     def end(self) -> None:
         """See `Witness`."""

@@ -11,7 +11,7 @@ from typing import Any
 from bench.cases.case import Case
 from bench.cases.measurement import TIMES, Measurement, Value
 from bench.cases.plan import Plan
-from bench.cases.problem import TUTORIAL_ITERATIONS
+from bench.cases.problem import TUTORIAL_ITERATIONS, Size
 from bench.machine.ceilings import Ceiling, best_gflops, read_ceilings
 from bench.machine.device import device_kind
 from bench.machine.process import ask
@@ -26,8 +26,11 @@ BELOW = 0.95  # a time under this share of its floor is an error, not luck with 
 PER_REFERENCE = ("latency_per_reference", "throughput_per_reference")
 OF_REFERENCE = ("reference_us", "own_effect", *PER_REFERENCE)
 LEAST_REFERENCES, MOST_REFERENCES = 3, 9  # of the rows before, whose median says how fast the core usually is
-FAR = 1.5  # times the usual reference; at most 1.16 over the 117 rows of results/tutorial-cpu that have three before
+FAR = 1.25  # times the usual reference; at most 1.16 over the 117 rows of results/tutorial-cpu that have three before
 READING_NOISE = 0.9
+SMALL_FLOPS = 1e8  # of an iteration whose products are measured by themselves, on one thread: above it, by their rate
+PRODUCT_FRAMEWORKS = ("numpy", "torch")
+OF_PRODUCTS = 0.8  # of what they take in a framework's own calls; what is shorter than that did not make them
 
 
 def floor_us(case: Case, ceilings: Sequence[Ceiling]) -> float | None:
@@ -50,6 +53,20 @@ def floor_us(case: Case, ceilings: Sequence[Ceiling]) -> float | None:
     return max(products_us, case.problem.bytes_moved / max(copies) / 1e3) if copies else products_us
 
 
+def products_us(case: Case, ceilings: Sequence[Ceiling]) -> float | None:
+    """us of the five products of an iteration in the case's framework, at its own size, many in a row; None: unknown.
+
+    On one thread alone: with several a library may choose badly for a small product, and others better.
+    """
+    wanted = (case.framework, case.device, case.threads, case.problem.dtype, case.precision, str(case.problem.size))
+    there = [
+        one.us
+        for one in ceilings
+        if one.us and (one.framework, one.device, one.threads, one.dtype, one.precision, one.size) == wanted
+    ]
+    return None if case.as_found else min(there, default=None)
+
+
 def _copies_of(size: int, ceilings: Iterable[Ceiling]) -> Iterable[float]:
     copies = [(one.bytes or 0, one.gbytes_per_s) for one in ceilings if one.gbytes_per_s]
     least = max((held for held, _ in copies if held <= size), default=0)
@@ -61,19 +78,23 @@ def with_floor(
 ) -> Measurement:
     """The measurement with its `floor_us` and `floor_share`; `wrong` when it took less time than its floor.
 
-    That holds for an iteration alone, in a batch and of the tutorial's whole loop, and for the first two at the core's
-    usual speed too: what a style does to the reference product next to it must not make it faster than the machine.
-    `references_us` are those of the run's other rows.
+    Or than OF_PRODUCTS of what the products of a small size take by themselves. That holds for an iteration alone, in a
+    batch and of the tutorial's whole loop, and for the first two at the core's usual speed too: what a style does to
+    the reference product next to it must not make it faster than the machine. `references_us` are those of the run's
+    other rows.
     """
     floor = floor_us(measurement.case, ceilings)
     if floor is None or measurement.status != "ok":
         return measurement
     values = dict(measurement.values)
-    least = min(_each_us(values, references_us))
-    if least < BELOW * floor:
+    least, small = min(_each_us(values, references_us)), products_us(measurement.case, ceilings) or 0.0
+    if least < BELOW * floor or least < OF_PRODUCTS * small:
+        needs = f"{floor:.1f} us that the machine's fastest product needs for this work"
+        if least >= BELOW * floor:
+            needs = f"{small:.1f} us that its {measurement.case.framework} products take by themselves"
         reason = (
-            f"took {least:.1f} us, less than the {floor:.1f} us that the machine's fastest product needs for this "
-            "work: it was not all done, or the ceiling was measured on a disturbed machine"
+            f"took {least:.1f} us, less than the {needs}: it was not all done, or the ceiling was measured on a "
+            "disturbed machine"
         )
         return replace(measurement, status="wrong", reason=reason, values={}, timed_us=(), warmup_us=(), first_us=None)
     share = floor / float(values["latency_median_us"] or 0)
@@ -107,9 +128,11 @@ def with_reference(measurement: Measurement, references_us: Sequence[float]) -> 
 def ceiling_jobs(plan: Plan) -> list[dict[str, Any]]:
     """One job for each framework, device, precision and thread count of the plan, with the dtypes it needs there.
 
-    Every framework multiplies by the same library of an accelerator, so there one of them is enough.
+    With the sizes whose products are small, of numpy and torch on one CPU thread. Every framework multiplies by the
+    same library of an accelerator, so there one of them is enough.
     """
     dtypes: dict[tuple[str, str, str, int], dict[str, None]] = {}
+    small: dict[tuple[str, str, str, int], set[Size]] = {}
     chosen: dict[str, str] = {}
     for case in sorted(plan.cases, key=lambda case: (case.device, case.framework != "torch")):
         framework = case.framework
@@ -117,23 +140,31 @@ def ceiling_jobs(plan: Plan) -> list[dict[str, Any]]:
             framework = chosen.setdefault(case.device, framework)
         job = (framework, case.device, case.precision, case.threads)
         dtypes.setdefault(job, {})[case.problem.dtype] = None
+        if case.one_core and framework in PRODUCT_FRAMEWORKS and case.problem.product_flops <= SMALL_FLOPS:
+            small.setdefault(job, set()).add(case.problem.size)
     return [
         {"framework": job[0], "device": job[1], "precision": job[2], "threads": job[3], "dtypes": sorted(names)}
+        | {"small": sorted(map(list, small.get(job, ())))}
         for job, names in sorted(dtypes.items())
     ]
 
 
 def missing_jobs(plan: Plan, known: Sequence[Ceiling]) -> list[dict[str, Any]]:
     """Those of `ceiling_jobs` whose products are not all among the `known` ceilings."""
-    there = {(one.framework, one.device, one.threads, one.dtype, one.precision) for one in known if one.kind == "gemm"}
+    there = {
+        (one.framework, one.device, one.threads, one.dtype, one.precision, one.size)
+        for one in known
+        if one.kind != "copy"
+    }
     return [
         job
         for job in ceiling_jobs(plan)
         if not there.issuperset(
-            (job["framework"], job["device"], job["threads"], dtype, job["precision"] if dtype == "float32" else "ieee")
-            for dtype in job["dtypes"]
+            (job["framework"], job["device"], job["threads"], dtype, job["precision"] if dtype == "float32" else "ieee",
+             size)
+            for dtype in job["dtypes"] for size in (None, *(str(Size(*sides)) for sides in job["small"]))
         )
-    ]
+    ]  # fmt: skip
 
 
 def measure_ceilings(

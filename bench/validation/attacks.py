@@ -16,10 +16,11 @@ from bench.cases.problem import Problem, Size, stable_learning_rate
 from bench.machine.device import cpu_model, device_kind
 from bench.runner.turns import Launch, Progress, process_launcher, run
 from bench.tables.csv_files import columns_of, read_as, write_as
-from bench.validation._cheating import judge_cheats, read_cheats
+from bench.validation._caught import judge_cheats
 from bench.validation._faults import Outcome, try_faults
 from bench.validation._kills import Aimed, Notify, kill_and_resume
 from bench.validation.acceptance import Check
+from bench.validation.cheating import read_cheats
 from bench.validation.lies import PLANTED, Liar, write_style
 
 KILLS, LIARS = "kills.csv", "liars.csv"

@@ -83,6 +83,8 @@ def unlike(job: Job, timed: Timed, record: Record) -> Iterator[str]:
     readings = len(stretches) if job.case.one_core else 0
     if len(timed.readings) != readings or bool(counts.segment) != job.case.one_core:
         yield f"{len(timed.readings)} readings of the core's speed, expected {readings}"
+    elif [tuple(one) for one in timed.readings] != record.readings:
+        yield "readings of the core's speed that are not those that its witness heard"
     times = [
         *timed.elapsed_ns,
         *(one.elapsed_ns for one in timed.batches),

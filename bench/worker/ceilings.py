@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from bench.cases.problem import Size
 from bench.machine.ceilings import Ceiling
 from bench.machine.device import Device, device_kind
 from bench.machine.facts import available_memory
@@ -16,22 +17,29 @@ SIDES = {"cpu": (512, 1024, 2048), "accelerator": (1024, 4096, 8192)}
 COPY_BYTES = (2**21, 2**24, 2**27, 2**29)
 BASE_BYTES = 2**28  # of the process without its buffers
 ROUNDS, ENOUGH_S = 7, 0.15  # per size; the best counts
+IN_A_ROW, STACK_BYTES, PRODUCT_S = 16, 2**19, 0.03  # of a small product: a call's own time is then little of it
 
 
 def main() -> None:
-    """Read {framework, device, precision, threads, dtypes, largest}, answer with a list of Ceiling rows."""
+    """Read {framework, device, precision, threads, dtypes, small, largest}, answer with a list of Ceiling rows."""
     with without_gc():
         answer(lambda job: [one.row() for one in measure_ceilings(**job)])
 
 
 def measure_ceilings(
-    framework: str, device: str, precision: str, threads: int, dtypes: list[str], largest: int
+    framework: str, device: str, precision: str, threads: int, dtypes: list[str], small: list[list[int]], largest: int
 ) -> Iterator[Ceiling]:
-    """A product per dtype, copies of the sizes that fit into the memory, up to `largest`. Raises DeviceError."""
+    """A product per dtype, the products of the `small` sizes, copies that fit into the memory, up to `largest`.
+
+    Raises DeviceError.
+    """
     place = open_device(framework, device, precision)
     for dtype in dtypes:
         exact = precision if dtype == "float32" else "ieee"
         yield Ceiling("gemm", framework, device, dtype, exact, threads, gflops=gemm_gflops(framework, place, dtype))
+        for sides in small:
+            us = products_us(framework, place, dtype, Size(*sides))
+            yield Ceiling("products", framework, device, dtype, exact, threads, us=us, size=str(Size(*sides)))
     for size in buffers(largest, available_memory()):
         rate = copy_gbytes_per_s(framework, place, size)
         yield Ceiling("copy", framework, device, "float32", precision, threads, gbytes_per_s=rate, bytes=2 * size)
@@ -56,6 +64,40 @@ def gemm_gflops(framework: str, device: Device, dtype: str) -> float:
     return best
 
 
+def products_us(framework: str, device: Device, dtype: str, size: Size) -> float:
+    """us of the five products of an iteration at `size`, the best of each, many in a row into arrays that exist."""
+    import numpy as np
+
+    draw = np.random.default_rng(0).standard_normal
+    n, d_in, hidden, d_out = size
+    x, h, grad_y, w1, w2 = (
+        device.put(draw(shape), dtype)
+        for shape in ((n, d_in), (n, hidden), (n, d_out), (d_in, hidden), (hidden, d_out))
+    )
+    pairs = ((x, w1), (h, w2), (h.T, grad_y), (grad_y, w2.T), (x.T, h))
+    return sum(_product_us(framework, device, left, right) for left, right in pairs)
+
+
+def _product_us(framework: str, device: Device, left: Any, right: Any) -> float:
+    if framework == "torch":
+        import torch
+
+        out = left.new_empty(left.shape[0], right.shape[1])
+
+        def call() -> None:
+            for _ in range(IN_A_ROW):
+                torch.mm(left, right, out=out)
+
+        return _best_seconds(call, device, PRODUCT_S) * 1e6 / IN_A_ROW
+    import numpy as np
+
+    shape = left.shape[0], right.shape[1]
+    count = max(1, min(IN_A_ROW, STACK_BYTES // (shape[0] * shape[1] * left.itemsize)))
+    lefts, rights = (np.broadcast_to(one, (count, *one.shape)) for one in (left, right))
+    outs = np.empty((count, *shape), left.dtype)
+    return _best_seconds(lambda: np.matmul(lefts, rights, out=outs), device, PRODUCT_S) * 1e6 / count
+
+
 def copy_gbytes_per_s(framework: str, device: Device, size: int) -> float:
     """Bytes read and written a second, in 1e9, copying a buffer of `size` bytes onto another."""
     import numpy as np
@@ -65,13 +107,13 @@ def copy_gbytes_per_s(framework: str, device: Device, size: int) -> float:
     return 2 * size / _best_seconds(_copy(framework, source, target), device) / 1e9
 
 
-def _best_seconds(call: Callable[[], Any], device: Device) -> float:
+def _best_seconds(call: Callable[[], Any], device: Device, enough_s: float = ENOUGH_S) -> float:
     time_call(call, device)
     best, spent = float("inf"), 0.0
     for done in range(10**6):
         seconds, _ = time_call(call, device)
         best, spent = min(best, seconds), spent + seconds
-        if done >= ROUNDS and spent >= ENOUGH_S:
+        if done >= ROUNDS and spent >= enough_s:
             break
     return best
 

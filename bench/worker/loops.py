@@ -79,6 +79,7 @@ class Course:
         self.untimed_ns.append(sum(untimed.elapsed_ns))
         if self.gauge is not None:
             self.readings.append(self.gauge())
+            self.witness.heard(self.readings[-1])
 
     def _pieces(self, drawn: Sequence[Flip], first: int, end: int) -> Iterator[int]:
         """The lengths between the flips from `first` on and before `end`; a flip is made when its length is asked."""
