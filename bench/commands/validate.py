@@ -101,11 +101,13 @@ def _lie(folder: Path) -> None:
 
 
 def _cheat(folder: Path) -> None:
+    from bench.validation._challenge import measure_costs
     from bench.validation.cheating import measure_cheats
     from bench.validation.session import read_design
 
     if not read_design(folder).quick:
         with progress() as notify:
+            measure_costs(folder, notify)
             measure_cheats(folder, notify)
 
 
