@@ -15,7 +15,7 @@ from bench.cases.phases import Rule, Stretch, plan_counts
 from bench.cases.problem import TUTORIAL_SIZE, Problem, Size, stable_learning_rate
 from bench.errors import UsageError
 from bench.machine import process
-from bench.machine.device import cpu_model
+from bench.machine.device import Device, cpu_model
 from bench.machine.frameworks import open_device
 from bench.machine.line import witness_here
 from bench.machine.process import answer
@@ -85,7 +85,7 @@ def cost(style: str, size: Sequence[int], rounds: int, witness: Witness) -> dict
 
 
 def _both(
-    course: Course | None, loop: clock.Loop, device: clock.Device, untimed: int, timed: int, at: int
+    course: Course | None, loop: clock.Loop, device: Device, untimed: int, timed: int, at: int
 ) -> tuple[float, ...]:
     """ns of an iteration: median and mean of samples, mean of a batch; and of both stretches, clock or no clock."""
     start = perf_counter_ns()
@@ -162,7 +162,7 @@ def main() -> None:
         return
     witness = witness_here(sys.argv[1:]) or Record(0)
     with clock.without_gc():
-        answer(lambda asked: cost(*asked, witness))
+        answer(lambda asked: cost(asked[0], asked[1], asked[2], witness))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ from bench.machine.process import Answer
 from bench.machine.witness import Record, Seen
 from bench.plain import ShapeError, from_plain
 from bench.worker import clock
-from bench.worker._clocks import STRETCH_S, against, helped, untrue
+from bench.worker._clocks import against, helped, untrue
+from bench.worker._shape import STRETCH_S
 from bench.worker.counters import every_core
 from bench.worker.loops import Timed
 from bench.worker.noise import Sampled, Steady, by_cycle, disturbance

@@ -16,12 +16,13 @@ from bench.worker.noise import by_cycle
 STRETCH_S = 2e-4  # for the witness's two words of a stretch
 FLIP_S, BETWEEN_S = 5e-6, 3e-7  # for a flip, and for what lies between two samples
 FEW_SAMPLES, FEW_FLIPS, FEW_STRETCHES = 20, 8, 4
-SLACK_NS = 2_000  # for what runs between two stretches or two samples and leaves other things in the caches
+SLACK_NS = 2_000  # of a sample after what runs between two of them and leaves other things in the caches
+LATE_SLACK_NS = 100_000  # the same of the iterations before the samples of a stretch: 1% of 10 ms
 LUMPY = 1.3  # the mean of a stretch over the middle sample
 LUMPY_BATCH = 2.0  # the mean of a batch; an honest one reached 1.59 twice, on two cores at a load of 5
 LIGHT_BATCH = 0.8  # the same the other way: less work where nobody reads a loss
 REMEMBERS = 1.25  # a sample right after x changed, over the others
-LATE = 1.6  # iterations before the samples of a stretch, over these
+LATE = 1.3  # iterations before the samples of a stretch, over these
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,5 +126,5 @@ def _after_flip(timed: Timed, alone: Sequence[Alone], flipped: set[int], cycle: 
 
 def _late(alone: Sequence[Alone], middle_us: float) -> float | None:
     """The mean of the untimed iterations of each stretch but the slack of its start; the median of these."""
-    means = [(untimed_ns - SLACK_NS) / 1e3 / one.untimed for one, _, untimed_ns in alone if one.untimed]
+    means = [(untimed_ns - LATE_SLACK_NS) / 1e3 / one.untimed for one, _, untimed_ns in alone if one.untimed]
     return median(means) / middle_us if len(means) >= FEW_STRETCHES else None

@@ -21,10 +21,12 @@ def imprint() -> Imprint:
     A list, whose growth frees nothing large, see bench.worker.heap.
     """
     modules = [one for name, one in sys.modules.items() if name.partition(".")[0] == PACKAGE]
+    found: list[tuple[str, Any, str, Any, tuple[Any, ...]]]
     found = [(f"time.{name}", time, name, getattr(time, name), ()) for name in CLOCKS]
     for module in modules:
-        for owner in (module, *_classes(module)):
-            label = module.__name__ if owner is module else f"{module.__name__}.{owner.__name__}"
+        owners: list[tuple[str, Any]] = [(module.__name__, module)]
+        owners += [(f"{module.__name__}.{one.__name__}", one) for one in _classes(module)]
+        for label, owner in owners:
             for name, value in list(vars(owner).items()):
                 if not isinstance(value, ModuleType) and name != "__builtins__":
                     found.append((f"{label}.{name}", owner, name, value, _parts(value)))

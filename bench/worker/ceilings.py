@@ -95,7 +95,8 @@ def _product_us(framework: str, device: Device, left: Any, right: Any) -> float:
     count = max(1, min(IN_A_ROW, STACK_BYTES // (shape[0] * shape[1] * left.itemsize)))
     lefts, rights = (np.broadcast_to(one, (count, *one.shape)) for one in (left, right))
     outs = np.empty((count, *shape), left.dtype)
-    return _best_seconds(lambda: np.matmul(lefts, rights, out=outs), device, PRODUCT_S) * 1e6 / count
+    seconds = _best_seconds(lambda: np.matmul(lefts, rights, out=outs), device, PRODUCT_S)
+    return seconds * 1e6 / float(count)
 
 
 def copy_gbytes_per_s(framework: str, device: Device, size: int) -> float:

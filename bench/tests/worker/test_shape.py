@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.cases.challenge import timed_flips
@@ -14,7 +15,7 @@ from bench.cases.measurement import Job
 from bench.cases.phases import Counts
 from bench.machine.witness import Record, Seen
 from bench.tests.fakes import BRIEF, a_case, a_style
-from bench.worker._shape import LATE, LIGHT_BATCH, LUMPY, REMEMBERS, SLACK_NS, Shape
+from bench.worker._shape import LATE, LIGHT_BATCH, LUMPY, REMEMBERS, SLACK_NS, STRETCH_S, Shape
 from bench.worker.clock import Batch
 from bench.worker.counters import Counters
 from bench.worker.loops import Timed
@@ -27,7 +28,7 @@ def seen(counts: Counts, seed: int, each_ns: int) -> tuple[Record, list[int]]:
     """A witness of stretches in which every iteration takes `each_ns`, and the iterations right after a flip."""
     record = Record(seed, helpers_s=lambda: 0.0)
     for number, one in enumerate(counts.stretches):
-        seconds = one.count * each_ns / 1e9 + 1e-3
+        seconds = one.count * each_ns / 1e9 + STRETCH_S
         record.seen.append(Seen(one.first, one.count, seed + number, seconds, seconds, []))
     flips = timed_flips(a_case(), counts, [one.seed for one in record.seen])
     return record, [flip.step for flip in flips]
@@ -45,14 +46,19 @@ def steps_of(counts: Counts) -> list[int]:
 
 def shape(
     each_ns: int, seed: int, *, after: float = 1.0, late: float = 1.0, batch: float = 1.0, cycle: int = 1,
-    lumps: float = 1.0, cpu: float | None = None, **changes: object,
+    lumps: float = 1.0, cpu: float | None = None, **changes: Any,
 ) -> Shape:  # fmt: skip
     """Of a loop whose iterations take `each_ns`, but for those in question so many times that.
 
-    `lumps`: the first sample of each stretch does so much that the mean is so many times the middle.
+    `lumps`: a sample of each stretch, and none right after a flip, does so much that the mean is as many times the
+    middle.
     """
     record, flipped = seen(COUNTS, seed, each_ns)
-    heavy = {one.first + one.untimed for one in COUNTS.stretches if not one.batch}
+    heavy = {
+        next(step for step in range(one.first + one.untimed, one.first + one.count) if step not in flipped)
+        for one in COUNTS.stretches
+        if one.timed and not one.batch
+    }
     ns = [
         each_ns * (after if step in flipped else 1.0) + (each_ns * (lumps - 1) * COUNTS.segment) * (step in heavy)
         for step in steps_of(COUNTS)
@@ -71,14 +77,16 @@ def shape(
     return Shape.of(Job(a_case(**changes), replace(a_style(), cycle=cycle), BRIEF), timed, record)
 
 
+@settings(max_examples=25)
 @given(st.integers(10_000, 10**9), st.integers(0, 2**40))
 def test_a_loop_whose_iterations_are_alike_has_no_fault(each_ns, seed):
     found = shape(each_ns, seed)
     assert list(found.faults()) == []
-    assert found.lump == pytest.approx(1.0, abs=0.01)
+    assert found.lump == pytest.approx(1.0, abs=0.15)  # by CPU time, of which flips have their allowance
     assert found.batch == pytest.approx(1.0)
 
 
+@settings(max_examples=25)
 @given(st.integers(10_000, 10**9), st.integers(0, 2**40), FACTORS)
 def test_an_iteration_that_is_dear_right_after_x_changed_remembers_x(each_ns, seed, factor):
     found = shape(each_ns, seed, after=factor)
@@ -87,6 +95,7 @@ def test_an_iteration_that_is_dear_right_after_x_changed_remembers_x(each_ns, se
         assert any("right after x changed" in fault for fault in found.faults()) == (share > REMEMBERS)
 
 
+@settings(max_examples=25)
 @given(st.integers(10_000, 10**9), st.integers(0, 2**40), FACTORS)
 def test_iterations_before_the_samples_may_not_hold_their_work(each_ns, seed, factor):
     found = shape(each_ns, seed, late=factor)
@@ -94,6 +103,7 @@ def test_iterations_before_the_samples_may_not_hold_their_work(each_ns, seed, fa
         assert any("before the samples" in fault for fault in found.faults()) == ((found.late or 0.0) > LATE)
 
 
+@settings(max_examples=25)
 @given(st.integers(10_000, 10**9), st.integers(0, 2**40), FACTORS)
 def test_a_batch_may_not_be_lighter_than_its_iterations_alone(each_ns, seed, factor):
     found = shape(each_ns, seed, batch=factor)
@@ -101,6 +111,7 @@ def test_a_batch_may_not_be_lighter_than_its_iterations_alone(each_ns, seed, fac
         assert any("where nobody reads its loss" in fault for fault in found.faults()) == (factor < LIGHT_BATCH)
 
 
+@settings(max_examples=25)
 @given(st.integers(100_000, 10**9), st.integers(0, 2**40), st.floats(1.0, 5.0))
 def test_work_at_once_for_many_iterations_is_a_lump_in_every_stretch(each_ns, seed, lumps):
     found = shape(each_ns, seed, lumps=lumps, cpu=6.0)
@@ -108,6 +119,7 @@ def test_work_at_once_for_many_iterations_is_a_lump_in_every_stretch(each_ns, se
         assert any("in the mean:" in fault for fault in found.faults()) == (lumps > LUMPY)
 
 
+@settings(max_examples=25)
 @given(st.integers(100_000, 10**9), st.integers(0, 2**40), st.floats(1.0, 5.0))
 def test_a_process_that_waits_for_its_core_is_not_at_work(each_ns, seed, lumps):
     assert list(shape(each_ns, seed, lumps=lumps, cpu=1.0).faults()) == []
