@@ -26,6 +26,10 @@ class Witness(Protocol):
         """Iterations begin, `count` from `first` on: the seed of their flips."""
         ...
 
+    def mark(self) -> None:
+        """Those of them that count begin."""
+        ...
+
     def shut(self, losses: Sequence[float]) -> None:
         """They have ended with these losses."""
         ...
@@ -47,7 +51,8 @@ class Witness(Protocol):
 class Seen:
     """One stretch of iterations: the seed that was drawn for it, wall and CPU seconds from first to last, its losses.
 
-    CPU seconds are of all threads of the watched process; None where the system does not tell.
+    `counted_s` are wall and CPU seconds of those that count, None where none was marked. CPU seconds are of all threads
+    of the watched process; None where the system does not tell.
     """
 
     first: int
@@ -56,6 +61,7 @@ class Seen:
     wall_s: float = 0.0
     cpu_s: float | None = None
     losses: Sequence[float] | None = None
+    counted_s: tuple[float, float] | None = None
 
 
 @dataclass(slots=True)
@@ -78,6 +84,7 @@ class Record:
     whole: bool = False
     fault: str = ""
     _began: tuple[float, float | None] = (0.0, None)
+    _marked: tuple[float, float | None] | None = None
     _ended: tuple[float, float | None] = (0.0, None)
     _helped: float | None = None
 
@@ -105,6 +112,10 @@ class Record:
             self.between_s = wall + self._began[0] - self._ended[0], cpu + self._began[1] - self._ended[1]
         return seed
 
+    def mark(self) -> None:
+        """See `Witness`."""
+        self._marked = time.perf_counter(), self._cpu()
+
     def shut(self, losses: Sequence[float]) -> None:
         """See `Witness`. Raises WitnessError before one has begun."""
         cpu_s, wall_s = self._cpu(), time.perf_counter()
@@ -113,7 +124,9 @@ class Record:
         last, before = self.seen[-1], self._began
         last.wall_s, last.losses = wall_s - before[0], losses
         last.cpu_s = None if cpu_s is None or before[1] is None else cpu_s - before[1]
-        self._ended = wall_s, cpu_s
+        if self._marked is not None and self._marked[1] is not None and cpu_s is not None:
+            last.counted_s = wall_s - self._marked[0], cpu_s - self._marked[1]
+        self._marked, self._ended = None, (wall_s, cpu_s)
 
     def heard(self, reading: Sequence[float]) -> None:
         """See `Witness`."""

@@ -30,7 +30,7 @@ from implementations import Implementation, find_implementations
 TABLE = "honest.csv"
 BLOCKS = 2
 DTYPES = ("float32", "float32", "float64", "bfloat16")
-FIGURES = ("lump", "batch_most", "batch", "after_flip", "late")
+FIGURES = ("lump", "batch_most", "batch", "after_flip")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +54,24 @@ class Row:
     batch_most: float | None
     batch: float | None
     after_flip: float | None
-    late: float | None
     told: float | None
     attempts: int
     reason: str
 
 
-def draw_case(random: Random, styles: Sequence[Implementation], threads: int) -> Case:
-    """A style, size, dtype and number of threads; half of the sizes are those of the known cheats."""
-    style = random.choice(styles)
+def draw_sizes(random: Random) -> tuple[Size, ...]:
+    """Those of the known cheats and as many others, few since each has ceilings of its own."""
+    others = (
+        Size(random.randint(1, 128), random.randint(10, 1500), random.randint(2, 200), random.randint(1, 20))
+        for _ in SIZES
+    )
+    return (*SIZES, *others)
+
+
+def draw_case(random: Random, styles: Sequence[Implementation], sizes: Sequence[Size], threads: int) -> Case:
+    """A style, size, dtype and number of threads."""
+    style, size = random.choice(styles), random.choice(sizes)
     own = [one for one in DTYPES if not unsupported(style.framework, "cpu", one, "ieee")]
-    sides = (random.randint(1, 128), random.randint(10, 1500), random.randint(2, 200), random.randint(1, 20))
-    size = random.choice((*SIZES, Size(*sides), Size(*sides)))
     rate = stable_learning_rate(size, style.oracle)
     return Case(
         style.name, "cpu", Problem(*size, random.choice(own), rate), threads=random.choice((1, 1, threads)),
@@ -91,6 +97,16 @@ def try_case(bench: Bench, case: Case, style: Implementation, drawn: int) -> Ite
         shapes.clear()
 
 
+def whole_plan(styles: Sequence[Implementation], sizes: Sequence[Size], threads: int) -> Plan:
+    """A plan of all that may be drawn, for its ceilings."""
+    cases = {
+        Case(style.name, "cpu", Problem(*size, dtype, 1e-6), threads=count, framework=style.framework): 1
+        for style in styles for size in sizes for dtype in sorted(set(DTYPES)) for count in (1, threads)
+        if not unsupported(style.framework, "cpu", dtype, "ieee")
+    }  # fmt: skip
+    return Plan(preset="validate", cases=cases, blocks=1, styles={one.name: one for one in styles})
+
+
 def row_of(found: Measurement, drawn: int, shape: Shape, share: float | None) -> Row:
     """One line of the table."""
     case = found.case
@@ -106,11 +122,13 @@ def measure(folder: Path, rows: int, styles: Sequence[Implementation], threads: 
     """honest.csv of a folder up to so many rows, two at a time; those that it holds stay."""
     path = folder / TABLE
     found = read_as(path, Row)
+    sizes = draw_sizes(Random())
     with tempfile.TemporaryDirectory(prefix="fiftyx-") as place:
         bench = Bench(Path(place))
+        bench.floors_of(whole_plan(styles, sizes, threads))
         while len(found) < rows:
             drawn = SystemRandom().randrange(2**31)
-            case = draw_case(Random(drawn), styles, threads)
+            case = draw_case(Random(drawn), styles, sizes, threads)
             style = next(one for one in styles if one.name == case.style)
             new = list(try_case(bench, case, style, drawn))
             append_as(path, Row, new)
@@ -126,7 +144,7 @@ README = """\
 at the tutorial's size, at 16x250x25x5 and at drawn ones; {model}, made by `{command}`.
 
 A row of `honest.csv` is a row of a run: two blocks of a case drawn by the seed `drawn`, with fresh data, judged as in a
-run. `lump`, `batch_most`, `batch`, `after_flip`, `late` are the ratios that the judge looks at, see
+run. `lump`, `batch_most`, `batch`, `after_flip` are the ratios that the judge looks at, see
 bench/worker/_shape.py, empty where it does not; `told` is the least share of what passed that samples add up to.
 """
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from bench.cases.case import Case
 from bench.cases.challenge import flips
 from bench.cases.measurement import Job
-from bench.machine.witness import Record, Seen
+from bench.machine.witness import Record
 from bench.worker._shape import BETWEEN_S, FLIP_S, STRETCH_S, Shape
 from bench.worker.loops import Timed
 
@@ -24,8 +24,8 @@ def untrue(job: Job, timed: Timed, record: Record) -> Iterator[str]:
     yield from Shape.of(job, timed, record).faults()
     if not record.watched:
         return
-    for phase, told_s, seen in _phases(job, timed, record):
-        yield from against(case, f"iterations {phase}", told_s, seen)
+    for phase, told_s, passed in _phases(job, timed, record):
+        yield from against(case, phase, told_s, passed)
     wall_s, cpu_s = record.between_s
     if case.one_core and wall_s > TOLD_LEAST_S and cpu_s > (1 + MORE_CORES) * wall_s:
         yield f"used {cpu_s / wall_s:.2f} cores while the core's speed was read, asked for 1 thread"
@@ -35,30 +35,38 @@ def untrue(job: Job, timed: Timed, record: Record) -> Iterator[str]:
 def told(job: Job, timed: Timed, record: Record) -> float | None:
     """The least share of what passed, or of the CPU time if that is less, that the samples of a phase add up to."""
     shares = [
-        told_s / min(sum(one.wall_s for one in seen), sum(one.cpu_s or 0.0 for one in seen))
-        for _, told_s, seen in _phases(job, timed, record)
-        if record.watched and all(one.cpu_s for one in seen)
+        told_s / min(sum(wall_s for wall_s, _ in passed), sum(cpu_s or 0.0 for _, cpu_s in passed))
+        for _, told_s, passed in _phases(job, timed, record)
+        if record.watched and all(cpu_s for _, cpu_s in passed)
     ]
     return min(shares, default=None)
 
 
-def _phases(job: Job, timed: Timed, record: Record) -> Iterator[tuple[str, float, list[Seen]]]:
-    """Of samples and of batches: what they are called, their seconds with what lies between them, what was seen."""
+Passed = tuple[float, float | None]  # wall and CPU seconds
+
+
+def _phases(job: Job, timed: Timed, record: Record) -> Iterator[tuple[str, float, list[Passed]]]:
+    """Samples and batches, with the iterations before them and without: their name, their seconds, what passed."""
     case, stretches = job.case, timed.counts.stretches
+    between_s = BETWEEN_S if case.device == "cpu" else WAIT_S
     for batches, phase in ((False, "alone"), (True, "in batches")):
         pairs = [(one, seen) for one, seen in zip(stretches, record.seen, strict=True) if one.batch is batches]
         samples = [one.elapsed_ns for one in timed.batches] if batches else timed.elapsed_ns
         untimed = [ns for ns, one in zip(timed.untimed_ns, stretches, strict=True) if one.batch is batches]
-        waits = sum(one.untimed + (1 if one.batch else one.timed) for one, _ in pairs)
+        waits = sum(1 if one.batch else one.timed for one, _ in pairs)
         flipped = sum(len(flips(case, one, seen.seed)) for one, seen in pairs)
-        more_s = STRETCH_S * len(pairs) + FLIP_S * flipped + (BETWEEN_S if case.device == "cpu" else WAIT_S) * waits
-        yield phase, (sum(samples) + sum(untimed)) / 1e9 + more_s, [seen for _, seen in pairs]
+        told_s = sum(samples) / 1e9 + STRETCH_S * len(pairs) + FLIP_S * flipped + between_s * waits
+        counted = [seen.counted_s for one, seen in pairs if one.timed]
+        if None not in counted:
+            yield f"as samples {phase}", told_s, [one for one in counted if one is not None]
+        told_s += sum(untimed) / 1e9 + between_s * sum(one.untimed for one, _ in pairs)
+        yield f"iterations {phase}", told_s, [(seen.wall_s, seen.cpu_s) for _, seen in pairs]
 
 
-def against(case: Case, what: str, told_s: float, seen: Sequence[Seen]) -> Iterator[str]:
+def against(case: Case, what: str, told_s: float, passed: Sequence[Passed]) -> Iterator[str]:
     """What the witness's clock and the CPU time say against `told_s`; nothing where the system does not tell them."""
-    cpu, wall_s = [one.cpu_s for one in seen if one.cpu_s is not None], sum(one.wall_s for one in seen)
-    if len(cpu) < len(seen) or wall_s < TOLD_LEAST_S:
+    cpu, wall_s = [cpu_s for _, cpu_s in passed if cpu_s is not None], sum(wall_s for wall_s, _ in passed)
+    if len(cpu) < len(passed) or wall_s < TOLD_LEAST_S:
         return
     if told_s < TOLD_SHARE * min(wall_s, sum(cpu)):
         yield (

@@ -143,7 +143,13 @@ def judge_program(job: Job, found: Found, program: Answer, record: Record) -> Fo
         why, _checked = _strays(case, steps, record, losses, program_flips(case, steps, seen.seed))
         if why is not None:
             return Found("wrong", f"as a whole program: {why}", again=True)
-        why = next(chain(against(case, f"{steps} iterations", seconds + STRETCH_S, [seen]), helped(case, record)), None)
+        why = next(
+            chain(
+                against(case, f"{steps} iterations", seconds + STRETCH_S, [(seen.wall_s, seen.cpu_s)]),
+                helped(case, record),
+            ),
+            None,
+        )
         if why is not None:
             return Found("wrong", f"as a whole program: {why}", again=True)
     return replace(found, values={**found.values, "loop_seconds": seconds, "program_seconds": program.seconds})

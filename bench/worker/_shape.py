@@ -17,12 +17,10 @@ STRETCH_S = 2e-4  # for the witness's two words of a stretch
 FLIP_S, BETWEEN_S = 5e-6, 3e-7  # for a flip, and for what lies between two samples
 FEW_SAMPLES, FEW_FLIPS, FEW_STRETCHES = 20, 8, 4
 SLACK_NS = 2_000  # of a sample after what runs between two of them and leaves other things in the caches
-LATE_SLACK_NS = 100_000  # the same of the iterations before the samples of a stretch: 1% of 10 ms
 LUMPY = 1.3  # the mean of a stretch over the middle sample
 LUMPY_BATCH = 2.0  # the mean of a batch; an honest one reached 1.59 twice, on two cores at a load of 5
 LIGHT_BATCH = 0.8  # the same the other way: less work where nobody reads a loss
 REMEMBERS = 1.25  # a sample right after x changed, over the others
-LATE = 1.3  # iterations before the samples of a stretch, over these
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +29,7 @@ class Shape:
 
     `lump` is the mean of a stretch, by the clock or by CPU time if that is less, the median of these; `batch_most` the
     same of the quickest batch, `batch` the mean of the middle batch. `after_flip` is the middle sample of those right
-    after x changed, over samples of the same place in the style's cycle; `late` are the iterations before the samples
-    of a stretch.
+    after x changed, over samples of the same place in the style's cycle.
     """
 
     middle_us: float
@@ -40,7 +37,6 @@ class Shape:
     batch_most: float | None = None
     batch: float | None = None
     after_flip: float | None = None
-    late: float | None = None
 
     @classmethod
     def of(cls, job: Job, timed: Timed, record: Record) -> Shape:
@@ -48,10 +44,10 @@ class Shape:
         middle_us = median(by_cycle(timed.elapsed_ns, job.style.cycle)) / 1e3
         if not job.case.one_core or len(timed.elapsed_ns) < FEW_SAMPLES:
             return cls(middle_us)
-        pairs = list(zip(timed.counts.stretches, record.seen, timed.untimed_ns, strict=True))
+        pairs = list(zip(timed.counts.stretches, record.seen, strict=True))
         flipped = {flip.step for flip in timed_flips(job.case, timed.counts, [seen.seed for seen in record.seen])}
         alone = [pair for pair in pairs if pair[0].timed and not pair[0].batch]
-        batches = [(one, seen) for one, seen, _ in pairs if one.batch]
+        batches = [(one, seen) for one, seen in pairs if one.batch]
         each_us = [one.mean_us for one in timed.batches]
         return cls(
             middle_us,
@@ -59,7 +55,6 @@ class Shape:
             min([*each_us, *_cpu_us(batches)]) / middle_us,
             median(each_us) / middle_us,
             _after_flip(timed, alone, flipped, job.style.cycle),
-            _late(alone, middle_us),
         )
 
     def faults(self) -> Iterator[str]:
@@ -67,7 +62,6 @@ class Shape:
         middle = f"{self.middle_us:.1f} us in the middle"
         for ratio, most, where in (
             (self.lump, LUMPY, "in the mean"), (self.batch_most, LUMPY_BATCH, "in the mean of a batch"),
-            (self.late, LATE, "in the mean of those before the samples"),
         ):  # fmt: skip
             if ratio is not None and ratio >= most:
                 found = f"{ratio * self.middle_us:.1f} us {where}"
@@ -84,19 +78,19 @@ class Shape:
             )
 
 
-Alone = tuple[Stretch, Seen, int]
+Alone = tuple[Stretch, Seen]
 
 
 def _lump(timed: Timed, alone: Sequence[Alone], flipped: set[int], middle_us: float) -> float | None:
     if len(alone) < FEW_STRETCHES:
         return None
     means, at = [], 0
-    for one, seen, untimed_ns in alone:
+    for one, seen in alone:
         sum_s = sum(timed.elapsed_ns[at : at + one.timed]) / 1e9
         at += one.timed
-        if seen.cpu_s is not None:
-            flips = sum(step in flipped for step in range(one.first, one.first + one.count))
-            sum_s = min(sum_s, seen.cpu_s - untimed_ns / 1e9 - STRETCH_S - FLIP_S * flips - BETWEEN_S * one.timed)
+        if seen.counted_s is not None:
+            flips = sum(step in flipped for step in range(one.first + one.untimed, one.first + one.count))
+            sum_s = min(sum_s, seen.counted_s[1] - STRETCH_S / 2 - FLIP_S * flips - BETWEEN_S * one.timed)
         means.append(sum_s * 1e6 / one.timed)
     return median(means) / middle_us
 
@@ -111,7 +105,7 @@ def _cpu_us(batches: Sequence[tuple[Stretch, Seen]]) -> list[float]:
 
 def _after_flip(timed: Timed, alone: Sequence[Alone], flipped: set[int], cycle: int) -> float | None:
     """Each sample right after a flip over the middle one of its place in the cycle; the median of these."""
-    steps = [step for one, *_ in alone for step in range(one.first + one.untimed, one.first + one.count)]
+    steps = [step for one, _ in alone for step in range(one.first + one.untimed, one.first + one.count)]
     places: dict[int, list[int]] = {}
     for step, ns in zip(steps, timed.elapsed_ns, strict=True):
         places.setdefault(step % cycle, []).append(ns)
@@ -122,9 +116,3 @@ def _after_flip(timed: Timed, alone: Sequence[Alone], flipped: set[int], cycle: 
         if step in flipped
     ]
     return median(ratios) if len(ratios) >= FEW_FLIPS else None
-
-
-def _late(alone: Sequence[Alone], middle_us: float) -> float | None:
-    """The mean of the untimed iterations of each stretch but the slack of its start; the median of these."""
-    means = [(untimed_ns - LATE_SLACK_NS) / 1e3 / one.untimed for one, _, untimed_ns in alone if one.untimed]
-    return median(means) / middle_us if len(means) >= FEW_STRETCHES else None

@@ -65,6 +65,8 @@ class Course:
         drawn = flips(self.case, stretch, self.witness.open(stretch.first, stretch.count))
         middle, end = stretch.first + stretch.untimed, stretch.first + stretch.count
         untimed = clock.time_pieces(self.loop, device, self._pieces(drawn, stretch.first, middle))
+        if stretch.untimed and stretch.timed:
+            self.witness.mark()
         pieces = self._pieces(drawn, middle, end)
         if stretch.batch:
             batch, last = clock.time_batch_pieces(self.loop, device, pieces)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bench.machine.device import unsupported
 from bench.tests.fakes import a_case, a_measurement
 from bench.validation import _honest as honest
-from bench.validation._honest import draw_case, measure, row_of, summary
+from bench.validation._honest import draw_case, draw_sizes, measure, row_of, summary
 from bench.validation.cheating import Bench
 from bench.worker._shape import Shape
 from implementations import find_implementations
@@ -21,8 +21,8 @@ STYLES = [one for one in find_implementations().values() if "cpu" in one.devices
 @settings(max_examples=50)
 @given(st.integers(0, 2**31))
 def test_a_drawn_case_is_one_that_its_framework_has(seed):
-    case = draw_case(Random(seed), STYLES, 4)
-    assert case == draw_case(Random(seed), STYLES, 4)
+    case = draw_case(Random(seed), STYLES, draw_sizes(Random(seed)), 4)
+    assert case == draw_case(Random(seed), STYLES, draw_sizes(Random(seed)), 4)
     assert unsupported(case.framework, "cpu", case.problem.dtype, case.precision) is None
     assert case.threads in (1, 4)
     assert case.problem.learning_rate > 0
@@ -38,12 +38,14 @@ def test_rows_are_added_until_there_are_enough_and_those_held_back_are_counted(t
         yield from (row_of(found, drawn, Shape(1.0, lump=1.02345), 0.98765) for _ in range(2))
 
     monkeypatch.setattr(honest, "try_case", fake)
-    monkeypatch.setattr(Bench, "floors_of", None)
+    planned = []
+    monkeypatch.setattr(Bench, "floors_of", lambda _bench, plan: planned.append(plan))
     assert len(measure(tmp_path, 5, STYLES, 2)) == 6
     rows = measure(tmp_path, 8, STYLES, 2)
     assert (len(rows), len(tried)) == (8, 4)
     assert [one.status for one in rows].count("wrong") == 2
     assert (rows[0].lump, rows[0].told, rows[2].reason) == (1.0234, 0.9877, "it strays")
+    assert len(planned) == 2
     assert summary(rows, "a command", 2).startswith("# Honest styles, let through\n\n2 of 8 rows")
 
 

@@ -42,7 +42,8 @@ def honest(job: Job, seed: int = 3) -> tuple[Found, Record, Timed]:
     for one, given_seed in zip(stretches, seeds, strict=True):
         wall_s = one.count * SAMPLE_NS / 1e9
         losses = [float(expected.losses[t]) for t in one.read]
-        record.seen.append(Seen(one.first, one.count, given_seed, wall_s, wall_s, losses))
+        counted_s = (one.timed * SAMPLE_NS / 1e9,) * 2 if one.untimed and one.timed else None
+        record.seen.append(Seen(one.first, one.count, given_seed, wall_s, wall_s, losses, counted_s))
     record.readings = [(GAUGE_US, GAUGE_US)] * len(stretches)
     timed = Timed(
         COUNTS,
@@ -160,6 +161,18 @@ def test_samples_that_do_not_add_up_to_what_passed_and_was_used_are_wrong_and_as
 
 
 @pytest.mark.parametrize("batches", [True, False])
+def test_time_that_was_moved_from_samples_to_those_before_them_is_missed_there():
+    job = a_job()
+    _found, record, timed = honest(job)
+    moved = sum(ns // 2 for ns in timed.elapsed_ns[:10])
+    untimed = [ns + moved if one.timed and not one.batch else ns
+               for ns, one in zip(timed.untimed_ns, COUNTS.stretches, strict=True)]  # fmt: skip
+    forged = replace(timed, elapsed_ns=tuple(ns // 2 for ns in timed.elapsed_ns), untimed_ns=tuple(untimed))
+    record.readings = [(GAUGE_US, GAUGE_US)] * len(COUNTS.stretches)
+    found = verdict(job, record, forged)
+    assert (found.status, found.again) == ("wrong", True)
+
+
 def test_a_second_thread_and_a_helper_are_wrong(batches):
     job = a_job()
     _found, record, timed = honest(job)

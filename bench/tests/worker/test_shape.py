@@ -15,7 +15,7 @@ from bench.cases.measurement import Job
 from bench.cases.phases import Counts
 from bench.machine.witness import Record, Seen
 from bench.tests.fakes import BRIEF, a_case, a_style
-from bench.worker._shape import LATE, LIGHT_BATCH, LUMPY, REMEMBERS, SLACK_NS, STRETCH_S, Shape
+from bench.worker._shape import LIGHT_BATCH, LUMPY, REMEMBERS, SLACK_NS, STRETCH_S, Shape
 from bench.worker.clock import Batch
 from bench.worker.counters import Counters
 from bench.worker.loops import Timed
@@ -29,7 +29,8 @@ def seen(counts: Counts, seed: int, each_ns: int) -> tuple[Record, list[int]]:
     record = Record(seed, helpers_s=lambda: 0.0)
     for number, one in enumerate(counts.stretches):
         seconds = one.count * each_ns / 1e9 + STRETCH_S
-        record.seen.append(Seen(one.first, one.count, seed + number, seconds, seconds, []))
+        counted_s = one.timed * each_ns / 1e9 + STRETCH_S
+        record.seen.append(Seen(one.first, one.count, seed + number, seconds, seconds, [], (counted_s, counted_s)))
     flips = timed_flips(a_case(), counts, [one.seed for one in record.seen])
     return record, [flip.step for flip in flips]
 
@@ -45,7 +46,7 @@ def steps_of(counts: Counts) -> list[int]:
 
 
 def shape(
-    each_ns: int, seed: int, *, after: float = 1.0, late: float = 1.0, batch: float = 1.0, cycle: int = 1,
+    each_ns: int, seed: int, *, after: float = 1.0, batch: float = 1.0, cycle: int = 1,
     lumps: float = 1.0, cpu: float | None = None, **changes: Any,
 ) -> Shape:  # fmt: skip
     """Of a loop whose iterations take `each_ns`, but for those in question so many times that.
@@ -65,11 +66,12 @@ def shape(
     ]
     if cpu is not None:
         for one in record.seen:
-            one.cpu_s = (one.cpu_s or 0.0) * cpu
+            wall_s, cpu_s = one.counted_s or (0.0, 0.0)
+            one.counted_s = wall_s, cpu_s * cpu
     timed = Timed(
         COUNTS,
         tuple(map(int, ns)),
-        tuple(int(one.untimed * each_ns * late) for one in COUNTS.stretches),
+        tuple(int(one.untimed * each_ns) for one in COUNTS.stretches),
         (Batch(int(COUNTS.batch * each_ns * batch), COUNTS.batch, None),) * COUNTS.batches,
         (),
         Counters(1.0, 1.0, 0, 0, 10**6),
@@ -93,14 +95,6 @@ def test_an_iteration_that_is_dear_right_after_x_changed_remembers_x(each_ns, se
     share = factor - SLACK_NS / each_ns
     if abs(share - REMEMBERS) > 0.01:
         assert any("right after x changed" in fault for fault in found.faults()) == (share > REMEMBERS)
-
-
-@settings(max_examples=25)
-@given(st.integers(10_000, 10**9), st.integers(0, 2**40), FACTORS)
-def test_iterations_before_the_samples_may_not_hold_their_work(each_ns, seed, factor):
-    found = shape(each_ns, seed, late=factor)
-    if abs((found.late or 0.0) - LATE) > 0.01:
-        assert any("before the samples" in fault for fault in found.faults()) == ((found.late or 0.0) > LATE)
 
 
 @settings(max_examples=25)
