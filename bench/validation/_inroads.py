@@ -103,7 +103,7 @@ INROADS = (
     Cheat("moves_times", "KG PG", "moves half of each sample to the iterations before them, through frames",
           "    moved = [0]\n" + every(MOVES), COURSE),
     Cheat("forges_readings", "ours", "makes the core look slower, through frames",
-          "    moved = [0]\n" + every(READINGS), COURSE),
+          "    moved = [0]\n" + every(READINGS), COURSE, ends="crashed"),
     Cheat("burns_beside_reference", "ours", "a thread that works only while the core's speed is read", HONEST, BURNS),
     Cheat("slow_reference", "ours", "slows the product that the core's speed is read from", HONEST,
           "import numpy, time\ndot = numpy.dot\n"

@@ -19,7 +19,7 @@ FEW_SAMPLES, FEW_FLIPS, FEW_STRETCHES = 20, 8, 4
 SLACK_NS = 2_000  # of a sample after what runs between two of them and leaves other things in the caches
 LUMPY = 1.3  # the mean of a stretch over the middle sample
 LUMPY_BATCH = 2.0  # the mean of a batch; an honest one reached 1.59 twice, on two cores at a load of 5
-LIGHT_BATCH = 0.8  # the same the other way: less work where nobody reads a loss
+LIGHT_BATCH = 0.9  # the same the other way: less work where nobody reads a loss
 REMEMBERS = 1.25  # a sample right after x changed, over the others
 
 
