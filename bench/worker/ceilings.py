@@ -17,7 +17,7 @@ SIDES = {"cpu": (512, 1024, 2048), "accelerator": (1024, 4096, 8192)}
 COPY_BYTES = (2**21, 2**24, 2**27, 2**29)
 BASE_BYTES = 2**28  # of the process without its buffers
 ROUNDS, ENOUGH_S = 7, 0.15  # per size; the best counts
-IN_A_ROW, STACK_BYTES, PRODUCT_S = 16, 2**19, 0.03  # of a small product: a call's own time is then little of it
+IN_A_ROW, ROW_S, PRODUCT_S = 16, 2e-4, 0.04  # of a small product: a call's own time is then little of it
 
 
 def main() -> None:
@@ -79,24 +79,28 @@ def products_us(framework: str, device: Device, dtype: str, size: Size) -> float
 
 
 def _product_us(framework: str, device: Device, left: Any, right: Any) -> float:
+    """Many in a row, but no longer than ROW_S: on a busy machine a neighbour would be in every one of them."""
+    once_s = _best_seconds(_in_a_row(framework, left, right, 1), device, 0.0)
+    count = max(1, min(IN_A_ROW, int(ROW_S / once_s)))
+    return _best_seconds(_in_a_row(framework, left, right, count), device, PRODUCT_S) * 1e6 / float(count)
+
+
+def _in_a_row(framework: str, left: Any, right: Any, count: int) -> Callable[[], Any]:
     if framework == "torch":
         import torch
 
         out = left.new_empty(left.shape[0], right.shape[1])
 
-        def call() -> None:
-            for _ in range(IN_A_ROW):
+        def multiply() -> None:
+            for _ in range(count):
                 torch.mm(left, right, out=out)
 
-        return _best_seconds(call, device, PRODUCT_S) * 1e6 / IN_A_ROW
+        return multiply
     import numpy as np
 
-    shape = left.shape[0], right.shape[1]
-    count = max(1, min(IN_A_ROW, STACK_BYTES // (shape[0] * shape[1] * left.itemsize)))
     lefts, rights = (np.broadcast_to(one, (count, *one.shape)) for one in (left, right))
-    outs = np.empty((count, *shape), left.dtype)
-    seconds = _best_seconds(lambda: np.matmul(lefts, rights, out=outs), device, PRODUCT_S)
-    return seconds * 1e6 / float(count)
+    outs = np.empty((count, left.shape[0], right.shape[1]), left.dtype)
+    return lambda: np.matmul(lefts, rights, out=outs)
 
 
 def copy_gbytes_per_s(framework: str, device: Device, size: int) -> float:
