@@ -11,7 +11,7 @@ from bench.cases.measurement import Job
 from bench.cases.phases import Stretch
 from bench.machine.witness import Record, Seen
 from bench.worker.loops import Timed
-from bench.worker.noise import by_cycle
+from bench.worker.noise import Steady, by_cycle
 
 STRETCH_S = 2e-4  # for the witness's two words of a stretch
 FLIP_S, BETWEEN_S = 5e-6, 3e-7  # for a flip, and for what lies between two samples
@@ -28,8 +28,8 @@ class Shape:
     """Ratios to the middle sample that are about 1 where each iteration does its own work; None where little is known.
 
     `lump` is the mean of a stretch, by the clock or by CPU time if that is less, the median of these; `batch_most` the
-    same of the quickest batch, `batch` the mean of the middle batch. `after_flip` is the middle sample of those right
-    after x changed, over samples of the same place in the style's cycle.
+    same of the quickest batch, `batch` the middle batch at one speed of the core. `after_flip` is the middle sample of
+    those right after x changed, over samples of the same place in the style's cycle.
     """
 
     middle_us: float
@@ -53,7 +53,7 @@ class Shape:
             middle_us,
             _lump(timed, alone, flipped, middle_us),
             min([*each_us, *_cpu_us(batches)]) / middle_us,
-            median(each_us) / middle_us,
+            _light(timed, batches, job.style.cycle),
             _after_flip(timed, alone, flipped, job.style.cycle),
         )
 
@@ -101,6 +101,18 @@ def _cpu_us(batches: Sequence[tuple[Stretch, Seen]]) -> list[float]:
         return []
     cpu_s = sum(seen.cpu_s or 0.0 for _, seen in batches) - STRETCH_S * len(batches)
     return [cpu_s * 1e6 / sum(one.count for one, _ in batches)]
+
+
+def _light(timed: Timed, batches: Sequence[Alone], cycle: int) -> float | None:
+    """The mean of a batch over the middle sample at one speed of the core, but for what its process waited."""
+    steady = Steady.of(timed, [ns / 1e3 for ns in timed.elapsed_ns], cycle)
+    if steady is None:
+        return None
+    counted = [seen.counted_s[1] for _, seen in batches if seen.counted_s is not None]
+    passed_s, worked = sum(one.elapsed_ns for one in timed.batches) / 1e9, 1.0
+    if len(counted) == len(batches):
+        worked = min(1.0, (sum(counted) - STRETCH_S / 2 * len(batches)) / passed_s)
+    return steady.batch / median(steady.cycles) * worked
 
 
 def _after_flip(timed: Timed, alone: Sequence[Alone], flipped: set[int], cycle: int) -> float | None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from bench.cases.challenge import timed_flips
 from bench.cases.measurement import Job
 from bench.cases.phases import Counts
+from bench.machine.core_speed import Reading
 from bench.machine.witness import Record, Seen
 from bench.tests.fakes import BRIEF, a_case, a_style
 from bench.worker._shape import LIGHT_BATCH, LUMPY, REMEMBERS, SLACK_NS, STRETCH_S, Shape
@@ -20,7 +21,9 @@ from bench.worker.clock import Batch
 from bench.worker.counters import Counters
 from bench.worker.loops import Timed
 
+READING = Reading(30.0, 30.0)
 COUNTS = Counts(settle=5, latency=200, batch=60, batches=3, segment=20, resettle=4)
+READINGS = (READING,) * len(COUNTS.stretches)
 FACTORS = st.floats(0.4, 3.0)
 
 
@@ -46,7 +49,7 @@ def steps_of(counts: Counts) -> list[int]:
 
 
 def shape(
-    each_ns: int, seed: int, *, after: float = 1.0, batch: float = 1.0, cycle: int = 1,
+    each_ns: int, seed: int, *, after: float = 1.0, batch: float = 1.0, batch_work: float | None = None, cycle: int = 1,
     lumps: float = 1.0, cpu: float | None = None, **changes: Any,
 ) -> Shape:  # fmt: skip
     """Of a loop whose iterations take `each_ns`, but for those in question so many times that.
@@ -64,6 +67,10 @@ def shape(
         each_ns * (after if step in flipped else 1.0) + (each_ns * (lumps - 1) * COUNTS.segment) * (step in heavy)
         for step in steps_of(COUNTS)
     ]
+    for stretch, watched in zip(COUNTS.stretches, record.seen, strict=True):
+        if stretch.batch:
+            worked_s = stretch.timed * each_ns / 1e9 * (batch if batch_work is None else batch_work) + STRETCH_S
+            watched.counted_s = worked_s, worked_s
     if cpu is not None:
         for one in record.seen:
             wall_s, cpu_s = one.counted_s or (0.0, 0.0)
@@ -73,7 +80,7 @@ def shape(
         tuple(map(int, ns)),
         tuple(int(one.untimed * each_ns) for one in COUNTS.stretches),
         (Batch(int(COUNTS.batch * each_ns * batch), COUNTS.batch, None),) * COUNTS.batches,
-        (),
+        READINGS,
         Counters(1.0, 1.0, 0, 0, 10**6),
     )
     return Shape.of(Job(a_case(**changes), replace(a_style(), cycle=cycle), BRIEF), timed, record)
@@ -95,6 +102,14 @@ def test_an_iteration_that_is_dear_right_after_x_changed_remembers_x(each_ns, se
     share = factor - SLACK_NS / each_ns
     if abs(share - REMEMBERS) > 0.01:
         assert any("right after x changed" in fault for fault in found.faults()) == (share > REMEMBERS)
+
+
+@settings(max_examples=25)
+@given(st.integers(10_000, 10**9), st.integers(0, 2**40), FACTORS)
+def test_a_batch_that_waited_for_its_core_is_as_light_as_its_work(each_ns, seed, factor):
+    found = shape(each_ns, seed, batch=3.0, batch_work=factor)
+    if each_ns > 10**6 and abs(factor - LIGHT_BATCH) > 0.02:
+        assert any("where nobody reads its loss" in fault for fault in found.faults()) == (factor < LIGHT_BATCH)
 
 
 @settings(max_examples=25)
@@ -125,7 +140,7 @@ def test_a_style_whose_iterations_differ_in_turn_is_held_against_the_same_place_
     weights = [Random(chance).uniform(0.5, 2.0) for _ in range(cycle)]
     ns = tuple(int(1_000_000 * weights[step % cycle]) for step in steps_of(COUNTS))
     timed = Timed(COUNTS, ns, tuple(one.untimed * 1_000_000 for one in COUNTS.stretches),
-                  (Batch(60_000_000, 60, None),) * 3, (), Counters(1.0, 1.0, 0, 0, 10**6))  # fmt: skip
+                  (Batch(60_000_000, 60, None),) * 3, READINGS, Counters(1.0, 1.0, 0, 0, 10**6))  # fmt: skip
     found = Shape.of(Job(a_case(), replace(a_style(), cycle=cycle), BRIEF), timed, record)
     assert len(set(flipped) & set(steps_of(COUNTS))) >= 8
     assert found.after_flip == pytest.approx(1.0, abs=0.01)
