@@ -10,8 +10,7 @@ from typing import NamedTuple
 from bench.cases.case import Case
 from bench.cases.phases import Counts, Stretch
 
-ALONE_EVERY = 64  # iterations between two flips, about, where segments of 10 ms have two flips each besides
-EVERY = 16  # the same of other cases, whose loop has few stretches
+EVERY = 16  # iterations between two flips, about, and one before each stretch and before the first that counts in it
 PROGRAM_EVERY = 64  # the same within a whole program, whose seconds hold them
 IMMUTABLE = ("jax",)  # whose arrays cannot be changed in place
 
@@ -42,7 +41,7 @@ def flips(case: Case, stretch: Stretch, seed: int) -> list[Flip]:
     Now and then within a batch only on the CPU: elsewhere it would have to wait for the device. None where x is
     immutable.
     """
-    every = 0 if stretch.batch and not case.key.on_cpu else ALONE_EVERY if case.one_core else EVERY
+    every = 0 if stretch.batch and not case.key.on_cpu else EVERY
     begins = {stretch.first, stretch.first + (stretch.untimed if stretch.timed else 0)}
     return list(_drawn(case, range(stretch.first, stretch.first + stretch.count), begins, seed, every))
 

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import fmean, median
 
 from bench.cases.challenge import timed_flips
 from bench.cases.measurement import Job
 from bench.cases.phases import Stretch
 from bench.machine.witness import Record, Seen
 from bench.worker.loops import Timed
-from bench.worker.noise import Steady, by_cycle
+from bench.worker.noise import by_cycle
 
 STRETCH_S = 2e-4  # for the witness's two words of a stretch
 FLIP_S, BETWEEN_S = 5e-6, 3e-7  # for a flip, and for what lies between two samples
-FEW_SAMPLES, FEW_FLIPS, FEW_STRETCHES = 20, 8, 4
+FEW_SAMPLES, FEW_FLIPS, FEW_CHUNKS = 20, 8, 4
+CHUNK = 25  # samples in a row: of a short iteration less than a neighbour's turn on the core
 SLACK_NS = 2_000  # of a sample after what runs between two of them and leaves other things in the caches
-LUMPY = 1.3  # the mean of a stretch over the middle sample
+LUMPY = 1.3  # the mean of CHUNK samples over the middle one
 LUMPY_BATCH = 2.0  # the mean of a batch; an honest one reached 1.59 twice, on two cores at a load of 5
-LIGHT_BATCH = 0.9  # the same the other way: less work where nobody reads a loss
+LIGHT_BATCH = 0.85  # the same the other way: less work where nobody reads a loss
 REMEMBERS = 1.25  # a sample right after x changed, over the others
 
 
@@ -27,9 +28,9 @@ REMEMBERS = 1.25  # a sample right after x changed, over the others
 class Shape:
     """Ratios to the middle sample that are about 1 where each iteration does its own work; None where little is known.
 
-    `lump` is the mean of a stretch, by the clock or by CPU time if that is less, the median of these; `batch_most` the
-    same of the quickest batch, `batch` the middle batch at one speed of the core. `after_flip` is the middle sample of
-    those right after x changed, over samples of the same place in the style's cycle.
+    `lump` is the mean of samples in a row, by the clock or by CPU time if that is less, the median of these;
+    `batch_most` the same of the quickest batch, `batch` of the middle one. `after_flip` is the middle sample of those
+    right after x changed, over samples of the same place in the style's cycle.
     """
 
     middle_us: float
@@ -48,12 +49,12 @@ class Shape:
         flipped = {flip.step for flip in timed_flips(job.case, timed.counts, [seen.seed for seen in record.seen])}
         alone = [pair for pair in pairs if pair[0].timed and not pair[0].batch]
         batches = [(one, seen) for one, seen in pairs if one.batch]
-        each_us = [one.mean_us for one in timed.batches]
+        each_us, cpu_us = [one.mean_us for one in timed.batches], _cpu_us(batches, flipped)
         return cls(
             middle_us,
             _lump(timed, alone, flipped, middle_us),
-            min([*each_us, *_cpu_us(batches)]) / middle_us,
-            _light(timed, batches, job.style.cycle),
+            min([*each_us, *cpu_us]) / middle_us,
+            min([median(each_us), *cpu_us]) / middle_us,
             _after_flip(timed, alone, flipped, job.style.cycle),
         )
 
@@ -82,37 +83,30 @@ Alone = tuple[Stretch, Seen]
 
 
 def _lump(timed: Timed, alone: Sequence[Alone], flipped: set[int], middle_us: float) -> float | None:
-    if len(alone) < FEW_STRETCHES:
+    """The mean of CHUNK samples in a row, the median of these, or of stretches by CPU time if that is less."""
+    ns = timed.elapsed_ns
+    chunks = [fmean(ns[at : at + CHUNK]) for at in range(0, len(ns) - CHUNK + 1, CHUNK)]
+    if len(chunks) < FEW_CHUNKS:
         return None
-    means, at = [], 0
-    for one, seen in alone:
-        sum_s = sum(timed.elapsed_ns[at : at + one.timed]) / 1e9
-        at += one.timed
-        if seen.counted_s is not None:
-            flips = sum(step in flipped for step in range(one.first + one.untimed, one.first + one.count))
-            sum_s = min(sum_s, seen.counted_s[1] - STRETCH_S / 2 - FLIP_S * flips - BETWEEN_S * one.timed)
-        means.append(sum_s * 1e6 / one.timed)
-    return median(means) / middle_us
+    means_us = [
+        (seen.counted_s[1] - STRETCH_S / 2 - FLIP_S * _flips(one, flipped)) * 1e6 / one.timed - BETWEEN_S * 1e6
+        for one, seen in alone
+        if seen.counted_s is not None
+    ]
+    return min([median(chunks) / 1e3, *([median(means_us)] if means_us else [])]) / middle_us
 
 
-def _cpu_us(batches: Sequence[tuple[Stretch, Seen]]) -> list[float]:
+def _flips(one: Stretch, flipped: set[int]) -> int:
+    return sum(step in flipped for step in range(one.first + one.untimed, one.first + one.count))
+
+
+def _cpu_us(batches: Sequence[Alone], flipped: set[int]) -> list[float]:
     """CPU time of an iteration in all batches, if the system tells it."""
-    if not all(seen.cpu_s is not None for _, seen in batches):
-        return []
-    cpu_s = sum(seen.cpu_s or 0.0 for _, seen in batches) - STRETCH_S * len(batches)
-    return [cpu_s * 1e6 / sum(one.count for one, _ in batches)]
-
-
-def _light(timed: Timed, batches: Sequence[Alone], cycle: int) -> float | None:
-    """The mean of a batch over the middle sample at one speed of the core, but for what its process waited."""
-    steady = Steady.of(timed, [ns / 1e3 for ns in timed.elapsed_ns], cycle)
-    if steady is None:
-        return None
     counted = [seen.counted_s[1] for _, seen in batches if seen.counted_s is not None]
-    passed_s, worked = sum(one.elapsed_ns for one in timed.batches) / 1e9, 1.0
-    if len(counted) == len(batches):
-        worked = min(1.0, (sum(counted) - STRETCH_S / 2 * len(batches)) / passed_s)
-    return steady.batch / median(steady.cycles) * worked
+    if len(counted) < len(batches):
+        return []
+    more_s = sum(STRETCH_S / 2 + FLIP_S * _flips(one, flipped) for one, _ in batches)
+    return [(sum(counted) - more_s) * 1e6 / sum(one.timed for one, _ in batches)]
 
 
 def _after_flip(timed: Timed, alone: Sequence[Alone], flipped: set[int], cycle: int) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.cases.challenge import ALONE_EVERY, EVERY, IMMUTABLE, data_seed, flips, program_flips, timed_flips
+from bench.cases.challenge import EVERY, IMMUTABLE, data_seed, flips, program_flips, timed_flips
 from bench.cases.phases import Counts, Stretch
 from bench.tests.fakes import a_case
 
@@ -33,12 +33,10 @@ def test_every_stretch_and_its_samples_begin_with_a_flip_and_every_flip_is_a_par
 
 def test_two_seeds_flip_other_iterations_and_other_entries():
     stretch = Stretch(0, 0, 5000)
-    for threads, every in ((1, ALONE_EVERY), (2, EVERY)):
-        case = a_case(size=(64, 1000, 100, 10), threads=threads)
-        one, other = (flips(case, stretch, seed) for seed in (1, 2))
-        assert {flip.step for flip in one} != {flip.step for flip in other}
-        assert one[0].place != other[0].place
-        assert 5000 / every / 1.6 < len(one) < 5000 / every * 1.6
+    one, other = (flips(a_case(size=(64, 1000, 100, 10)), stretch, seed) for seed in (1, 2))
+    assert {flip.step for flip in one} != {flip.step for flip in other}
+    assert one[0].place != other[0].place
+    assert 5000 / EVERY / 1.6 < len(one) < 5000 / EVERY * 1.6
 
 
 def test_a_batch_on_an_accelerator_is_not_interrupted_and_arrays_that_cannot_change_are_left_alone():

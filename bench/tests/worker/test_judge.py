@@ -155,7 +155,7 @@ def test_samples_that_do_not_add_up_to_what_passed_and_was_used_are_wrong_and_as
     slower(record, wall, min(wall, cpu), batches=batches)
     found = verdict(job, record, timed)
     used = min(wall, cpu)
-    if abs(used - 1 / 0.9) > 0.02:
+    if abs(used - 1 / 0.9) > 0.04:
         assert (found.status, found.again) == (("wrong", True) if used > 1 / 0.9 else ("ok", False))
     assert found.status == "ok" or "its clock is wrong" in found.reason or "in the mean of a batch" in found.reason
 
@@ -199,7 +199,7 @@ def test_work_that_is_not_in_its_iteration_is_wrong():
     lumpy = tuple(SAMPLE_NS // 3 if index % 3 else 2 * SAMPLE_NS for index in range(COUNTS.latency))
     found = verdict(job, record, replace(timed, elapsed_ns=lumpy))
     assert (found.status, found.again) == ("wrong", True)
-    assert "an iteration takes 333.3 us in the middle and 911.3 us in the mean: its work is not" in found.reason
+    assert "an iteration takes 333.3 us in the middle and 994.2 us in the mean of a batch: its work" in found.reason
 
 
 def a_program(job: Job, seconds: float, *, cpu_s: float | None = None) -> tuple[Answer, Record]:
