@@ -30,7 +30,7 @@ from implementations import Implementation, find_implementations
 TABLE = "honest.csv"
 BLOCKS = 2
 DTYPES = ("float32", "float32", "float64", "bfloat16")
-FIGURES = ("lump", "batch_most", "batch", "after_flip")
+FIGURES = ("lump", "batch_most", "batch", "after_flip", "at_work")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ class Row:
     batch_most: float | None
     batch: float | None
     after_flip: float | None
+    at_work: float | None
     told: float | None
     attempts: int
     reason: str
@@ -144,7 +145,7 @@ README = """\
 at the tutorial's size, at 16x250x25x5 and at drawn ones; {model}, made by `{command}`.
 
 A row of `honest.csv` is a row of a run: two blocks of a case drawn by the seed `drawn`, with fresh data, judged as in a
-run. `lump`, `batch_most`, `batch`, `after_flip` are the ratios that the judge looks at, see
+run. `lump`, `batch_most`, `batch`, `after_flip`, `at_work` are the ratios that the judge looks at, see
 bench/worker/_shape.py, empty where it does not; `told` is the least share of what passed that samples add up to.
 """
 

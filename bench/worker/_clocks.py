@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from statistics import median
 
 from bench.cases.case import Case
 from bench.cases.challenge import flips
@@ -15,7 +14,6 @@ from bench.worker.loops import Timed
 TOLD_SHARE = 0.9  # of a phase by the witness's clock that its iterations have to add up to
 TOLD_LEAST_S = 0.02  # a phase that is shorter shows nothing
 WAIT_S = 1e-5  # for the wait before each sample on a device that is waited for
-WAITED = 3  # times the middle sample
 MORE_CORES = 0.05  # CPU seconds a wall second above a case's threads
 HELPED_SHARE, HELPED_S = 0.05, 0.05  # of CPU time in other processes, which Linux counts in hundredths of a second
 
@@ -53,13 +51,10 @@ def _phases(job: Job, timed: Timed, record: Record) -> Iterator[tuple[str, float
     between_s = BETWEEN_S if case.device == "cpu" else WAIT_S
     for batches, phase in ((False, "alone"), (True, "in batches")):
         pairs = [(one, seen) for one, seen in zip(stretches, record.seen, strict=True) if one.batch is batches]
-        samples: Sequence[float] = [one.elapsed_ns for one in timed.batches] if batches else timed.elapsed_ns
+        samples = [one.elapsed_ns for one in timed.batches] if batches else timed.elapsed_ns
         untimed = [ns for ns, one in zip(timed.untimed_ns, stretches, strict=True) if one.batch is batches]
         waits = sum(1 if one.batch else one.timed for one, _ in pairs)
         flipped = sum(len(flips(case, one, seen.seed)) for one, seen in pairs)
-        if case.one_core and not batches:  # one that waited for its core was not at work for so long
-            most_ns = WAITED * median(samples)
-            samples = [min(ns, most_ns) for ns in samples]
         told_s = sum(samples) / 1e9 + STRETCH_S * len(pairs) + FLIP_S * flipped + between_s * waits
         counted = [seen.counted_s for one, seen in pairs if one.timed]
         if None not in counted:

@@ -20,6 +20,7 @@ CHUNK = 25  # samples in a row: of a short iteration less than a neighbour's tur
 SLACK_NS = 2_000  # of a sample after what runs between two of them and leaves other things in the caches
 LUMPY = 1.3  # the mean of CHUNK samples over the middle one
 LUMPY_BATCH = 2.0  # the mean of a batch; an honest one reached 1.59 twice, on two cores at a load of 5
+STARVED = 0.8  # of its core's time: who had less comes back to cold caches again and again, and may be as lumpy as that
 LIGHT_BATCH = 0.85  # the same the other way: less work where nobody reads a loss
 REMEMBERS = 1.25  # a sample right after x changed, over the others
 
@@ -30,7 +31,8 @@ class Shape:
 
     `lump` is the mean of samples in a row, by the clock or by CPU time if that is less, the median of these;
     `batch_most` the same of the quickest batch, `batch` of the middle one. `after_flip` is the middle sample of those
-    right after x changed, over samples of the same place in the style's cycle.
+    right after x changed, over samples of the same place in the style's cycle. `at_work` is the share of the time that
+    the process had a core.
     """
 
     middle_us: float
@@ -38,6 +40,7 @@ class Shape:
     batch_most: float | None = None
     batch: float | None = None
     after_flip: float | None = None
+    at_work: float = 1.0
 
     @classmethod
     def of(cls, job: Job, timed: Timed, record: Record) -> Shape:
@@ -56,13 +59,14 @@ class Shape:
             min([*each_us, *cpu_us]) / middle_us,
             min([median(each_us), *cpu_us]) / middle_us,
             _after_flip(timed, alone, flipped, job.style.cycle),
+            _at_work(record.seen),
         )
 
     def faults(self) -> Iterator[str]:
         """What no honest loop does, in words."""
         middle = f"{self.middle_us:.1f} us in the middle"
         for ratio, most, where in (
-            (self.lump, LUMPY, "in the mean"), (self.batch_most, LUMPY_BATCH, "in the mean of a batch"),
+            (self.lump, LUMPY if self.at_work >= STARVED else LUMPY_BATCH, "in the mean"), (self.batch_most, LUMPY_BATCH, "in the mean of a batch"),
         ):  # fmt: skip
             if ratio is not None and ratio >= most:
                 found = f"{ratio * self.middle_us:.1f} us {where}"
@@ -80,6 +84,11 @@ class Shape:
 
 
 Alone = tuple[Stretch, Seen]
+
+
+def _at_work(seen: Sequence[Seen]) -> float:
+    passed = [one.counted_s for one in seen if one.counted_s is not None]
+    return sum(cpu_s for _, cpu_s in passed) / sum(wall_s for wall_s, _ in passed) if passed else 1.0
 
 
 def _lump(timed: Timed, alone: Sequence[Alone], flipped: set[int], middle_us: float) -> float | None:

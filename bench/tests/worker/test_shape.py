@@ -16,7 +16,7 @@ from bench.cases.phases import Counts
 from bench.machine.core_speed import Reading
 from bench.machine.witness import Record, Seen
 from bench.tests.fakes import BRIEF, a_case, a_style
-from bench.worker._shape import LIGHT_BATCH, LUMPY, REMEMBERS, SLACK_NS, STRETCH_S, Shape
+from bench.worker._shape import LIGHT_BATCH, LUMPY, LUMPY_BATCH, REMEMBERS, SLACK_NS, STARVED, STRETCH_S, Shape
 from bench.worker.clock import Batch
 from bench.worker.counters import Counters
 from bench.worker.loops import Timed
@@ -132,6 +132,12 @@ def test_work_at_once_for_many_iterations_is_a_lump_in_every_stretch(each_ns, se
 @given(st.integers(100_000, 10**9), st.integers(0, 2**40), st.floats(1.0, 5.0))
 def test_a_process_that_waits_for_its_core_is_not_at_work(each_ns, seed, lumps):
     assert list(shape(each_ns, seed, lumps=lumps, cpu=1.0).faults()) == []
+
+
+@given(st.floats(0.1, 1.0), st.floats(1.0, 3.0))
+def test_who_had_its_core_for_a_part_of_the_time_may_be_lumpier(at_work, lump):
+    limit = LUMPY if at_work >= STARVED else LUMPY_BATCH
+    assert bool(list(Shape(100.0, lump=lump, at_work=at_work).faults())) == (lump >= limit)
 
 
 @given(st.integers(0, 2**40), st.integers(2, 4), st.integers(0, 10**6))
