@@ -65,8 +65,9 @@ class Shape:
     def faults(self) -> Iterator[str]:
         """What no honest loop does, in words."""
         middle = f"{self.middle_us:.1f} us in the middle"
+        lumpy = LUMPY if self.at_work >= STARVED else LUMPY_BATCH
         for ratio, most, where in (
-            (self.lump, LUMPY if self.at_work >= STARVED else LUMPY_BATCH, "in the mean"), (self.batch_most, LUMPY_BATCH, "in the mean of a batch"),
+            (self.lump, lumpy, "in the mean"), (self.batch_most, LUMPY_BATCH, "in the mean of a batch"),
         ):  # fmt: skip
             if ratio is not None and ratio >= most:
                 found = f"{ratio * self.middle_us:.1f} us {where}"
