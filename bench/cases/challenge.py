@@ -39,11 +39,11 @@ def flips(case: Case, stretch: Stretch, seed: int) -> list[Flip]:
     """Those of a stretch of the timed loop: before its first iteration, before the first that counts, and now and then.
 
     Now and then within a batch only on the CPU: elsewhere it would have to wait for the device. None where x is
-    immutable.
+    immutable. Where a style starts several iterations at once, before the first of them alone.
     """
     every = 0 if stretch.batch and not case.key.on_cpu else EVERY
     begins = {stretch.first, stretch.first + (stretch.untimed if stretch.timed else 0)}
-    return list(_drawn(case, range(stretch.first, stretch.first + stretch.count), begins, seed, every))
+    return list(_drawn(case, range(stretch.first, stretch.first + stretch.count, case.ahead), begins, seed, every))
 
 
 def program_flips(case: Case, steps: int, seed: int) -> list[Flip]:
@@ -61,7 +61,7 @@ def _drawn(case: Case, steps: range, begins: Collection[int], seed: int, every: 
         return
     random, size = Random(seed), case.problem.size
     for step in steps:
-        if step in begins or (every and random.random() < 1 / every):
+        if step in begins or (every and random.random() < case.ahead / every):
             yield Flip(step, *_half(random, size.n), *_half(random, size.d_in))
 
 

@@ -1,136 +1,41 @@
-"""The ceilings of a run, measured until none is missing, and the least time that they allow a case."""
+"""The ceilings of a run, measured until none is missing, and its rows held against them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import math
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-from bench.cases.case import Case
-from bench.cases.measurement import TIMES, Measurement, Value
+from bench.cases.measurement import Measurement
 from bench.cases.plan import Plan
-from bench.cases.problem import TUTORIAL_ITERATIONS, Size
-from bench.machine.ceilings import Ceiling, best_gflops, read_ceilings
+from bench.cases.problem import Size
+from bench.machine.ceilings import Ceiling, read_ceilings
 from bench.machine.device import device_kind
-from bench.machine.process import ask
+from bench.machine.process import Answer, ask
+from bench.runner.below import MOST_REFERENCES, with_floor, with_reference
+from bench.status import Say
 from bench.tables.run import read_machine
 from bench.tables.writer import write_machine
 from bench.words import thread_count
+from bench.worker.ceilings import COPY_BYTES
 
-Say = Callable[[str], None]
-BUFFERS = (2**29, 2**26, 2**22)  # the largest that is copied; a smaller one where a process was killed over it
+SMALLER = (2**26, 2**22)  # the largest buffer that is copied, where a process was killed over a larger one
 TRIES = 4  # of a run at ceilings that are missing: whatever fails so often will not succeed
-BELOW = 0.95  # a time under this share of its floor is an error, not luck with the ceiling's own noise
-PER_REFERENCE = ("latency_per_reference", "throughput_per_reference")
-OF_REFERENCE = ("reference_us", "own_effect", *PER_REFERENCE)
-LEAST_REFERENCES, MOST_REFERENCES = 3, 9  # of the rows before, whose median says how fast the core usually is
-FAR = 1.25  # times the usual reference; at most 1.16 over the 117 rows of results/tutorial-cpu that have three before
-READING_NOISE = 0.9
+CEILINGS_SHARE = 0.15  # of a run's budget, which its ceilings may take before its first block
 SMALL_FLOPS = 1e8  # of an iteration whose products are measured by themselves, on one thread: above it, by their rate
 PRODUCT_FRAMEWORKS = ("numpy", "torch")
-OF_PRODUCTS = 0.8  # of what they take in a framework's own calls; what is shorter than that did not make them
-
-
-def floor_us(case: Case, ceilings: Sequence[Ceiling]) -> float | None:
-    """The least us an iteration of `case` can take: its products at the best rate of any library, or its bytes.
-
-    Products: 4*N*D_in*H + 6*N*H*D_out operations over the fastest product measured on the same device, dtype,
-    precision and threads. Bytes: `Problem.bytes_moved` over the fastest copy of a buffer no smaller than the
-    largest measured one that the problem's data would fill; caches make small copies fast, so this errs
-    towards too low a floor. None where no product was measured, and for a case as found: the ceilings are of the
-    clean environment.
-    """
-    if case.as_found:
-        return None
-    there = [one for one in ceilings if (one.device, one.threads) == (case.device, case.threads)]
-    rate = best_gflops(there, case.device, case.threads, case.problem.dtype, case.precision)
-    if rate is None:
-        return None
-    products_us = case.problem.product_flops / rate / 1e3
-    copies = list(_copies_of(case.problem.bytes_moved, there))
-    return max(products_us, case.problem.bytes_moved / max(copies) / 1e3) if copies else products_us
-
-
-def products_us(case: Case, ceilings: Sequence[Ceiling]) -> float | None:
-    """us of the five products of an iteration in the case's framework, at its own size, many in a row; None: unknown.
-
-    On one thread alone: with several a library may choose badly for a small product, and others better.
-    """
-    wanted = (case.framework, case.device, case.threads, case.problem.dtype, case.precision, str(case.problem.size))
-    there = [
-        one.us
-        for one in ceilings
-        if one.us and (one.framework, one.device, one.threads, one.dtype, one.precision, one.size) == wanted
-    ]
-    return None if case.as_found else min(there, default=None)
-
-
-def _copies_of(size: int, ceilings: Iterable[Ceiling]) -> Iterable[float]:
-    copies = [(one.bytes or 0, one.gbytes_per_s) for one in ceilings if one.gbytes_per_s]
-    least = max((held for held, _ in copies if held <= size), default=0)
-    return (rate for held, rate in copies if held >= least)
-
-
-def with_floor(
-    measurement: Measurement, ceilings: Sequence[Ceiling], references_us: Sequence[float] = ()
-) -> Measurement:
-    """The measurement with its `floor_us` and `floor_share`; `wrong` when it took less time than its floor.
-
-    Or than OF_PRODUCTS of what the products of a small size take by themselves. That holds for an iteration alone, in a
-    batch and of the tutorial's whole loop, and for the first two at the core's usual speed too: what a style does to
-    the reference product next to it must not make it faster than the machine. `references_us` are those of the run's
-    other rows.
-    """
-    floor = floor_us(measurement.case, ceilings)
-    if floor is None or measurement.status != "ok":
-        return measurement
-    values = dict(measurement.values)
-    least, small = min(_each_us(values, references_us)), products_us(measurement.case, ceilings) or 0.0
-    if least < BELOW * floor or least < OF_PRODUCTS * small:
-        needs = f"{floor:.1f} us that the machine's fastest product needs for this work"
-        if least >= BELOW * floor:
-            needs = f"{small:.1f} us that its {measurement.case.framework} products take by themselves"
-        reason = (
-            f"took {least:.1f} us, less than the {needs}: it was not all done, or the ceiling was measured on a "
-            "disturbed machine"
-        )
-        return replace(measurement, status="wrong", reason=reason, values={}, timed_us=(), warmup_us=(), first_us=None)
-    share = floor / float(values["latency_median_us"] or 0)
-    return replace(measurement, values={**values, "floor_us": floor, "floor_share": share})
-
-
-def _each_us(values: Mapping[str, Value], references_us: Sequence[float]) -> Iterator[float]:
-    """What an iteration took, by each way of measuring it."""
-    for name in TIMES:
-        yield float(values[name] or 0)
-    if values.get("loop_seconds"):
-        yield float(values["loop_seconds"] or 0) / TUTORIAL_ITERATIONS * 1e6
-    for name in PER_REFERENCE:
-        if len(references_us) >= LEAST_REFERENCES and values.get(name):
-            yield float(values[name] or 0) * median(references_us) / READING_NOISE
-
-
-def with_reference(measurement: Measurement, references_us: Sequence[float]) -> Measurement:
-    """The measurement, without its readings of the core's speed where they are far from those of the rows before it.
-
-    Then its times stay as they were taken: a style that slows only the reference product gets no credit for it.
-    """
-    own = float(measurement.values.get("reference_us") or 0)
-    if len(references_us) < LEAST_REFERENCES or own <= FAR * median(references_us):
-        return measurement
-    left = {name: value for name, value in measurement.values.items() if name not in OF_REFERENCE}
-    reason = f"the reference product took {own:.0f} us beside it, {median(references_us):.0f} us beside others before"
-    return replace(measurement, values=left, noisy=True, reason=reason)
 
 
 def ceiling_jobs(plan: Plan) -> list[dict[str, Any]]:
     """One job for each framework, device, precision and thread count of the plan, with the dtypes it needs there.
 
     With the sizes whose products are small, of numpy and torch on one CPU thread. Every framework multiplies by the
-    same library of an accelerator, so there one of them is enough.
+    same library of an accelerator, so there one of them is enough. Copies are of buffers up to the `largest_buffer`.
     """
+    largest = largest_buffer(plan)
     dtypes: dict[tuple[str, str, str, int], dict[str, None]] = {}
     small: dict[tuple[str, str, str, int], set[Size]] = {}
     chosen: dict[str, str] = {}
@@ -143,10 +48,23 @@ def ceiling_jobs(plan: Plan) -> list[dict[str, Any]]:
         if case.one_core and framework in PRODUCT_FRAMEWORKS and case.problem.product_flops <= SMALL_FLOPS:
             small.setdefault(job, set()).add(case.problem.size)
     return [
-        {"framework": job[0], "device": job[1], "precision": job[2], "threads": job[3], "dtypes": sorted(names)}
-        | {"small": sorted(map(list, small.get(job, ())))}
+        {
+            "framework": job[0], "device": job[1], "precision": job[2], "threads": job[3], "dtypes": sorted(names),
+            "small": sorted(map(list, small.get(job, ()))), "largest": largest,
+        }
         for job, names in sorted(dtypes.items())
-    ]
+    ]  # fmt: skip
+
+
+def largest_buffer(plan: Plan) -> int:
+    """Bytes of the largest buffer to copy: the least that holds the data of every problem, for those bound no case.
+
+    With an accelerator the largest of all, since the ratio of both sides' memories is shown.
+    """
+    if any(device_kind(case.device) != "cpu" for case in plan.cases):
+        return COPY_BYTES[-1]
+    most = max((case.problem.bytes_moved for case in plan.cases), default=0)
+    return next((size for size in COPY_BYTES if size >= most), COPY_BYTES[-1])
 
 
 def missing_jobs(plan: Plan, known: Sequence[Ceiling]) -> list[dict[str, Any]]:
@@ -168,23 +86,25 @@ def missing_jobs(plan: Plan, known: Sequence[Ceiling]) -> list[dict[str, Any]]:
 
 
 def measure_ceilings(
-    plan: Plan, jobs: Sequence[Mapping[str, Any]], warn: Say, say: Say
+    plan: Plan, jobs: Sequence[Mapping[str, Any]], warn: Say, say: Say, limit_s: float = math.inf
 ) -> tuple[list[Ceiling], list[str]]:
-    """The ceilings of `jobs`, a process each, and a line for each that failed; smaller buffers if memory was short."""
+    """The ceilings of `jobs`, a process each, and a line for each that failed; smaller buffers if memory was short.
+
+    All of them together take no longer than `limit_s`, each no longer than its share of what the ones before left.
+    """
     rows: list[Ceiling] = []
     failures: list[str] = []
+    end = time.monotonic() + limit_s
     for index, job in enumerate(jobs, 1):
         say(f"ceilings {index}/{len(jobs)}: the fastest product and copy of {job['framework']} on {job['device']}")
         what = f"no ceiling of {job['framework']} on {job['device']}, {thread_count(job['threads'])}"
-        for largest in BUFFERS:
-            answer = ask(
-                "bench.worker.ceilings", {**job, "largest": largest}, shape=list[Ceiling],
-                threads=job["threads"], keep_env=plan.keep_env, timeout_s=plan.timeout_s,
-            )  # fmt: skip
+        tries = (job["largest"], *(size for size in SMALLER if size < job["largest"]))
+        for largest in tries:
+            answer = _asked(plan, {**job, "largest": largest}, (end - time.monotonic()) / (len(jobs) - index + 1))
             if answer.status is None:
                 rows += answer.value
                 break
-            short = largest != BUFFERS[-1] and ("memory" in answer.reason.lower())
+            short = largest != tries[-1] and "memory" in answer.reason.lower()
             then = "measured again with smaller buffers" if short else "so its times have no floor"
             warn(f"{what}: {answer.reason}; {then}")
             if not short:
@@ -193,9 +113,24 @@ def measure_ceilings(
     return rows, failures
 
 
+def _asked(plan: Plan, job: Mapping[str, Any], left_s: float) -> Answer:
+    """What a process says of a job, given up after `left_s`; without any time left, no process."""
+    short = f"the budget of {plan.budget_s or left_s:.0f} s leaves its ceilings no more time"
+    if left_s <= 0:
+        return Answer(None, 0.0, "timeout", short)
+    answer = ask(
+        "bench.worker.ceilings", job, shape=list[Ceiling],
+        threads=job["threads"], keep_env=plan.keep_env, timeout_s=min(plan.timeout_s, left_s),
+    )  # fmt: skip
+    return replace(answer, reason=short) if answer.status == "timeout" and left_s < plan.timeout_s else answer
+
+
 @dataclass(slots=True)
 class Floors:
-    """The ceilings that a run's machine.json holds; those that are missing are measured again once a block."""
+    """The ceilings that a run's machine.json holds; those that are missing are measured again once a block.
+
+    With a budget they may all take `CEILINGS_SHARE` of it; a doubtful time has its ceiling measured again even so.
+    """
 
     folder: Path
     plan: Plan
@@ -204,14 +139,16 @@ class Floors:
     known: tuple[Ceiling, ...] = ()
     block: int = 0
     tries: int = 0
+    spent_s: float = 0.0  # on ceilings so far
     references_us: list[float] = field(default_factory=list)  # of the last rows
 
     def complete(self) -> None:
         """Measure what is missing, of a new run all, a few times at most."""
         self.known = read_ceilings(read_machine(self.folder))
-        if self.tries < TRIES and (jobs := missing_jobs(self.plan, self.known)):
+        left_s = math.inf if self.plan.budget_s is None else CEILINGS_SHARE * self.plan.budget_s - self.spent_s
+        if left_s > 0 and self.tries < TRIES and (jobs := missing_jobs(self.plan, self.known)):
             self.tries += 1
-            self._measure(jobs)
+            self._measure(jobs, left_s)
 
     def under(self, found: Measurement) -> Measurement:
         """`found` with its floor; a time below it has its ceiling measured again, perhaps on a quieter machine."""
@@ -228,8 +165,10 @@ class Floors:
         self._measure(ceiling_jobs(replace(self.plan, cases={found.case: 1})))
         return with_floor(found, self.known, seen)
 
-    def _measure(self, jobs: Sequence[Mapping[str, Any]]) -> None:
-        rows, failures = measure_ceilings(self.plan, jobs, self.warn, self.say)
+    def _measure(self, jobs: Sequence[Mapping[str, Any]], limit_s: float = math.inf) -> None:
+        began = time.monotonic()
+        rows, failures = measure_ceilings(self.plan, jobs, self.warn, self.say, limit_s)
+        self.spent_s += time.monotonic() - began
         self.known += tuple(rows)
         kept = [one.row() for one in self.known]
         write_machine(self.folder, {**read_machine(self.folder), "ceilings": kept, "ceilings_missing": failures})

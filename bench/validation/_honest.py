@@ -30,7 +30,7 @@ from implementations import Implementation, find_implementations
 TABLE = "honest.csv"
 BLOCKS = 2
 DTYPES = ("float32", "float32", "float64", "bfloat16")
-FIGURES = ("lump", "batch_most", "batch", "after_flip", "at_work")
+FIGURES = ("lump", "batch", "after_flip", "at_work")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,6 @@ class Row:
     status: str
     noisy: bool
     lump: float | None
-    batch_most: float | None
     batch: float | None
     after_flip: float | None
     at_work: float | None
@@ -145,7 +144,7 @@ README = """\
 at the tutorial's size, at 16x250x25x5 and at drawn ones; {model}, made by `{command}`.
 
 A row of `honest.csv` is a row of a run: two blocks of a case drawn by the seed `drawn`, with fresh data, judged as in a
-run. `lump`, `batch_most`, `batch`, `after_flip`, `at_work` are the ratios that the judge looks at, see
+run. `lump`, `batch`, `after_flip`, `at_work` are the ratios that the judge looks at, see
 bench/worker/_shape.py, empty where it does not; `told` is the least share of what passed that samples add up to.
 """
 

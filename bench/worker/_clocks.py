@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from statistics import median
 
 from bench.cases.case import Case
 from bench.cases.challenge import flips
 from bench.cases.measurement import Job
 from bench.machine.witness import Record
-from bench.worker._shape import BETWEEN_S, FLIP_S, STRETCH_S, Shape
+from bench.worker._shape import BETWEEN_S, FEW_SAMPLES, FLIP_S, LUMPY_BATCH, STRETCH_S, Shape
 from bench.worker.loops import Timed
+from bench.worker.noise import by_cycle
 
 TOLD_SHARE = 0.9  # of a phase by the witness's clock that its iterations have to add up to
 TOLD_LEAST_S = 0.02  # a phase that is shorter shows nothing
 WAIT_S = 1e-5  # for the wait before each sample on a device that is waited for
 MORE_CORES = 0.05  # CPU seconds a wall second above a case's threads
+DECLARE = "declare ahead="
 HELPED_SHARE, HELPED_S = 0.05, 0.05  # of CPU time in other processes, which Linux counts in hundredths of a second
 
 
@@ -61,6 +64,28 @@ def _phases(job: Job, timed: Timed, record: Record) -> Iterator[tuple[str, float
             yield f"as samples {phase}", told_s, [one for one in counted if one is not None]
         told_s += sum(untimed) / 1e9 + between_s * sum(one.untimed for one, _ in pairs)
         yield f"iterations {phase}", told_s, [(seen.wall_s, seen.cpu_s) for _, seen in pairs]
+
+
+def lumpy(job: Job, timed: Timed, record: Record) -> str | None:
+    """Whether a batch takes far longer an iteration than samples do, by the clock and on a CPU by its time where known.
+
+    Not of several threads: one that waits for a core keeps the others at work, and that passes for a lump.
+    """
+    if job.case.threads > 1:
+        return None
+    middle_us = median(by_cycle(timed.elapsed_ns, job.style.period)) / 1e3
+    each_us = [min(one.mean_us for one in timed.batches)]
+    pairs = [(one, seen) for one, seen in zip(timed.counts.stretches, record.seen, strict=True) if one.batch]
+    on_cpu = job.case.key.on_cpu  # who waits for an accelerator may sleep
+    if on_cpu and all(seen.cpu_s is not None for _, seen in pairs):
+        cpu_s = sum(seen.cpu_s or 0.0 for _, seen in pairs) - STRETCH_S * len(pairs)
+        each_us.append(cpu_s * 1e6 / sum(one.count for one, _ in pairs))
+    if len(timed.elapsed_ns) < FEW_SAMPLES or min(each_us) < LUMPY_BATCH * middle_us:
+        return None
+    return (
+        f"an iteration takes {middle_us:.1f} us in the middle and {min(each_us):.1f} us in the mean of a batch: "
+        f"several iterations at once: {'its work is not in the iteration that it belongs to' if on_cpu else DECLARE}"
+    )
 
 
 def against(case: Case, what: str, told_s: float, passed: Sequence[Passed]) -> Iterator[str]:

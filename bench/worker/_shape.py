@@ -29,15 +29,14 @@ REMEMBERS = 1.25  # a sample right after x changed, over the others
 class Shape:
     """Ratios to the middle sample that are about 1 where each iteration does its own work; None where little is known.
 
-    `lump` is the mean of samples in a row, by the clock or by CPU time if that is less, the median of these;
-    `batch_most` the same of the quickest batch, `batch` of the middle one. `after_flip` is the middle sample of those
+    `lump` is the mean of samples in a row, by the clock or by CPU time if that is less, the median of these; `batch`
+    the same of the middle batch. `after_flip` is the middle sample of those
     right after x changed, over samples of the same place in the style's cycle. `at_work` is the share of the time that
     the process had a core.
     """
 
     middle_us: float
     lump: float | None = None
-    batch_most: float | None = None
     batch: float | None = None
     after_flip: float | None = None
     at_work: float = 1.0
@@ -45,7 +44,7 @@ class Shape:
     @classmethod
     def of(cls, job: Job, timed: Timed, record: Record) -> Shape:
         """Of a case on one CPU thread; with several, one that waits for a core keeps the others at work."""
-        middle_us = median(by_cycle(timed.elapsed_ns, job.style.cycle)) / 1e3
+        middle_us = median(by_cycle(timed.elapsed_ns, job.style.period)) / 1e3
         if not job.case.one_core or len(timed.elapsed_ns) < FEW_SAMPLES:
             return cls(middle_us)
         pairs = list(zip(timed.counts.stretches, record.seen, strict=True))
@@ -56,9 +55,8 @@ class Shape:
         return cls(
             middle_us,
             _lump(timed, alone, flipped, middle_us),
-            min([*each_us, *cpu_us]) / middle_us,
             min([median(each_us), *cpu_us]) / middle_us,
-            _after_flip(timed, alone, flipped, job.style.cycle),
+            _after_flip(timed, alone, flipped, job.style.period),
             _at_work(record.seen),
         )
 
@@ -66,12 +64,9 @@ class Shape:
         """What no honest loop does, in words."""
         middle = f"{self.middle_us:.1f} us in the middle"
         lumpy = LUMPY if self.at_work >= STARVED else LUMPY_BATCH
-        for ratio, most, where in (
-            (self.lump, lumpy, "in the mean"), (self.batch_most, LUMPY_BATCH, "in the mean of a batch"),
-        ):  # fmt: skip
-            if ratio is not None and ratio >= most:
-                found = f"{ratio * self.middle_us:.1f} us {where}"
-                yield f"an iteration takes {middle} and {found}: its work is not in the iteration that it belongs to"
+        if self.lump is not None and self.lump >= lumpy:
+            mean = f"{self.lump * self.middle_us:.1f} us in the mean"
+            yield f"an iteration takes {middle} and {mean}: its work is not in the iteration that it belongs to"
         if self.batch is not None and self.batch <= LIGHT_BATCH:
             yield (
                 f"an iteration takes {middle} and {self.batch * self.middle_us:.1f} us in a batch, where nobody reads "
