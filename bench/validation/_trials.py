@@ -33,7 +33,7 @@ def steps_of(phase: str, size: Size, oracle: str) -> tuple[int, int]:
     if phase == REHEARSAL:
         return REHEARSAL_STEPS, REHEARSAL_STEPS
     if phase == OPENING:
-        steps = affordable_steps(work_flops(Problem(*size), oracle), gate.OPENING_STEPS)
+        steps = gate.opening_steps(Case("", "cpu", Problem(*size), framework="numpy", oracle=oracle))
         return steps, steps
     counts, checked = plan(size, oracle)
     return counts.steps, checked
@@ -48,14 +48,11 @@ def rehearse(subject: Subject, seed: int) -> Trial:
 
 
 def open_run(subject: Subject, size: Size, seed: int) -> Trial:
-    """The first iterations at the case's own size."""
-    oracle = subject.case.oracle
-    steps, _ = steps_of(OPENING, size, oracle)
-    found = gate.opening_deviations(
-        at(subject, size, seed), subject.make(seed), subject.device, arrays_of(size, seed),
-        followed(oracle, size, seed, steps),
-    )  # fmt: skip
-    return found, reason(found) is not None
+    """The first iterations at the case's own size, by the gate itself, other data and all."""
+    case, train = at(subject, size, seed), subject.make(seed)
+    expected = opened(case.oracle, size, seed)
+    first = gate.opening_deviations(case, train, subject.device, arrays_of(size, seed), expected)
+    return first, gate.opening_confirmed(case, train, subject.device, first) is not None
 
 
 def follow_run(subject: Subject, size: Size, seed: int) -> Trial:
@@ -78,7 +75,7 @@ def run_once(subject: Subject, size: Size, seed: int, turn: int) -> list[Deviati
         draw_flips(size, oracle, seed, turn),
     )  # fmt: skip
     read = {t: trained.losses[t] for one in counts.stretches for t in one.read if t < checked}
-    expected = followed(oracle, size, seed, checked, turn)
+    expected = followed(oracle, size, seed, turn)
     return gate.timed_deviations(case, expected, Trained(read, trained.weights), counts.steps)
 
 
@@ -112,8 +109,17 @@ def arrays_of(size: Size, seed: int) -> tuple[Floats, ...]:
     return Problem(*size, seed=seed).arrays()
 
 
+@lru_cache(maxsize=1)
+def opened(oracle: str, size: Size, seed: int) -> Reference:
+    """The oracle's own opening."""
+    problem = Problem(*size, learning_rate=stable_learning_rate(size, oracle), seed=seed)
+    case = Case("", "cpu", problem, framework="numpy", oracle=oracle)
+    return gate.opening_reference(case, arrays_of(size, seed))
+
+
 @lru_cache(maxsize=2)
-def followed(oracle: str, size: Size, seed: int, steps: int, turn: int | None = None) -> Reference:
-    """The oracle's own run of so many steps, x changing as in that `turn`, or never."""
-    flips = [] if turn is None else draw_flips(size, oracle, seed, turn)
-    return reference(oracle, arrays_of(size, seed), stable_learning_rate(size, oracle), steps, flips)
+def followed(oracle: str, size: Size, seed: int, turn: int) -> Reference:
+    """The oracle's own timed run, x changing as in that `turn`, as far as it affords."""
+    _counts, checked = plan(size, oracle)
+    flips = draw_flips(size, oracle, seed, turn)
+    return reference(oracle, arrays_of(size, seed), stable_learning_rate(size, oracle), checked, flips)

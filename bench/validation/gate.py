@@ -34,9 +34,10 @@ from bench.validation._subjects import (
 from bench.validation._trials import OPENING, REHEARSAL, TIMED, try_subject
 
 SIZES = (*SWEEP_SIZES, *scaled(12, 16))  # all that the presets hold
-# Shares of the seeds by size: an iteration's work grows by the cube, a timed run of small ones has most iterations
-OPENING_SHARES = (1.0, 0.5, 0.25, 0.05, 0.01, 0.002, 0.002, 0.002)
-TIMED_SHARES = (0.2, 0.06, 0.02, 0.005, 0.002, 0.001, 0.001, 0.001)
+# Shares of the seeds: an iteration's work grows by the cube of the size, a timed run of a small one has most iterations
+REHEARSAL_SHARES = {"sgd": 0.3, "adam": 0.06, "dynamic": 0.06}
+OPENING_SHARES = (1.0, 0.5, 0.25, 0.02, 0.004, 0.001, 0.001, 0.001)
+TIMED_SHARES = (0.05, 0.02, 0.006, 0.0015, 0.001, 0.0005, 0.0005, 0.0005)
 ROUNDS = 4  # every stage is run in so many parts, one of each after the other: a run that is cut short has some of all
 
 
@@ -59,11 +60,11 @@ class Stage:
 
 def stages() -> Iterator[Stage]:
     """From what is cheap to what is dear."""
-    for oracle, share in (("sgd", 1.0), ("adam", 0.2), ("dynamic", 0.2)):
+    for oracle, share in REHEARSAL_SHARES.items():
         yield Stage(REHEARSAL, oracle, TUTORIAL_SIZE, telling, share)
         yield Stage(REHEARSAL, oracle, TUTORIAL_SIZE, lying, share / 4)
-        yield Stage(REHEARSAL, oracle, TUTORIAL_SIZE, others, share / 20)
-        yield Stage(REHEARSAL, oracle, TUTORIAL_SIZE, slow, share / 40)
+        yield Stage(REHEARSAL, oracle, TUTORIAL_SIZE, others, share / 10)
+        yield Stage(REHEARSAL, oracle, TUTORIAL_SIZE, slow, share / 30)
     for phase, shares in ((OPENING, OPENING_SHARES), (TIMED, TIMED_SHARES)):
         for size, share in zip(SIZES, shares, strict=True):
             small = size in SWEEP_SIZES
@@ -72,7 +73,7 @@ def stages() -> Iterator[Stage]:
             if size in SWEEP_SIZES[:3]:
                 yield Stage(phase, "sgd", size, others, share / 10)
         for oracle in ("adam", "dynamic"):
-            share = shares[SIZES.index(TUTORIAL_SIZE)] / 5
+            share = shares[SIZES.index(TUTORIAL_SIZE)] / 3
             yield Stage(phase, oracle, TUTORIAL_SIZE, telling, share)
             yield Stage(phase, oracle, TUTORIAL_SIZE, lying, share / 2)
 
