@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -93,12 +93,16 @@ def _whose(one: Row) -> tuple[str, ...]:
 
 
 def _merged(same: Sequence[Row]) -> Row:
-    ends: dict[str, Callable[[Iterable[str]], str]] = {}
-    for names, end in ((("least_excess", "first_seed"), min), (("most_excess", "last_seed"), max)):
-        ends |= dict.fromkeys(names, lambda values, end=end: end(values, key=float))
-    ends |= dict.fromkeys(BOUNDS, lambda values: (min if same[0]["lie"] else max)(values, key=float))
-    ends |= dict.fromkeys(("seeds", "strayed", "wrong"), lambda values: str(sum(map(int, values))))
-    return {
-        name: ends[name]([one[name] for one in same]) if name in ends and same[0][name] else same[0][name]
-        for name in COLUMNS
-    }
+    least, most = ("least_excess", "first_seed"), ("most_excess", "last_seed")
+    largest = min if same[0]["lie"] else max
+    found = {}
+    for name in COLUMNS:
+        cells = [one[name] for one in same]
+        if name in ("seeds", "strayed", "wrong"):
+            found[name] = str(sum(map(int, cells)))
+        elif cells[0] and name in (*least, *most, *BOUNDS):
+            end = min if name in least else max if name in most else largest
+            found[name] = end(cells, key=float)
+        else:
+            found[name] = cells[0]
+    return found

@@ -15,7 +15,7 @@ README = """\
 # Evidence for the gate: honest arithmetic let through, lies caught
 
 {wrong} of {trials:,} honest trials were called wrong, {passed} of {lies} lies got past the whole gate on any seed;
-{model}, one thread a process, made by `{command}`.
+{model}, one thread a process, made by `{command}`{left}.
 
 A trial is one phase of the gate on data of its own. The *rehearsal* is 50 iterations at the tutorial's size; who
 strays by little is judged by most of five seeds. The *opening* is the first four iterations at the case's own size.
@@ -44,12 +44,13 @@ smallest; empty where that phase has no such bound. `checked` of `steps` iterati
 """
 
 
-def summary(rows: Sequence[Row], command: str) -> str:
-    """The folder's README."""
+def summary(rows: Sequence[Row], command: str, left: int = 0) -> str:
+    """The folder's README; `left` parts of what the command runs were not run."""
     honest, lies = [one for one in rows if not one["lie"]], [one for one in rows if one["lie"]]
     every = list(lie_rows(lies))
     return README.format(
         wrong=_sum(honest, "wrong"), trials=_sum(honest, "seeds"), model=cpu_model(), command=command,
+        left=f" ({left} of its parts are not run yet: the same command goes on)" if left else "",
         passed=sum(one[-1] != "0" for one in every), lies=len(every),
         honest_table=_table(("phase", "net", "size", "subjects", "trials", "strayed", "wrong"), honest_rows(honest)),
         lies_table=_table(

@@ -8,9 +8,11 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -103,45 +105,59 @@ def run_part(stage: Stage, seeds: range) -> list[dict[str, object]]:
 Notify = Callable[[str], object]
 
 
-def measure(folder: Path, seeds: int, first: int, notify: Notify, processes: int = 1) -> None:
-    """gate.csv of a folder, a part at a time; parts that it holds already are not run again. Raises TableError."""
+def measure(folder: Path, seeds: int, first: int, notify: Notify, processes: int = 1, minutes: float = math.inf) -> int:
+    """gate.csv of a folder, a part at a time: how many parts are left after so many minutes, which end no part.
+
+    Parts that it holds already are not run again. Raises TableError.
+    """
     path = folder / TABLE
     done = done_seeds(path)
     folder.mkdir(parents=True, exist_ok=True)
     left = [(stage, part) for stage, part in parts(seeds, first) if not done(stage.whose, part)]
     start = time.monotonic()
-    for number, (stage, part, rows) in enumerate(run_parts(left, processes), start=1):
+    in_time = takewhile(lambda _part: time.monotonic() - start < 60 * minutes, left)
+    number = 0
+    for number, (stage, part, rows) in enumerate(run_parts(in_time, processes), start=1):
         append_rows(path, COLUMNS, rows)
         took = f"{len(part)} seeds, {number} of {len(left)} parts after {time.monotonic() - start:.0f} s"
         notify(f"{' '.join(stage.whose.values())}: {took}")
+    return len(left) - number
 
 
 def run_parts(
-    left: Sequence[tuple[Stage, range]], processes: int
-) -> Iterable[tuple[Stage, range, list[dict[str, object]]]]:
-    """Each part with its rows as it is done, here or in so many processes of one thread each."""
+    left: Iterable[tuple[Stage, range]], processes: int
+) -> Iterator[tuple[Stage, range, list[dict[str, object]]]]:
+    """Each part with its rows, in order, made here or in so many processes of one thread each."""
     if processes == 1:
         yield from ((stage, part, run_part(stage, part)) for stage, part in left)
         return
     os.environ |= dict.fromkeys(THREAD_VARIABLES, "1")  # read when a process loads its libraries
+    running = deque[tuple[Stage, range, Future[list[dict[str, object]]]]]()
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
-        started = {pool.submit(run_part, *one): one for one in left}
-        for one in as_completed(started):
-            yield *started[one], one.result()
+        for stage, part in left:
+            running.append((stage, part, pool.submit(run_part, stage, part)))
+            if len(running) > 2 * processes:  # those in the queue are begun too, before anybody asks whether time is up
+                first, its_part, rows = running.popleft()
+                yield first, its_part, rows.result()
+        yield from ((stage, part, rows.result()) for stage, part, rows in running)
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Write gate.csv and README.md into --out."""
     parser = argparse.ArgumentParser(prog="python -m bench.validation.gate", description=__doc__)
     parser.add_argument("--seeds", type=int, default=2000, help="of the cheapest stage; dear ones take a share")
     parser.add_argument("--seeds-from", type=int, default=10_000, help="the first of them")
     parser.add_argument("--processes", type=int, default=1, help="at a time, of one thread each if more than one")
     parser.add_argument("--out", type=Path, default=Path("results/gate"), help="folder to write or to finish")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin nothing later; run again to go on")
     given = parser.parse_args(arguments)
-    measure(given.out, given.seeds, given.seeds_from, lambda text: sys.stderr.write(f"{text}\n"), given.processes)
+    left = measure(
+        given.out, given.seeds, given.seeds_from, lambda text: sys.stderr.write(f"{text}\n"), given.processes,
+        given.minutes,
+    )  # fmt: skip
     command = f"python -m bench.validation.gate --seeds {given.seeds} --seeds-from {given.seeds_from}"
     command += f" --processes {given.processes} --out {given.out}"
-    (given.out / "README.md").write_text(summary(merge(given.out / TABLE), command), encoding="utf-8")
+    (given.out / "README.md").write_text(summary(merge(given.out / TABLE), command, left), encoding="utf-8")
     return 0
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from bench.tests.runs import NUMPY, TORCH, write_run
 from bench.tests.validation.pools import make_pool
-from bench.validation._comparing import BLOCKS, CASES, called, compared, drawn, judge_comparisons
+from bench.validation._comparing import CASES, called, compared, drawn, judge_comparisons
+from bench.validation.experiments import BLOCKS
 from bench.verdict.comparison import compare
 
 FEW = 60

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from itertools import chain
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,10 +16,10 @@ from bench.errors import TableError
 from bench.tables.csv_files import read_rows
 from bench.validation import _trials as trials
 from bench.validation import gate
-from bench.validation._gate_table import BOUNDS, merge
+from bench.validation._gate_table import BOUNDS, COLUMNS, TABLE, merge
 from bench.validation._gate_words import bound_rows, lie_rows
 from bench.validation._subjects import fewest_honest, fewest_lies, is_lie_at, lying, others, slow, telling
-from bench.worker.deviation import FLOAT32, TIMED, fault
+from bench.worker.deviation import FLOAT32, TIMED, Deviation, fault
 from implementations import find_implementations
 
 SMALL = Size(16, 250, 25, 2)
@@ -34,7 +35,7 @@ def few(oracle):
 def brief(monkeypatch):
     """Three stages of a few subjects; the seeds of the parts that were run."""
     ran = []
-    sizes = {gate.REHEARSAL: TUTORIAL_SIZE, gate.OPENING: SMALL, gate.TIMED: SMALL}
+    sizes = {trials.REHEARSAL: TUTORIAL_SIZE, trials.OPENING: SMALL, trials.TIMED: SMALL}
     stages = [gate.Stage(phase, "sgd", size, few, 0.5) for phase, size in sizes.items()]
     run_part = gate.run_part
 
@@ -47,10 +48,21 @@ def brief(monkeypatch):
     return ran
 
 
+@pytest.fixture
+def drawn(monkeypatch):
+    """Trials of no time: honest ones stray by less than is allowed, lies by more."""
+
+    def try_subject(phase, subject, size, seed):
+        excess = np.random.default_rng(seed).uniform(0, 1) + (0 if subject.honest else 1)
+        return [Deviation(3 * excess, 3.0, "drawn", "root")], not subject.honest
+
+    monkeypatch.setattr(gate, "try_subject", try_subject)
+
+
 def test_honest_and_lies_are_counted_and_a_second_run_adds_what_is_missing_only(tmp_path, brief):
-    path = tmp_path / gate.TABLE
+    path = tmp_path / TABLE
     gate.measure(tmp_path, 3, 77, lambda _text: None)
-    rows = read_rows(path, gate.COLUMNS)
+    rows = read_rows(path, COLUMNS)
     assert brief == [(phase, [seed]) for seed in (77, 78) for phase in ("rehearsal", "opening", "timed")]
     assert [(row["phase"], row["lie"]) for row in rows[:3]] == [
         ("rehearsal", ""), ("rehearsal", "skipped w2"), ("rehearsal", "bf16 compute")]  # fmt: skip
@@ -65,12 +77,24 @@ def test_honest_and_lies_are_counted_and_a_second_run_adds_what_is_missing_only(
     assert brief == [(phase, [78]) for phase in ("rehearsal", "opening", "timed")]
 
 
-def test_parts_are_put_together_as_one_row_a_subject_and_count_as_run(tmp_path, brief):
+def test_when_the_time_is_up_no_part_begins_and_the_readme_says_how_many_are_left(tmp_path, brief, drawn):
+    given = ["--seeds", "3", "--seeds-from", "77", "--out", str(tmp_path)]
+    gate.measure(tmp_path, 1, 77, lambda _text: None)
+    brief.clear()
+    assert gate.main([*given, "--minutes", "0"]) == 0
+    assert not brief
+    assert "(3 of its parts are not run yet: the same command goes on)" in (tmp_path / "README.md").read_text()
+    assert gate.main(given) == 0
+    assert brief == [(phase, [78]) for phase in ("rehearsal", "opening", "timed")]
+    assert "not run yet" not in (tmp_path / "README.md").read_text()
+
+
+def test_parts_are_put_together_as_one_row_a_subject_and_count_as_run(tmp_path, brief, drawn):
     gate.measure(tmp_path, 3, 77, lambda _text: None)
-    path = tmp_path / gate.TABLE
-    before = read_rows(path, gate.COLUMNS)
+    path = tmp_path / TABLE
+    before = read_rows(path, COLUMNS)
     after = merge(path)
-    assert [dict(one) for one in after] == read_rows(path, gate.COLUMNS)
+    assert [dict(one) for one in after] == read_rows(path, COLUMNS)
     assert len(after) == len(before) / 2
     for one in after:
         pair = [row for row in before if all(row[name] == one[name] for name in ("phase", "size", "style", "lie"))]
@@ -86,7 +110,7 @@ def test_parts_are_put_together_as_one_row_a_subject_and_count_as_run(tmp_path, 
         gate.measure(tmp_path, 9, 78, lambda _text: None)
 
 
-def test_the_readme_says_how_many_were_tried_and_by_which_command(tmp_path, brief):
+def test_the_readme_says_how_many_were_tried_and_by_which_command(tmp_path, brief, drawn):
     assert gate.main(["--seeds", "1", "--seeds-from", "5", "--out", str(tmp_path)]) == 0
     text = (tmp_path / "README.md").read_text()
     assert "\n0 of 3 honest trials were called wrong, 0 of 2 lies got past the whole gate on any seed;" in text
@@ -96,7 +120,7 @@ def test_the_readme_says_how_many_were_tried_and_by_which_command(tmp_path, brie
 def a_row(phase, size, *, lie="", seeds=10, wrong=0, **other):
     whose = {"phase": phase, "oracle": "sgd", "size": size, "group": "some", "dtype": "float32", "precision": "ieee"}
     counts = {"style": "blas", "lie": lie, "seeds": str(seeds), "strayed": str(wrong), "wrong": str(wrong)}
-    return dict.fromkeys(gate.COLUMNS, "") | whose | counts | {"least_excess": "2", "most_excess": "3"} | other
+    return dict.fromkeys(COLUMNS, "") | whose | counts | {"least_excess": "2", "most_excess": "3"} | other
 
 
 @given(missed=st.lists(st.integers(0, 10), min_size=5, max_size=5))
@@ -127,10 +151,10 @@ def kinds(subjects):
 
 def test_every_size_of_a_preset_and_every_style_is_tried_in_every_phase():
     stages = list(gate.stages())
-    for phase in (gate.OPENING, gate.TIMED):
+    for phase in (trials.OPENING, trials.TIMED):
         sizes = {stage.size for stage in stages if stage.phase == phase}
         assert sizes >= {size for preset in PRESETS.values() for leg in preset.legs for size in leg.sizes}
-    for phase in (gate.REHEARSAL, gate.OPENING, gate.TIMED):
+    for phase in (trials.REHEARSAL, trials.OPENING, trials.TIMED):
         tried = {one.case.style for stage in stages if stage.phase == phase for one in stage.subjects(stage.oracle)}
         assert tried >= {
             name for name, style in find_implementations().items() if "cpu" in style.devices and not style.missing
@@ -153,7 +177,7 @@ def test_tf32_where_aligned_is_no_lie_where_nothing_is_aligned():
 
 @given(seeds=st.integers(1, 5000), first=st.integers(0, 10**6))
 def test_parts_hold_every_seed_of_a_stage_once_and_some_of_every_stage_come_first(seeds, first):
-    found = {}
+    found: dict[gate.Stage, list[int]] = {}
     for stage, part in gate.parts(seeds, first):
         found.setdefault(stage, []).extend(part)
     for stage in gate.stages():
