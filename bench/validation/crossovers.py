@@ -38,7 +38,7 @@ CASE = CaseKey("simulated", "cuda:0", "float32", "ieee", 1, 1, 1, 1, 1)
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a row of the table is about: sizes of a preset, noise of a process, drift of the CPU and whether it is read."""
+    """What a row is about: sizes of a preset, noise of a process, drift of the CPU and whether it is read."""
 
     preset: str
     sd: float
