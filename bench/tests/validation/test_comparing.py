@@ -26,6 +26,15 @@ def test_equal_code_is_called_in_few_comparisons_and_five_percent_is_found(heavy
     assert (false.n, found.n) == (FEW, FEW)
 
 
+def test_what_noise_hides_is_found_in_quiet_processes_and_the_note_says_how_often_in_all():
+    pool = make_pool(blocks=24, copies=(3, 2), outliers=0.1, referenced=True)
+    false, found = judge_comparisons(pool, 0, FEW)
+    assert float(false.got.rstrip("%")) <= 5 + 300 * math.sqrt(0.05 * 0.95 / FEW)
+    in_all = float(found.note.rpartition(": ")[2].rstrip("%"))
+    assert in_all < 80 < 90 < float(found.got.rstrip("%"))
+    assert f"from all ({pool.noisy.mean():.1%} did not)" in found.note
+
+
 def test_a_change_between_the_halves_of_the_pool_is_said():
     pool = make_pool(blocks=24, copies=(3, 2), referenced=True)
     later = np.where(np.arange(24) < 12, 1.0, 1.1)[:, None]
@@ -38,7 +47,8 @@ def test_a_change_between_the_halves_of_the_pool_is_said():
 
 
 def test_a_pool_of_few_blocks_compares_nothing():
-    assert [one.met for one in judge_comparisons(make_pool(blocks=4), 0)] == [None, None]
+    for pool in (make_pool(blocks=4), make_pool(blocks=24, outliers=1.0)):
+        assert [one.met for one in judge_comparisons(pool, 0)] == [None, None]
 
 
 @pytest.mark.parametrize("seed", range(4))
