@@ -40,7 +40,7 @@ SIZES = (*SWEEP_SIZES, *scaled(12, 16))  # all that the presets hold
 REHEARSAL_SHARES = {"sgd": 0.3, "adam": 0.06, "dynamic": 0.06}
 OPENING_SHARES = (1.0, 0.5, 0.25, 0.02, 0.004, 0.001, 0.001, 0.001)
 TIMED_SHARES = (0.05, 0.02, 0.006, 0.0015, 0.001, 0.0005, 0.0005, 0.0005)
-ROUNDS = 4  # every stage is run in so many parts, one of each after the other: a run that is cut short has some of all
+ROUNDS = 4  # most stages are run in so many parts, one of each in turn: a run that is cut short has some of all
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +81,19 @@ def stages() -> Iterator[Stage]:
 
 
 def parts(seeds: int, first: int) -> Iterator[tuple[Stage, range]]:
-    """Every stage's seeds from `first` on, in ROUNDS parts as far as they go round."""
-    every = [(stage, first + math.ceil(stage.share * seeds)) for stage in stages()]
-    for number in range(ROUNDS):
-        for stage, end in every:
-            each = math.ceil((end - first) / ROUNDS)
-            part = range(first + number * each, min(end, first + (number + 1) * each))
-            if part:
-                yield stage, part
+    """Every stage's seeds from `first` on, in ROUNDS parts as far as they go round; openings of small sizes first."""
+    every: list[tuple[int, Stage, range]] = []
+    for stage in stages():
+        end = first + math.ceil(stage.share * seeds)
+        each = math.ceil((end - first) / ROUNDS)
+        for number, start in enumerate(range(first, end, each)):
+            every.append((0 if cheap(stage) else number + 1, stage, range(start, min(end, start + each))))
+    yield from ((stage, part) for _round, stage, part in sorted(every, key=lambda one: one[0]))
+
+
+def cheap(stage: Stage) -> bool:
+    """Whether a trial takes milliseconds."""
+    return stage.phase == OPENING and stage.size in SIZES[:3]
 
 
 def run_part(stage: Stage, seeds: range) -> list[dict[str, object]]:
