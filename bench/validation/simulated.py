@@ -8,7 +8,7 @@ from statistics import fmean
 
 import numpy as np
 
-from bench.validation._comparing import judge_comparisons
+from bench.validation._comparing import COMPARISONS, judge_comparisons
 from bench.validation._worlds import TRUE_RUNS, WORLDS, outcomes
 from bench.validation.acceptance import BIAS_POINTS, Check, by_kind, judge_coverage, percent
 from bench.validation.experiments import (
@@ -149,4 +149,8 @@ def disturb(pool: Pool, least: int, seed: int, *, simulate: bool = True) -> tupl
             runs = ((FALSE_SPEEDUP, world.runs), (TRUE_SPEEDUP, TRUE_RUNS))
             false, true = (outcomes(world, speedup, count, seed) for speedup, count in runs)
             claims[world.name] = false, true
-    return replays, [*judge_disturbed(replays), *judge_comparisons(pool, seed), *judge_claims(claims)]
+    return replays, [
+        *judge_disturbed(replays),
+        *judge_comparisons(pool, seed, COMPARISONS if simulate else least // 4),
+        *judge_claims(claims),
+    ]
