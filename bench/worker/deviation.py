@@ -66,7 +66,7 @@ OPENING: Mapping[Kind, Tolerance] = {
 TIMED: Mapping[Kind, Tolerance] = {
     FLOAT64: Tolerance(1e-9, 50, 1e-8, root=1e-9),
     FLOAT32: Tolerance(1e-2, 50, 0.1, first=2e-6, root=3e-3, unit=1e-3),
-    TF32: Tolerance(2e-2, 4, 0.3, root=1e-2, unit=2e-2),
+    TF32: Tolerance(2e-2, 4, 0.3, root=1e-2, unit=5e-2),
     BFLOAT16: Tolerance(8e-2, 4, math.inf, root=0.25, way=0.4, by_norm=True),
     BFLOAT16_ADAM: Tolerance(8e-2, 4, 0.45, root=0.8, by_norm=True),
     BFLOAT16_DYNAMIC: Tolerance(8e-2, 4, 0.3, root=0.25, by_norm=True),
