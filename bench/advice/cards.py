@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,13 +77,9 @@ def is_predictable(card: Card) -> bool:
 
 def on_card(card: Card, steps: Sequence[Sequence[Operation]], *, tf32: bool = False) -> list[OnCard]:
     """Each step on a card as float32 in eager code, or with `tf32` all its products on tensor cores."""
-    asked, factors = Asked.of(steps), _draws()["model"]
-    latency = np.empty((DRAWS, asked.steps))
-    throughput = np.empty((DRAWS, asked.steps))
-    for at, (speed, read_us) in enumerate(_speeds(card, tf32=tf32)):
-        throughput[at] = step_us(asked, speed, asynchronous=True) * factors[at]
-        latency[at] = throughput[at] + read_us
-    ends = [np.quantile(times, ENDS, axis=0).T for times in (latency, throughput)]
+    asked, drawn = Asked.of(steps), _draws()
+    throughput = step_us(asked, _speed(card, drawn, tf32=tf32), asynchronous=True) * drawn["model"]
+    ends = [np.quantile(times, ENDS, axis=0).T for times in (throughput + drawn["read us"], throughput)]
     middle = _speed(card, {name: one.middle for name, one in eager().items()}, tf32=tf32)
     return [
         OnCard(card.name, _ends(mine), _ends(batched), why)
@@ -95,15 +92,7 @@ def _ends(row: NDArray[np.float64]) -> Ends:
     return low, middle, high
 
 
-def _speeds(card: Card, *, tf32: bool) -> Iterator[tuple[Speed, float]]:
-    """A draw of every figure, and of the us that reading the loss takes."""
-    drawn = _draws()
-    for at in range(DRAWS):
-        values = {name: float(draws[at]) for name, draws in drawn.items()}
-        yield _speed(card, values, tf32=tf32), values["read us"]
-
-
-def _speed(card: Card, values: Mapping[str, float], *, tf32: bool) -> Speed:
+def _speed(card: Card, values: Mapping[str, Any], *, tf32: bool) -> Speed:
     peak, kind = (card.tf32_tflops, "tf32 ") if tf32 else (card.float32_tflops, "")
     bandwidth = values["memory share"] * card.memory_gbytes_per_s
     return Speed(
@@ -120,12 +109,12 @@ def _speed(card: Card, values: Mapping[str, float], *, tf32: bool) -> Speed:
 
 @cache
 def _draws() -> dict[str, NDArray[np.float64]]:
-    """DRAWS of each range, each independent of the others and the same for every card."""
+    """(DRAWS, 1) of each range, each independent of the others and the same for every card."""
     return {name: _drawn(one, at) for at, (name, one) in enumerate(eager().items())}
 
 
 def _drawn(one: Range, seed: int) -> NDArray[np.float64]:
     """Normal in logarithms, below and above the middle each with its own spread, so that both ends are tenths."""
-    normal = np.random.default_rng(seed).standard_normal(DRAWS)
-    spread = np.where(normal < 0, np.log(one.middle / one.low), np.log(one.high / one.middle)) / TENTH
-    return np.asarray(one.middle * np.exp(normal * spread))
+    normal = np.random.default_rng(seed).standard_normal((DRAWS, 1))
+    spread = np.where(normal < 0, math.log(one.middle / one.low), math.log(one.high / one.middle)) / TENTH
+    return np.asarray(one.middle * np.exp(normal * spread), dtype=float)

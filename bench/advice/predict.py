@@ -12,40 +12,40 @@ from numpy.typing import NDArray
 from bench.advice.asked import CONVOLUTION, Operation
 
 Array = NDArray[np.float64]
+Figure = float | Array
 COVERED = 0.8
 NEAR_BYTES = 2.0**20  # of an operation, what a core's own cache holds
 
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """What a device is taken to do.
+    """What a device is taken to do; each figure a number, or draws of it as (draws, 1).
 
     `step_us` a step in any case, `call_us` the host's time for a call, `floor_us` the least that a kernel takes,
     `product_gflops` and `convolution_gflops` of large ones, `half` the side that takes twice its operations' time,
     `gbytes_per_s` of what an operation reads and writes beyond NEAR_BYTES, `near_gbytes_per_s` of the rest.
     """
 
-    step_us: float
-    call_us: float
-    product_gflops: float
-    convolution_gflops: float
-    half: float
-    near_gbytes_per_s: float
-    gbytes_per_s: float
-    floor_us: float = 0.0
+    step_us: Figure
+    call_us: Figure
+    product_gflops: Figure
+    convolution_gflops: Figure
+    half: Figure
+    near_gbytes_per_s: Figure
+    gbytes_per_s: Figure
+    floor_us: Figure = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The operations of many steps as arrays, one entry an operation; `step` says whose it is."""
+    """The operations of many steps as arrays, one entry an operation; `of_step` adds them up by step."""
 
     calls: Array
     flops: Array
     bytes: Array
     sides: Array  # (3, operations), infinite where there is none
     convolution: NDArray[np.bool_]
-    step: NDArray[np.int64]
-    steps: int
+    of_step: Array  # (operations, steps) of 0 and 1
 
     @classmethod
     def of(cls, steps: Sequence[Iterable[Operation]]) -> Asked:
@@ -58,8 +58,7 @@ class Asked:
             np.array([one.bytes for _, one in flat], dtype=float),
             np.where(sides > 0, sides, np.inf),
             np.array([one.kind == CONVOLUTION for _, one in flat], dtype=bool),
-            np.array([at for at, _ in flat], dtype=np.int64),
-            len(steps),
+            np.equal.outer([at for at, _ in flat], np.arange(len(steps))).astype(float),
         )
 
 
@@ -72,30 +71,30 @@ def step_us(asked: Asked, speed: Speed, *, asynchronous: bool) -> Array:
     device = sum over operations of max(FLOP * prod(1 + half / side) / rate, bytes / bandwidth, floor), the rate that of
     products or of convolutions; host = sum of calls; a step's own time besides.
     """
-    each = np.max(_terms(asked, speed), axis=0) * asked.calls
-    device = np.bincount(asked.step, each, asked.steps)
-    host = np.bincount(asked.step, asked.calls, asked.steps) * speed.call_us
-    return speed.step_us + (np.maximum(host, device) if asynchronous else host + device)
+    device = (np.max(_terms(asked, speed), axis=0) * asked.calls) @ asked.of_step
+    host = asked.calls @ asked.of_step * speed.call_us
+    return np.asarray(speed.step_us + (np.maximum(host, device) if asynchronous else host + device), dtype=float)
 
 
 def _terms(asked: Asked, speed: Speed) -> Array:
-    """The us of each operation by FLOP, by MEMORY, and as one of KERNELS: (3, operations)."""
-    padded = asked.flops * np.prod(1 + speed.half / asked.sides, axis=0)
+    """The us of each operation by FLOP, by MEMORY and as one of KERNELS, (3, operations) or (3, draws, operations)."""
+    m, n, k = asked.sides
+    padded = asked.flops * (1 + speed.half / m) * (1 + speed.half / n) * (1 + speed.half / k)
     rate = np.where(asked.convolution, speed.convolution_gflops, speed.product_gflops) * 1e3
     near = np.minimum(asked.bytes, NEAR_BYTES)
     moved = near / (speed.near_gbytes_per_s * 1e3) + (asked.bytes - near) / (speed.gbytes_per_s * 1e3)
-    return np.stack([padded / rate, moved, np.full_like(moved, speed.floor_us)])
+    return np.stack([padded / rate, moved, np.broadcast_to(speed.floor_us, moved.shape)])
 
 
 def binding(asked: Asked, speed: Speed) -> list[str]:
     """What each step waits for on a device of its own: LAUNCHES, or what most of the device's time comes from."""
     terms = _terms(asked, speed)
     each, which = np.max(terms, axis=0) * asked.calls, np.argmax(terms, axis=0)
-    host = np.bincount(asked.step, asked.calls, asked.steps) * speed.call_us
-    parts = np.stack([np.bincount(asked.step, each * (which == at), asked.steps) for at in range(len(terms))])
-    most = np.argmax(parts, axis=0)
+    parts = np.stack([(each * (which == at)) @ asked.of_step for at in range(len(terms))])
+    host, most = asked.calls @ asked.of_step * speed.call_us, np.argmax(parts, axis=0)
     return [
-        LAUNCHES if host[at] >= parts[:, at].sum() else (FLOP, MEMORY, KERNELS)[most[at]] for at in range(asked.steps)
+        LAUNCHES if us >= whole else (FLOP, MEMORY, KERNELS)[at]
+        for us, whole, at in zip(host, parts.sum(axis=0), most, strict=True)
     ]
 
 
@@ -152,7 +151,7 @@ def leave_out(names: Sequence[str], batches: Sequence[int], asked: Asked, measur
         factor = float(np.exp(covering(errors[name])))
         for at in np.flatnonzero(of == name):
             us = float(predicted[at])
-            found.append(LeftOut(name, batches[at], float(measured_us[at]), us, us / factor, us * factor))
+            found.append(LeftOut(name, batches[int(at)], float(measured_us[at]), us, us / factor, us * factor))
     return found
 
 

@@ -6,13 +6,13 @@ import argparse
 import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 
-from bench.advice.asked import Counted, Operation, StepJob
+from bench.advice.asked import Counted, Operation
 from bench.advice.cards import on_card
 from bench.advice.predict import COVERED, Asked, LeftOut, Speed, fit, leave_out
 from bench.advice.rows import Row, jobs_of, step_us
@@ -66,14 +66,6 @@ class CardRow:
     throughput_high_us: float
 
 
-def count_of(name: str, network: str, batch: int, *, foreach: bool) -> Counted:
-    """What a step of a network of a preset's file asks for, counted without computing anything."""
-    from bench.advice.step import count
-
-    job = jobs_of(name, [network], [1])[0]
-    return count(StepJob(job.path, network, batch, 1, job.rule), "meta", foreach=foreach)
-
-
 def operations_of(folder: Path, steps: Iterable[tuple[str, int]]) -> dict[tuple[str, int], list[Operation]]:
     """The operations of each step on a CPU, from the folder's table, which is made where there is none.
 
@@ -83,7 +75,7 @@ def operations_of(folder: Path, steps: Iterable[tuple[str, int]]) -> dict[tuple[
     if not path.exists():
         rows = []
         for network, batch in steps:
-            counted = count_of("small", network, batch, foreach=False)
+            counted = count_of(path_of("small"), network, batch, foreach=False)
             if not counted.uncounted and not counted.why:
                 rows += [OperationRow(network, batch, **asdict(one)) for one in counted.work]
         write_as(path, OperationRow, rows)
@@ -120,11 +112,11 @@ def summary(found: Sequence[LeftOut], without: Sequence[str], speed: Speed) -> I
         f"{number(median(factors))} (median), {number(float(np.quantile(factors, 0.8)))} (80%), {number(factors[-1])} "
         f"(worst). The {percent(COVERED)} interval, a factor of {number(width)} up and down, holds {percent(inside)}."
     )
+    step, call, product, convolution, half, near, far, _ = map(float, astuple(speed))
     yield (
-        f"Fitted to all: {microseconds(speed.step_us)} us a step and {microseconds(speed.call_us)} us a call; "
-        f"{number(speed.product_gflops)} GFLOP/s in products, {number(speed.convolution_gflops)} in convolutions, half "
-        f"of it at a side of {number(speed.half)}; {number(speed.near_gbytes_per_s)} GB/s up to 1 MiB, "
-        f"{number(speed.gbytes_per_s)} beyond."
+        f"Fitted to all: {microseconds(step)} us a step and {microseconds(call)} us a call; {number(product)} GFLOP/s "
+        f"in products, {number(convolution)} in convolutions, half at a side of {number(half)}; {number(near)} GB/s up "
+        f"to 1 MiB of an operation, {number(far)} beyond."
     )
     worst = sorted(found, key=lambda one: -abs(math.log(one.predicted_us / one.measured_us)))[:5]
     yield "Farthest off (predicted / measured): " + ", ".join(
@@ -160,10 +152,10 @@ def _steps() -> Iterator[tuple[str, int, Counted]]:
         for style in STYLES:
             yield f"{style} {size}", size.n, style_work(style, Problem(*size))
     for job in jobs_of("cnn", ["all"], [1]):
-        yield job.function, job.batch, count_of("cnn", job.function, job.batch, foreach=True)
+        yield job.function, job.batch, count_of(job.path, job.function, job.batch)
     for network in TEN:
         for batch in (FEW, MANY):
-            yield network, batch, count_of("small", network, batch, foreach=True)
+            yield network, batch, count_of(path_of("small"), network, batch)
 
 
 def style_work(name: str, problem: Problem) -> Counted:

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import fmean, geometric_mean, median
 
 from bench.advice.advise import Ask, Say
-from bench.advice.asked import StepJob
+from bench.advice.asked import Counted, StepJob
 from bench.cases.phases import Rule
 from bench.errors import UsageError, known
 from bench.machine.device import cpu_model
@@ -84,16 +84,21 @@ class Row:
     torch: str
 
 
+def path_of(name: str) -> str:
+    """The file of a preset's networks."""
+    return str(Path(own.__path__[0], PRESETS[name].file))
+
+
 def jobs_of(name: str, networks: Sequence[str], threads: Sequence[int]) -> list[StepJob]:
     """What a preset measures; `networks` instead of its own, of which `all` is every one. Raises UsageError."""
     known("preset", [name], PRESETS)
     preset = PRESETS[name]
-    path = Path(own.__path__[0], preset.file)
-    there = read_networks(path)
+    path = path_of(name)
+    there = read_networks(Path(path))
     chosen = there if "all" in networks else list(networks) or list(preset.networks) or there
     known("network", chosen, there)
     return [
-        StepJob(str(path), network, batch, count, preset.rule, passes=preset.passes, check=dict(preset.check))
+        StepJob(path, network, batch, count, preset.rule, passes=preset.passes, check=dict(preset.check))
         for network in dict.fromkeys(chosen)
         for batch in preset.batches or batches_of(path, network)
         for count in threads
@@ -101,21 +106,22 @@ def jobs_of(name: str, networks: Sequence[str], threads: Sequence[int]) -> list[
 
 
 @cache
-def _flops(path: str, network: str, batch: int) -> float:
+def count_of(path: str, network: str, batch: int, *, foreach: bool = True) -> Counted:
+    """What a step of a network asks for, counted without computing anything; see bench.advice.step.count."""
     from bench.advice.step import count
 
-    work = count(StepJob(path, network, batch, 1, Rule()), "meta")
-    return work.product_flops + work.other_flops
+    return count(StepJob(path, network, batch, 1, Rule()), "meta", foreach=foreach)
 
 
-def flops_of(job: StepJob) -> float:
-    """The floating-point operations of a step, counted without computing any."""
-    return _flops(job.path, job.function, job.batch)
+def flops_of(path: str, network: str, batch: int) -> float:
+    """The floating-point operations of a step, forward and backward."""
+    counted = count_of(path, network, batch)
+    return counted.product_flops + counted.other_flops
 
 
-def batches_of(path: Path, network: str) -> tuple[int, ...]:
+def batches_of(path: str, network: str) -> tuple[int, ...]:
     """Four batches from 1 up, evenly in logarithms, to LARGEST_BATCH or as many as MOST_FLOP allows."""
-    each, most = _flops(str(path), network, 1), LARGEST_BATCH
+    each, most = flops_of(path, network, 1), LARGEST_BATCH
     while most > BATCHES and most * each > MOST_FLOP:
         most //= 2
     return tuple(dict.fromkeys(round(most ** (at / (BATCHES - 1))) for at in range(BATCHES)))
@@ -171,7 +177,7 @@ def _row(block: int, job: StepJob, asked: Ask, peak: float, processor: str, vers
     both = [sum(pair) for pair in zip(forward, backward, strict=True)]
     return Row(
         block, job.function, job.batch, job.threads, found.status, found.reason, found.latency_us, found.throughput_us,
-        found.noise, found.checked, found.parameters, flops_of(job), len(both), fmean(forward) if both else None,
+        found.noise, found.checked, found.parameters, flops_of(job.path, job.function, job.batch), len(both), fmean(forward) if both else None,
         fmean(backward) if both else None, median(both) if both else None, peak, processor, version,
     )  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -87,21 +88,17 @@ def time_passes(model: nn.Module, inputs: tuple[Any, ...], job: StepJob) -> tupl
     A random gradient goes in behind; there is no loss, no update, and gradients add up. Of the passes asked for, only
     as many as the rule's limit holds.
     """
+    first = _pass(model, inputs)
+    count = max(job.rule.floor_iterations, min(job.passes, int(job.rule.limit_s * 1e6 / sum(first))))
+    timed = [_pass(model, inputs) for _ in range(count)]
+    return [forward for forward, _ in timed], [backward for _, backward in timed]
+
+
+def _pass(model: nn.Module, inputs: tuple[Any, ...]) -> tuple[float, float]:
     device = open_device("torch", "cpu")
-    forward, backward = [], []
-    passes = job.passes
-    at = 0
-    while at <= passes:
-        forward_s, out = clock.time_call(lambda: model(*inputs), device)
-        gradient = torch.randn_like(out)
-        backward_s, _ = clock.time_call(lambda out=out, gradient=gradient: out.backward(gradient), device)
-        if at:
-            forward.append(forward_s * 1e6)
-            backward.append(backward_s * 1e6)
-        else:
-            passes = max(job.rule.floor_iterations, min(passes, int(job.rule.limit_s / (forward_s + backward_s))))
-        at += 1
-    return forward, backward
+    forward_s, out = clock.time_call(lambda: model(*inputs), device)
+    backward_s, _ = clock.time_call(partial(out.backward, torch.randn_like(out)), device)
+    return forward_s * 1e6, backward_s * 1e6
 
 
 def count(job: StepJob, device: str = "cpu", *, foreach: bool = True) -> Counted:

@@ -14,8 +14,8 @@ from bench.words import engineering, grouped, microseconds, number, several, thr
 
 BOUND = "At most: a bound from published figures, each taken 30% better; a real GPU stays below it, often far."
 PREDICTED = (
-    "Predicted: float32 in eager code, from published figures and what such code reaches of them, 80% intervals; no GPU "
-    "was measured. Faster or slower is only said where the whole interval is."
+    "Predicted: float32 in eager code, from published figures and what such code reaches of them; 80% intervals, no "
+    "GPU was measured. Faster or slower is only said where the whole interval is."
 )
 
 

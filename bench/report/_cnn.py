@@ -26,15 +26,10 @@ def print_cnn(console: Console, cnn: Cnn) -> None:
 
 def sentence(cnn: Cnn) -> str:
     """Untested without a GPU, and what the source's ratio hangs on."""
-    ours, theirs, ratios, equal = (
-        _range([value(one) for one in cnn.rows], words)
-        for value, words in (
-            (lambda one: one.our_share, share),
-            (lambda one: one.their_share, percent),
-            (lambda one: one.ratio, number),
-            (lambda one: one.at_equal_shares, number),
-        )
-    )
+    ours = _range([one.our_share for one in cnn.rows], share)
+    theirs = _range([one.their_share for one in cnn.rows], percent)
+    ratios = _range([one.ratio for one in cnn.rows], number)
+    equal = _range([one.at_equal_shares for one in cnn.rows], number)
     return (
         f"Untested: no GPU was measured. A pass of the claim's own networks reaches {ours} of this CPU's fastest "
         f"product; the source's two Xeons reached {theirs} of their peak. At our shares its {ratios}x "

@@ -96,10 +96,7 @@ def read_cnn(folder: Path) -> Cnn:
         raise UsageError(
             f"{path}: holds no pass of a network of the source; make some with: fiftyx advise --preset cnn"
         )
-    rows = [
-        _beside(str(network), int(threads), same, theirs.loc[network])
-        for (network, threads), same in ok.groupby(["network", "threads"], sort=False)
-    ]
+    rows = [_beside(same, theirs) for _, same in ok.groupby(["network", "threads"], sort=False)]
     bad = table[table["status"] != "ok"]
     first = table.iloc[0]
     return Cnn(
@@ -110,18 +107,20 @@ def read_cnn(folder: Path) -> Cnn:
     )
 
 
-def _beside(network: str, threads: int, same: pd.DataFrame, theirs: pd.Series) -> Beside:
+def _beside(same: pd.DataFrame, theirs: pd.DataFrame) -> Beside:
+    first = same.iloc[0]
+    network = str(first["network"])
     return Beside(
         network,
-        int(same["batch"].iloc[0]),
-        threads,
-        float(same["flops"].iloc[0]) / 1e9,
+        int(first["batch"]),
+        int(first["threads"]),
+        float(first["flops"]) / 1e9,
         _ms(list(same["forward_us"] + same["backward_us"])),
         _ms(list(same["latency_us"])),
         float(same["peak_gflops"].max()),
         int((same["noise"].fillna("") != "").sum()),
-        float(theirs["cpu_ms"]),
-        float(theirs["gpu_ms"]),
+        float(theirs["cpu_ms"][network]),
+        float(theirs["gpu_ms"][network]),
     )
 
 

@@ -62,7 +62,7 @@ def normed_mlp(batch):
 
 @network
 def tabular(batch):
-    return classes(mlp(40, 512, 512, 2, norm=nn.BatchNorm1d), batch, 2, 40)
+    return classes(mlp(40, 512, 512, 2), batch, 2, 40)
 
 
 @network

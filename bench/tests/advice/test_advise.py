@@ -120,7 +120,8 @@ def test_work_that_nobody_counted_bounds_nothing_in_a_batch():
 def test_eager_code_that_can_only_be_slower_is_said(file):
     found = advise(file, [1, 512], [1], 3, asked=lambda job: ok(5.0 * job.batch, job))
     assert "At batch 1 eager code" in " ".join(paragraph(found))
-    assert "not predictions" in " ".join(paragraph(found))
+    assert "Predicted at batch 1" in " ".join(paragraph(found))
+    assert "Predicted at batch 512" in " ".join(paragraph(found))
 
 
 @settings(max_examples=10, deadline=None)

@@ -7,8 +7,8 @@ from random import Random
 import pytest
 
 from bench.advice.asked import StepFound, StepJob
-from bench.advice.rows import MOST_FLOP, PRESETS, Row, flops_of, jobs_of, measure_rows, step_us
-from bench.advice.step import build, count, examine, time_passes
+from bench.advice.rows import MOST_FLOP, PRESETS, Row, count_of, flops_of, jobs_of, measure_rows, step_us
+from bench.advice.step import build, examine, time_passes
 from bench.cases.phases import Rule
 from bench.cli import main
 from bench.errors import UsageError
@@ -38,10 +38,8 @@ PUBLISHED = {
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_a_network_of_the_source_has_its_published_parameters_and_work(name):
     parameters, gflop = PUBLISHED[name]
-    job = StepJob(str(CNN), name, 16, 1, Rule())
-    counted = count(job, "meta")
-    assert counted.held_bytes == 4 * (parameters + 16 * 3 * 224**2)
-    assert flops_of(job) / 1e9 == pytest.approx(gflop, abs=0.5)
+    assert count_of(str(CNN), name, 16).held_bytes == 4 * (parameters + 16 * 3 * 224**2)
+    assert flops_of(str(CNN), name, 16) / 1e9 == pytest.approx(gflop, abs=0.5)
 
 
 def test_these_are_all_networks_of_the_source_that_have_a_time_on_its_cpu():
@@ -101,7 +99,7 @@ def test_small_networks_have_four_batches_that_are_done_in_moments():
     jobs = jobs_of("small", ["two_layer", "resnet_50_small", "transformer_wide"], [1])
     assert [job.batch for job in jobs[:4]] == [1, 8, 64, 512]
     assert len(jobs) == 12
-    assert all(flops_of(job) <= 2 * MOST_FLOP for job in jobs)
+    assert all(flops_of(job.path, job.function, job.batch) <= 2 * MOST_FLOP for job in jobs)
 
 
 def fake(us):

@@ -8,7 +8,8 @@ from torch import nn
 
 from bench.advice.asked import StepJob
 from bench.advice.counts import count_step
-from bench.advice.step import count, examine, gate, steps
+from bench.advice.gate import gate, steps
+from bench.advice.step import count, examine
 from bench.cases.phases import Rule
 
 QUICK = Rule(warmup_iterations=2, warmup_s=0, latency_iterations=7, latency_s=0, batch_iterations=2, batches_s=0)
