@@ -15,7 +15,7 @@ import numpy as np
 from bench.advice.asked import Counted, Operation
 from bench.advice.cards import on_card
 from bench.advice.predict import COVERED, Asked, LeftOut, Speed, fit, leave_out
-from bench.advice.rows import Row, jobs_of, step_us
+from bench.advice.rows import Row, count_of, jobs_of, path_of, step_us
 from bench.bounds.cards import all_cards
 from bench.cases.presets import SWEEP_SIZES
 from bench.cases.problem import Problem

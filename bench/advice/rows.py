@@ -172,12 +172,12 @@ def peak_gflops(threads: int) -> float:
 
 
 def _row(block: int, job: StepJob, asked: Ask, peak: float, processor: str, version: str) -> Row:
-    found = asked(job)
+    found, flops = asked(job), flops_of(job.path, job.function, job.batch)
     forward, backward = found.forward_us, found.backward_us
     both = [sum(pair) for pair in zip(forward, backward, strict=True)]
     return Row(
         block, job.function, job.batch, job.threads, found.status, found.reason, found.latency_us, found.throughput_us,
-        found.noise, found.checked, found.parameters, flops_of(job.path, job.function, job.batch), len(both), fmean(forward) if both else None,
+        found.noise, found.checked, found.parameters, flops, len(both), fmean(forward) if both else None,
         fmean(backward) if both else None, median(both) if both else None, peak, processor, version,
     )  # fmt: skip
 
