@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from bench.cases.phases import Rule
 
-PRODUCT, CONVOLUTION, OTHER = "product", "convolution", "other"
+PRODUCT, CONVOLUTION, COSTLY, OTHER = "product", "convolution", "costly", "other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,9 @@ class StepJob:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """So many calls of one kind (PRODUCT, CONVOLUTION or OTHER), and what each of them asks for.
+    """So many calls of one kind, and what each of them asks for.
 
+    A kind is PRODUCT, CONVOLUTION, COSTLY (element by element, but a CPU computes long at each) or OTHER.
     `bytes` are those of all tensors that go in and come out. `m`, `n`, `k` are the sides of the product that it is, of
     a convolution too: the (m, k) of all places times (k, n) of its kernel; 0 where it is none.
     """

@@ -98,11 +98,13 @@ def _speed(card: Card, values: Mapping[str, Any], *, tf32: bool) -> Speed:
     return Speed(
         step_us=0.0,
         call_us=values["call us"],
+        convolving_us=values["call us"],
         product_gflops=values[f"{kind}product share"] * peak * 1e3,
         convolution_gflops=values[f"{kind}convolution share"] * peak * 1e3,
         half=values["half side"],
         near_gbytes_per_s=bandwidth,
         gbytes_per_s=bandwidth,
+        costly_gbytes_per_s=bandwidth,
         floor_us=values["kernel us"],
     )
 

@@ -13,10 +13,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-from bench.advice.asked import CONVOLUTION, OTHER, PRODUCT, Counted, Operation
+from bench.advice.asked import CONVOLUTION, COSTLY, OTHER, PRODUCT, Counted, Operation
 from bench.worker.counting import launches
 
 FUSED = ("rnn", "lstm", "gru", "attention")  # in the name of an operation that does the work of many
+TAKES_LONG = ("tanh", "sigmoid", "gelu", "softmax", "norm", "pool", "exp", "log", "sqrt", "pow", "erf", "div")
 BIASED = {torch.ops.aten.addmm, torch.ops.aten.baddbmm}  # the matrices come second
 
 
@@ -35,7 +36,8 @@ class Work(TorchDispatchMode):  # type: ignore[no-untyped-call]
         out = func(*args, **kwargs)
         if not launches(func, args, kwargs):
             return out
-        packet, flops, kind, sides = func.overloadpacket, 0.0, OTHER, (0, 0, 0)
+        packet, flops, sides = func.overloadpacket, 0.0, (0, 0, 0)
+        kind = COSTLY if any(name in str(packet) for name in TAKES_LONG) else OTHER
         if packet in flop_registry:
             flops = float(flop_registry[packet](*args, **kwargs, out_val=out))
             kind = CONVOLUTION if "conv" in str(packet) else PRODUCT
@@ -68,15 +70,17 @@ def _is_product(func: Any, args: Any) -> bool:
 
 
 def _sides(packet: Any, args: Any, out: Any) -> tuple[int, int, int]:
-    """(m, n, k) of the product that an operation is; zeros of what is none, such as attention."""
+    """(m, n, k) of the product that an operation is; zeros of what is none, such as attention.
+
+    Of a convolution in groups n is the channels of all of them, which are computed side by side.
+    """
     if "conv" in str(packet):
         backward = "backward" in str(packet)
         places, weight = (args[0], args[2]) if backward else (out, args[1])
-        transposed, groups = args[7 if backward else 6], args[9 if backward else 8]
-        if transposed:
+        if args[7 if backward else 6]:  # transposed
             places = args[1] if backward else args[0]
-            return places.shape[0] * prod(places.shape[2:]), prod(weight.shape[1:]), weight.shape[0] // groups
-        return places.shape[0] * prod(places.shape[2:]), weight.shape[0] // groups, prod(weight.shape[1:])
+            return places.shape[0] * prod(places.shape[2:]), prod(weight.shape[1:]), weight.shape[0]
+        return places.shape[0] * prod(places.shape[2:]), weight.shape[0], prod(weight.shape[1:])
     if "mm" not in str(packet):
         return 0, 0, 0
     a, b = args[1:3] if packet in BIASED else args[:2]

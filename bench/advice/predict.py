@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.advice.asked import CONVOLUTION, Operation
+from bench.advice.asked import CONVOLUTION, COSTLY, Operation
 
 Array = NDArray[np.float64]
 Figure = float | Array
@@ -21,44 +21,54 @@ NEAR_BYTES = 2.0**20  # of an operation, what a core's own cache holds
 class Speed:
     """What a device is taken to do; each figure a number, or draws of it as (draws, 1).
 
-    `step_us` a step in any case, `call_us` the host's time for a call, `floor_us` the least that a kernel takes,
+    `step_us` a step in any case, `call_us` the host's time for a call and `convolving_us` for one of a convolution,
+    `floor_us` the least that a kernel takes,
     `product_gflops` and `convolution_gflops` of large ones, `half` the side that takes twice its operations' time,
-    `gbytes_per_s` of what an operation reads and writes beyond NEAR_BYTES, `near_gbytes_per_s` of the rest.
+    `gbytes_per_s` of what an operation reads and writes beyond NEAR_BYTES, `near_gbytes_per_s` of the rest,
+    `costly_gbytes_per_s` of both in a costly one.
     """
 
     step_us: Figure
     call_us: Figure
+    convolving_us: Figure
     product_gflops: Figure
     convolution_gflops: Figure
     half: Figure
     near_gbytes_per_s: Figure
     gbytes_per_s: Figure
+    costly_gbytes_per_s: Figure
     floor_us: Figure = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The operations of many steps as arrays, one entry an operation; `of_step` adds them up by step."""
+    """The operations of many steps as arrays, one entry an operation; each of `starts` is the first of a step."""
 
     calls: Array
     flops: Array
     bytes: Array
     sides: Array  # (3, operations), infinite where there is none
     convolution: NDArray[np.bool_]
-    of_step: Array  # (operations, steps) of 0 and 1
+    costly: NDArray[np.bool_]
+    starts: NDArray[np.int64]
+
+    def by_step(self, each: Array) -> Array:
+        """The sums of (..., operations) over each step's."""
+        return np.asarray(np.add.reduceat(each, self.starts, axis=-1), dtype=float)
 
     @classmethod
-    def of(cls, steps: Sequence[Iterable[Operation]]) -> Asked:
-        """From the operations of each step."""
-        flat = [(at, one) for at, operations in enumerate(steps) for one in operations]
-        sides = np.array([(one.m, one.n, one.k) for _, one in flat], dtype=float).reshape(-1, 3).T
+    def of(cls, steps: Sequence[Sequence[Operation]]) -> Asked:
+        """From the operations of each step, at least one each."""
+        flat = [one for operations in steps for one in operations]
+        sides = np.array([(one.m, one.n, one.k) for one in flat], dtype=float).reshape(-1, 3).T
         return cls(
-            np.array([one.calls for _, one in flat], dtype=float),
-            np.array([one.flops for _, one in flat], dtype=float),
-            np.array([one.bytes for _, one in flat], dtype=float),
+            np.array([one.calls for one in flat], dtype=float),
+            np.array([one.flops for one in flat], dtype=float),
+            np.array([one.bytes for one in flat], dtype=float),
             np.where(sides > 0, sides, np.inf),
-            np.array([one.kind == CONVOLUTION for _, one in flat], dtype=bool),
-            np.equal.outer([at for at, _ in flat], np.arange(len(steps))).astype(float),
+            np.array([one.kind == CONVOLUTION for one in flat], dtype=bool),
+            np.array([one.kind == COSTLY for one in flat], dtype=bool),
+            np.cumsum([0, *map(len, steps[:-1])]),
         )
 
 
@@ -71,8 +81,8 @@ def step_us(asked: Asked, speed: Speed, *, asynchronous: bool) -> Array:
     device = sum over operations of max(FLOP * prod(1 + half / side) / rate, bytes / bandwidth, floor), the rate that of
     products or of convolutions; host = sum of calls; a step's own time besides.
     """
-    device = (np.max(_terms(asked, speed), axis=0) * asked.calls) @ asked.of_step
-    host = asked.calls @ asked.of_step * speed.call_us
+    device = asked.by_step(np.max(_terms(asked, speed), axis=0) * asked.calls)
+    host = asked.by_step(np.where(asked.convolution, speed.convolving_us, speed.call_us) * asked.calls)
     return np.asarray(speed.step_us + (np.maximum(host, device) if asynchronous else host + device), dtype=float)
 
 
@@ -83,6 +93,7 @@ def _terms(asked: Asked, speed: Speed) -> Array:
     rate = np.where(asked.convolution, speed.convolution_gflops, speed.product_gflops) * 1e3
     near = np.minimum(asked.bytes, NEAR_BYTES)
     moved = near / (speed.near_gbytes_per_s * 1e3) + (asked.bytes - near) / (speed.gbytes_per_s * 1e3)
+    moved = np.where(asked.costly, asked.bytes / (speed.costly_gbytes_per_s * 1e3), moved)
     return np.stack([padded / rate, moved, np.broadcast_to(speed.floor_us, moved.shape)])
 
 
@@ -90,16 +101,17 @@ def binding(asked: Asked, speed: Speed) -> list[str]:
     """What each step waits for on a device of its own: LAUNCHES, or what most of the device's time comes from."""
     terms = _terms(asked, speed)
     each, which = np.max(terms, axis=0) * asked.calls, np.argmax(terms, axis=0)
-    parts = np.stack([(each * (which == at)) @ asked.of_step for at in range(len(terms))])
-    host, most = asked.calls @ asked.of_step * speed.call_us, np.argmax(parts, axis=0)
+    parts = np.stack([asked.by_step(each * (which == at)) for at in range(len(terms))])
+    host, most = asked.by_step(asked.calls) * speed.call_us, np.argmax(parts, axis=0)
     return [
         LAUNCHES if us >= whole else (FLOP, MEMORY, KERNELS)[at]
         for us, whole, at in zip(host, parts.sum(axis=0), most, strict=True)
     ]
 
 
-START = Speed(20.0, 4.0, 60.0, 60.0, 4.0, 20.0, 8.0)
-FITTED = 7  # the first fields; a CPU waits for no kernel
+START = Speed(20.0, 4.0, 20.0, 60.0, 60.0, 4.0, 20.0, 8.0, 2.0)
+ROOM = 6.0  # up and down in logarithms
+FITTED = 9  # the first fields; a CPU waits for no kernel
 
 
 def fit(asked: Asked, measured_us: Array, used: NDArray[np.bool_], start: Speed = START) -> Speed:
@@ -109,7 +121,9 @@ def fit(asked: Asked, measured_us: Array, used: NDArray[np.bool_], start: Speed 
     def errors(logs: Array) -> Array:
         return np.asarray(np.log(step_us(asked, Speed(*np.exp(logs)), asynchronous=False) / measured_us)[used])
 
-    found = least_squares(errors, np.log(astuple(start)[:FITTED]), loss="soft_l1", f_scale=0.1, max_nfev=200)
+    first, middle = (np.log(astuple(one)[:FITTED]) for one in (start, START))
+    bounds = (middle - ROOM, middle + ROOM)
+    found = least_squares(errors, first, bounds=bounds, loss="soft_l1", f_scale=0.1, max_nfev=200)
     return Speed(*np.exp(found.x))
 
 

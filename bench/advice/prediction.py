@@ -22,6 +22,7 @@ from bench.cases.problem import Problem
 from bench.errors import UsageError, known
 from bench.tables.columns import NETWORKS
 from bench.tables.csv_files import read_as, write_as
+from bench.tables.files import replace_text
 from bench.words import microseconds, number, percent
 
 OPERATIONS, PREDICTIONS, CHART = "operations.csv", "predictions.csv", "predicted"
@@ -112,11 +113,12 @@ def summary(found: Sequence[LeftOut], without: Sequence[str], speed: Speed) -> I
         f"{number(median(factors))} (median), {number(float(np.quantile(factors, 0.8)))} (80%), {number(factors[-1])} "
         f"(worst). The {percent(COVERED)} interval, a factor of {number(width)} up and down, holds {percent(inside)}."
     )
-    step, call, product, convolution, half, near, far, _ = map(float, astuple(speed))
+    step, call, convolving, product, convolution, half, near, far, costly, _ = map(float, astuple(speed))
     yield (
-        f"Fitted to all: {microseconds(step)} us a step and {microseconds(call)} us a call; {number(product)} GFLOP/s "
-        f"in products, {number(convolution)} in convolutions, half at a side of {number(half)}; {number(near)} GB/s up "
-        f"to 1 MiB of an operation, {number(far)} beyond."
+        f"Fitted to all: {microseconds(step)} us a step, {microseconds(call)} us a call, {microseconds(convolving)} of "
+        f"a convolution; {number(product)} GFLOP/s in products, {number(convolution)} in convolutions, half at a side "
+        f"of {number(half)}; {number(near)} GB/s up to 1 MiB of an operation, {number(far)} beyond, {number(costly)} "
+        "in costly ones."
     )
     worst = sorted(found, key=lambda one: -abs(math.log(one.predicted_us / one.measured_us)))[:5]
     yield "Farthest off (predicted / measured): " + ", ".join(
@@ -176,9 +178,6 @@ def style_work(name: str, problem: Problem) -> Counted:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Validate or freeze; the exit code."""
-    from bench.charts._prediction import save_prediction
-    from bench.charts.style import Words
-
     parser = argparse.ArgumentParser(prog="python -m bench.advice.prediction", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--card", help="freeze predictions for this card of bench/bounds/gpus.csv")
@@ -192,17 +191,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    write_as(chosen.folder / PREDICTIONS, LeftOut, found)
     lines = list(summary(found, without, speed))
-    machine = read_as(chosen.folder / NETWORKS, Row)[0]
-    words = Words(
-        "A training step predicted without its network", lines[0],
-        f"{machine.cpu_model}, one thread, torch {machine.torch}. From {PREDICTIONS}.",
-    )  # fmt: skip
-    points = [(one.measured_us, one.predicted_us, one.low_us, one.high_us) for one in found]
-    save_prediction(points, words, chosen.folder / CHART)
+    write_validation(chosen.folder, found, lines)
     sys.stdout.write("\n".join(lines) + "\n")
     return 0
+
+
+README = """\
+# Predicted training steps against measured ones
+
+`fiftyx advise --preset small --blocks {blocks} --out {folder}` measured the networks of
+`implementations/networks/small.py` on one thread of {machine}, torch {torch}: a row a process in
+`networks.csv`. `python -m bench.advice.prediction {folder}` counted what each step asks for
+(`operations.csv`), predicted each network from constants fitted to the others alone
+(`predictions.csv`) and wrote this page. An interval is a factor up and down that covers {share} of
+the errors of the other networks, each of these predicted without itself too. The formula is in
+[METHOD.md](../../bench/METHOD.md).
+
+![Predicted against measured]({chart}.png)
+
+{lines}
+"""
+
+
+def write_validation(folder: Path, found: Sequence[LeftOut], lines: Sequence[str]) -> None:
+    """Predictions, chart and page of a validation."""
+    from bench.charts._prediction import save_prediction
+    from bench.charts.style import Words
+
+    write_as(folder / PREDICTIONS, LeftOut, found)
+    rows = read_as(folder / NETWORKS, Row)
+    footer = f"{rows[0].cpu_model}, one thread, torch {rows[0].torch}. From {PREDICTIONS}."
+    points = [(one.measured_us, one.predicted_us, one.low_us, one.high_us) for one in found]
+    save_prediction(points, Words("A training step predicted without its network", lines[0], footer), folder / CHART)
+    page = README.format(
+        blocks=1 + max(row.block for row in rows), folder=f"results/{folder.name}", machine=rows[0].cpu_model,
+        torch=rows[0].torch, share=percent(COVERED), chart=CHART, lines="\n\n".join(lines),
+    )  # fmt: skip
+    replace_text(folder / "README.md", page)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from bench.advice.asked import CONVOLUTION, OTHER, PRODUCT, Operation
 from bench.advice.predict import Asked, Speed, covering, fit, leave_out, step_us
 
 positive = st.floats(0.1, 1e3)
-speeds = st.builds(Speed, *[positive] * 8)
+speeds = st.builds(Speed, *[positive] * 10)
 operations = st.builds(
     Operation, st.sampled_from([PRODUCT, CONVOLUTION, OTHER]), st.integers(1, 99), st.floats(0, 1e11),
     st.integers(0, 10**9), *[st.integers(0, 10**5)] * 3,
@@ -60,9 +60,9 @@ def test_a_planted_speed_is_found_again():
     seed = Random().randint(0, 10**6)
     random = Random(seed)
     _, _, asked = drawn(random, 20, (1, 8, 64, 512))
-    planted = Speed(*(random.uniform(0.5, 2) * one for one in (30, 5, 80, 50, 6, 25, 6)))
+    planted = Speed(*(random.uniform(0.5, 2) * one for one in (30, 5, 20, 80, 50, 6, 25, 6, 2)))
     right = step_us(asked, planted, asynchronous=False)
-    found = fit(asked, right, np.ones(asked.steps, bool))
+    found = fit(asked, right, np.ones(len(asked.starts), bool))
     assert step_us(asked, found, asynchronous=False) == pytest.approx(right, rel=0.05), seed
 
 
@@ -70,8 +70,8 @@ def test_intervals_hold_what_was_measured_about_as_often_as_they_say():
     held, count = 0, 0
     for seed in range(3):
         names, sizes, asked = drawn(Random(seed), 12, (1, 8, 64))
-        noise = np.exp(np.random.default_rng(seed).normal(0, 0.2, asked.steps))
-        right = step_us(asked, Speed(30, 5, 80, 50, 6, 25, 6), asynchronous=False)
+        noise = np.exp(np.random.default_rng(seed).normal(0, 0.2, len(asked.starts)))
+        right = step_us(asked, Speed(30, 5, 20, 80, 50, 6, 25, 6, 2), asynchronous=False)
         found = leave_out(names, sizes, asked, right * noise)
         assert [(one.network, one.batch) for one in found] == list(zip(names, sizes, strict=True))
         held += sum(one.inside for one in found)
@@ -81,7 +81,7 @@ def test_intervals_hold_what_was_measured_about_as_often_as_they_say():
 
 def test_a_network_has_no_part_in_its_own_prediction():
     names, sizes, asked = drawn(Random(1), 6, (1, 64))
-    right = step_us(asked, Speed(30, 5, 80, 50, 6, 25, 6), asynchronous=False)
+    right = step_us(asked, Speed(30, 5, 20, 80, 50, 6, 25, 6, 2), asynchronous=False)
     odd = np.array([us * (1e3 if name == "3" else 1) for us, name in zip(right, names, strict=True)])
     plain, changed = (
         [(one.predicted_us, one.low_us) for one in leave_out(names, sizes, asked, us) if one.network == "3"]
