@@ -114,16 +114,16 @@ ROOM = 6.0  # up and down in logarithms
 FITTED = 9  # the first fields; a CPU waits for no kernel
 
 
-def fit(asked: Asked, measured_us: Array, used: NDArray[np.bool_], start: Speed = START) -> Speed:
+def fit(asked: Asked, measured_us: Array, used: NDArray[np.bool_]) -> Speed:
     """The speed of one CPU thread from the steps that are `used`, by least |log(predicted / measured)|, softened."""
     from scipy.optimize import least_squares
 
     def errors(logs: Array) -> Array:
         return np.asarray(np.log(step_us(asked, Speed(*np.exp(logs)), asynchronous=False) / measured_us)[used])
 
-    first, middle = (np.log(astuple(one)[:FITTED]) for one in (start, START))
-    bounds = (middle - ROOM, middle + ROOM)
-    found = least_squares(errors, first, bounds=bounds, loss="soft_l1", f_scale=0.1, max_nfev=200)
+    first = np.log(astuple(START)[:FITTED])
+    bounds = (first - ROOM, first + ROOM)
+    found = least_squares(errors, first, bounds=bounds, loss="soft_l1", f_scale=0.1, max_nfev=60)
     return Speed(*np.exp(found.x))
 
 
@@ -152,16 +152,15 @@ def leave_out(names: Sequence[str], batches: Sequence[int], asked: Asked, measur
     """
     of = np.array(names)
     unique = list(dict.fromkeys(names))
-    start = fit(asked, measured_us, np.ones(len(of), bool))
     errors: dict[str, list[float]] = {name: [] for name in unique}
     for one, other in combinations(unique, 2):
-        speed = fit(asked, measured_us, (of != one) & (of != other), start)
+        speed = fit(asked, measured_us, (of != one) & (of != other))
         off = np.abs(np.log(step_us(asked, speed, asynchronous=False) / measured_us))
         errors[one] += list(off[of == other])
         errors[other] += list(off[of == one])
     found = []
     for name in unique:
-        predicted = step_us(asked, fit(asked, measured_us, of != name, start), asynchronous=False)
+        predicted = step_us(asked, fit(asked, measured_us, of != name), asynchronous=False)
         factor = float(np.exp(covering(errors[name])))
         for at in np.flatnonzero(of == name):
             us = float(predicted[at])

@@ -197,7 +197,7 @@ def test_the_command_measures_a_real_network_and_a_broken_one_ends_with_2(file, 
     found = json.loads(capsys.readouterr().out)
     (row,) = found["batches"]
     assert (row["status"], row["parameters"], row["counted"]["launches"]) == ("ok", 18, row["counted"]["operations"])
-    assert row["checked"] == "the losses of 3 steps are those of float64"
+    assert row["checked"] == "its loss and gradient are those of float64"
     assert len(row["bounds"]) == 2 * len(all_cards())
     broken = tmp_path / "broken.py"
     broken.write_text(FILE.replace("Linear(5, 3)", "Linear(6, 3)"))

@@ -26,7 +26,7 @@ def test_a_model_in_memory_is_measured_by_a_fresh_process():
     found = bench.advise(nn.Linear(5, 3), torch.randn(4, 5), batches=[2, 9], blocks=2)
     assert [(one.batch, one.status, one.parameters) for one in found.batches] == [(2, "ok", 18), (9, "ok", 18)]
     assert found.name == "Linear"
-    assert found.batches[0].checked == "the losses of 3 steps and the gradient are those of float64"
+    assert found.batches[0].checked == "its loss and gradient are those of float64"
     assert found.batches[0].bounds
 
 
