@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.common import DONE, NO, Names, console
+from bench.commands.common import DONE, NO, Names, console, status
 from bench.errors import UsageError
 from bench.words import grouped
 
@@ -71,10 +71,9 @@ def _file(
     from bench.advice.advise import BATCHES, as_values
     from bench.advice.advise import advise as measured
     from bench.advice.words import print_advice
-    from bench.runner.progress import status_line
 
     one = network[0] if network else None
-    with status_line(sys.stderr, rewritten=sys.stderr.isatty()) as say:
+    with status(log=True) as say:
         found = measured(file, batch or BATCHES, threads, blocks, network=one, timeout_s=timeout, say=say)
     if all(one.status != "ok" for one in found.batches):
         raise UsageError(f"{file}: no batch could be measured: {found.batches[0].reason or found.batches[0].status}")
@@ -91,12 +90,11 @@ def _preset(name: str, networks: list[str], threads: list[str], blocks: int, tim
     from bench.advice.advise import ask_step, check_numbers
     from bench.advice.rows import PRESETS, jobs_of, measure_rows
     from bench.report.sheet import print_words
-    from bench.runner.progress import status_line
 
     check_numbers(blocks, timeout)
     every = name in PRESETS and PRESETS[name].every_thread
     jobs = jobs_of(name, networks, _threads(threads or ["all" if every else "1"]))
-    with status_line(sys.stderr, rewritten=sys.stderr.isatty()) as say:
+    with status(log=True) as say:
         rows = measure_rows(out, jobs, blocks, lambda job: ask_step(job, timeout), say)
     bad = [row for row in rows if row.status != "ok"]
     print_words(console(), f"{out}: {len(rows) - len(bad)} of {len(rows)} processes measured")

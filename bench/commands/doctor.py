@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.common import DONE, NO, console
+from bench.commands.common import DONE, NO, console, status
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,7 +28,9 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = Fa
     from bench.doctor.gpu import judge_gpus
     from bench.doctor.readings import read_machine_now
 
-    findings = [*judge(read_machine_now()), *judge_gpus()]
+    with status() as say:
+        say("examining this machine: who is busy, its limits, its libraries")
+        findings = [*judge(read_machine_now()), *judge_gpus()]
     state = worst(findings)
     if as_json:
         print(json.dumps({"state": state, "findings": [finding.row() for finding in findings]}, indent=1))

@@ -17,7 +17,7 @@ from bench.commands.list import listing
 from bench.plain import from_plain, to_plain
 from bench.tests.fakes import CPU_ONLY, PROBE, a_job
 from bench.validation.lies import HONEST, write_style
-from implementations import Implementation, StyleError, find_implementations, implementation
+from implementations import DEVICES, Implementation, StyleError, find_implementations, implementation
 from implementations._find import HERE
 
 STYLES = find_implementations()
@@ -127,6 +127,26 @@ def hello():
 def test_a_heap_that_nobody_knows_is_refused(heap, tmp_path):
     with pytest.raises(StyleError, match=r"no heap '.*'; there are warm, script, kept"):
         write_style(tmp_path, HONEST, heap=heap)
+
+
+@pytest.mark.parametrize("ahead", [0, True, 101, "2"])
+def test_a_style_starts_one_iteration_or_a_few_at_once(ahead, tmp_path):
+    with pytest.raises(StyleError, match="ahead must be a whole number from 1 to 100"):
+        write_style(tmp_path, HONEST, devices=("cuda",), ahead=ahead)
+
+
+def test_on_the_cpu_an_iteration_is_over_when_it_is_yielded_so_that_none_starts_several(tmp_path):
+    style = write_style(tmp_path, HONEST, devices=("cuda",), ahead=50, cycle=4)
+    assert (style.ahead, style.period) == (50, 100)
+    with pytest.raises(StyleError, match="ahead= is for accelerators"):
+        write_style(tmp_path, HONEST, devices=("cpu", "cuda"), ahead=50)
+
+
+def test_a_style_may_name_every_accelerator_at_once(tmp_path):
+    path = tmp_path / "mine.py"
+    devices = "('cpu', 'cuda', 'accelerator')"
+    path.write_text(f"@implementation(framework='torch', devices={devices})\ndef mine(*_):\n    yield 1.0\n")
+    assert find_implementations([path])["mine"].devices == DEVICES
 
 
 def test_the_tutorials_numpy_runs_on_a_scripts_heap_and_the_same_code_on_one_that_is_kept():
