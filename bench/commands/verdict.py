@@ -56,16 +56,47 @@ def verdict(
         return _published(claim_of(at_least).threshold, as_json=as_json)
     if not folders:
         raise UsageError("verdict: name a run folder, or ask for --published; make a run with: fiftyx run --out DIR")
+    if networks := _of_networks(folders):
+        _alone(
+            {"--baseline": baseline, "--contender": contender, "--scope": scope, "--claim": claim}, "a run alone has"
+        )
+        return _cnn(networks, as_json=as_json)
     if claim is not None:
-        _alone({"--at-least": at_least, "--baseline": baseline, "--contender": contender, "--scope": scope})
+        _alone(
+            {"--at-least": at_least, "--baseline": baseline, "--contender": contender, "--scope": scope},
+            "--claim says that itself",
+        )
         return _answers(folders, claim, everything=everything, as_json=as_json)
     question = _question(at_least, baseline, contender, scope)
     return _verdicts(folders, question, everything=everything, as_json=as_json)
 
 
-def _alone(others: Mapping[str, object]) -> None:
+def _alone(others: Mapping[str, object], why: str) -> None:
     if given := [name for name, value in others.items() if value is not None]:
-        raise UsageError(f"--claim says that itself: leave out {given[0]}")
+        raise UsageError(f"{why}: leave out {given[0]}")
+
+
+def _of_networks(folders: Sequence[Path]) -> list[Path]:
+    """The folders, if they hold other networks than the tutorial's. Raises UsageError where only some do."""
+    from bench.verdict._cnn import is_of_networks
+
+    found = [folder for folder in folders if is_of_networks(folder)]
+    if found and len(found) < len(folders):
+        raise UsageError(f"{found[0]} holds other networks than the tutorial's: ask for it alone")
+    return found
+
+
+def _cnn(folders: Sequence[Path], *, as_json: bool) -> int:
+    from bench.report._cnn import cnn_values, print_cnn
+    from bench.verdict._cnn import read_cnn
+
+    found = [read_cnn(folder) for folder in folders]
+    if as_json:
+        print(json.dumps({"networks": [cnn_values(one) for one in found]}, indent=1, allow_nan=False))
+    else:
+        for one in found:
+            print_cnn(console(), one)
+    return OPEN
 
 
 def _question(at_least: float | None, baseline: str | None, contender: str | None, scope: str | None) -> Question:
