@@ -66,7 +66,8 @@ def commands() -> typer.Typer:
     from bench.commands.advise import advise
     from bench.commands.chart import chart
     from bench.commands.compare import compare
-    from bench.commands.doctor import doctor
+    from bench.commands.doctor import doctor, floors
+    from bench.commands.explain import explain
     from bench.commands.list import list_all
     from bench.commands.report import report
     from bench.commands.run import run
@@ -84,7 +85,7 @@ def commands() -> typer.Typer:
     )
     app.callback(invoke_without_command=True)(top)
     app.command("list")(list_all)
-    for command in (run, table, chart, doctor, compare, report, share, verdict, advise, validate):
+    for command in (run, table, chart, doctor, floors, compare, report, share, verdict, explain, advise, validate):
         app.command(command.__name__)(command)
     return app
 

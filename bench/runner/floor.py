@@ -162,6 +162,26 @@ def measure_ceilings(
     return rows, failures
 
 
+def floors_missing(plan: Plan, machine: Mapping[str, Any]) -> list[str]:
+    """The CUDA devices of the plan of which machine.json does not say what a launch, a wait or a read costs."""
+    devices = {case.device for case in plan.cases if device_kind(case.device) == "cuda"}
+    return sorted(devices - set(machine.get("floors") or {}))
+
+
+def device_floors(plan: Plan, device: str, warn: Say, say: Say) -> dict[str, Any]:
+    """What a process found of a device, its figures empty where it failed; the plan's torch styles are profiled."""
+    say(f"floors: what a launch, a wait, a read and a copy cost on {device}")
+    styles = sorted({case.style for case in plan.cases if (case.device, case.framework) == (device, "torch")})
+    answer = ask(
+        "bench.doctor.floors", {"device": device, "styles": styles, "quick": True}, shape=dict[str, Any],
+        keep_env=plan.keep_env, timeout_s=plan.timeout_s,
+    )  # fmt: skip
+    if answer.status is None:
+        return dict(answer.value)
+    warn(f"no floors of {device}: {answer.reason}")
+    return {"figures": {}, "errors": {"process": answer.reason}}
+
+
 @dataclass(slots=True)
 class Floors:
     """The ceilings that a run's machine.json holds; those that are missing are measured again once a block."""
@@ -177,7 +197,11 @@ class Floors:
 
     def complete(self) -> None:
         """Measure what is missing, of a new run all, a few times at most."""
-        self.known = read_ceilings(read_machine(self.folder))
+        machine = read_machine(self.folder)
+        if self.plan.cases and (devices := floors_missing(self.plan, machine)):
+            found = {device: device_floors(self.plan, device, self.warn, self.say) for device in devices}
+            write_machine(self.folder, {**machine, "floors": {**machine.get("floors", {}), **found}})
+        self.known = read_ceilings(machine)
         if self.tries < TRIES and (jobs := missing_jobs(self.plan, self.known)):
             self.tries += 1
             self._measure(jobs)

@@ -1,0 +1,148 @@
+"""What an iteration on a CPU is made of, each part measured alone in the process that timed the case."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import Any
+
+from bench.cases.measurement import Job, Value
+from bench.cases.problem import Size
+from bench.machine.core_speed import Gauge
+from bench.machine.device import Device, device_kind
+from bench.worker._passes import Put, Seen, watch
+from bench.worker.ceilings import product
+from bench.worker.clock import Loop, time_call
+from bench.worker.heap import faulting
+from bench.worker.loops import ENDLESS, Timed
+from implementations import Train
+
+TINY = Size(2, 2, 2, 2)  # arrays so small that an iteration is nothing but its calls
+COMPILES_S = 2.0  # a first call that takes longer compiles, and would again for the tiny arrays
+LEAST, MOST = 6, 4000  # samples, of which the first half is not used
+
+
+@dataclass(slots=True)
+class Bench:
+    """Where parts are measured: the case's job, style and device, and the core's speed if it is read."""
+
+    job: Job
+    train: Train
+    device: Device
+    gauge: Gauge | None = None
+    usual_us: float = math.nan  # of the reference product while the case was timed
+    read_us: float = math.nan  # of it when it was read last
+
+    def us(self, call: Callable[[], Any]) -> float:
+        """The median of what a call takes, at the speed that the core had while the case was timed."""
+        seconds, samples, spent = self.job.rule.batches_s, list[float](), 0.0
+        while len(samples) < LEAST or (spent < seconds and len(samples) < MOST):
+            one, _ = time_call(call, self.device)
+            samples.append(one)
+            spent += one
+        us = median(samples[len(samples) // 2 :]) * 1e6
+        if self.gauge is None:
+            return us
+        before_us, self.read_us = self.read_us, self.gauge().us
+        return us * self.usual_us / math.sqrt(before_us * self.read_us)
+
+    def loop(self, size: Size, put: Put | None = None) -> Loop:
+        """The style's own loop at a size."""
+        problem = replace(self.job.case.problem, **size._asdict())
+        inputs = [(put or self.device.put)(array, problem.dtype) for array in problem.arrays()]
+        return self.train(*inputs, problem.learning_rate, ENDLESS)
+
+
+def measure_parts(job: Job, train: Train, device: Device, timed: Timed, gauge: Gauge | None, first_s: float) -> Values:
+    """The columns, when the case's own times are taken; none on an accelerator, empty what cannot be measured.
+
+    `calls_us`: an iteration of the same style on arrays of 2 x 2, its loss read. `products_us`: the products of an
+    iteration in the style's library, as the style calls them but into arrays that are there already, less the same
+    at 2 x 2. `passes_bytes`: what it reads and writes besides. `pass_gbytes_per_s`: bytes a second of `a -= b` over
+    arrays that together are as large as what an iteration holds. `fault_us`: a page that is given, written to and
+    taken back, less the writing.
+    """
+    if device_kind(job.case.device) != "cpu":
+        return {}
+    place = Bench(job, train, device)
+    if gauge is not None and timed.readings:
+        place.gauge, place.usual_us = gauge, median(one.us for one in timed.readings)
+        place.read_us = gauge().us
+    found: Values = {}
+    for measure in ([] if first_s > COMPILES_S else [_calls]) + [_products_and_passes, _pass_rate, _fault]:
+        try:
+            found |= measure(place)
+        except Exception:  # the case is measured: what explains it may be missing
+            continue
+    return {name: value for name, value in found.items() if isinstance(value, float) and 0 < value < math.inf}
+
+
+Values = dict[str, Value]
+
+
+def _calls(place: Bench) -> Values:
+    loop, cycle = place.loop(TINY), place.job.style.cycle
+
+    def a_cycle() -> None:
+        for _ in range(cycle):
+            place.device.read(next(loop))
+
+    us = place.us(a_cycle) / cycle
+    loop.close()
+    return {"calls_us": us}
+
+
+def _products_and_passes(place: Bench) -> Values:
+    size, cycle = place.job.case.problem.size, place.job.style.cycle
+    large, tiny = _seen(place, size), _seen(place, TINY)
+    us, calls_us = (place.us(_all_of(place, one.products)) / cycle for one in (large, tiny))
+    return {"products_us": us - calls_us, "passes_bytes": large.passed_bytes / cycle}
+
+
+def _seen(place: Bench, size: Size) -> Seen:
+    """What a cycle of the style does, once its optimiser has made its state."""
+    seen, cycle = Seen(), place.job.style.cycle
+    put, watching = watch(place.job.case.framework, place.device.put, seen)
+    with watching:
+        loop = place.loop(size, put)
+        for iteration in range(2 * cycle):
+            if iteration == cycle:
+                seen.products.clear()
+                seen.passed_bytes = 0
+            next(loop)
+    loop.close()
+    return seen
+
+
+def _all_of(place: Bench, sides: Sequence[tuple[Any, Any]]) -> Callable[[], None]:
+    import numpy as np
+
+    dtype, framework = place.job.case.problem.dtype, place.job.case.framework
+    calls = [product(framework, a, b, place.device.put(np.zeros((a.shape[0], b.shape[1])), dtype)) for a, b in sides]
+
+    def run() -> None:
+        for call in calls:
+            call()
+
+    return run
+
+
+def _pass_rate(place: Bench) -> Values:
+    import numpy as np
+
+    problem = place.job.case.problem
+    numbers = problem.device_bytes // np.dtype(problem.dtype).itemsize // 2
+    a, b = (place.device.put(np.ones(numbers), problem.dtype) for _ in range(2))
+
+    def update() -> None:
+        nonlocal a
+        a -= b
+
+    return {"pass_gbytes_per_s": 3 * a.nbytes / place.us(update) / 1e3}
+
+
+def _fault(place: Bench) -> Values:
+    fresh, again, faults = faulting()
+    return {"fault_us": (place.us(fresh) - place.us(again)) / faults} if faults else {}
