@@ -29,7 +29,7 @@ def entry() -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit code. Whatever was asked wrongly is one line on stderr and exit code 2."""
-    from bench.commands.common import BROKEN_PIPE, DONE, INTERRUPTED
+    from bench.commands._common import BROKEN_PIPE, DONE, INTERRUPTED
     from bench.errors import UsageError
     from implementations import StyleError
 
@@ -100,7 +100,7 @@ def mend_streams() -> None:
 
 
 def _refuse(message: str) -> int:
-    from bench.commands.common import USAGE
+    from bench.commands._common import USAGE
     from bench.words import harmless
 
     words = harmless(" ".join(message.split()))
@@ -114,7 +114,7 @@ def _own_fault(error: Exception) -> int:
     import traceback
     from pathlib import Path
 
-    from bench.commands.common import FAULT
+    from bench.commands._common import FAULT
 
     if os.environ.get(TRACEBACK):
         traceback.print_exception(error)

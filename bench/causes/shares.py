@@ -105,7 +105,7 @@ def explain(run: Run) -> Iterator[Explained]:
 
     Times are those that the process itself took, at its own core's speed, as its parts are.
     Products: `products_us`; of a run without it their operations at the rate of the library's fastest large product.
-    Memory: `passes_bytes` at `pass_gbytes_per_s`. Calls: `calls_us`. Page faults: their number times `fault_us`;
+    Memory: `passes_us`, all other operations alone. Calls: `calls_us`. Page faults: their number times `fault_us`;
     of a run without it times what `numpy_manual` took more than `numpy_kept`, a fault more of the former.
     """
     sound = trusted(run.measurements)
@@ -116,7 +116,7 @@ def explain(run: Run) -> Iterator[Explained]:
         us = own_us(same)
         parts = {
             PRODUCTS: same["products_us"].to_numpy(float) / us,
-            MEMORY: (same["passes_bytes"] / same["pass_gbytes_per_s"]).to_numpy(float) / 1e3 / us,
+            MEMORY: same["passes_us"].to_numpy(float) / us,
             CALLS: same["calls_us"].to_numpy(float) / us,
             FAULTS: _faults_us(same, fault_us) / us,
         }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.common import DONE, console
+from bench.commands._common import DONE, console
 from bench.errors import UsageError
 
 if TYPE_CHECKING:

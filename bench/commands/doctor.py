@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.commands.common import DONE, NO, OPEN, console
+from bench.commands._common import DONE, NO, OPEN, console
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -123,7 +123,7 @@ def floor_sheet(device: str, figures: Mapping[str, Any]) -> Sheet:
     from bench.report.sheet import Cell, sheet
     from bench.words import number
 
-    rows = [
+    rows: list[Mapping[str, Cell | str]] = [
         {
             "what": name,
             "median": Cell(number(one["median"]), sort=one["median"]),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from bench.commands.common import DONE, OPEN, console
+from bench.commands._common import DONE, OPEN, console
 
 if TYPE_CHECKING:
     from bench.causes.device import OnDevice
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     Explanation: TypeAlias = Explained | OnDevice
 
 CPU_LEGEND = (
-    "products: those of the iteration alone, in the style's library; memory: the bytes that its other operations read "
-    "and write, at the measured rate of such a pass; Python and calls: the same style on arrays of 2 x 2; page faults: "
+    "products: those of the iteration alone, in the style's library; memory: its other operations, one after "
+    "another; Python and calls: the same style on arrays of 2 x 2, the caches swept; page faults: "
     "their number at the measured cost of one. Each was measured by itself, in the process that timed the case: what "
     "they leave (below 0%: explain twice) is a finding. ±: half the 95% interval over processes."
 )

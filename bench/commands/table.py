@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench.commands.common import DONE, console
+from bench.commands._common import DONE, console
 
 
 def table(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
-from bench.commands.common import DONE, INTERRUPTED, NO, console, own_name
+from bench.commands._common import DONE, INTERRUPTED, NO, console, own_name
 from bench.errors import UsageError
 
 if TYPE_CHECKING:

@@ -39,7 +39,7 @@ def calls(device: Device, count: int) -> Iterator[Item]:
 
     def backward() -> None:
         weight.grad = None
-        (weight * number).sum().backward()
+        (weight * number).sum().backward()  # type: ignore[no-untyped-call]
 
     yield "numpy_call_us", lambda: each_us(device, lambda: np.negative(small, out=out), count)
     yield "numpy_product_call_us", lambda: each_us(device, lambda: np.dot(small, small, out=out), count)

@@ -50,10 +50,11 @@ def _us(call: Callable[[], Any], count: int) -> float:
     return (perf_counter_ns() - start) / count / 1e3
 
 
-def measure(style: str, files: Sequence[str], size: Sequence[int], dtype: str, rounds: int, round_s: float) -> Any:
+def measure(style: str, files: Sequence[str], sides: Sequence[int], dtype: str, rounds: int, round_s: float) -> Any:
     """Medians over rounds of a style's iteration (its loss read) and of its products alone, and their ratio."""
     known = find_implementations(files)[style]
-    problem = Problem(*size, dtype=dtype, learning_rate=stable_learning_rate(Size(*size), known.oracle))
+    size = Size(*sides)
+    problem = Problem(*size, dtype=dtype, learning_rate=stable_learning_rate(size, known.oracle))
     device = open_device(known.framework, "cpu")
     loop = known.train(*(device.put(array, dtype) for array in problem.arrays()), problem.learning_rate, 10**9)
     each = [call for _, call in products_of(known.framework, device, dtype, problem)]
@@ -100,7 +101,14 @@ def rows(
     for turn in range(processes):
         for case in random.Random(turn).sample(cases, len(cases)):
             style, dtype, threads, size = case
-            asked = {"style": style, "files": files, "size": size, "dtype": dtype, "rounds": ROUNDS, "round_s": ROUND_S}
+            asked = {
+                "style": style,
+                "files": files,
+                "sides": size,
+                "dtype": dtype,
+                "rounds": ROUNDS,
+                "round_s": ROUND_S,
+            }
             answered = ask("bench.doctor.tuning", asked, shape=dict[str, float], threads=threads)
             if answered.status is None:
                 found[case].append(answered.value)

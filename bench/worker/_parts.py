@@ -6,10 +6,11 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
-from typing import Any
+from time import perf_counter
+from typing import Any, TypeAlias
 
 from bench.cases.measurement import Job, Value
-from bench.cases.problem import Size
+from bench.cases.problem import ITEM_BYTES, Size
 from bench.machine.core_speed import Gauge
 from bench.machine.device import Device, device_kind
 from bench.worker._passes import Put, Seen, watch
@@ -19,8 +20,10 @@ from bench.worker.heap import faulting
 from bench.worker.loops import ENDLESS, Timed
 from implementations import Train
 
+Values: TypeAlias = dict[str, Value]
+
 TINY = Size(2, 2, 2, 2)  # arrays so small that an iteration is nothing but its calls
-COMPILES_S = 2.0  # a first call that takes longer compiles, and would again for the tiny arrays
+COMPILES_S = 5.0  # a first call that takes longer compiles, and would again for the tiny arrays
 LEAST, MOST = 6, 4000  # samples, of which the first half is not used
 
 
@@ -35,13 +38,15 @@ class Bench:
     usual_us: float = math.nan  # of the reference product while the case was timed
     read_us: float = math.nan  # of it when it was read last
 
-    def us(self, call: Callable[[], Any]) -> float:
-        """The median of what a call takes, at the speed that the core had while the case was timed."""
+    def us(self, call: Callable[[], Any], before: Callable[[], Any] = lambda: None) -> float:
+        """The median of what a call takes, each after `before`, at the speed of the core while the case was timed."""
         seconds, samples, spent = self.job.rule.batches_s, list[float](), 0.0
         while len(samples) < LEAST or (spent < seconds and len(samples) < MOST):
+            start = perf_counter()
+            before()
             one, _ = time_call(call, self.device)
             samples.append(one)
-            spent += one
+            spent += perf_counter() - start
         us = median(samples[len(samples) // 2 :]) * 1e6
         if self.gauge is None:
             return us
@@ -58,11 +63,11 @@ class Bench:
 def measure_parts(job: Job, train: Train, device: Device, timed: Timed, gauge: Gauge | None, first_s: float) -> Values:
     """The columns, when the case's own times are taken; none on an accelerator, empty what cannot be measured.
 
-    `calls_us`: an iteration of the same style on arrays of 2 x 2, its loss read. `products_us`: the products of an
-    iteration in the style's library, as the style calls them but into arrays that are there already, less the same
-    at 2 x 2. `passes_bytes`: what it reads and writes besides. `pass_gbytes_per_s`: bytes a second of `a -= b` over
-    arrays that together are as large as what an iteration holds. `fault_us`: a page that is given, written to and
-    taken back, less the writing.
+    `calls_us`: an iteration of the same style on arrays of 2 x 2, its loss read, right after a pass over arrays as
+    large as the case's, which leaves the caches as its own work does. `products_us`: the products of an iteration in
+    the style's library, of the operands that the style gives them but into arrays that are there already.
+    `passes_us`: all its other operations one after another, which read and write `passes_bytes`. Both are less the same
+    at 2 x 2. `fault_us`: a page that is given, written to and taken back, less the writing.
     """
     if device_kind(job.case.device) != "cpu":
         return {}
@@ -71,25 +76,22 @@ def measure_parts(job: Job, train: Train, device: Device, timed: Timed, gauge: G
         place.gauge, place.usual_us = gauge, median(one.us for one in timed.readings)
         place.read_us = gauge().us
     found: Values = {}
-    for measure in ([] if first_s > COMPILES_S else [_calls]) + [_products_and_passes, _pass_rate, _fault]:
+    for measure in ([] if first_s > COMPILES_S else [_calls]) + [_products_and_passes, _fault]:
         try:
             found |= measure(place)
         except Exception:  # the case is measured: what explains it may be missing
             continue
-    return {name: value for name, value in found.items() if isinstance(value, float) and 0 < value < math.inf}
-
-
-Values = dict[str, Value]
+    return {name: value for name, value in found.items() if isinstance(value, float) and 0 <= value < math.inf}
 
 
 def _calls(place: Bench) -> Values:
-    loop, cycle = place.loop(TINY), place.job.style.cycle
+    loop, cycle, sweep = place.loop(TINY), place.job.style.cycle, _sweep(place)
 
     def a_cycle() -> None:
         for _ in range(cycle):
             place.device.read(next(loop))
 
-    us = place.us(a_cycle) / cycle
+    us = place.us(a_cycle, sweep) / cycle
     loop.close()
     return {"calls_us": us}
 
@@ -97,8 +99,10 @@ def _calls(place: Bench) -> Values:
 def _products_and_passes(place: Bench) -> Values:
     size, cycle = place.job.case.problem.size, place.job.style.cycle
     large, tiny = _seen(place, size), _seen(place, TINY)
-    us, calls_us = (place.us(_all_of(place, one.products)) / cycle for one in (large, tiny))
-    return {"products_us": us - calls_us, "passes_bytes": large.passed_bytes / cycle}
+    products, calls = (place.us(_one_after_another(_products(place, one.products))) for one in (large, tiny))
+    found: Values = {"products_us": max(0.0, products - calls) / cycle, "passes_bytes": large.passed_bytes / cycle}
+    passes, calls = (place.us(_one_after_another(one.passes)) for one in (large, tiny))
+    return {**found, "passes_us": max(0.0, passes - calls) / cycle}
 
 
 def _seen(place: Bench, size: Size) -> Seen:
@@ -110,18 +114,23 @@ def _seen(place: Bench, size: Size) -> Seen:
         for iteration in range(2 * cycle):
             if iteration == cycle:
                 seen.products.clear()
+                seen.passes.clear()
                 seen.passed_bytes = 0
             next(loop)
     loop.close()
     return seen
 
 
-def _all_of(place: Bench, sides: Sequence[tuple[Any, Any]]) -> Callable[[], None]:
+def _products(place: Bench, sides: Sequence[tuple[Any, Any]]) -> list[Callable[[], Any]]:
+    """Each product again, into an array that is there already."""
     import numpy as np
 
-    dtype, framework = place.job.case.problem.dtype, place.job.case.framework
-    calls = [product(framework, a, b, place.device.put(np.zeros((a.shape[0], b.shape[1])), dtype)) for a, b in sides]
+    case = place.job.case
+    outs = [place.device.put(np.zeros((a.shape[0], b.shape[1])), case.problem.dtype) for a, b in sides]
+    return [product(case.framework, a, b, out) for (a, b), out in zip(sides, outs, strict=True)]
 
+
+def _one_after_another(calls: Sequence[Callable[[], Any]]) -> Callable[[], None]:
     def run() -> None:
         for call in calls:
             call()
@@ -129,18 +138,19 @@ def _all_of(place: Bench, sides: Sequence[tuple[Any, Any]]) -> Callable[[], None
     return run
 
 
-def _pass_rate(place: Bench) -> Values:
+def _sweep(place: Bench) -> Callable[[], None]:
+    """`a -= b` over arrays that together are as large as what an iteration holds."""
     import numpy as np
 
     problem = place.job.case.problem
-    numbers = problem.device_bytes // np.dtype(problem.dtype).itemsize // 2
+    numbers = problem.device_bytes // ITEM_BYTES[problem.dtype] // 2
     a, b = (place.device.put(np.ones(numbers), problem.dtype) for _ in range(2))
 
     def update() -> None:
         nonlocal a
         a -= b
 
-    return {"pass_gbytes_per_s": 3 * a.nbytes / place.us(update) / 1e3}
+    return update
 
 
 def _fault(place: Bench) -> Values:

@@ -1,8 +1,8 @@
-"""What an iteration does to memory: its products, and the bytes of every other operation, seen as it runs once."""
+"""What an iteration does, seen as it runs once: its products of matrices, and every other operation on arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,21 +15,25 @@ SILENT = {"empty", "empty_like", "empty_strided", "new_empty", "detach", "alias"
 
 @dataclass(slots=True)
 class Seen:
-    """The two sides of each product of matrices, in order, and the bytes that all other operations read and write.
+    """The two sides of each product of matrices, and every other operation as a call that does it again, in order.
 
-    An array counts once for each operation that it goes into or comes out of; a view moves nothing.
+    `passed_bytes` are what these read and write: an array counts once for each operation that it goes into or comes
+    out of, a view moves nothing.
     """
 
     products: list[tuple[Any, Any]] = field(default_factory=list)
+    passes: list[Callable[[], Any]] = field(default_factory=list)
     passed_bytes: int = 0
 
-    def operation(self, name: str, arrays: Iterable[Any]) -> None:
+    def operation(self, name: str, arrays: Sequence[Any], again: Callable[[], Any]) -> None:
         """Note one, by what goes in and what comes out."""
         there = [one for one in arrays if hasattr(one, "nbytes")]
-        if name not in PRODUCTS:
-            self.passed_bytes += sum(one.nbytes for one in there) if name not in SILENT else 0
-        elif (sides := there[name.startswith("addmm") :][:2]) and all(one.ndim == 2 for one in sides):
+        sides = there[name.startswith("addmm") :][:2]
+        if name in PRODUCTS and len(sides) == 2 and all(one.ndim == 2 for one in sides):
             self.products.append((sides[0], sides[1]))
+        elif name not in SILENT:
+            self.passes.append(again)
+            self.passed_bytes += sum(one.nbytes for one in there)
 
 
 def watch(framework: str, put: Put, seen: Seen) -> tuple[Put, AbstractContextManager[Any]]:
@@ -51,15 +55,17 @@ def watch(framework: str, put: Put, seen: Seen) -> tuple[Put, AbstractContextMan
 def _torch_mode(seen: Seen) -> Any:
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode
-    from torch.utils._pytree import tree_leaves
+    from torch.utils._pytree import tree_leaves, tree_map_only
 
     class Mode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            found = func(*args, **(kwargs or {}))
+            kwargs = kwargs or {}
+            found = func(*args, **kwargs)
             if not func.is_view:
+                inputs, options = tree_map_only(torch.Tensor, torch.Tensor.detach, (args, kwargs))
                 wrote = args[0] if found is None and args else found  # a list of tensors, changed in place
-                there = [one.detach() for one in tree_leaves((args, wrote)) if isinstance(one, torch.Tensor)]
-                seen.operation(func.overloadpacket.__name__, there)
+                there = [one for one in tree_leaves((inputs, wrote)) if isinstance(one, torch.Tensor)]
+                seen.operation(func.overloadpacket.__name__, there, lambda: func(*inputs, **options))
             return found
 
     return Mode()  # type: ignore[no-untyped-call]
@@ -79,9 +85,9 @@ def _watched_array(seen: Seen) -> Any:
     def run(name: str, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Do it with plain arrays, note it, and give what a watched array gives."""
         inputs, options = plain(args), {key: plain(value) for key, value in kwargs.items()}
-        found = call(*inputs, **options)
-        out = kwargs.get("out")
-        seen.operation(name, [*flat(inputs), *flat(tuple(options.values())), *([] if out is not None else [found])])
+        found, out = call(*inputs, **options), kwargs.get("out")
+        there = [*flat(inputs), *flat(tuple(options.values())), *([] if out is not None else [found])]
+        seen.operation(name, there, lambda: call(*inputs, **options))
         if out is not None:
             return out[0] if isinstance(out, tuple) else out
         return found.view(Watched) if isinstance(found, np.ndarray) else found

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from bench.cases.problem import TUTORIAL_SIZE
 from bench.causes.shares import PARTS
 from bench.cli import main
 from bench.tables.columns import MEASUREMENT_COLUMNS
@@ -23,7 +24,7 @@ def _handlers(handlers):
     """The command line takes SIGTERM."""
 
 
-def a_run(folder, sizes=((64, 1000, 100, 10),)):
+def a_run(folder, sizes=(TUTORIAL_SIZE,)):
     rows = [
         row
         for size in sizes
@@ -45,7 +46,7 @@ def test_it_says_a_sentence_a_case_and_the_shares_of_each(tmp_path, capsys):
 
 
 def test_it_shows_the_tutorials_size_and_with_all_every_one(tmp_path, capsys):
-    folder = str(a_run(tmp_path / "run", ((64, 1000, 100, 10), (128, 2000, 200, 20))))
+    folder = str(a_run(tmp_path / "run", (TUTORIAL_SIZE, TUTORIAL_SIZE.scaled(2))))
     for options, sizes in (([], 1), (["--all"], 2)):
         assert main(["explain", folder, "--json", *options]) == 0
         rows = json.loads(capsys.readouterr().out)
@@ -58,7 +59,7 @@ def test_it_shows_the_tutorials_size_and_with_all_every_one(tmp_path, capsys):
 
 
 def test_a_run_without_a_measured_case_leaves_it_open(tmp_path, capsys):
-    row = {**planted_row(GPU, (64, 1000, 100, 10), 0, 300.0), "status": "failed", "reason": "broke"}
+    row = {**planted_row(GPU, TUTORIAL_SIZE, 0, 300.0), "status": "failed", "reason": "broke"}
     folder = write_run(tmp_path / "run", pd.DataFrame([row], columns=list(MEASUREMENT_COLUMNS)), MACHINE)
     assert main(["explain", str(folder)]) == 3
     assert "nothing to explain" in capsys.readouterr().out

@@ -9,6 +9,7 @@ import pytest
 
 from bench.doctor import tuning
 from bench.doctor.tuning import COLUMNS, in_turns, main, measure, rows, summed_up
+from bench.machine.environment import available_cpus
 from bench.machine.process import Answer
 from bench.tests.fakes import TINY, FakeClock
 
@@ -61,7 +62,7 @@ def test_the_table_has_a_row_for_every_style_size_and_thread_count(monkeypatch, 
     main([str(tmp_path / "tuning.csv"), "--style", "numpy_in_place", "--style", "torch_in_place", "--processes", "1"])
     with open(tmp_path / "tuning.csv", newline="") as file:
         found = list(csv.DictReader(file))
-    threads = {1, tuning.available_cpus()}
+    threads = {1, available_cpus()}
     assert len(found) == 2 * len(tuning.SIZES) * len(threads)
     assert list(found[0]) == list(COLUMNS)
     assert {row["size"] for row in found} == {str(size) for size in tuning.SIZES}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench.cases.problem import ITEM_BYTES, Problem, Size
+from bench.cases.problem import ITEM_BYTES, TUTORIAL_SIZE, Problem, Size
 from bench.machine.frameworks import open_device
 from bench.tests.fakes import BRIEF, a_case, a_job
 from bench.validation.lies import HONEST, write_style
@@ -19,7 +19,7 @@ from implementations import find_implementations
 
 STYLES = {name: style for name, style in find_implementations().items() if "cpu" in style.devices and not style.missing}
 NOTHING: Any = None
-PARTS = ("calls_us", "products_us", "passes_bytes", "pass_gbytes_per_s", "fault_us")
+PARTS = ("calls_us", "products_us", "passes_us", "passes_bytes", "fault_us")
 
 
 @pytest.fixture(autouse=True)
@@ -60,9 +60,9 @@ def test_the_in_place_styles_pass_over_no_more_than_they_say(seed):
     size = a_size(seed)
     n, _d_in, hidden, d_out = size
     weights = Problem(*size).weights
-    numpy = 4 * (3 * weights + (2 + 1 + 1) * n * hidden + (3 + 2) * n * d_out) + 2 * n * hidden
+    numpy = 4 * (3 * weights + (2 + 1 + 1) * n * hidden + (3 + 2 + 2) * n * d_out) + 2 * n * hidden
     assert abs(seen_of("numpy_in_place", size).passed_bytes - numpy) <= 64
-    torch = 4 * ((2 + 1 + 2) * n * hidden + 3 * n * d_out + 2 * n * d_out) + 2 * n * hidden
+    torch = 4 * ((2 + 1 + 2) * n * hidden + (3 + 2) * n * d_out) + 2 * n * hidden
     assert abs(seen_of("torch_in_place", size).passed_bytes - torch) <= 64
 
 
@@ -86,11 +86,11 @@ def test_every_style_does_five_products_of_the_sizes_of_the_net(name):
 
 @pytest.mark.parametrize("name", ["numpy_manual", "numpy_in_place", "torch_tensors", "torch_autograd", "torch_dynamic"])
 def test_a_measured_case_has_all_of_its_parts(name):
-    found = examine(a_job(STYLES[name]))
+    found = examine(a_job(STYLES[name], size=TUTORIAL_SIZE))
     assert found.status == "ok", found
-    if "fault_us" not in found.values:  # a system without a counter
-        pytest.skip("no page faults are counted here")
-    assert all(float(found.values[part] or 0) > 0 for part in PARTS), found.values
+    assert set(PARTS) - {"fault_us"} <= set(found.values)  # no system has to count page faults
+    assert float(found.values["products_us"] or 0) > 0
+    assert float(found.values["passes_bytes"] or 0) > 0
 
 
 def test_a_style_that_fails_on_tiny_arrays_is_measured_and_only_its_calls_are_unknown(tmp_path):
@@ -98,15 +98,13 @@ def test_a_style_that_fails_on_tiny_arrays_is_measured_and_only_its_calls_are_un
     found = examine(a_job(style))
     assert found.status == "ok", found
     assert "calls_us" not in found.values
-    assert "products_us" not in found.values  # they are less what they take on tiny arrays
-    assert "pass_gbytes_per_s" in found.values
+    assert "passes_us" not in found.values  # they are less what they take on tiny arrays
 
 
 def test_what_compiles_is_not_compiled_again_for_tiny_arrays(monkeypatch):
     monkeypatch.setattr(_parts, "COMPILES_S", 0.0)
     found = examine(a_job(STYLES["numpy_manual"]))
     assert "calls_us" not in found.values
-    assert "products_us" in found.values
 
 
 def test_no_parts_are_measured_on_an_accelerator():
