@@ -17,6 +17,7 @@ ORACLES = ("sgd", "adam", "dynamic")
 EXTRAS = {"cupy": "cupy-cuda13x", "jax": "jax[cuda13]", "numba": "numba"}  # what brings it: pyproject.toml
 FRAMEWORKS = ("numpy", "torch", "cupy", "jax")  # whose arrays a style can be given; numba's loops take numpy's
 DEVICES = ("cpu", "cuda", "mps", "xpu")
+ACCELERATOR = "accelerator"  # in a declaration: every kind but the cpu
 HEAPS = ("warm", "script", "kept")
 
 
@@ -67,7 +68,8 @@ def implementation(
 ) -> Callable[[Train], Train]:
     """Declare a generator function as a style of the loop; the function itself stays as it is.
 
-    `find_implementations` reads these keywords from the source, so each must be a literal.
+    `find_implementations` reads these keywords from the source, so each must be a literal; "accelerator" among the
+    devices stands for every kind but the cpu.
 
     `x` may change in place between two iterations, except where arrays are immutable (jax): it is data, not a constant.
     So the loop keeps no copy of it and nothing made from it alone, such as x times its transpose, and yields the loss

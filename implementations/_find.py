@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from implementations._contract import DEVICES, FRAMEWORKS, HEAPS, ORACLES, Implementation, StyleError
+from implementations._contract import ACCELERATOR, DEVICES, FRAMEWORKS, HEAPS, ORACLES, Implementation, StyleError
 
 HERE = Path(__file__).parent
 
@@ -73,9 +73,9 @@ def _declaration(path: Path, node: ast.FunctionDef, call: ast.Call, imports: tup
     if given["framework"] not in FRAMEWORKS:
         cure = f"give what its arrays are made of: {', '.join(FRAMEWORKS)}"
         raise StyleError(f"{where}: no framework '{given['framework']}'; {cure}")
-    strange = [name for name in given["devices"] if name not in DEVICES]
+    strange = [name for name in given["devices"] if name not in (*DEVICES, ACCELERATOR)]
     if strange:
-        raise StyleError(f"{where}: no device '{strange[0]}'; give some of {', '.join(DEVICES)}")
+        raise StyleError(f"{where}: no device '{strange[0]}'; give some of {', '.join((*DEVICES, ACCELERATOR))}")
     if given.setdefault("oracle", "sgd") not in ORACLES:
         raise StyleError(f"{where}: no oracle '{given['oracle']}'; there are {', '.join(ORACLES)}")
     if type(given.setdefault("cycle", 1)) is not int or given["cycle"] < 1:
@@ -88,7 +88,7 @@ def _declaration(path: Path, node: ast.FunctionDef, call: ast.Call, imports: tup
     return Implementation(
         name=node.name,
         framework=given["framework"],
-        devices=tuple(given["devices"]),
+        devices=_every_kind(given["devices"]),
         summary=summary,
         source=path,
         oracle=given["oracle"],
@@ -96,6 +96,11 @@ def _declaration(path: Path, node: ast.FunctionDef, call: ast.Call, imports: tup
         imports=imports,
         heap=given["heap"],
     )
+
+
+def _every_kind(names: Iterable[str]) -> tuple[str, ...]:
+    kinds = (kind for name in names for kind in (DEVICES[1:] if name == ACCELERATOR else (name,)))
+    return tuple(dict.fromkeys(kinds))
 
 
 def _literal(where: str, keyword: ast.keyword) -> Any:

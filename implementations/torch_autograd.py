@@ -5,7 +5,7 @@ import torch
 from implementations import implementation
 
 
-@implementation(framework="torch", devices=("cpu", "cuda", "mps", "xpu"))
+@implementation(framework="torch", devices=("cpu", "accelerator"))
 def torch_autograd(x, y, w1, w2, learning_rate, steps):
     """`loss.backward()`, then the update by hand under `no_grad`."""
     w1.requires_grad_()

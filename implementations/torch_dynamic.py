@@ -28,7 +28,7 @@ class DynamicNet(torch.nn.Module):
         return y_pred
 
 
-@implementation(framework="torch", devices=("cpu", "cuda", "mps", "xpu"), oracle="dynamic", cycle=4)
+@implementation(framework="torch", devices=("cpu", "accelerator"), oracle="dynamic", cycle=4)
 def torch_dynamic(x, y, w1, w2, learning_rate, steps):
     """Python control flow in the forward pass: the middle layer 0, 1, 2, 3 times in turn."""
     model = DynamicNet(w1, w2)

@@ -21,7 +21,7 @@ class MyReLU(torch.autograd.Function):
         return grad_x
 
 
-@implementation(framework="torch", devices=("cpu", "cuda", "mps", "xpu"))
+@implementation(framework="torch", devices=("cpu", "accelerator"))
 def torch_function(x, y, w1, w2, learning_rate, steps):
     """autograd with the tutorial's own `autograd.Function`, MyReLU."""
     w1.requires_grad_()

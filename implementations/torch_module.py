@@ -24,7 +24,7 @@ class TwoLayerNet(torch.nn.Module):
         return y_pred
 
 
-@implementation(framework="torch", devices=("cpu", "cuda", "mps", "xpu"))
+@implementation(framework="torch", devices=("cpu", "accelerator"))
 def torch_module(x, y, w1, w2, learning_rate, steps):
     """A custom `nn.Module` trained by `torch.optim.SGD`."""
     # Construct our model by instantiating the class defined above

@@ -5,7 +5,7 @@ import torch
 from implementations import implementation
 
 
-@implementation(framework="torch", devices=("cpu", "cuda", "mps", "xpu"))
+@implementation(framework="torch", devices=("cpu", "accelerator"))
 def torch_nn(x, y, w1, w2, learning_rate, steps):
     """`nn.Sequential` and `nn.MSELoss`, the update by hand over `model.parameters()`."""
     D_in, H = w1.shape

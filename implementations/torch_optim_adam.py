@@ -5,7 +5,7 @@ import torch
 from implementations import implementation
 
 
-@implementation(framework="torch", devices=("cpu", "cuda", "mps", "xpu"), oracle="adam")
+@implementation(framework="torch", devices=("cpu", "accelerator"), oracle="adam")
 def torch_optim_adam(x, y, w1, w2, learning_rate, steps):
     """`nn.Sequential` trained by `torch.optim.Adam`."""
     D_in, H = w1.shape

@@ -5,7 +5,7 @@ import torch
 from implementations import implementation
 
 
-@implementation(framework="torch", devices=("cpu", "cuda", "mps", "xpu"))
+@implementation(framework="torch", devices=("cpu", "accelerator"))
 def torch_optim_sgd(x, y, w1, w2, learning_rate, steps):
     """`nn.Sequential` trained by `torch.optim.SGD`."""
     D_in, H = w1.shape

@@ -3,7 +3,7 @@
 from implementations import implementation
 
 
-@implementation(framework="torch", devices=("cpu", "cuda", "mps", "xpu"))
+@implementation(framework="torch", devices=("cpu", "accelerator"))
 def torch_tensors(x, y, w1, w2, learning_rate, steps):
     """The numpy loop word for word on torch tensors."""
     for _t in range(steps):

@@ -53,6 +53,7 @@ def worker_environment(environ: Mapping[str, str], threads: int, *, keep: bool =
     cleaned = {name: value for name, value in environ.items() if name not in removed}
     cleaned.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
     cleaned["PYTHONHASHSEED"] = "0"
+    cleaned.pop("PYTHONUNBUFFERED", None)  # with it a script's print takes 30 us of an iteration, and not 2
     ours = "" if str(ROOT) in INSTALLED else str(ROOT)  # there already, and in front of Python's own modules it harms
     cleaned["PYTHONPATH"] = os.pathsep.join(filter(None, (ours, environ.get("PYTHONPATH"))))
     return cleaned

@@ -17,7 +17,7 @@ from bench.commands.list import listing
 from bench.plain import from_plain, to_plain
 from bench.tests.fakes import CPU_ONLY, PROBE, a_job
 from bench.validation.lies import HONEST, write_style
-from implementations import Implementation, StyleError, find_implementations, implementation
+from implementations import DEVICES, Implementation, StyleError, find_implementations, implementation
 from implementations._find import HERE
 
 STYLES = find_implementations()
@@ -127,6 +127,13 @@ def hello():
 def test_a_heap_that_nobody_knows_is_refused(heap, tmp_path):
     with pytest.raises(StyleError, match=r"no heap '.*'; there are warm, script, kept"):
         write_style(tmp_path, HONEST, heap=heap)
+
+
+def test_a_style_may_name_every_accelerator_at_once(tmp_path):
+    path = tmp_path / "mine.py"
+    devices = "('cpu', 'cuda', 'accelerator')"
+    path.write_text(f"@implementation(framework='torch', devices={devices})\ndef mine(*_):\n    yield 1.0\n")
+    assert find_implementations([path])["mine"].devices == DEVICES
 
 
 def test_the_tutorials_numpy_runs_on_a_scripts_heap_and_the_same_code_on_one_that_is_kept():

@@ -48,6 +48,13 @@ def test_what_distorts_nothing_stays():
     assert worker_environment(PLAIN, 1).items() >= PLAIN.items()
 
 
+@pytest.mark.parametrize("keep", [True, False])
+def test_what_a_program_prints_is_buffered_as_anybodys(keep):
+    environ = {**PLAIN, "PYTHONUNBUFFERED": "1"}
+    assert "PYTHONUNBUFFERED" not in worker_environment(environ, 1, keep=keep)
+    assert not is_altered(environ)
+
+
 def test_kept_variables_stay_but_the_thread_count_is_the_cases():
     kept = worker_environment({"OPENBLAS_CORETYPE": "Haswell", "OMP_NUM_THREADS": "64"}, 2, keep=True)
     assert kept["OPENBLAS_CORETYPE"] == "Haswell"
