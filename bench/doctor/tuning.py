@@ -14,6 +14,7 @@ from typing import Any
 
 from bench.cases.problem import TUTORIAL_SIZE, Problem, Size, stable_learning_rate
 from bench.doctor.floors import products_of
+from bench.machine.device import cpu_model
 from bench.machine.environment import available_cpus
 from bench.machine.frameworks import open_device
 from bench.machine.process import answer, ask
@@ -24,15 +25,19 @@ from implementations import find_implementations
 
 SIZES = (TUTORIAL_SIZE, Size(1024, 1024, 1024, 10))
 STYLES = ("numpy_in_place", "torch_in_place", "numba_manual")
-ROUNDS, ROUND_S, WARM_S = 20, 0.02, 0.3
+ROUNDS, ROUND_S, WARM_S = 150, 0.002, 0.15
+LEAST_ROUNDS, LIMIT_S = 15, 0.6
 COLUMNS = (
     "style", "dtype", "threads", "size", "processes", "products_us", "iteration_us", "over_products", "low", "high",
-    "of_gemm_rate", "faults",
+    "of_gemm_rate", "faults", "cpu",
 )  # fmt: skip
 
 
 def in_turns(calls: Sequence[Callable[[], Any]], rounds: int = ROUNDS, round_s: float = ROUND_S) -> list[list[float]]:
-    """The us of each of `calls` in every round, which calls each for about `round_s`, one after the other."""
+    """The us of each of `calls` in every round, which calls each for about `round_s`, one after the other.
+
+    Fewer rounds than asked for where LIMIT_S has passed.
+    """
     counts = []
     for call in calls:
         end = perf_counter_ns() + int(WARM_S * 1e9 * (round_s > 0))
@@ -40,7 +45,11 @@ def in_turns(calls: Sequence[Callable[[], Any]], rounds: int = ROUNDS, round_s: 
         while perf_counter_ns() < end:
             us = min(us, _us(call, 1))
         counts.append(max(1, int(round_s * 1e6 / us)))
-    return [[_us(call, count) for call, count in zip(calls, counts, strict=True)] for _ in range(rounds)]
+    found: list[list[float]] = []
+    end = perf_counter_ns() + int(LIMIT_S * 1e9)
+    while len(found) < rounds and (len(found) < LEAST_ROUNDS or perf_counter_ns() < end):
+        found.append([_us(call, count) for call, count in zip(calls, counts, strict=True)])
+    return found
 
 
 def _us(call: Callable[[], Any], count: int) -> float:
@@ -89,7 +98,7 @@ def summed_up(case: Sequence[Any], found: Sequence[Mapping[str, float]]) -> dict
         **{name: f"{value:.1f}" for name, value in means.items()},
         "over_products": f"{geometric_mean(ratios):.3f}", "low": f"{min(ratios):.3f}", "high": f"{max(ratios):.3f}",
         "of_gemm_rate": f"{geometric_mean(one['of_gemm_rate'] for one in found):.3f}",
-        "faults": f"{median(one['faults'] or 0.0 for one in found):.1f}",
+        "faults": f"{median(one['faults'] or 0.0 for one in found):.1f}", "cpu": cpu_model(),
     }  # fmt: skip
 
 
@@ -125,7 +134,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("out", type=Path, help="the CSV to write")
     parser.add_argument("--style-file", action="append", default=[], help="also the styles of this file (repeatable)")
     parser.add_argument("--style", action="append", default=[], help="only these (repeatable)")
-    parser.add_argument("--processes", type=int, default=5, help="a case (default 5)")
+    parser.add_argument("--processes", type=int, default=3, help="a case (default 3)")
     asked = parser.parse_args(arguments)
     files = [str(Path(one).resolve()) for one in asked.style_file]
     known = find_implementations(files)
