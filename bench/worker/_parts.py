@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any, TypeAlias
 
 from bench.cases.measurement import Job, Value
-from bench.cases.problem import ITEM_BYTES, Size
+from bench.cases.problem import Size
 from bench.machine.core_speed import Gauge
 from bench.machine.device import Device, device_kind
 from bench.worker._passes import Put, Seen, watch
@@ -37,6 +37,7 @@ class Bench:
     gauge: Gauge | None = None
     usual_us: float = math.nan  # of the reference product while the case was timed
     read_us: float = math.nan  # of it when it was read last
+    work: Sequence[Callable[[], Any]] = ()  # of an iteration at the case's size, as far as it is known
 
     def us(self, call: Callable[[], Any], before: Callable[[], Any] = lambda: None) -> float:
         """The median of what a call takes, each after `before`, at the speed of the core while the case was timed."""
@@ -63,11 +64,11 @@ class Bench:
 def measure_parts(job: Job, train: Train, device: Device, timed: Timed, gauge: Gauge | None, first_s: float) -> Values:
     """The columns, when the case's own times are taken; none on an accelerator, empty what cannot be measured.
 
-    `calls_us`: an iteration of the same style on arrays of 2 x 2, its loss read, right after a pass over arrays as
-    large as the case's, which leaves the caches as its own work does. `products_us`: the products of an iteration in
-    the style's library, of the operands that the style gives them but into arrays that are there already.
-    `passes_us`: all its other operations one after another, which read and write `passes_bytes`. Both are less the same
-    at 2 x 2. `fault_us`: a page that is given, written to and taken back, less the writing.
+    `products_us`: the products of an iteration in the style's library, of the operands that the style gives them but
+    into arrays that are there already. `passes_us`: all its other operations one after another, which read and write
+    `passes_bytes`. Both are less the same at 2 x 2. `calls_us`: an iteration of the same style on arrays of 2 x 2, its
+    loss read, right after those products and passes, which leave the caches as its own work does. `fault_us`: a page
+    that is given, written to and taken back, less the writing.
     """
     if device_kind(job.case.device) != "cpu":
         return {}
@@ -76,7 +77,7 @@ def measure_parts(job: Job, train: Train, device: Device, timed: Timed, gauge: G
         place.gauge, place.usual_us = gauge, median(one.us for one in timed.readings)
         place.read_us = gauge().us
     found: Values = {}
-    for measure in ([] if first_s > COMPILES_S else [_calls]) + [_products_and_passes, _fault]:
+    for measure in (_work, *([] if first_s > COMPILES_S else [_calls]), _fault):
         try:
             found |= measure(place)
         except Exception:  # the case is measured: what explains it may be missing
@@ -84,25 +85,38 @@ def measure_parts(job: Job, train: Train, device: Device, timed: Timed, gauge: G
     return {name: value for name, value in found.items() if isinstance(value, float) and 0 <= value < math.inf}
 
 
+def _work(place: Bench) -> Values:
+    size, cycle = place.job.case.problem.size, place.job.style.cycle
+    (products, passes, moved), (product_calls, pass_calls, _) = (_done_again(place, one) for one in (size, TINY))
+    found: Values = {
+        "products_us": max(0.0, place.us(products) - place.us(product_calls)) / cycle,
+        "passes_us": max(0.0, place.us(passes) - place.us(pass_calls)) / cycle,
+        "passes_bytes": moved / cycle,
+    }
+    place.work = [products, passes]
+    return found
+
+
 def _calls(place: Bench) -> Values:
-    loop, cycle, sweep = place.loop(TINY), place.job.style.cycle, _sweep(place)
+    loop, cycle = place.loop(TINY), place.job.style.cycle
 
     def a_cycle() -> None:
         for _ in range(cycle):
             place.device.read(next(loop))
 
-    us = place.us(a_cycle, sweep) / cycle
+    us = place.us(a_cycle, before=_one_after_another(place.work)) / cycle
     loop.close()
     return {"calls_us": us}
 
 
-def _products_and_passes(place: Bench) -> Values:
-    size, cycle = place.job.case.problem.size, place.job.style.cycle
-    large, tiny = _seen(place, size), _seen(place, TINY)
-    products, calls = (place.us(_one_after_another(_products(place, one.products))) for one in (large, tiny))
-    found: Values = {"products_us": max(0.0, products - calls) / cycle, "passes_bytes": large.passed_bytes / cycle}
-    passes, calls = (place.us(_one_after_another(one.passes)) for one in (large, tiny))
-    return {**found, "passes_us": max(0.0, passes - calls) / cycle}
+def _done_again(place: Bench, size: Size) -> tuple[Callable[[], None], Callable[[], None], int]:
+    """All products of a cycle of the style, and all its other operations; and the bytes that these move."""
+    import numpy as np
+
+    seen, case = _seen(place, size), place.job.case
+    outs = [place.device.put(np.zeros((a.shape[0], b.shape[1])), case.problem.dtype) for a, b in seen.products]
+    products = [product(case.framework, *sides, out) for sides, out in zip(seen.products, outs, strict=True)]
+    return _one_after_another(products), _one_after_another(seen.passes), seen.passed_bytes
 
 
 def _seen(place: Bench, size: Size) -> Seen:
@@ -121,36 +135,12 @@ def _seen(place: Bench, size: Size) -> Seen:
     return seen
 
 
-def _products(place: Bench, sides: Sequence[tuple[Any, Any]]) -> list[Callable[[], Any]]:
-    """Each product again, into an array that is there already."""
-    import numpy as np
-
-    case = place.job.case
-    outs = [place.device.put(np.zeros((a.shape[0], b.shape[1])), case.problem.dtype) for a, b in sides]
-    return [product(case.framework, a, b, out) for (a, b), out in zip(sides, outs, strict=True)]
-
-
 def _one_after_another(calls: Sequence[Callable[[], Any]]) -> Callable[[], None]:
     def run() -> None:
         for call in calls:
             call()
 
     return run
-
-
-def _sweep(place: Bench) -> Callable[[], None]:
-    """`a -= b` over arrays that together are as large as what an iteration holds."""
-    import numpy as np
-
-    problem = place.job.case.problem
-    numbers = problem.device_bytes // ITEM_BYTES[problem.dtype] // 2
-    a, b = (place.device.put(np.ones(numbers), problem.dtype) for _ in range(2))
-
-    def update() -> None:
-        nonlocal a
-        a -= b
-
-    return update
 
 
 def _fault(place: Bench) -> Values:
