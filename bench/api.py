@@ -18,11 +18,12 @@ from bench.cases.request import Request
 from bench.errors import UsageError
 from bench.report.notebook import html
 from bench.report.page import in_order
-from bench.runner.progress import status_line, turn_words
+from bench.runner.progress import turn_words
 from bench.runner.session import Session
 from bench.runner.session import measure as measure_session
 from bench.runner.session import prepare as prepare_session
 from bench.runner.turns import Launch
+from bench.status import status_line
 from bench.tables.columns import SPEEDUP_COLUMNS
 from bench.tables.machine_words import processor
 from bench.tables.run import Run, read_iterations, read_run

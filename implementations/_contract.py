@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import math
 import os
 import sys
 from collections.abc import Callable, Generator
@@ -14,7 +15,8 @@ from typing import Any, TypeAlias
 Train: TypeAlias = Callable[..., Generator[Any, None, tuple[Any, ...]]]
 
 ORACLES = ("sgd", "adam", "dynamic")
-EXTRAS = {"cupy": "cupy-cuda13x", "jax": "jax[cuda13]", "numba": "numba"}  # what brings it: pyproject.toml
+# what brings it: pyproject.toml
+EXTRAS = {"cupy": "cupy-cuda13x", "jax": "jax[cuda13]", "numba": "numba", "triton": "triton"}
 FRAMEWORKS = ("numpy", "torch", "cupy", "jax")  # whose arrays a style can be given; numba's loops take numpy's
 DEVICES = ("cpu", "cuda", "mps", "xpu")
 ACCELERATOR = "accelerator"  # in a declaration: every kind but the cpu
@@ -30,7 +32,8 @@ class Implementation:
     """One style of the training loop, known without importing its file.
 
     `oracle` names the float64 reference that its losses and weights must follow, `cycle` the number
-    of iterations after which its control flow repeats (1: every iteration does the same work),
+    of iterations after which its control flow repeats (1: every iteration does the same work), `ahead` the
+    number of iterations that it starts at once (1: each when it is asked for),
     `imports` the top-level modules that its file needs, and `heap` the state of malloc that it is timed with:
     `warm` as the worker's own allocations before left it, `script` as that of a process that did what the tutorial's
     script does and nothing before, `kept` never giving memory back to the system.
@@ -45,6 +48,12 @@ class Implementation:
     cycle: int = 1
     imports: tuple[str, ...] = ()
     heap: str = "warm"
+    ahead: int = 1
+
+    @property
+    def period(self) -> int:
+        """How many iterations belong together: a time of one of them says nothing, their mean does."""
+        return math.lcm(self.cycle, self.ahead)
 
     @property
     def missing(self) -> str | None:
@@ -64,7 +73,7 @@ class Implementation:
 
 
 def implementation(
-    *, framework: str, devices: tuple[str, ...], oracle: str = "sgd", cycle: int = 1, heap: str = "warm"
+    *, framework: str, devices: tuple[str, ...], oracle: str = "sgd", cycle: int = 1, heap: str = "warm", ahead: int = 1
 ) -> Callable[[Train], Train]:
     """Declare a generator function as a style of the loop; the function itself stays as it is.
 
@@ -74,6 +83,10 @@ def implementation(
     `x` may change in place between two iterations, except where arrays are immutable (jax): it is data, not a constant.
     So the loop keeps no copy of it and nothing made from it alone, such as x times its transpose, and yields the loss
     when the iteration is over, update and all.
+
+    A style that starts several iterations at once says how many with `ahead`: asked for the loss of iteration 0, ahead,
+    2 * ahead, ... it may start so many (fewer at the end of its steps), and `x` changes only before these. Its losses
+    become known together, so it has no time by iteration, only by throughput and of whole loops. Not on the CPU.
     Raises StyleError when the function is not a generator function.
     """
 

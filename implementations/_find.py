@@ -11,6 +11,7 @@ from typing import Any
 from implementations._contract import ACCELERATOR, DEVICES, FRAMEWORKS, HEAPS, ORACLES, Implementation, StyleError
 
 HERE = Path(__file__).parent
+MOST_TOGETHER = 100  # iterations: means are taken over two or more times as many
 
 
 def find_implementations(style_files: Iterable[Path | str] = ()) -> dict[str, Implementation]:
@@ -65,9 +66,9 @@ def _parse(path: Path) -> ast.Module:
 def _declaration(path: Path, node: ast.FunctionDef, call: ast.Call, imports: tuple[str, ...]) -> Implementation:
     where = f"{path}:{node.lineno}: style '{node.name}'"
     given = {keyword.arg: _literal(where, keyword) for keyword in call.keywords if keyword.arg}
-    unknown = sorted(set(given) - {"framework", "devices", "oracle", "cycle", "heap"})
+    unknown = sorted(set(given) - {"framework", "devices", "oracle", "cycle", "heap", "ahead"})
     if unknown or call.args:
-        raise StyleError(f"{where}: @implementation takes only framework=, devices=, oracle=, cycle=, heap=")
+        raise StyleError(f"{where}: @implementation takes only framework=, devices=, oracle=, cycle=, heap=, ahead=")
     if not isinstance(given.get("framework"), str) or not _is_names(given.get("devices")):
         raise StyleError(f'{where}: needs framework="..." and devices=("cpu", ...)')
     if given["framework"] not in FRAMEWORKS:
@@ -78,8 +79,11 @@ def _declaration(path: Path, node: ast.FunctionDef, call: ast.Call, imports: tup
         raise StyleError(f"{where}: no device '{strange[0]}'; give some of {', '.join((*DEVICES, ACCELERATOR))}")
     if given.setdefault("oracle", "sgd") not in ORACLES:
         raise StyleError(f"{where}: no oracle '{given['oracle']}'; there are {', '.join(ORACLES)}")
-    if type(given.setdefault("cycle", 1)) is not int or given["cycle"] < 1:
-        raise StyleError(f"{where}: cycle must be a whole number from 1 up")
+    for name in ("cycle", "ahead"):
+        if type(given.setdefault(name, 1)) is not int or not 1 <= given[name] <= MOST_TOGETHER:
+            raise StyleError(f"{where}: {name} must be a whole number from 1 to {MOST_TOGETHER}")
+    if given["ahead"] > 1 and "cpu" in given["devices"]:
+        raise StyleError(f"{where}: ahead= is for accelerators; on the cpu an iteration is over when it is yielded")
     if given.setdefault("heap", "warm") not in HEAPS:
         raise StyleError(f"{where}: no heap '{given['heap']}'; there are {', '.join(HEAPS)}")
     if not any(isinstance(inner, ast.Yield | ast.YieldFrom) for inner in ast.walk(node)):
@@ -95,6 +99,7 @@ def _declaration(path: Path, node: ast.FunctionDef, call: ast.Call, imports: tup
         cycle=given["cycle"],
         imports=imports,
         heap=given["heap"],
+        ahead=given["ahead"],
     )
 
 

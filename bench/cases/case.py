@@ -71,6 +71,7 @@ class Case:
     framework: str = ""
     oracle: str = "sgd"
     program: bool = False  # also measure the scopes `loop` and `program`
+    ahead: int = 1  # iterations that its style starts at once
     as_found: bool = False  # in the environment of the user's shell, no variable removed
 
     @property

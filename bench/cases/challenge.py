@@ -38,7 +38,8 @@ def data_seed(run_id: str, block: int) -> int:
 def flips(case: Case, stretch: Stretch, seed: int) -> list[Flip]:
     """Those of a stretch of the timed loop: one before it, and one before about every EVERYth of its iterations.
 
-    Within a batch only on the CPU: elsewhere it would have to wait for the device. None where x is immutable.
+    Within a batch only on the CPU: elsewhere it would have to wait for the device. None where x is immutable. Where a
+    style starts several iterations at once, before the first of them alone.
     """
     every = 0 if stretch.batch and not case.key.on_cpu else EVERY
     return list(_drawn(case, stretch.first, stretch.count, seed, every))
@@ -58,8 +59,8 @@ def _drawn(case: Case, first: int, count: int, seed: int, every: int) -> Iterato
     if case.framework in IMMUTABLE:
         return
     random, size = Random(seed), case.problem.size
-    for step in range(first, first + count):
-        if step == first or (every and random.random() < 1 / every):
+    for step in range(first, first + count, case.ahead):
+        if step == first or (every and random.random() < case.ahead / every):
             yield Flip(step, *_half(random, size.n), *_half(random, size.d_in))
 
 

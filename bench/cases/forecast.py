@@ -20,9 +20,10 @@ ACCELERATOR_START_S = 1.5
 SCALING = 0.7  # so much of the logarithm of its threads does a product gain
 LAZY_TORCH = 0.8  # torch.optim's first step imports more of torch: so much of torch's own import
 WORKER_S = 0.3  # a worker's own modules, its data and its answer
-PRODUCTS_S, PRODUCTS_GFLOP = 0.6, 160.0  # of one dtype's ceiling: making the matrices, and multiplying them
-COPIES_S = 4.5  # fresh pages, most of it
-SHARE = {"cpu": 0.6, "cuda": 40.0}  # of one core's product speed that an iteration reaches
+PRODUCTS_S, PRODUCTS_GFLOP = 0.4, 60.0  # of one dtype's ceiling: making the matrices, and multiplying them
+COPIES_S, PAGES_S = 0.6, 6.5e-9  # of a ceiling's copies: all of them, and a byte of the largest, for its fresh pages
+SHARE = {"cpu": 0.75, "cuda": 40.0}  # of one core's product speed that an iteration reaches
+ORACLE_SHARE = 0.9  # the same of the oracle's, in float64
 """Rough on purpose: only the plan's announced time depends on it."""
 
 
@@ -52,6 +53,7 @@ def ceiling_seconds(jobs: Iterable[Mapping[str, Any]], probe: Mapping[str, Any])
     seconds = (
         start_seconds(job["framework"], job["device"], probe)
         + COPIES_S
+        + PAGES_S * job["largest"]
         + sum(products_s[dtype] for dtype in job["dtypes"])
         for job in jobs
     )
@@ -79,13 +81,13 @@ def case_seconds(case: Case, plan: Plan, probe: Mapping[str, Any]) -> float:
         start += probe["numpy_seconds"]
     warm = rule.accelerator_warmup_s if accelerated else rule.warmup_s
     warmup = min(max(rule.warmup_iterations * each, warm), max(rule.warmup_limit_s, rule.warmup_floor * each))
-    counts = plan_counts(rule, each * 1e9, referenced=case.one_core)
+    counts = plan_counts(rule, each * 1e9, style.cycle, referenced=case.one_core, ahead=style.ahead)
     neutral = NEUTRAL_S * (1 + len(counts.segments) + counts.batches) if case.one_core else 0.0
     flops = work_flops(case.problem, case.oracle)
     cores = probe.get("cpus", 1) if accelerated else case.threads  # that the oracle computes on
     rehearsed = 2 * REHEARSAL_STEPS * TUTORIAL_SIZE.flops  # by the style and by the oracle
     checked = affordable_steps(flops, counts.steps) * flops + rehearsed
-    checking = checked / (0.5 * probe["gflops"] * 1e9 * cores**SCALING)
+    checking = checked / (ORACLE_SHARE * probe["gflops"] * 1e9 * cores**SCALING)
     program = start + TUTORIAL_ITERATIONS * each if case.program else 0.0
     seconds: float = start + WORKER_S + warmup + counts.steps * each + neutral + checking + program
     return seconds

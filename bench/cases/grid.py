@@ -80,6 +80,7 @@ def _cases(leg: Leg, styles: Mapping[str, Implementation], cpus: int, seed: int)
                 framework=style.framework,
                 oracle=style.oracle,
                 program=leg.program,
+                ahead=style.ahead,
             )
 
 

@@ -18,6 +18,8 @@ STATUSES = ("ok", "skipped", "failed", "oom", "timeout", "crashed", "wrong")
 ANSWERED = ("ok", "failed", "oom", "wrong")  # the others are said of a worker, not by it
 TEXT_VALUES = ("device_model", "blas", "heap")  # every other value is a number
 TIMES = ("latency_median_us", "throughput_us")  # that an `ok` answer cannot be without
+AT_ONCE = "iterations_per_launch"  # above 1 there is no time by iteration
+BY_ITERATION = ("latency_median_us", "latency_mean_us", "latency_min_us", "latency_p95_us", "latency_per_reference")
 LARGEST = 2.0**63
 REASON_LENGTH = 400
 
@@ -81,7 +83,8 @@ class Found:
                 return f"values.{name} is out of range"
         if self.status != "ok":
             return None
-        samples = [] if self.raw is not None else [*self.timed_us, *(self.values.get(name) for name in TIMES)]
+        needed = TIMES if (self.values.get(AT_ONCE) or 1) == 1 else [name for name in TIMES if name not in BY_ITERATION]
+        samples = [] if self.raw is not None else [*self.timed_us, *(self.values.get(name) for name in needed)]
         times = [*self.warmup_us, *samples]
         impossible = [time for time in times if not isinstance(time, float | int) or not 0 < time < LARGEST]
         if impossible or not (self.timed_us or self.raw):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, lcm
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,26 +96,32 @@ class Counts:
         return self.settle + self.sampling + (self.resettle + self.batch) * self.batches
 
 
-def plan_counts(rule: Rule, iteration_ns: float, cycle: int = 1, *, referenced: bool = False) -> Counts:
+def plan_counts(rule: Rule, iteration_ns: float, cycle: int = 1, *, referenced: bool = False, ahead: int = 1) -> Counts:
     """How many iterations to time when one takes about `iteration_ns`.
 
-    A batch holds whole cycles of a style, and so does a segment; there are segments where the core's speed is
-    `referenced`.
+    Samples are of whole cycles of a style, two at least, and so are a batch and a segment; there are segments where the
+    core's speed is `referenced`. Every stretch begins where the style starts iterations, `ahead` of them at once.
     """
+    cycle = lcm(cycle, ahead)
     each_s = max(iteration_ns, 1.0) / 1e9
     latency = max(rule.latency_iterations, ceil(rule.latency_s / each_s))
     batch = _cap(rule, max(rule.batch_iterations, ceil(rule.batches_s / rule.batches / each_s)), each_s)
-    batch += -batch % cycle
-    segment = max(rule.segment_iterations, ceil(rule.segment_s / each_s))
-    segment += -segment % cycle
+    batch = _whole(batch, cycle)
+    segment = _whole(max(rule.segment_iterations, ceil(rule.segment_s / each_s)), cycle)
+    samples = max(_cap(rule, min(latency, rule.latency_most), each_s), 2 * cycle)
     return Counts(
-        settle=max(1, min(rule.settle_iterations, int(rule.limit_s / each_s / 5))),
-        latency=_cap(rule, min(latency, rule.latency_most), each_s),
+        settle=_whole(max(1, min(rule.settle_iterations, int(rule.limit_s / each_s / 5))), ahead),
+        latency=_whole(samples, cycle),
         batch=batch,
         batches=rule.batches if rule.batches * batch * each_s <= rule.limit_s / 2 else 1,
         segment=segment if referenced else 0,
-        resettle=max(1, min(rule.settle_iterations, segment // 5)) if referenced else 0,
+        resettle=_whole(max(1, min(rule.settle_iterations, segment // 5)), ahead) if referenced else 0,
     )
+
+
+def _whole(count: int, of: int) -> int:
+    """`count` and as many more as a multiple of `of` needs."""
+    return count + -count % of
 
 
 def _cap(rule: Rule, iterations: int, each_s: float) -> int:

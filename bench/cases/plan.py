@@ -47,6 +47,12 @@ class Plan:
     budget_s: float | None = None
     keep_env: bool = False
     decide: float | None = None  # after `blocks`, more only where an interval holds this threshold
+    retried: bool = True  # a noisy turn is taken once more, half as often as its case has blocks
+
+    @property
+    def spare(self) -> dict[Case, int]:
+        """How often each case may be taken once more."""
+        return {case: count // 2 if self.retried else 0 for case, count in self.cases.items()}
 
     @property
     def looks(self) -> tuple[int, ...]:
@@ -72,11 +78,14 @@ class Written:
     skips: tuple[Skip, ...]
     styles: Mapping[str, str]
     style_files: tuple[str, ...] = ()
+    retried: bool = True
 
 
 def dump_plan(plan: Plan, style_files: Sequence[str] = ()) -> dict[str, Any]:
     """For machine.json: all that `load_plan` needs, with a fingerprint of each style's source."""
-    same = ("preset", "blocks", "seed", "timeout_s", "budget_s", "keep_env", "decide", "looks", "rule", "skips")
+    same = (
+        "preset", "blocks", "seed", "timeout_s", "budget_s", "keep_env", "decide", "looks", "rule", "retried", "skips",
+    )  # fmt: skip
     written: dict[str, Any] = to_plain(
         Written(
             **{name: getattr(plan, name) for name in same},
@@ -117,6 +126,7 @@ def load_plan(raw: Mapping[str, Any], styles: Mapping[str, Implementation]) -> P
         budget_s=written.budget_s,
         keep_env=written.keep_env,
         decide=written.decide,
+        retried=written.retried,
     )
 
 

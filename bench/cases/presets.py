@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from bench.cases.phases import Rule
 from bench.cases.problem import TUTORIAL_SIZE, Size
 
 
@@ -25,15 +26,19 @@ class Leg:
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A named plan. `limit_s` caps each timed phase of a process, `budget_s` the whole run, in seconds."""
+    """A named plan. `rule` says how long a process times, `budget_s` caps the whole run, in seconds.
+
+    With `retried` a noisy turn is taken once more, half as often as a case has blocks.
+    """
 
     name: str
     summary: str
     blocks: int
     legs: tuple[Leg, ...]
-    limit_s: float = 10.0
+    rule: Rule = field(default_factory=Rule)
     budget_s: float | None = None
     charts: bool = True
+    retried: bool = True
 
 
 def scaled(*scales: float) -> tuple[Size, ...]:
@@ -43,7 +48,10 @@ def scaled(*scales: float) -> tuple[Size, ...]:
 
 SWEEP_SIZES = scaled(0.25, 0.5, 1, 2, 4, 8)
 GPU_SIZES = scaled(0.5, 2, 4, 8, 16)
-FASTER = ("torch_cuda_graph", "torch_cuda_graph_in_place", "torch_compile", "cupy_manual", "jax_jit")  # on a GPU
+FASTER = (  # on a GPU
+    "torch_cuda_graph", "torch_cuda_graph_in_place", "torch_compile", "torch_triton", "cupy_manual", "jax_jit",
+)  # fmt: skip
+BRIEF = Rule(warmup_s=0.15, latency_s=0.08, latency_most=200, batch_iterations=30, batches_s=0.03, limit_s=1.0)
 AS_WRITTEN = Leg(("numpy_manual",), ("cpu",), ("float64",), ("1", "all"))
 
 PRESETS: Mapping[str, Preset] = {
@@ -51,14 +59,15 @@ PRESETS: Mapping[str, Preset] = {
     for preset in (
         Preset(
             "quick",
-            "a first answer in a minute or two: every SGD style at the tutorial's size",
+            "a first answer in a minute and a half: every SGD style at the tutorial's size",
             3,
             (
                 Leg((), ("cpu",), sgd=True),
                 Leg(("torch_tensors", "torch_autograd"), ("cuda",)),
                 Leg(("numpy_manual",), ("cpu",), ("float64",)),
             ),
-            limit_s=1.0,
+            rule=BRIEF,
+            retried=False,
         ),
         Preset(
             "tutorial",
@@ -80,7 +89,7 @@ PRESETS: Mapping[str, Preset] = {
                 Leg(("numpy_in_place", "torch_tensors"), ("cpu",), threads=("all",), sizes=SWEEP_SIZES),
                 replace(AS_WRITTEN, sizes=SWEEP_SIZES),
             ),
-            limit_s=2.0,
+            rule=Rule(limit_s=2.0),
         ),
         Preset(
             "claim",
@@ -92,7 +101,7 @@ PRESETS: Mapping[str, Preset] = {
                 Leg(("torch_tensors", "torch_autograd"), ("cuda",), sizes=(*SWEEP_SIZES, *scaled(12))),
                 Leg(("torch_tensors",), ("cuda",), sizes=SWEEP_SIZES, precisions=("tf32",)),
             ),
-            limit_s=4.0,
+            rule=Rule(limit_s=4.0),
         ),
         Preset(
             "gpu",
@@ -106,7 +115,7 @@ PRESETS: Mapping[str, Preset] = {
                 Leg(("torch_tensors", "torch_autograd", "torch_optim_sgd", *FASTER), ("cuda",)),
                 Leg(("torch_autograd",), ("cuda",), program=True),
             ),
-            limit_s=1.0,
+            rule=Rule(limit_s=1.0),
             budget_s=470.0,
             charts=False,
         ),
@@ -122,7 +131,7 @@ PRESETS: Mapping[str, Preset] = {
                 Leg(("torch_cuda_graph_in_place",), ("cuda",), sizes=GPU_SIZES[:-2]),
                 Leg(("torch_tensors",), ("cuda",), sizes=scaled(4, 8), precisions=("tf32",)),
             ),
-            limit_s=1.0,
+            rule=Rule(limit_s=1.0),
             budget_s=470.0,
             charts=False,
         ),

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from bench.cases.grid import expand, with_as_found
 from bench.cases.limits import MOST_BLOCKS, MOST_SEED, MOST_SIDE, MOST_THREADS, MOST_TIMEOUT_S
-from bench.cases.phases import Rule
 from bench.cases.plan import Plan
 from bench.cases.presets import PRESETS, Leg
 from bench.cases.problem import DTYPES, Size
@@ -122,9 +121,10 @@ def make_plan(request: Request, styles: Mapping[str, Implementation], machine: M
         skips=grid.skips,
         blocks=blocks,
         seed=seed,
-        rule=Rule(limit_s=preset.limit_s),
+        rule=preset.rule,
         timeout_s=request.timeout_s or DEFAULT_TIMEOUT_S,
         budget_s=preset.budget_s,
+        retried=preset.retried,
         keep_env=request.keep_env,
         decide=request.decide,
         styles={name: style for name, style in styles.items() if name in used},

@@ -40,13 +40,17 @@ ROW_IN = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """A layer: its time, and what it adds to the layer before (us; mean of differences by block, and its interval)."""
+    """A layer: its time, and what it adds to the layer before (us; mean of differences by block, and its interval).
+
+    `first_us` is the first iteration of a process, the median of the blocks; NaN where unknown.
+    """
 
     name: str
     us: float
     added_us: float
     low_us: float
     high_us: float
+    first_us: float = math.nan
 
 
 def charts(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
@@ -57,7 +61,8 @@ def charts(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
     names = {one.name for found in each.values() for one in found}
     if names:
         about = (
-            f"means over blocks; full colour: what a layer adds to the one above it, pale: saves; black: its {interval}"
+            f"means over blocks, of first calls the median; full colour: what a layer adds to the one above it, "
+            f"pale: saves; black: its {interval}"
         )
         foot = footer(run, rows[rows["style"].isin(names)])
         words = Words(layers_words(*next(item for item in each.items() if item[1])), f"{about}\n{size}", foot)
@@ -93,12 +98,13 @@ def rungs(rows: pd.DataFrame, confidence: float = CONFIDENCE) -> list[Rung]:
         return []
     shared = rows[rows["block"].isin(times.index)]
     us = {name: mean_us(shared[shared["style"] == name]) for name in names}
-    found = [Rung(names[0], us[names[0]], math.nan, math.nan, math.nan)]
+    first_us = shared.groupby("style")["first_iteration_seconds"].median() * 1e6
+    found = [Rung(names[0], us[names[0]], math.nan, math.nan, math.nan, float(first_us[names[0]]))]
     for before, name in pairwise(names):
         added = times[name] - times[before]
         mean, blocks = float(added.mean()), len(added)
         half = t_quantile(blocks - 1, confidence) * float(added.std()) / math.sqrt(blocks) if blocks > 1 else math.nan
-        found.append(Rung(name, us[name], mean, mean - half, mean + half))
+        found.append(Rung(name, us[name], mean, mean - half, mean + half, float(first_us[name])))
     return found
 
 
@@ -121,7 +127,7 @@ def layers(
     for config, found in groups.items():
         if found:
             rows.append(Row(config.label, f"us; adds us [{interval}]", heading=True))
-            rows += [Row(one.name, rung_words(one), RUNGS[one.name]) for one in found]
+            rows += [Row(one.name, rung_words(one), layer_words(one)) for one in found]
             pairs += pairwise([found[0], *found])
     figure, axes, at = strip(words, rows, "time of an iteration (us)", ROW_IN)
     longest = max(one.us for _, one in pairs)
@@ -136,6 +142,12 @@ def layers(
         draw_bar(axes, y_in, (before.us, one.us), colours[one.name][0], filled=one.us > least)
         draw_interval(axes, y_in, (before.us + one.low_us, before.us + one.high_us))
     return figure
+
+
+def layer_words(one: Rung) -> str:
+    """`torch.optim, first call 531 ms`."""
+    first = f", first call {time_words(one.first_us)}" if math.isfinite(one.first_us) else ""
+    return RUNGS[one.name] + first
 
 
 def rung_words(one: Rung) -> str:

@@ -7,12 +7,16 @@ import re
 import shlex
 import shutil
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
+
+from bench.status import Say, status_line
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from bench.verdict.evidence import Evidence
 
 DONE, NO, USAGE, OPEN, FAULT, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 3, 4, 130, 141
 """Exit codes: done; the answer is no; bad usage or input; undecided or untested; our fault; Ctrl-C; nobody reads."""
@@ -30,6 +34,27 @@ def console(*, stderr: bool = False) -> Console:
     known = {name: value for name, value in os.environ.items() if name not in odd}
     width = None if stream.isatty() else int(known.get("COLUMNS", PIPE_WIDTH))
     return Console(file=stream, width=width, highlight=False, markup=False, _environ=known)
+
+
+def status(*, log: bool = False) -> AbstractContextManager[Say]:
+    """The line on stderr that says what is being done, for who watches a terminal; with `log` a file has it too.
+
+    A log wants to know of what takes minutes. What is over in seconds leaves stderr to warnings and complaints there.
+    """
+    watched, width = sys.stderr.isatty(), shutil.get_terminal_size().columns
+    if not (watched or log):
+        return nullcontext(lambda _text: None)
+    return status_line(sys.stderr, rewritten=watched, width=width)
+
+
+def evidence_of(folder: Path) -> Evidence:
+    """What a run's tables testify to, read while a line says so. Raises TableError."""
+    with status() as say:
+        say(f"reading {folder}")
+        from bench.tables.run import read_run
+        from bench.verdict.evidence import Evidence
+
+        return Evidence.of(read_run(folder))
 
 
 def own_name() -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands._common import DONE, console
+from bench.commands._common import DONE, console, status
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,10 +38,9 @@ def advise(
     from bench.advice.advise import BATCHES, as_values
     from bench.advice.advise import advise as measured
     from bench.advice.words import print_advice
-    from bench.runner.progress import status_line
 
     counts = _threads(threads or ["1", "all"])
-    with status_line(sys.stderr, rewritten=sys.stderr.isatty()) as say:
+    with status(log=True) as say:
         found = measured(file, batch or BATCHES, counts, blocks, timeout_s=timeout, say=say)
     if all(one.status != "ok" for one in found.batches):
         raise UsageError(f"{file}: no batch could be measured: {found.batches[0].reason or found.batches[0].status}")

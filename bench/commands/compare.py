@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands._common import DONE, NO, OPEN, console
+from bench.commands._common import DONE, NO, OPEN, console, status
 from bench.errors import UsageError
 from bench.words import counted
 
@@ -48,8 +48,10 @@ def compare(
         raise UsageError(f"--chart {chart}: give a file that ends in .png or .svg")
     limit = None if fail_if_slower is None else percentage("--fail-if-slower", fail_if_slower)
     width = percentage("--margin", margin)
-    runs = read_run(a), read_run(b)
-    found = comparison.compare(*runs, scope=scope, margin=width)
+    with status() as say:
+        say(f"comparing {a} and {b}")
+        runs = read_run(a), read_run(b)
+        found = comparison.compare(*runs, scope=scope, margin=width)
     check_shared(found, a, b)
     differing = differences(*runs)
     failed = [] if limit is None else failures(found, limit)

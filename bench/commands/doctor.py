@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.commands._common import DONE, NO, OPEN, console
+from bench.commands._common import DONE, NO, OPEN, console, status
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,7 +31,9 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = Fa
     from bench.doctor.gpu import judge_gpus
     from bench.doctor.readings import read_machine_now
 
-    findings = [*judge(read_machine_now()), *judge_gpus()]
+    with status() as say:
+        say("examining this machine: who is busy, its limits, its libraries")
+        findings = [*judge(read_machine_now()), *judge_gpus()]
     state = worst(findings)
     if as_json:
         print(json.dumps({"state": state, "findings": [finding.row() for finding in findings]}, indent=1))

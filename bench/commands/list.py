@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.cases.presets import PRESETS
-from bench.commands._common import DONE, console
+from bench.commands._common import DONE, console, status
 from implementations import Implementation, find_implementations
 
 if TYPE_CHECKING:
@@ -25,7 +25,10 @@ def list_all(
     """Styles, devices and presets; what is unavailable and why."""
     from bench.machine.facts import probe_devices
 
-    listed = listing(find_implementations(style_file or ()), probe_devices())
+    styles = find_implementations(style_file or ())
+    with status() as say:
+        say("looking for devices")
+        listed = listing(styles, probe_devices())
     if as_json:
         print(json.dumps(listed, indent=1))
     else:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bench.commands._common import DONE
+from bench.commands._common import DONE, status
 from bench.errors import UsageError
 
 
@@ -22,25 +22,29 @@ def report(
 
     DIR/report.html: verdict, tables, charts, machine, method.
     """
-    from bench.report.page import chart_files, write
-    from bench.tables.run import read_run
-    from bench.verdict.evidence import Evidence
-
     for folder in folders:
         if folder.is_file():
             raise UsageError(
                 f"{folder}: is a file; report takes run folders (table, chart and verdict take x.json too)"
             )
-        evidence = Evidence.of(read_run(folder))
-        if charts or (charts is None and not chart_files(folder)):
-            from bench.charts.draw import draw
-
-            if not draw(evidence):
-                print(f"{folder}: nothing to draw, the page has no charts", file=sys.stderr)
-        narrow = None
-        if charts is not False and chart_files(folder):
-            from bench.charts.draw import for_phones
-
-            narrow = for_phones(evidence)
-        print(write(evidence, narrow))
+        with status() as say:
+            say(f"writing the page of {folder}")
+            page, empty = _written(folder, charts)
+        if empty:
+            print(f"{folder}: nothing to draw, the page has no charts", file=sys.stderr)
+        print(page)
     return DONE
+
+
+def _written(folder: Path, charts: bool | None) -> tuple[Path, bool]:
+    """The page of a run, and whether there was nothing to draw."""
+    from bench.charts.draw import draw, for_phones
+    from bench.report.page import chart_files, write
+    from bench.tables.run import read_run
+    from bench.verdict.evidence import Evidence
+
+    evidence = Evidence.of(read_run(folder))
+    wanted = charts or (charts is None and not chart_files(folder))
+    empty = bool(wanted) and not draw(evidence)
+    narrow = for_phones(evidence) if charts is not False and chart_files(folder) else None
+    return write(evidence, narrow), empty

@@ -13,7 +13,7 @@ from typer import Option
 from bench.cases.case import AS_FOUND
 from bench.cases.presets import PRESETS
 from bench.cases.request import Request
-from bench.commands._common import DONE, INTERRUPTED, NO, OPEN, Names, console, own_name
+from bench.commands._common import DONE, INTERRUPTED, NO, OPEN, Names, console, evidence_of, own_name, status
 from bench.errors import UsageError
 from bench.machine.environment import variable_words
 from bench.words import counted, duration, grouped
@@ -69,16 +69,13 @@ def run(
 
 
 def _prepared(request: Request, out: Path | None, charts: bool | None, *, resume: bool, dry_run: bool) -> int:
-    from bench.runner.progress import status_line
-    from bench.runner.session import prepare
-
     if resume and out is None:
         raise UsageError("--resume: say which run with --out DIR")
     folder = out or Path("results") / time.strftime("run-%Y%m%d-%H%M%S")
-    errors = console(stderr=True)
-    with status_line(errors.file, rewritten=errors.is_terminal, width=errors.width) as say:
-        if errors.is_terminal:
-            say("looking at this machine: its devices, its libraries, its speed")
+    with status() as say:
+        say("looking at this machine: its devices, its libraries, its speed")
+        from bench.runner.session import prepare
+
         session = prepare(request, folder, resume=resume)
     if dry_run:
         print_plan(console(), session)
@@ -87,17 +84,16 @@ def _prepared(request: Request, out: Path | None, charts: bool | None, *, resume
 
 
 def _measure(session: Session, charts: bool | None) -> int:
-    from bench.doctor.readings import who_is_busy
     from bench.report.sheet import print_words
-    from bench.runner.progress import status_line, turn_words
+    from bench.runner.progress import turn_words
     from bench.runner.session import measure
 
-    errors = console(stderr=True)
-    if busy := who_is_busy():
+    errors, busy = console(stderr=True), _who_is_busy()
+    if busy:
         print_words(errors, f"busy: {busy}: times will be noisy and the run longer; stop these, or wait until they end")
     print_words(errors, sentence(session))
     try:
-        with status_line(errors.file, rewritten=errors.is_terminal, width=errors.width) as say:
+        with status(log=True) as say:
             for _measurement in measure(session, notify=turn_words(session, say), say=say):
                 pass
     except KeyboardInterrupt:
@@ -107,23 +103,28 @@ def _measure(session: Session, charts: bool | None) -> int:
     return _sum_up(session, charts)
 
 
+def _who_is_busy() -> str:
+    from bench.doctor.readings import who_is_busy
+
+    with status() as say:
+        say("looking who else is busy")
+        return who_is_busy()
+
+
 def _sum_up(session: Session, charts: bool | None) -> int:
-    from bench.doctor.readings import busy
     from bench.report.run_end import print_end
-    from bench.report.run_tables import noise_words, print_run
+    from bench.report.run_tables import print_run
     from bench.report.sheet import print_words
     from bench.report.verdict import answer
-    from bench.tables.run import read_run
-    from bench.verdict.evidence import Evidence
 
-    run, to = read_run(session.folder), console()
-    evidence = Evidence.of(run)
+    evidence, to = evidence_of(session.folder), console()
+    run = evidence.run
     measured = bool((run.measurements["status"] == "ok").any())
     _outcome, headline = answer(evidence)
     print_words(to, f"{run.name}: {headline}\n")
     print_run(to, evidence, explain=False)
     drawn = measured and (PRESETS[session.plan.preset].charts if charts is None else charts) and _draw(evidence)
-    busiest = busy(0.5)[1] if noise_words(run.measurements) else ""
+    busiest = _busiest(evidence)
     print_end(to, evidence, headline, own_name(), shlex.quote(str(session.folder)), drawn=drawn, busiest=busiest)
     if run.measurements["status"].isin(["wrong", "failed", "crashed"]).any():
         return NO
@@ -131,10 +132,19 @@ def _sum_up(session: Session, charts: bool | None) -> int:
 
 
 def _draw(evidence: Evidence) -> bool:
-    from bench.charts.draw import draw
+    with status(log=True) as say:
+        say("drawing the charts")
+        from bench.charts.draw import draw
 
-    print("drawing the charts", file=sys.stderr)
-    return bool(draw(evidence))
+        return bool(draw(evidence))
+
+
+def _busiest(evidence: Evidence) -> str:
+    """Who is busy now, where most cases were noisy."""
+    from bench.doctor.readings import busy
+    from bench.report.run_tables import noise_words
+
+    return busy(0.5)[1] if noise_words(evidence.run.measurements) else ""
 
 
 def sentence(session: Session) -> str:

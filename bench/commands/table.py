@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench.commands._common import DONE, console
+from bench.commands._common import DONE, console, evidence_of
 
 
 def table(
@@ -19,11 +19,9 @@ def table(
     """Print the table of a run again, against the baselines you name."""
     from bench.errors import known
     from bench.report.run_tables import print_run
-    from bench.tables.run import read_run
-    from bench.verdict.evidence import Evidence
     from bench.verdict.speedup import BASELINES
 
     known("baseline", baseline or (), BASELINES)
     for folder in folders:
-        print_run(console(), Evidence.of(read_run(folder)), baseline or ())
+        print_run(console(), evidence_of(folder), baseline or ())
     return DONE

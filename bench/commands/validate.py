@@ -6,20 +6,18 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
-from bench.commands._common import DONE, INTERRUPTED, NO, console, own_name
+from bench.commands._common import DONE, INTERRUPTED, NO, console, own_name, status
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bench.validation._kills import Notify
     from bench.validation.acceptance import Check
     from bench.validation.session import Design
 
@@ -77,7 +75,6 @@ def _measure(folder: Path, *, quick: bool, minutes: float | None, seed: int, res
 
     start = time.monotonic()
     check_folder(folder, resume=resume)
-    errors = console(stderr=True)
     if resume and folder.is_dir() and any(folder.iterdir()):
         design = take_up(folder)
         if minutes is not None:
@@ -85,10 +82,13 @@ def _measure(folder: Path, *, quick: bool, minutes: float | None, seed: int, res
         budget_s = None if minutes is None else minutes * 60
     else:
         first = draft(quick=quick, minutes=minutes, seed=seed)
-        errors.print(f"validating into {folder}/: about {first.minutes:g} min, then cheats and kills; leave it alone")
-        design = begin(folder, first)
+        then = "" if quick else ", then cheats and kills"
+        console(stderr=True).print(f"validating into {folder}/: about {first.minutes:g} min{then}; leave it alone")
+        with status(log=True) as say:
+            say("how long an iteration takes on this machine")
+            design = begin(folder, first)
         budget_s = first.minutes * 60 - (time.monotonic() - start)
-    with progress() as notify:
+    with status(log=True) as notify:
         measure(folder, design, budget_s, notify)
 
 
@@ -96,7 +96,7 @@ def _lie(folder: Path) -> None:
     from bench.tables.run import read_machine
     from bench.validation.attacks import measure_liars
 
-    with progress() as notify:
+    with status(log=True) as notify:
         measure_liars(folder, read_machine(folder)["devices"], notify)
 
 
@@ -105,7 +105,7 @@ def _cheat(folder: Path) -> None:
     from bench.validation.session import read_design
 
     if not read_design(folder).quick:
-        with progress() as notify:
+        with status(log=True) as notify:
             measure_cheats(folder, notify)
 
 
@@ -115,7 +115,7 @@ def _kill(folder: Path, kills: int | None) -> None:
 
     design = read_design(folder)
     wanted = (0 if design.quick else KILLS) if kills is None else kills
-    with progress() as notify:
+    with status(log=True) as notify:
         measure_kills(folder, wanted, design.seed, notify)
 
 
@@ -124,14 +124,6 @@ def more(design: Design, minutes: float) -> Design:
     from dataclasses import replace
 
     return replace(design, blocks=design.blocks + ceil(minutes * 60 / len(design.labels)))
-
-
-def progress() -> AbstractContextManager[Notify]:
-    """The line that says what is being done."""
-    from bench.runner.progress import status_line
-
-    to = console(stderr=True)
-    return status_line(to.file, rewritten=to.is_terminal, width=to.width)
 
 
 def _sum_up(source: Path, folder: Path) -> int:
@@ -144,11 +136,12 @@ def _sum_up(source: Path, folder: Path) -> int:
     from bench.validation.session import analyse, read_design
 
     quick = read_design(source).quick
-    console(stderr=True).print("experiments on the pool, planted disturbances, simulated runs: a few minutes")
-    outcome = analyse(source, folder)
-    with chart_style.applied():
-        figure = validation_figure(read_rows(folder / EXPERIMENTS, EXPERIMENT_COLUMNS), read_machine(source))
-        chart_style.save(figure, folder / "validation")
+    with status(log=True) as say:
+        say("experiments on the pool, planted disturbances" + ("" if quick else ", simulated runs: a few minutes"))
+        outcome = analyse(source, folder)
+        with chart_style.applied():
+            figure = validation_figure(read_rows(folder / EXPERIMENTS, EXPERIMENT_COLUMNS), read_machine(source))
+            chart_style.save(figure, folder / "validation")
     code = _show(outcome.checks, quick=quick)
     print(f"tables: {folder / ACCEPTANCE}, {folder / EXPERIMENTS}   chart: validation.png")
     return code
@@ -161,7 +154,9 @@ def _disturb(source: Path) -> int:
 
     design = read_design(source)
     pool, _blocks = read_pool(source, design.labels, design.groups)
-    _experiments, checks = disturb(pool, DRAWN, design.seed, simulate=not design.quick)
+    with status() as say:
+        say("planted disturbances")
+        _experiments, checks = disturb(pool, DRAWN, design.seed, simulate=not design.quick)
     return _show(checks, quick=design.quick)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands._common import DONE, NO, OPEN, console
+from bench.commands._common import DONE, NO, OPEN, console, evidence_of, status
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -127,13 +127,13 @@ def _answers(folders: Sequence[Path], text: str, *, everything: bool, as_json: b
 
 
 def _judgement(folder: Path, question: Question) -> Judgement:
-    from bench.tables.run import read_run
-    from bench.verdict.evidence import Evidence
-    from bench.verdict.judgement import judgement_of
-
-    evidence = Evidence.of(read_run(folder))
+    evidence = evidence_of(folder)
     try:
-        return judgement_of(evidence, question)
+        with status() as say:
+            say(f"judging {folder}")
+            from bench.verdict.judgement import judgement_of
+
+            return judgement_of(evidence, question)
     except UsageError as error:
         raise UsageError(f"{folder}: {error}") from error
 

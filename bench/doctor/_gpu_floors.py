@@ -138,7 +138,7 @@ def kernels(device: Device, style: Implementation) -> dict[str, Any]:
 
     if style.missing:
         raise RuntimeError(style.missing)
-    iterations = PROFILED * style.cycle
+    iterations = PROFILED * style.period
     loop = style.train(*[device.put(array, "float32") for array in Problem().arrays()], 1e-6, 10**9)
     for _ in range(2 * iterations):
         next(loop)

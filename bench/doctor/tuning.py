@@ -59,7 +59,9 @@ def _us(call: Callable[[], Any], count: int) -> float:
     return (perf_counter_ns() - start) / count / 1e3
 
 
-def measure(style: str, files: Sequence[str], sides: Sequence[int], dtype: str, rounds: int, round_s: float) -> Any:
+def measure(
+    style: str, files: Sequence[str], sides: Sequence[int], dtype: str, threads: int, rounds: int, round_s: float
+) -> Any:
     """Medians over rounds of a style's iteration (its loss read) and of its products alone, and their ratio."""
     known = find_implementations(files)[style]
     size = Size(*sides)
@@ -78,7 +80,7 @@ def measure(style: str, files: Sequence[str], sides: Sequence[int], dtype: str, 
         for _ in range(20):
             next(loop)
         faults = (Counters.read() - before).per_iteration_faults(20)
-        gflops = gemm_gflops(known.framework, device, dtype)
+        gflops = gemm_gflops(known.framework, device, dtype, threads)
     loop.close()
     products_us, iteration_us = (median(row[at] for row in found) for at in (0, 1))
     return {

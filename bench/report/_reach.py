@@ -20,23 +20,22 @@ METHOD = (
 )
 
 
-def reach_words(shown: Finding, question: Question, place: str) -> str:
-    """One sentence about the best card at one size, which `place` names; empty where nothing is bounded."""
+def reach_words(shown: Finding, question: Question) -> str:
+    """One sentence about the best card at one size; empty where nothing is bounded."""
     reach = shown.reach
     if reach is None:
         return ""
-    by = "latency" if question.scope == "iteration" else question.scope
+    by = "" if question.scope == "iteration" else f" by {question.scope}"
     best, x = reach.best, f"{question.claim.threshold:g}x"
     eager = ""
     if reach.eager is not None:
-        of = f"{reach.eager_cards} cards: {reach.eager.term}"
-        eager = f", eager code as the tutorial writes it {_times(reach.eager.at_most)} ({of})"
+        eager = f", eager code as the tutorial writes it {_times(reach.eager.at_most)}"
         eager += f", so not {x}" if reach.eager.at_most < question.claim.threshold <= best.at_most else ""
     over = base_words(question.baseline)
     out = f"{x} is out of reach: " if shown.verdict.outcome == OUT_OF_REACH else ""
     return (
-        f"{place} {out}a GPU can be at most {_times(best.at_most)} as fast as {over} by {by} (best of "
-        f"{len(reach.cards)} published cards, {best.card}: {best.term}){eager}"
+        f"{out}by published figures a GPU can be at most {_times(best.at_most)} as fast as {over}{by} "
+        f"({best.card}){eager}"
     )
 
 

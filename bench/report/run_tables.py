@@ -11,6 +11,7 @@ from rich.console import Console
 
 from bench.cases.case import CASE_COLUMNS, CaseKey
 from bench.cases.problem import Size
+from bench.report._at_once import at_once_notes, launch_cell
 from bench.report.sheet import Cell, Sheet, print_sheet, print_words, sheet
 from bench.tables.by_case import cases_in, sizes_in
 from bench.verdict.evidence import Evidence
@@ -98,7 +99,7 @@ def _size_sheet(evidence: Evidence, size: Size, same: pd.DataFrame, baselines: S
     by_case = {(one.contender, one.baseline): one.ratio for one in found}
     bases = {(one.baseline_case, one.baseline) for one in found}
     rows: list[Mapping[str, Cell | str]] = []
-    for case, of_case in sorted(cases_in(same), key=lambda item: mean_us(item[1])):
+    for case, of_case in sorted(cases_in(same), key=lambda item: _place(item[1])):
         speedups = {
             f"{SPEEDUP_OVER}{name}": ratio_cell(by_case.get((case, name)), is_baseline=(case, name) in bases)
             for name in baselines
@@ -107,7 +108,14 @@ def _size_sheet(evidence: Evidence, size: Size, same: pd.DataFrame, baselines: S
             {**case_cells(case), "heap": _heap(of_case), **_time_cells(of_case), **speedups, **_side_cells(of_case)}
         )
     title = f"{size} (N x D_in x H x D_out), {engineering(size.flops, 'FLOP')} an iteration"
-    return sheet(title, rows, _baseline_notes(evidence, size, baselines), constant=CONSTANT)
+    notes = [*_baseline_notes(evidence, size, baselines), *at_once_notes(same)]
+    return sheet(title, rows, notes, constant=CONSTANT)
+
+
+def _place(rows: pd.DataFrame) -> tuple[bool, float]:
+    """Fastest first; last the cases that have no time by iteration, by throughput."""
+    latency = mean_us(rows)
+    return (False, latency) if latency > 0 else (True, mean_us(rows, "throughput"))
 
 
 def case_cells(case: CaseKey) -> dict[str, Cell]:
@@ -129,6 +137,8 @@ def _heap(rows: pd.DataFrame) -> str:
 
 def _time_cells(rows: pd.DataFrame) -> dict[str, Cell]:
     latency, mean = rows["latency_median_us"], mean_us(rows)
+    if latency.isna().all():
+        return {"latency us": Cell("")}
     spread = f"±{(float(latency.max()) - float(latency.min())) / 2 / mean:.1%}" if len(rows) > 1 else ""
     return {"latency us": Cell(microseconds(mean), spread, mean)}
 
@@ -138,6 +148,7 @@ def _side_cells(rows: pd.DataFrame) -> dict[str, Cell]:
     return {
         IN_A_BATCH: time_cell(mean_us(rows, "throughput")),
         "first call us": time_cell(float(rows["first_iteration_seconds"].median()) * 1e6),
+        **launch_cell(rows),
         "of floor": Cell(share(floor), sort=floor) if math.isfinite(floor) else Cell(""),
         "blocks": count_cell(len(rows)),
         "noisy": Cell(f"{noisy}/{len(rows)}", sort=noisy / len(rows)) if noisy else Cell(""),

@@ -105,8 +105,7 @@ def sentence(judgement: Judgement) -> str:
         why = "no GPU was measured" if no_gpu else judgement.main[-1].verdict.reason
         size = evidence.shown_size
         shown = next(one for one in judgement.main if one.size == size)
-        bound = reach_words(shown, question, _at(size))
-        parts = (why, bound, _on_cpu(evidence, size, "there" if bound else _at(size)))
+        parts = (why, _on_cpu(evidence, size), reach_words(shown, question))
         return f"{lead}: {'; '.join(filter(None, parts))}."
     shown = next((one for one in known if one.size == evidence.shown_size), known[-1])
     return f"{lead}: {_speedup_words(judgement, shown)}{_highest(known, shown)}."
@@ -148,20 +147,20 @@ def _ratio(one: Finding) -> str:
     return f"{number(ratio.value)}x" + (f" {interval_words(ratio)}" if ratio.low > 0 else "")
 
 
-def _on_cpu(evidence: Evidence, size: Size, place: str) -> str:
+def _on_cpu(evidence: Evidence, size: Size) -> str:
     """The fastest style of the same training on the CPU; against numpy as the tutorial writes it, if that ran."""
     best = fastest_on_cpu(evidence, size)
     if best is None:
         return "no CPU style that trains by plain SGD was measured"
     who = f"{best.style} {best.dtype}, {thread_count(best.threads)}"
     us = next(mean_us(rows) for case, rows in cases_in(evidence.rows_at(size)) if case == best)
-    time = f"{microseconds(us)} us an iteration {place}"
+    time = f"{microseconds(us)} us an iteration"
     against = [one for one in evidence.by_iteration(size) if one.baseline in ("tutorial", "tutorial-1")]
     over = next((one.ratio for one in against if one.contender == best), None)
     if over is None or not over.low > 0:
-        return f"the fastest CPU style, {who}, takes {time}"
+        return f"{_at(size)} the fastest CPU style, {who}, takes {time}"
     ratio = f"{number(over.value)}x {interval_words(over)}"
-    return f"the fastest CPU style ({who}: {time}) is {ratio} as fast as the tutorial's numpy in float64"
+    return f"{_at(size)} the fastest CPU style ({who}: {time}) is {ratio} as fast as the tutorial's numpy in float64"
 
 
 def baseline_lines(judgement: Judgement) -> list[str]:

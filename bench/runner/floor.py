@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import math
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from bench.cases.case import Case
-from bench.cases.measurement import TIMES, Measurement, Value
+from bench.cases.measurement import AT_ONCE, TIMES, Measurement, Value
 from bench.cases.plan import Plan
 from bench.cases.problem import TUTORIAL_ITERATIONS
 from bench.machine.ceilings import Ceiling, best_gflops, read_ceilings
 from bench.machine.device import device_kind
-from bench.machine.process import ask
+from bench.machine.process import Answer, ask
+from bench.runner.device_floors import add_device_floors
+from bench.status import Say
 from bench.tables.run import read_machine
 from bench.tables.writer import write_machine
 from bench.words import thread_count
+from bench.worker.ceilings import COPY_BYTES
 
-Say = Callable[[str], None]
-BUFFERS = (2**29, 2**26, 2**22)  # the largest that is copied; a smaller one where a process was killed over it
+SMALLER = (2**26, 2**22)  # the largest buffer that is copied, where a process was killed over a larger one
 TRIES = 4  # of a run at ceilings that are missing: whatever fails so often will not succeed
+CEILINGS_SHARE = 0.15  # of a run's budget, which its ceilings may take before its first block
 BELOW = 0.95  # a time under this share of its floor is an error, not luck with the ceiling's own noise
 PER_REFERENCE = ("latency_per_reference", "throughput_per_reference")
 OF_REFERENCE = ("reference_us", "own_effect", *PER_REFERENCE)
@@ -76,14 +81,13 @@ def with_floor(
             "work: it was not all done, or the ceiling was measured on a disturbed machine"
         )
         return replace(measurement, status="wrong", reason=reason, values={}, timed_us=(), warmup_us=(), first_us=None)
-    share = floor / float(values["latency_median_us"] or 0)
+    share = floor / float(values["latency_median_us"] or values["throughput_us"] or 0)
     return replace(measurement, values={**values, "floor_us": floor, "floor_share": share})
 
 
 def _each_us(values: Mapping[str, Value], references_us: Sequence[float]) -> Iterator[float]:
     """What an iteration took, by each way of measuring it."""
-    for name in TIMES:
-        yield float(values[name] or 0)
+    yield from (float(values[name] or 0) for name in TIMES if values[name] is not None or values.get(AT_ONCE, 1) == 1)
     if values.get("loop_seconds"):
         yield float(values["loop_seconds"] or 0) / TUTORIAL_ITERATIONS * 1e6
     for name in PER_REFERENCE:
@@ -107,8 +111,10 @@ def with_reference(measurement: Measurement, references_us: Sequence[float]) -> 
 def ceiling_jobs(plan: Plan) -> list[dict[str, Any]]:
     """One job for each framework, device, precision and thread count of the plan, with the dtypes it needs there.
 
-    Every framework multiplies by the same library of an accelerator, so there one of them is enough.
+    Every framework multiplies by the same library of an accelerator, so there one of them is enough. Copies are of
+    buffers up to the `largest_buffer`.
     """
+    largest = largest_buffer(plan)
     dtypes: dict[tuple[str, str, str, int], dict[str, None]] = {}
     chosen: dict[str, str] = {}
     for case in sorted(plan.cases, key=lambda case: (case.device, case.framework != "torch")):
@@ -118,9 +124,23 @@ def ceiling_jobs(plan: Plan) -> list[dict[str, Any]]:
         job = (framework, case.device, case.precision, case.threads)
         dtypes.setdefault(job, {})[case.problem.dtype] = None
     return [
-        {"framework": job[0], "device": job[1], "precision": job[2], "threads": job[3], "dtypes": sorted(names)}
+        {
+            "framework": job[0], "device": job[1], "precision": job[2], "threads": job[3], "dtypes": sorted(names),
+            "largest": largest,
+        }
         for job, names in sorted(dtypes.items())
-    ]
+    ]  # fmt: skip
+
+
+def largest_buffer(plan: Plan) -> int:
+    """Bytes of the largest buffer to copy: the least that holds the data of every problem, for those bound no case.
+
+    With an accelerator the largest of all, since the ratio of both sides' memories is shown.
+    """
+    if any(device_kind(case.device) != "cpu" for case in plan.cases):
+        return COPY_BYTES[-1]
+    most = max((case.problem.bytes_moved for case in plan.cases), default=0)
+    return next((size for size in COPY_BYTES if size >= most), COPY_BYTES[-1])
 
 
 def missing_jobs(plan: Plan, known: Sequence[Ceiling]) -> list[dict[str, Any]]:
@@ -137,23 +157,25 @@ def missing_jobs(plan: Plan, known: Sequence[Ceiling]) -> list[dict[str, Any]]:
 
 
 def measure_ceilings(
-    plan: Plan, jobs: Sequence[Mapping[str, Any]], warn: Say, say: Say
+    plan: Plan, jobs: Sequence[Mapping[str, Any]], warn: Say, say: Say, limit_s: float = math.inf
 ) -> tuple[list[Ceiling], list[str]]:
-    """The ceilings of `jobs`, a process each, and a line for each that failed; smaller buffers if memory was short."""
+    """The ceilings of `jobs`, a process each, and a line for each that failed; smaller buffers if memory was short.
+
+    All of them together take no longer than `limit_s`, each no longer than its share of what the ones before left.
+    """
     rows: list[Ceiling] = []
     failures: list[str] = []
+    end = time.monotonic() + limit_s
     for index, job in enumerate(jobs, 1):
         say(f"ceilings {index}/{len(jobs)}: the fastest product and copy of {job['framework']} on {job['device']}")
         what = f"no ceiling of {job['framework']} on {job['device']}, {thread_count(job['threads'])}"
-        for largest in BUFFERS:
-            answer = ask(
-                "bench.worker.ceilings", {**job, "largest": largest}, shape=list[Ceiling],
-                threads=job["threads"], keep_env=plan.keep_env, timeout_s=plan.timeout_s,
-            )  # fmt: skip
+        tries = (job["largest"], *(size for size in SMALLER if size < job["largest"]))
+        for largest in tries:
+            answer = _asked(plan, {**job, "largest": largest}, (end - time.monotonic()) / (len(jobs) - index + 1))
             if answer.status is None:
                 rows += answer.value
                 break
-            short = largest != BUFFERS[-1] and ("memory" in answer.reason.lower())
+            short = largest != tries[-1] and "memory" in answer.reason.lower()
             then = "measured again with smaller buffers" if short else "so its times have no floor"
             warn(f"{what}: {answer.reason}; {then}")
             if not short:
@@ -162,29 +184,24 @@ def measure_ceilings(
     return rows, failures
 
 
-def floors_missing(plan: Plan, machine: Mapping[str, Any]) -> list[str]:
-    """The CUDA devices of the plan of which machine.json does not say what a launch, a wait or a read costs."""
-    devices = {case.device for case in plan.cases if device_kind(case.device) == "cuda"}
-    return sorted(devices - set(machine.get("floors") or {}))
-
-
-def device_floors(plan: Plan, device: str, warn: Say, say: Say) -> dict[str, Any]:
-    """What a process found of a device, its figures empty where it failed; the plan's torch styles are profiled."""
-    say(f"floors: what a launch, a wait, a read and a copy cost on {device}")
-    styles = sorted({case.style for case in plan.cases if (case.device, case.framework) == (device, "torch")})
+def _asked(plan: Plan, job: Mapping[str, Any], left_s: float) -> Answer:
+    """What a process says of a job, given up after `left_s`; without any time left, no process."""
+    short = f"the budget of {plan.budget_s or left_s:.0f} s leaves its ceilings no more time"
+    if left_s <= 0:
+        return Answer(None, 0.0, "timeout", short)
     answer = ask(
-        "bench.doctor.floors", {"device": device, "styles": styles, "quick": True}, shape=dict[str, Any],
-        keep_env=plan.keep_env, timeout_s=plan.timeout_s,
+        "bench.worker.ceilings", job, shape=list[Ceiling],
+        threads=job["threads"], keep_env=plan.keep_env, timeout_s=min(plan.timeout_s, left_s),
     )  # fmt: skip
-    if answer.status is None:
-        return dict(answer.value)
-    warn(f"no floors of {device}: {answer.reason}")
-    return {"figures": {}, "errors": {"process": answer.reason}}
+    return replace(answer, reason=short) if answer.status == "timeout" and left_s < plan.timeout_s else answer
 
 
 @dataclass(slots=True)
 class Floors:
-    """The ceilings that a run's machine.json holds; those that are missing are measured again once a block."""
+    """The ceilings that a run's machine.json holds; those that are missing are measured again once a block.
+
+    With a budget they may all take `CEILINGS_SHARE` of it; a doubtful time has its ceiling measured again even so.
+    """
 
     folder: Path
     plan: Plan
@@ -193,18 +210,17 @@ class Floors:
     known: tuple[Ceiling, ...] = ()
     block: int = 0
     tries: int = 0
+    spent_s: float = 0.0  # on ceilings so far
     references_us: list[float] = field(default_factory=list)  # of the last rows
 
     def complete(self) -> None:
         """Measure what is missing, of a new run all, a few times at most."""
-        machine = read_machine(self.folder)
-        if self.plan.cases and (devices := floors_missing(self.plan, machine)):
-            found = {device: device_floors(self.plan, device, self.warn, self.say) for device in devices}
-            write_machine(self.folder, {**machine, "floors": {**machine.get("floors", {}), **found}})
-        self.known = read_ceilings(machine)
-        if self.tries < TRIES and (jobs := missing_jobs(self.plan, self.known)):
+        self.spent_s += add_device_floors(self.folder, self.plan, self.warn, self.say)
+        self.known = read_ceilings(read_machine(self.folder))
+        left_s = math.inf if self.plan.budget_s is None else CEILINGS_SHARE * self.plan.budget_s - self.spent_s
+        if left_s > 0 and self.tries < TRIES and (jobs := missing_jobs(self.plan, self.known)):
             self.tries += 1
-            self._measure(jobs)
+            self._measure(jobs, left_s)
 
     def under(self, found: Measurement) -> Measurement:
         """`found` with its floor; a time below it has its ceiling measured again, perhaps on a quieter machine."""
@@ -221,8 +237,10 @@ class Floors:
         self._measure(ceiling_jobs(replace(self.plan, cases={found.case: 1})))
         return with_floor(found, self.known, seen)
 
-    def _measure(self, jobs: Sequence[Mapping[str, Any]]) -> None:
-        rows, failures = measure_ceilings(self.plan, jobs, self.warn, self.say)
+    def _measure(self, jobs: Sequence[Mapping[str, Any]], limit_s: float = math.inf) -> None:
+        began = time.monotonic()
+        rows, failures = measure_ceilings(self.plan, jobs, self.warn, self.say, limit_s)
+        self.spent_s += time.monotonic() - began
         self.known += tuple(rows)
         kept = [one.row() for one in self.known]
         write_machine(self.folder, {**read_machine(self.folder), "ceilings": kept, "ceilings_missing": failures})

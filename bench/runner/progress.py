@@ -1,51 +1,19 @@
-"""How far a run is and how long the rest will take: one line, written between processes, never while one measures."""
+"""How far a run is and how long the rest will take, said before each process."""
 
 from __future__ import annotations
 
-import textwrap
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import IO
 
 from bench.cases.forecast import case_seconds
 from bench.cases.plan import Plan
-from bench.runner.floor import Say
 from bench.runner.session import Session
 from bench.runner.turns import Progress, schedule
+from bench.status import Say
 from bench.words import duration
 
-EVERY_S = 10.0  # at least, between two lines in a file
 BAR_WIDTH = 24
-
-
-@contextmanager
-def status_line(file: IO[str], *, rewritten: bool, width: int = 10**4, ended: str = "") -> Iterator[Say]:
-    """One line that is rewritten where somebody watches, in a file a line now and then; `ended` is what stays at last.
-
-    A line too long ends at a word: no figure and no name is cut.
-    Only a carriage return and spaces, which terminals and notebooks alike understand.
-    """
-    shown, last = 0, -EVERY_S
-
-    def say(text: str) -> None:
-        nonlocal shown, last
-        if rewritten:
-            text = textwrap.shorten(text, max(20, width - 1), placeholder=" ...")
-            file.write("\r" + text.ljust(shown))
-            shown = len(text)
-        elif time.monotonic() - last >= EVERY_S:
-            last = time.monotonic()
-            file.write(text + "\n")
-        file.flush()
-
-    try:
-        yield say
-    finally:
-        if rewritten and (shown or ended):
-            file.write("\r" + ended.ljust(shown) + ("\n" if ended else "\r"))
-            file.flush()
 
 
 @dataclass(slots=True)

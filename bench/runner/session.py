@@ -22,9 +22,10 @@ from bench.cases.suspicion import suspicious
 from bench.errors import UsageError
 from bench.machine.facts import as_grid_machine, describe, probe_devices
 from bench.runner.crossing import crossing_plan, crossing_seconds
-from bench.runner.floor import Floors, Say, ceiling_jobs
+from bench.runner.floor import Floors, ceiling_jobs
 from bench.runner.folder import alone, check_folder, check_same, done_attempts, make_folder, tries_used
-from bench.runner.turns import Launch, Progress, budget_words, process_launcher, run, schedule
+from bench.runner.turns import Launch, Progress, budget_words, process_launcher, run, schedule, skipped
+from bench.status import Say
 from bench.tables.columns import MACHINE
 from bench.tables.run import Run, read_machine, read_run
 from bench.tables.writer import Writer, repair, write_machine, write_speedups
@@ -32,7 +33,7 @@ from bench.verdict.claim import straddling
 from bench.verdict.evidence import Evidence
 
 RETRIED = 0.6  # of the tries that noise may cost: committed runs used 0.9 of them, a quiet machine uses none
-SUM_UP_S = 6.0  # tables and charts at the end
+SUM_UP_S = 5.0  # tables and charts at the end
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Session:
     def seconds(self) -> float:
         """About how long all of it will take: noise costs up to half as long again, and some of that is counted."""
         plan = self.plan
-        turns = {case: count + RETRIED * (count // 2) for case, count in plan.cases.items()}
+        turns = {case: count + RETRIED * plan.spare[case] for case, count in plan.cases.items()}
         whole = sum(count * case_seconds(case, plan, self.probe) for case, count in turns.items())
         whole += ceiling_seconds(ceiling_jobs(plan), self.probe) + SUM_UP_S
         return min(whole, plan.budget_s) if plan.budget_s is not None else whole
@@ -121,12 +122,15 @@ def _measure(
     else:
         write_machine(folder, session.machine)
     began = time.monotonic()
+    writer = Writer(folder, session.run_id, str(session.machine["environment"]))
+    for row in skipped(plan, done_attempts(folder)):  # a run that ends among its ceilings has a table too
+        writer.append(row)
+        yield row
     floors = Floors(folder, plan, warn, say) if launch is None else None
     if floors is not None:
         warn_of_styles(plan, warn)
         floors.complete()
     launch = launch or process_launcher(plan)
-    writer = Writer(folder, session.run_id, str(session.machine["environment"]))
 
     def taken(plan: Plan, first: int = 0) -> Iterator[Measurement]:
         """Every turn of `plan` that is left, each on the disk first; the orders count from `first`."""

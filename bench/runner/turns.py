@@ -56,6 +56,13 @@ def schedule(plan: Plan) -> list[Slot]:
     return [Slot(block, order, case) for order, (block, case) in enumerate(turns)]
 
 
+def skipped(plan: Plan, done: Collection[Key] = ()) -> Iterator[Measurement]:
+    """The cases that cannot run here, with their reasons: rows that need no process."""
+    for skip in plan.skips:
+        if (0, skip.case.key) not in done:
+            yield Measurement(skip.case, 0, -1, "skipped", skip.reason)
+
+
 def run(
     plan: Plan,
     launch: Launch,
@@ -69,19 +76,17 @@ def run(
 ) -> Iterator[Measurement]:
     """Measure every turn that is not `done`, one process after another; yields each as it is found.
 
-    Cases that cannot run here come first, as `skipped`. A noisy measurement is taken again at once, at most
-    half as many times for a case as it has blocks, less the tries `used` before. Stops before a block that
-    `plan.budget_s`, counted from `began` on, has no time for, judged by the longest that each of its cases took so far;
-    with a budget, a case that was given up once is not started again. The data of each block are drawn from `run_id`;
-    without it they are those of the problems' seed.
+    Cases that cannot run here come first, as `skipped`. A noisy measurement is taken again at once, as often
+    as `plan.spare` says for a case, less the tries `used` before. Stops before a block that
+    `plan.budget_s`, counted from `began` on, has no time for, judged by the longest that each of its cases took so far,
+    and within a block once that time is over; with a budget, a case that was given up once is not started again. The
+    data of each block are drawn from `run_id`; without it they are those of the problems' seed.
     """
-    for skip in plan.skips:
-        if (0, skip.case.key) not in done:
-            yield Measurement(skip.case, 0, -1, "skipped", skip.reason)
+    yield from skipped(plan, done)
     turns = schedule(plan)
     start = now() if began is None else began
     longest: dict[tuple[str | int, ...], float] = {}
-    spare = Counter({case.turn: count // 2 for case, count in plan.cases.items()})
+    spare = Counter({case.turn: tries for case, tries in plan.spare.items()})
     spare.subtract(used or {})
     given_up: set[tuple[str | int, ...]] = set()
     for index, slot in enumerate(turns):
@@ -91,6 +96,8 @@ def run(
                 return
         if slot.key in done or slot.case.turn in given_up:
             continue
+        if plan.budget_s is not None and now() - start > plan.budget_s:
+            return
         starting(Progress(index, len(turns), slot, plan))
         turn_began = now()
         measurement = take_turn(plan, slot, launch, spare, run_id)

@@ -83,7 +83,9 @@ def make_grid(request: Request, threads: int) -> Grid:
     found = expand(legs, styles, as_grid_machine(probe), blocks=1, seed=request.seed or 0)
     reasons = {skip.case.key: skip.reason for skip in found.skips}
     for case in found.cases:
-        if case.threads != threads:
+        if case.ahead > 1:
+            reasons[case.key] = f"it starts {case.ahead} iterations at once and has no time by iteration"
+        elif case.threads != threads:
             reasons[case.key] = (
                 f"this process runs {threads} thread{'s' * (threads > 1)}, the case {case.threads}; "
                 f"give --fiftyx-threads {case.threads}"
@@ -97,7 +99,7 @@ def make_grid(request: Request, threads: int) -> Grid:
         styles=styles,
         skips=tuple(Skip(entry.case, entry.reason) for entry in entries if entry.reason is not None),
         seed=request.seed or 0,
-        rule=Rule(limit_s=preset.limit_s if preset else LIMIT_S),
+        rule=preset.rule if preset else Rule(limit_s=LIMIT_S),
     )
     return Grid({entry.name: entry for entry in entries}, plan, probe)
 

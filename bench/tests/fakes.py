@@ -146,7 +146,8 @@ def a_case(style: str = "numpy_manual", device: str = "cpu", **changes: Any) -> 
 
 
 def a_job(style: Implementation, rule: Rule = BRIEF, **changes: Any) -> Job:
-    case = a_case(style.name, **{"framework": style.framework, "oracle": style.oracle, **changes})
+    given = {"framework": style.framework, "oracle": style.oracle, "ahead": style.ahead, **changes}
+    case = a_case(style.name, **given)
     return Job(case, style, rule)
 
 

@@ -17,8 +17,9 @@ import bench
 from bench.cases.measurement import Found, Job
 from bench.errors import UsageError
 from bench.machine.environment import ROOT
-from bench.runner.progress import status_line, turn_words
+from bench.runner.progress import turn_words
 from bench.runner.turns import Progress, schedule
+from bench.status import status_line
 
 SIZE = (8, 5, 4, 3)
 
@@ -95,14 +96,6 @@ def test_the_bar_is_one_line_that_rewrites_itself(planned: bench.Planned) -> Non
     assert drawn.count("\r") == len(turns) + 1
     assert "3/4" in drawn
     assert "\x1b" not in drawn
-
-
-def test_a_file_gets_a_line_now_and_then_and_nobody_watching_gets_no_rewriting(planned: bench.Planned) -> None:
-    file = io.StringIO()
-    with status_line(file, rewritten=False) as say:
-        for number in range(100):
-            say(f"turn {number}")
-    assert file.getvalue() == "turn 0\n"
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -20,8 +22,10 @@ from implementations import Train, find_implementations
 # the framework whose arrays a style's file meets in this test
 STYLES = {
     "torch_cuda_graph": "torch", "torch_cuda_graph_in_place": "torch", "torch_compile": "torch",
-    "cupy_manual": "numpy", "jax_jit": "jax",
+    "cupy_manual": "numpy", "jax_jit": "jax", "jax_scan": "jax", "torch_triton": "torch",
 }  # fmt: skip
+SINGLE = ("torch_triton",)  # written for float32 alone
+INTERPRETED = "TRITON_INTERPRET"  # Triton reads it when it is imported
 
 
 # what torch's own compiler imports of it
@@ -36,6 +40,10 @@ def style(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
     if name == "cupy_manual":
         monkeypatch.setitem(sys.modules, "cupy", np)
         monkeypatch.delitem(sys.modules, "implementations.cupy_manual", raising=False)
+    if name == "torch_triton":
+        pytest.importorskip("triton", reason="triton is not installed")
+        if os.environ.get(INTERPRETED) != "1":
+            pytest.skip("without its interpreter; see the last test")
     if name == "torch_compile":  # what the compiler makes of it is for the gate on a GPU
         monkeypatch.setattr("torch.compile", lambda function, **_options: function)
     yield name, find_implementations()[name].train, open_device(framework, "cpu")
@@ -46,15 +54,17 @@ def style(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
 @pytest.mark.parametrize("seed", range(5))
 def test_a_style_for_a_gpu_follows_the_oracle_at_any_size_and_rate(style, seed):
     name, train, device = style
+    dtype = "float32" if name in SINGLE else "float64"
     random = np.random.default_rng(seed)
-    size = Size(*(int(side) for side in random.integers(1, 60, 4)))
-    steps = int(random.integers(1, 40))
+    most = 25 if name in SINGLE else 60  # its interpreter is slow
+    size = Size(*(int(side) for side in random.integers(1, most, 4)))
+    steps = int(random.integers(1, 2 * most))
     rate = stable_learning_rate(size) * random.uniform(0.1, 1.0)
-    problem = Problem(*size, "float64", rate, seed)
-    case = a_case(name, "cpu", size=size, framework=STYLES[name])
+    problem = Problem(*size, dtype, rate, seed)
+    case = a_case(name, "cpu", size=size, dtype=dtype, framework=STYLES[name])
     arrays = problem.arrays()
     trained = gate.run(case, train, device, problem, arrays, steps)
-    allowed = deviation.tolerance(deviation.REHEARSAL, "float64", "ieee", "sgd")
+    allowed = deviation.tolerance(deviation.REHEARSAL, dtype, "ieee", "sgd")
     found = deviation.of_run(trained, reference("sgd", arrays, rate, steps), allowed)
     assert deviation.reason(found) is None
 
@@ -62,6 +72,8 @@ def test_a_style_for_a_gpu_follows_the_oracle_at_any_size_and_rate(style, seed):
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_a_style_for_a_gpu_passes_the_gate(style, dtype):
     name, train, device = style
+    if name in SINGLE:
+        pytest.skip("its interpreter takes minutes at the tutorial's size")
     case = a_case(name, "cpu", size=TUTORIAL_SIZE, dtype=dtype, framework=STYLES[name])
     assert len(gate.rehearse(case, train, device)) == REHEARSAL_STEPS
 
@@ -73,3 +85,12 @@ def test_the_cupy_file_is_the_numpy_file_with_one_import_changed():
     assert len(numpy) == len(cupy)
     assert changed[1] == "import cupy as np"
     assert len(changed) == 5  # what the file is, the import, the declaration, the name, what the style is
+
+
+@pytest.mark.skipif(os.environ.get(INTERPRETED) == "1", reason="this is the process with the interpreter")
+def test_the_triton_kernel_passes_all_of_this_under_its_interpreter():
+    pytest.importorskip("triton", reason="triton is not installed")
+    asked = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "torch_triton", __file__]
+    ended = subprocess.run(asked, env={**os.environ, INTERPRETED: "1"}, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout[-4000:]
+    assert "5 passed" in ended.stdout

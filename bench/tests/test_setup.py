@@ -20,7 +20,7 @@ def a_clone(folder: Path) -> Path:
     (folder / "scripts").mkdir(parents=True)
     (folder / "bench").mkdir()
     (folder / "bench" / "__init__.py").touch()
-    for name in ("pyproject.toml", "scripts/constraints.txt"):
+    for name in ("pyproject.toml", "scripts/constraints.txt", "bench/status.py"):
         shutil.copy(ROOT / name, folder / name)
     lines = (ROOT / "scripts" / "setup").read_text("utf-8").splitlines()
     stubbed = [f"  {STUB}" if "-m pip install" in line else line for line in lines]

@@ -55,7 +55,7 @@ def test_all_blocks_of_a_sitting_fit_its_minutes_on_any_machine_no_slower_than_a
     assert plan.budget_s <= 480
 
 
-@pytest.mark.parametrize(("preset", "blocks"), [("gpu", 4), ("gpu-sweep", 3)])
+@pytest.mark.parametrize(("preset", "blocks"), [("gpu", 3), ("gpu-sweep", 3)])
 def test_a_slow_machine_still_gets_blocks_enough_for_an_interval(preset, blocks):
     plan = plan_of(preset)
     assert plan.budget_s is not None
@@ -71,7 +71,7 @@ def test_the_headline_has_every_baseline_and_every_faster_style_at_the_tutorials
     assert on_cpu == numpy32 | {("numpy_manual", "float64", k) for k in (1, 16)} | {("torch_tensors", "float32", 1)}
     assert {case.style for case in cases if case.device != "cpu"} == {
         "torch_tensors", "torch_autograd", "torch_optim_sgd", "torch_cuda_graph", "torch_cuda_graph_in_place",
-        "torch_compile", "cupy_manual", "jax_jit",
+        "torch_compile", "torch_triton", "cupy_manual", "jax_jit",
     }  # fmt: skip
     assert {case.style for case in cases if case.program} == {"numpy_manual", "numpy_in_place", "torch_autograd"}
     assert set(cases.values()) == {6}
@@ -170,6 +170,13 @@ def test_a_refuted_claim_and_a_failed_case_are_answers_and_no_trouble(tmp_path):
     assert (found["run"]["exit_code"], found["verdict"]["exit_code"]) == ("1", "3")
     assert {found[name]["outcome"] for name in ("run", "verdict")} == {"answer no or open"}
     assert ended.returncode == (0 if found["gpu"]["outcome"] == "done" else 1)  # nvidia-smi may not be here
+
+
+def test_the_verdict_as_json_is_what_stdout_had_and_what_went_wrong_beside_it_is_kept(tmp_path):
+    values = "bench+verdict case \"$*\" in *--json) echo '{}'; echo beside >&2 ;; *) echo in words ;; esac"
+    sit(tmp_path, f"bench+run {RUN}", values)
+    assert (tmp_path / "out/verdict.json").read_text() == "{}\n"
+    assert (tmp_path / "out/verdict.txt").read_text() == "--- verdict\nin words\n--- values\nbeside\n"
 
 
 def test_a_run_that_takes_too_long_is_stopped_and_what_it_left_comes_back(tmp_path):

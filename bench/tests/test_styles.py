@@ -129,6 +129,19 @@ def test_a_heap_that_nobody_knows_is_refused(heap, tmp_path):
         write_style(tmp_path, HONEST, heap=heap)
 
 
+@pytest.mark.parametrize("ahead", [0, True, 101, "2"])
+def test_a_style_starts_one_iteration_or_a_few_at_once(ahead, tmp_path):
+    with pytest.raises(StyleError, match="ahead must be a whole number from 1 to 100"):
+        write_style(tmp_path, HONEST, devices=("cuda",), ahead=ahead)
+
+
+def test_on_the_cpu_an_iteration_is_over_when_it_is_yielded_so_that_none_starts_several(tmp_path):
+    style = write_style(tmp_path, HONEST, devices=("cuda",), ahead=50, cycle=4)
+    assert (style.ahead, style.period) == (50, 100)
+    with pytest.raises(StyleError, match="ahead= is for accelerators"):
+        write_style(tmp_path, HONEST, devices=("cpu", "cuda"), ahead=50)
+
+
 def test_a_style_may_name_every_accelerator_at_once(tmp_path):
     path = tmp_path / "mine.py"
     devices = "('cpu', 'cuda', 'accelerator')"

@@ -19,15 +19,13 @@ FLIP_S, BETWEEN_S = 5e-6, 3e-7  # for a flip, and for what lies between two samp
 WAIT_S = 1e-5  # for the wait before each sample on a device that is waited for
 MORE_CORES = 0.05  # CPU seconds a wall second above a case's threads
 LUMPY, LUMPY_SAMPLES = 2.0, 20  # an honest one reached 1.59 twice, on two cores at a load of 5
+DECLARE = "declare ahead="
 HELPED_SHARE, HELPED_S = 0.05, 0.05  # of CPU time in other processes, which Linux counts in hundredths of a second
 
 
 def untrue(job: Job, timed: Timed, record: Record) -> Iterator[str]:
     """What the witness's own clock, and the CPU time of the process, say against the samples."""
     case, stretches = job.case, timed.counts.stretches
-    lump = _lumpy(job, timed, record)
-    if lump is not None:
-        yield lump
     if not record.watched:
         return
     for batches, phase in ((False, "alone"), (True, "in batches")):
@@ -42,24 +40,25 @@ def untrue(job: Job, timed: Timed, record: Record) -> Iterator[str]:
     yield from helped(case, record)
 
 
-def _lumpy(job: Job, timed: Timed, record: Record) -> str | None:
-    """Whether a batch takes far longer an iteration than samples do, by the clock and by CPU time where known.
+def lumpy(job: Job, timed: Timed, record: Record) -> str | None:
+    """Whether a batch takes far longer an iteration than samples do, by the clock and on a CPU by its time where known.
 
     Not of several threads: one that waits for a core keeps the others at work, and that passes for a lump.
     """
     if job.case.threads > 1:
         return None
-    middle_us = median(by_cycle(timed.elapsed_ns, job.style.cycle)) / 1e3
+    middle_us = median(by_cycle(timed.elapsed_ns, job.style.period)) / 1e3
     each_us = [min(one.mean_us for one in timed.batches)]
     pairs = [(one, seen) for one, seen in zip(timed.counts.stretches, record.seen, strict=True) if one.batch]
-    if all(seen.cpu_s is not None for _, seen in pairs):
+    on_cpu = job.case.key.on_cpu  # who waits for an accelerator may sleep
+    if on_cpu and all(seen.cpu_s is not None for _, seen in pairs):
         cpu_s = sum(seen.cpu_s or 0.0 for _, seen in pairs) - STRETCH_S * len(pairs)
         each_us.append(cpu_s * 1e6 / sum(one.count for one, _ in pairs))
     if len(timed.elapsed_ns) < LUMPY_SAMPLES or min(each_us) < LUMPY * middle_us:
         return None
     return (
         f"an iteration takes {middle_us:.1f} us in the middle and {min(each_us):.1f} us in the mean of a batch: "
-        "its work is not in the iteration that it belongs to"
+        f"several iterations at once: {'its work is not in the iteration that it belongs to' if on_cpu else DECLARE}"
     )
 
 

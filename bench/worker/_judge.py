@@ -9,7 +9,7 @@ from statistics import fmean, median
 
 from bench.cases.case import Case
 from bench.cases.challenge import Flip, program_flips, timed_flips
-from bench.cases.measurement import Found, Job, Value
+from bench.cases.measurement import BY_ITERATION, Found, Job, Value
 from bench.cases.phases import Counts, Stretch, affordable_steps
 from bench.cases.problem import TUTORIAL_ITERATIONS, work_flops
 from bench.machine.device import device_kind
@@ -17,7 +17,7 @@ from bench.machine.process import Answer
 from bench.machine.witness import Record, Seen
 from bench.plain import ShapeError, from_plain
 from bench.worker import clock
-from bench.worker._clocks import STRETCH_S, against, helped, untrue
+from bench.worker._clocks import STRETCH_S, against, helped, lumpy, untrue
 from bench.worker.counters import every_core
 from bench.worker.loops import Timed
 from bench.worker.noise import Sampled, Steady, by_cycle, disturbance
@@ -34,6 +34,8 @@ def judge(job: Job, found: Found, record: Record) -> Found:
     fault = next(unlike(job, timed, record), None)
     if fault is not None:
         return Found("crashed", f"its times are not what a worker says: {fault}")
+    if lump := lumpy(job, timed, record):
+        return Found("wrong", lump, again=True)
     try:
         why, checked = deviates(job.case, timed.counts, record)
     except MemoryError as error:
@@ -44,8 +46,8 @@ def judge(job: Job, found: Found, record: Record) -> Found:
     if why is not None:
         return Found("wrong", why, again=True)
     timed_us = [ns / 1e3 for ns in timed.elapsed_ns]
-    cycles = by_cycle(timed_us, job.style.cycle)
-    steady = Steady.of(timed, timed_us, job.style.cycle)
+    cycles = by_cycle(timed_us, job.style.period)
+    steady = Steady.of(timed, timed_us, job.style.period)
     values: dict[str, Value] = {
         **found.values,
         **reduce_timed(job, timed, cycles),
@@ -56,6 +58,9 @@ def judge(job: Job, found: Found, record: Record) -> Found:
         "final_loss": record.seen[-1].losses[-1] if record.seen[-1].losses else None,
     }
     noise = disturbance(_sampled(job, timed, cycles, steady)) or ""
+    if job.style.ahead > 1:
+        values |= started_at_once(job.style.ahead, timed_us, cycles)
+        timed_us = cycles
     judged = replace(found, reason=noise, noisy=bool(noise), values=values, timed_us=timed_us, raw=None)
     fault = judged.problem()
     return judged if fault is None else Found("crashed", f"its times are not what a worker says: {fault}")
@@ -154,6 +159,7 @@ def reduce_timed(job: Job, timed: Timed, cycles: Sequence[float]) -> dict[str, V
     problem = job.case.problem
     return {
         "iterations": timed.counts.latency,
+        "iterations_per_launch": job.style.ahead,
         "latency_median_us": median(ordered),
         "latency_mean_us": fmean(ordered),
         "latency_min_us": ordered[0],
@@ -168,6 +174,19 @@ def reduce_timed(job: Job, timed: Timed, cycles: Sequence[float]) -> dict[str, V
         "involuntary_switches": counters.involuntary_switches,
         "cpu_utilisation": counters.cpu_utilisation,
         "peak_rss_bytes": counters.peak_rss_bytes,
+    }
+
+
+def started_at_once(ahead: int, timed_us: Sequence[float], launches_us: Sequence[float]) -> dict[str, Value]:
+    """What stands in place of a latency where `ahead` iterations are started at once and none can be had alone.
+
+    `launched_us` is an iteration's share of such a launch with all of its losses read, `first_loss_us` the wait for the
+    first of them. `launches_us` are means over the iterations of one.
+    """
+    return {
+        **dict.fromkeys(BY_ITERATION),
+        "launched_us": median(launches_us),
+        "first_loss_us": median(timed_us[::ahead]),
     }
 
 

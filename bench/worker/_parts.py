@@ -86,7 +86,7 @@ def measure_parts(job: Job, train: Train, device: Device, timed: Timed, gauge: G
 
 
 def _work(place: Bench) -> Values:
-    size, cycle = place.job.case.problem.size, place.job.style.cycle
+    size, cycle = place.job.case.problem.size, place.job.style.period
     (products, passes, moved), (product_calls, pass_calls, _) = (_done_again(place, one) for one in (size, TINY))
     found: Values = {
         "products_us": max(0.0, place.us(products) - place.us(product_calls)) / cycle,
@@ -98,7 +98,7 @@ def _work(place: Bench) -> Values:
 
 
 def _calls(place: Bench) -> Values:
-    loop, cycle = place.loop(TINY), place.job.style.cycle
+    loop, cycle = place.loop(TINY), place.job.style.period
 
     def a_cycle() -> None:
         for _ in range(cycle):
@@ -121,7 +121,7 @@ def _done_again(place: Bench, size: Size) -> tuple[Callable[[], None], Callable[
 
 def _seen(place: Bench, size: Size) -> Seen:
     """What a cycle of the style does, once its optimiser has made its state."""
-    seen, cycle = Seen(), place.job.style.cycle
+    seen, cycle = Seen(), place.job.style.period
     put, watching = watch(place.job.case.framework, place.device.put, seen)
     with watching:
         loop = place.loop(size, put)

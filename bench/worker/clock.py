@@ -51,20 +51,26 @@ class Batch:
 
 
 def warm_up(
-    loop: Loop, device: Device, rule: Rule, now: Now = perf_counter_ns, first_done: Callable[[], None] = _nothing
+    loop: Loop,
+    device: Device,
+    rule: Rule,
+    now: Now = perf_counter_ns,
+    first_done: Callable[[], None] = _nothing,
+    ahead: int = 1,
 ) -> Latency:
     """Run `loop` until `rule` calls it warm, each iteration timed; the first is the cold call, then `first_done`.
 
+    `ahead` iterations are started at once, so it begins and goes on by so many.
     Until there were `warmup_iterations` and `warmup_s` (`accelerator_warmup_s` on a device that is waited
     for), or `warmup_limit_s` with `warmup_floor` iterations. The cold call counts towards neither.
     """
     enough_s = rule.warmup_s if device.synchronize is None else rule.accelerator_warmup_s
-    first = time_latency(loop, device, 1, now)
+    first = time_latency(loop, device, ahead, now)
     elapsed, losses = first.elapsed_ns, first.losses
     first_done()
     start = now()
-    for done in range(1, 10**9):
-        one = time_latency(loop, device, 1, now)
+    for done in range(ahead, 10**9, ahead):
+        one = time_latency(loop, device, ahead, now)
         elapsed += one.elapsed_ns
         losses += one.losses
         spent_s = (now() - start) / 1e9

@@ -14,7 +14,8 @@ from bench.cases.phases import REHEARSAL_STEPS, affordable_steps
 from bench.cases.problem import TUTORIAL_SIZE, Problem, stable_learning_rate, work_flops
 from bench.machine.device import Device
 from bench.worker import clock
-from bench.worker.loops import Timed, WrongStyleError, as_trained, check_kind
+from bench.worker.loops import Cold, Timed, WrongStyleError, as_trained, check_kind
+from bench.worker.noise import by_cycle
 from implementations import Train
 
 if TYPE_CHECKING:
@@ -168,15 +169,17 @@ def opening_deviations(
     return deviation.of_run(run(case, train, device, case.problem, arrays, steps), expected, allowed)
 
 
-def check_pace(endless: clock.Latency, timed: Timed) -> None:
+def check_pace(endless: Cold, timed: Timed) -> None:
     """Raises WrongStyleError for a style that is fast only when it knows how many iterations there will be.
 
     Such a one does the work ahead of the clock. An honest median is not under half of the least time that
-    any iteration of the endless warm-up took, given PACE_ITERATIONS of them.
+    any iteration of the endless warm-up took, given PACE_ITERATIONS. Several started at once count as one, their mean.
     """
-    if len(endless.elapsed_ns) <= PACE_ITERATIONS:
+    warm_ns = by_cycle(endless.warm_ns, endless.ahead)
+    if len(warm_ns) < PACE_ITERATIONS:
         return
-    least, middle = min(endless.elapsed_ns[1:]), median(timed.elapsed_ns)
+    least = min(warm_ns)
+    middle = median(by_cycle(timed.elapsed_ns, endless.ahead))
     if middle < least / 2:
         raise WrongStyleError(
             f"an iteration takes {middle / 1e3:.1f} us where the number of steps is known beforehand, and at least "

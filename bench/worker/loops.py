@@ -171,15 +171,21 @@ class Cold:
     warm: clock.Latency
     used_mj: int | None
     sm_clock_mhz: int | None
+    ahead: int = 1  # iterations that are started at once: the cold call's, of which the rest is read, are not warm
+
+    @property
+    def warm_ns(self) -> list[int]:
+        """Of each iteration after those that the cold call started."""
+        return self.warm.elapsed_ns[self.ahead :]
 
     def values(self) -> dict[str, Value]:
         """Its columns of measurements.csv."""
-        elapsed = self.warm.elapsed_ns
-        energy_mj, resolution_mj = per_iteration_mj(self.used_mj, sum(elapsed[1:]) / 1e9, len(elapsed) - 1)
+        elapsed, warm = self.warm.elapsed_ns, self.warm_ns
+        energy_mj, resolution_mj = per_iteration_mj(self.used_mj, sum(warm) / 1e9, len(warm))
         return {
             "transfer_seconds": self.transfer_seconds,
             "first_iteration_seconds": elapsed[0] / 1e9,
-            "warmup_iterations": len(elapsed) - 1,
+            "warmup_iterations": len(warm),
             "gpu_energy_mj": energy_mj,
             "gpu_energy_resolution_mj": resolution_mj,
             "sm_clock_warm_mhz": self.sm_clock_mhz,
@@ -193,11 +199,12 @@ def run_cold(job: Job, train: Train, device: Device, arrays: Sequence[Any], mete
     loop = train(*inputs, problem.learning_rate, ENDLESS)
     readings: list[int | None] = []
     try:
-        warm = clock.warm_up(loop, device, job.rule, first_done=lambda: readings.append(meters.energy_mj()))
+        ahead, say = job.style.ahead, lambda: readings.append(meters.energy_mj())
+        warm = clock.warm_up(loop, device, job.rule, first_done=say, ahead=ahead)
     except StopIteration:
         raise WrongStyleError("stopped before its steps were used up") from None
     before, after = readings[0], meters.energy_mj()
     used_mj = None if before is None or after is None else after - before
     sm_clock_mhz = meters.sm_clock_mhz()
     loop.close()
-    return Cold(transfer_seconds, warm, used_mj, sm_clock_mhz)
+    return Cold(transfer_seconds, warm, used_mj, sm_clock_mhz, ahead)

@@ -29,6 +29,7 @@ from bench.worker.counters import Meters, cores_in_use, every_core, open_meters,
 from bench.worker.gate import check_opening, check_pace, rehearse
 from bench.worker.heap import SCRIPT, Reply, as_printed, in_a_copy, make_heap, scatter
 from bench.worker.loops import Cold, Timed, WrongStyleError, run_cold, run_timed
+from bench.worker.noise import by_cycle
 from implementations import Train
 
 KEPT_WARMUP = 100  # rows of the warm-up that go into the table
@@ -101,7 +102,7 @@ def measure(job: Job, witness: Witness) -> Found:
         checked,
         values=values,
         first_us=cold.warm.elapsed_ns[0] / 1e3,
-        warmup_us=[ns / 1e3 for ns in cold.warm.elapsed_ns[1 : 1 + KEPT_WARMUP]],
+        warmup_us=[ns / 1e3 for ns in by_cycle(cold.warm_ns, cold.ahead)[:KEPT_WARMUP]],
         raw=to_plain(timed),
     )
 
@@ -162,7 +163,8 @@ def cold_and_timed(job: Job, place: Place, copy: Reply | None, witness: Witness)
     train, device, arrays, meters, *_ = place
 
     def run_warm(each_ns: float, settling: Device | None = None) -> tuple[Timed, tuple[Any, ...]]:
-        counts = plan_counts(job.rule, each_ns, job.style.cycle, referenced=place.gauge is not None)
+        referenced, style = place.gauge is not None, job.style
+        counts = plan_counts(job.rule, each_ns, style.cycle, referenced=referenced, ahead=style.ahead)
         return run_timed(job.case, train, device, arrays, counts, witness, place.gauge, settling)
 
     if copy is None:
@@ -175,7 +177,7 @@ def cold_and_timed(job: Job, place: Place, copy: Reply | None, witness: Witness)
 
 def usual_ns(cold: Cold) -> float:
     """What an iteration takes once the loop is warm."""
-    return median(cold.warm.elapsed_ns[1:][-50:])
+    return median(by_cycle(cold.warm_ns, cold.ahead)[-50:])
 
 
 def check(job: Job, place: Place, cold: Cold, timed: Timed) -> Found:
@@ -183,7 +185,7 @@ def check(job: Job, place: Place, cold: Cold, timed: Timed) -> Found:
     case = job.case
     blas = threads_in_use(case)
     cores_in_use(case, timed.counters)
-    check_pace(cold.warm, timed)
+    check_pace(cold, timed)
     with every_core(case):
         losses = rehearse(case, place.train, place.device)
         check_opening(case, place.train, place.device, place.arrays)

@@ -37,10 +37,14 @@ def test_a_much_slower_core_takes_longer_and_never_less_than_the_start(gflops, s
 
 
 def test_each_dtype_and_each_library_adds_to_the_ceilings():
-    job = {"framework": "numpy", "device": "cpu", "precision": "ieee", "threads": 1, "dtypes": ["float32"]}
+    job = {
+        "framework": "numpy", "device": "cpu", "precision": "ieee", "threads": 1, "dtypes": ["float32"],
+        "largest": 2**24,
+    }  # fmt: skip
     one = ceiling_seconds([job], PROBE)
     assert ceiling_seconds([{**job, "dtypes": ["float32", "float64"]}], PROBE) > one
     assert ceiling_seconds([job, {**job, "framework": "torch"}], PROBE) > 2 * one
+    assert ceiling_seconds([{**job, "largest": 2**29}], PROBE) > one + 2
 
 
 def test_a_style_whose_file_is_gone_can_still_be_forecast(tmp_path):

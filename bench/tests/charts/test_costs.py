@@ -15,6 +15,7 @@ from matplotlib.colors import to_hex
 from bench.cases.case import CaseKey
 from bench.charts import costs, style
 from bench.charts.series import palette
+from bench.charts.words import time_words
 from bench.tests.charts.pages import (
     CPU,
     GPU,
@@ -65,6 +66,17 @@ def test_the_shown_time_of_a_layer_is_the_one_time_of_its_case(blocks):
     rows = layered(dict(zip(TIMES, zip(*blocks, strict=True), strict=True)))
     for one in costs.rungs(rows):
         assert one.us == mean_us(rows[rows["style"] == one.name])
+
+
+@given(st.lists(st.floats(1e-4, 2.0), min_size=2, max_size=2))
+def test_a_layer_shows_what_its_first_call_costs(seconds):
+    rows = layered(TIMES)
+    last = rows["style"] == "torch_nn"
+    rows.loc[last, "first_iteration_seconds"] = seconds
+    found = costs.rungs(rows)
+    assert found[-1].first_us == pytest.approx(median(seconds) * 1e6)
+    assert costs.layer_words(found[-1]) == f"nn.Sequential, first call {time_words(found[-1].first_us)}"
+    assert costs.layer_words(costs.Rung("torch_nn", 1.0, 1.0, 1.0, 1.0)) == "nn.Sequential"
 
 
 def test_a_block_that_one_layer_lacks_counts_for_none():

@@ -9,7 +9,9 @@ import re
 import signal
 import subprocess
 import sys
+import tomllib
 from dataclasses import replace
+from importlib import metadata
 
 import pytest
 from hypothesis import given
@@ -54,7 +56,7 @@ def refused(capsys, tmp_path, *arguments: str) -> str:
     ("arguments", "complaint"),
     [
         ("--style torch_optm_sgd", "no style 'torch_optm_sgd'; did you mean 'torch_optim_sgd'? See: fiftyx list"),
-        ("--style zzz", "no style 'zzz'; there are cupy_manual, jax_jit, numba_manual, "),
+        ("--style zzz", "no style 'zzz'; there are cupy_manual, jax_jit, jax_scan, numba_manual, "),
         ("--style numpy_manual --style nupy_manual", "did you mean 'numpy_manual'?"),
         ("--preset tutrial", "no preset 'tutrial'; did you mean 'tutorial'? See: fiftyx list"),
         ("--device cud", "no device 'cud'; did you mean 'cuda'?"),
@@ -134,9 +136,18 @@ def test_every_command_has_its_short_help_without_names_of_types(capsys, command
     assert not re.search(r"<(str|int|float|path|list)", options)
 
 
-def test_the_version_is_told(capsys):
+@pytest.mark.parametrize("installed", [True, False])
+def test_the_version_is_told_also_of_a_checkout_that_is_not_installed(capsys, monkeypatch, installed):
+    def version(name):
+        if not installed:
+            raise metadata.PackageNotFoundError(name)
+        return "1.2.3"
+
+    monkeypatch.setattr(metadata, "version", version)
     assert main(["--version"]) == 0
-    assert re.fullmatch(r"fiftyx \d+\.\d+.*\n", capsys.readouterr().out)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    told = "1.2.3" if installed else f"{project['version']} (not installed)"
+    assert capsys.readouterr().out == f"fiftyx {told}\n"
 
 
 def test_a_gpu_is_the_accelerator_that_is_there():
@@ -193,7 +204,7 @@ TRAIN = "\ndef train():\n    yield\n"
         (f"@implementation(framework=f(), devices=('cpu',)){TRAIN}", "framework= must be written out, not computed"),
         (
             f"{DECLARED}, colour=1){TRAIN}",
-            "@implementation takes only framework=, devices=, oracle=, cycle=, heap=",
+            "@implementation takes only framework=, devices=, oracle=, cycle=, heap=, ahead=",
         ),
         (
             f"@implementation(framework='tensorflow', devices=('cpu',)){TRAIN}",
@@ -204,7 +215,7 @@ TRAIN = "\ndef train():\n    yield\n"
             "no device 'gpu'; give some of cpu",
         ),
         (f"{DECLARED}, oracle='x'){TRAIN}", "no oracle 'x'; there are sgd, adam, dynamic"),
-        (f"{DECLARED}, cycle=0){TRAIN}", "cycle must be a whole number from 1 up"),
+        (f"{DECLARED}, cycle=0){TRAIN}", "cycle must be a whole number from 1 to 100"),
         (f"{DECLARED}){TRAIN.replace('train', 'numpy_manual')}", "style 'numpy_manual' is already defined in"),
     ],
 )

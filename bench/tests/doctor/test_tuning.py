@@ -31,7 +31,7 @@ def test_each_round_calls_both_and_gives_what_a_call_takes(monkeypatch, seed):
 
 
 def test_a_style_is_measured_beside_products_of_its_own_size():
-    found = measure("numpy_in_place", [], TINY, "float32", 2, 0.0)
+    found = measure("numpy_in_place", [], TINY, "float32", 1, 2, 0.0)
     assert min(found["products_us"], found["iteration_us"], found["over_products"], found["of_gemm_rate"]) > 0
     assert set(found) <= {*COLUMNS}
 

@@ -109,7 +109,7 @@ def test_it_is_one_screen(name: str) -> None:
 def test_the_last_screen_of_a_run_holds_the_answer_the_best_rows_and_what_to_do_next() -> None:
     lines = (SCREENS / "run.txt").read_text("utf-8").splitlines()
     last = "\n".join(lines[-HEIGHT + 1 :])
-    headline = "Untested: no GPU was measured; at the tutorial's size 64x1000x100x10 a GPU can"
+    headline = "Untested: no GPU was measured; at the tutorial's size 64x1000x100x10 the"
     assert lines[0].startswith("run-1: Untested: no GPU was measured")
     assert headline in last
     assert last.index("numpy_in_place  float32") < last.index("torch_tensors   float32") < last.index(headline)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,11 +14,22 @@ from bench.cases.measurement import Measurement
 from bench.cases.problem import TUTORIAL_SIZE
 from bench.machine.ceilings import Ceiling, read_ceilings
 from bench.machine.process import Answer
-from bench.runner import floor
-from bench.runner.floor import BUFFERS, TRIES, Floors, ceiling_jobs, floor_us, missing_jobs, with_floor
+from bench.runner import device_floors, floor
+from bench.runner.floor import (
+    CEILINGS_SHARE,
+    SMALLER,
+    TRIES,
+    Floors,
+    ceiling_jobs,
+    floor_us,
+    largest_buffer,
+    missing_jobs,
+    with_floor,
+)  # fmt: skip
 from bench.tables.run import read_machine
 from bench.tables.writer import write_machine
 from bench.tests.fakes import a_case, a_measurement, a_plan
+from bench.worker.ceilings import COPY_BYTES
 
 GEMM = Ceiling("gemm", "numpy", "cpu", "float64", "ieee", 1, gflops=50.0)
 
@@ -109,7 +121,13 @@ def test_ceilings_survive_machine_json() -> None:
 
 
 KILLED = "process killed by SIGKILL (out of memory?)"
-PLAN = a_plan([a_case("one", dtype=dtype, threads=threads) for dtype in ("float32", "float64") for threads in (1, 2)])
+PLAN = a_plan(
+    [
+        a_case("one", dtype=dtype, threads=threads, size=(2000, 2000, 2000, 10))
+        for dtype in ("float32", "float64")
+        for threads in (1, 2)
+    ]
+)
 
 
 class Workers:
@@ -134,13 +152,14 @@ def floors(folder, said) -> Floors:
     return Floors(folder, PLAN, said.append, lambda _text: None)
 
 
-@pytest.mark.parametrize("killed", range(len(BUFFERS)))
+@pytest.mark.parametrize("killed", range(len(SMALLER) + 1))
 def test_a_ceiling_that_was_killed_for_memory_is_said_and_measured_again_with_smaller_buffers(
     tmp_path, monkeypatch, killed
 ):
     workers, said = Workers(monkeypatch, killed), list[str]()
     floors(tmp_path, said).complete()
-    assert [job["largest"] for job in workers.asked] == [*BUFFERS[: killed + 1], BUFFERS[0]]
+    first = largest_buffer(PLAN)
+    assert [job["largest"] for job in workers.asked] == [first, *SMALLER[:killed], first]
     assert len(said) == killed
     assert all(KILLED in line and "measured again with smaller buffers" in line for line in said)
     assert missing_jobs(PLAN, read_ceilings(read_machine(tmp_path))) == []
@@ -187,7 +206,7 @@ def test_a_run_on_a_gpu_asks_once_for_the_floors_of_each_device_and_profiles_its
             return Answer(None, 1.0, "failed", "no such device")
         return Answer({"figures": {"launch_us": 2.0}, "errors": {}}, 1.0)
 
-    monkeypatch.setattr(floor, "ask", ask)
+    monkeypatch.setattr(device_floors, "ask", ask)
     monkeypatch.setattr(floor, "missing_jobs", lambda *_: [])
     write_machine(tmp_path, {"run_id": "run1"})
     warned: list[str] = []
@@ -200,3 +219,69 @@ def test_a_run_on_a_gpu_asks_once_for_the_floors_of_each_device_and_profiles_its
     assert found["cuda:0"]["figures"] == {"launch_us": 2.0}
     assert found["cuda:1"]["figures"] == {}
     assert warned == ["no floors of cuda:1: no such device"]
+
+
+@given(st.lists(st.tuples(*[st.integers(1, 4000)] * 4), min_size=1, max_size=5))
+def test_the_largest_buffer_holds_the_data_of_every_problem_and_no_more_is_copied_than_that_takes(sizes) -> None:
+    plan = a_plan([a_case(f"s{at}", size=size, dtype="float64") for at, size in enumerate(sizes)])
+    most = max(case.problem.bytes_moved for case in plan.cases)
+    largest = largest_buffer(plan)
+    assert largest >= most or largest == COPY_BYTES[-1]
+    assert largest == COPY_BYTES[0] or COPY_BYTES[COPY_BYTES.index(largest) - 1] < most
+
+
+def test_beside_an_accelerator_the_whole_memory_is_copied() -> None:
+    assert largest_buffer(a_plan([a_case("one"), a_case("two", device="cuda:0", framework="torch")])) == COPY_BYTES[-1]
+
+
+class SlowWorkers(Workers):
+    """Processes of ceilings that take so many seconds each, by a clock that only they move."""
+
+    def __init__(self, monkeypatch, takes_s: float) -> None:
+        super().__init__(monkeypatch, killed=0)
+        self.takes_s, self.now_s, self.limits_s = takes_s, 0.0, list[float]()
+        monkeypatch.setattr("time.monotonic", lambda: self.now_s)
+
+    def ask(self, _module, job, *, shape, **_options):
+        self.limits_s.append(_options["timeout_s"])
+        self.now_s += min(self.takes_s, _options["timeout_s"])
+        if self.takes_s > _options["timeout_s"]:
+            return Answer(None, _options["timeout_s"], "timeout", "took too long; see --timeout")
+        return super().ask(_module, job, shape=shape, **_options)
+
+
+@given(st.floats(0.01, 500.0), st.floats(0.01, 500.0), st.floats(1.0, 1000.0))
+def test_ceilings_take_no_more_of_a_budget_than_their_share_and_who_finds_no_time_says_so(
+    tmp_path_factory, takes_s, timeout_s, budget_s
+):
+    folder, said = tmp_path_factory.mktemp("run"), list[str]()
+    with pytest.MonkeyPatch.context() as patch:
+        workers = SlowWorkers(patch, takes_s)
+        write_machine(folder, {"run_id": "r"})
+        plan = replace(PLAN, budget_s=budget_s, timeout_s=timeout_s)
+        run = Floors(folder, plan, said.append, lambda _text: None)
+        run.complete()
+        for block in range(1, 4):
+            run.under(a_measurement(next(iter(plan.cases)), block, 1e9))
+        assert workers.now_s <= CEILINGS_SHARE * budget_s * (1 + 1e-9)
+        assert max(workers.limits_s) <= timeout_s
+    missing = read_machine(folder)["ceilings_missing"]
+    assert bool(missing) == bool(missing_jobs(plan, run.known))
+    assert bool(said) == bool(missing) or takes_s <= timeout_s
+    if takes_s * len(ceiling_jobs(plan)) <= CEILINGS_SHARE * budget_s and takes_s <= timeout_s:
+        assert not missing
+
+
+def test_a_time_below_its_floor_has_its_ceiling_measured_again_also_where_the_budget_for_ceilings_is_spent(
+    tmp_path, monkeypatch
+):
+    workers, said = SlowWorkers(monkeypatch, takes_s=4.0), list[str]()
+    write_machine(tmp_path, {"run_id": "r"})
+    plan = replace(PLAN, budget_s=9.0 / CEILINGS_SHARE)
+    run = Floors(tmp_path, plan, said.append, lambda _text: None)
+    run.complete()
+    assert len(workers.asked) == 2
+    workers.now_s += 100.0
+    case = next(case for case in plan.cases if case.threads == 1)
+    assert run.under(a_measurement(case, 1, 1e-6)).status == "wrong"
+    assert len(workers.asked) == 3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from io import StringIO
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 from bench.machine.process import Answer
 from bench.runner import floor
 from bench.runner import progress as module
-from bench.runner.progress import Pace, status_line
+from bench.runner.progress import Pace
 from bench.runner.turns import Progress, schedule
 from bench.tests.fakes import a_case, a_plan
 
@@ -31,18 +30,6 @@ def test_the_rest_takes_as_much_longer_as_the_turns_so_far_did(monkeypatch, slow
         now += slower * {"a": 1.0, "b": 2.0}[slot.case.style]
         rest = sum({"a": 1.0, "b": 2.0}[one.case.style] for one in turns[done + 1 :])
         assert pace.left(Progress(done + 1, len(turns), turns[done + 1], plan), now) == pytest.approx(slower * rest)
-
-
-@pytest.mark.parametrize("width", [40, 60, 80, 100])
-def test_the_line_ends_at_a_word_so_that_no_figure_is_cut(width):
-    file = StringIO()
-    words = "13/18, 1 min 21 s left: numpy_manual cpu float64 1 thread 1024x16000x1600x160 as found"
-    with status_line(file, rewritten=True, width=width) as say:
-        say(words)
-    shown = file.getvalue().split("\r")[1].rstrip()
-    assert len(shown) < width
-    assert set(shown.removesuffix(" ...").split()) <= set(words.split())
-    assert shown.startswith("13/18, 1 min 21 s left:")
 
 
 def test_what_takes_long_before_the_first_turn_has_its_line(monkeypatch):

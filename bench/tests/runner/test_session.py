@@ -13,14 +13,17 @@ from typing import Any
 
 import pytest
 
+from bench.cases.case import CASE_COLUMNS, CaseKey
 from bench.cases.measurement import Found, Job
-from bench.cases.request import Request
+from bench.cases.presets import PRESETS
+from bench.cases.request import Request, make_plan
 from bench.errors import UsageError
 from bench.runner.session import Session, measure, prepare, warn_of_styles
 from bench.runner.turns import Launch, schedule
 from bench.tables.run import read_iterations, read_run, read_speedups
-from bench.tests.fakes import PROBE, REASON, a_case, a_plan, an_answer
+from bench.tests.fakes import PROBE, REASON, WITH_CUDA, a_case, a_plan, an_answer
 from bench.validation.lies import HONEST, write_style
+from implementations import find_implementations
 
 pytestmark = pytest.mark.usefixtures("probed")
 
@@ -228,6 +231,32 @@ def test_a_size_too_large_for_the_memory_is_a_skipped_row_with_the_estimate(tmp_
     assert rows["status"].tolist() == ["skipped", "ok"]
     assert rows["reason"].iloc[0].startswith("needs about ")
     assert "GiB on cpu" in rows["reason"].iloc[0]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_without_a_gpu_each_of_its_cases_is_a_row_with_the_reason_before_the_first_process(
+    tmp_path, monkeypatch, preset
+):
+    """So that a run that is ended among its ceilings has its table too."""
+
+    def killed(*_asked: object) -> None:
+        raise KilledError
+
+    monkeypatch.setattr("bench.runner.floor.measure_ceilings", killed)
+    folder, there = tmp_path / "run", make_plan(Request(preset=preset), find_implementations(), WITH_CUDA)
+    wanted = {one.key for one in (*there.cases, *(skip.case for skip in there.skips)) if not one.key.on_cpu}
+    with pytest.raises(KilledError):
+        list(measure(prepare(Request(preset=preset, anyway=True), folder)))
+    rows = read_run(folder).measurements
+    on_gpu = rows[rows["device"] != "cpu"]
+    assert set(map(CaseKey.of, on_gpu[list(CASE_COLUMNS)].itertuples(index=False))) == wanted
+    assert len(on_gpu) == len(wanted) > 0
+    assert set(rows["status"]) == {"skipped"}
+    assert set(on_gpu["reason"]) == {REASON}
+    launch, _started = dying(after=3)
+    with pytest.raises(KilledError):
+        list(measure(prepare(Request(), folder, resume=True), launch))
+    assert (read_run(folder).measurements["status"] == "skipped").sum() == len(rows)
 
 
 def test_two_runs_never_write_into_one_folder(tmp_path):

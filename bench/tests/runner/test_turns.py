@@ -98,6 +98,14 @@ def test_a_noisy_case_is_taken_again_at_most_half_as_often_as_it_has_blocks(bloc
     assert len(noisy) == blocks
 
 
+@pytest.mark.parametrize("blocks", [1, 3, 10])
+def test_a_plan_without_second_tries_takes_every_turn_once_and_says_which_was_noisy(blocks):
+    plan = a_plan(CASES[:2], blocks=blocks, retried=False)
+    found, started = launched(plan, lambda _job: an_answer(noisy=True))
+    assert Counter(started) == {"style0": blocks, "style1": blocks}
+    assert all(one.noisy and one.attempts == 1 for one in found)
+
+
 def test_a_case_that_quietens_is_quiet():
     answers = iter([an_answer(noisy=True), an_answer(50.0), an_answer(), an_answer()])
     found, _started = launched(a_plan(CASES[:1]), lambda _job: next(answers))
@@ -145,6 +153,19 @@ def test_a_budget_ends_the_run_before_a_block_it_has_no_time_for(budget_s, block
 
     found, _started = launched(a_plan(CASES[:2], blocks=5, budget_s=budget_s), answers, now=now)
     assert Counter(one.block for one in found) == dict.fromkeys(range(blocks), 2)
+
+
+@given(st.integers(1, 6), st.floats(1.0, 200.0))
+def test_a_budget_that_is_over_ends_the_run_within_a_block_too(cases, budget_s):
+    now = FakeClock()
+
+    def answers(_job):
+        now.pass_ns(10)
+        return an_answer()
+
+    found, _started = launched(a_plan(CASES[:cases], blocks=3, budget_s=budget_s), answers, now=now)
+    assert found
+    assert now.ns <= budget_s + 10
 
 
 @given(st.integers(1, 6), st.integers(0, 6))
