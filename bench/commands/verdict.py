@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.common import DONE, NO, OPEN, console, evidence_of, status
+from bench.commands._common import DONE, NO, OPEN, console, evidence_of, status
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
