@@ -177,9 +177,7 @@ def _fault(command: Sequence[str], code: int, out: str, errors: str) -> str:
     if command[0] == "index":
         return _fault_of_index(code, errors, Path(command[1]) / INDEX)
     said = errors.rstrip("\n").split("\n")[-1]
-    lines = (
-        errors.count("\n") if command[0] not in ("run", "advise") else 1
-    )  # which say first what they are about to do
+    lines = errors.count("\n") if command[0] not in ("run", "advise") else 1  # they say first what they do
     if code == 2 and not (said.startswith("fiftyx: ") and lines == 1 and len(said) < 2000):
         return f"not one line: {errors[-200:]!r}"
     if odd := CONTROL.search(out + errors):
