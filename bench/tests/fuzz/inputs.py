@@ -144,10 +144,13 @@ def _answered(_job: Job) -> Any:
 
 def _answer_of(folder: Path) -> Answer:
     """What the process of a network says."""
-    if stat.S_ISREG((folder / ANSWER).stat().st_mode):
-        with open(folder / ANSWER, encoding="utf-8", errors="replace") as file:
-            return Answer(file.read(2**20), 1.0)
-    return Answer("", 1.0)
+    try:
+        if stat.S_ISREG((folder / ANSWER).stat().st_mode):
+            with open(folder / ANSWER, encoding="utf-8", errors="replace") as file:
+                return Answer(file.read(2**20), 1.0)
+    except OSError:
+        pass
+    return Answer(None, 1.0, "crashed", "process ended with exit code 1: no message")
 
 
 def _run(command: Sequence[str]) -> tuple[int | None, str]:
@@ -174,7 +177,7 @@ def _fault(command: Sequence[str], code: int, out: str, errors: str) -> str:
     if command[0] == "index":
         return _fault_of_index(code, errors, Path(command[1]) / INDEX)
     said = errors.rstrip("\n").split("\n")[-1]
-    lines = errors.count("\n") if command[0] != "run" else 1  # which says first what it is about to do
+    lines = errors.count("\n") if command[0] not in ("run", "advise") else 1  # they say first what they do
     if code == 2 and not (said.startswith("fiftyx: ") and lines == 1 and len(said) < 2000):
         return f"not one line: {errors[-200:]!r}"
     if odd := CONTROL.search(out + errors):

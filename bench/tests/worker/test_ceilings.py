@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.cases.problem import Size
 from bench.machine.frameworks import open_device
+from bench.tests.fakes import fake_device
+from bench.worker import ceilings
 from bench.worker.ceilings import BASE_BYTES, COPY_BYTES, buffers, products_us
 
 
@@ -31,3 +35,15 @@ def test_the_products_of_a_small_size_take_time(framework, size, monkeypatch):
 def test_where_there_is_room_all_of_them_are_copied():
     assert buffers(COPY_BYTES[-1], 2**40) == list(COPY_BYTES)
     assert max(buffers(COPY_BYTES[-1], int(1.6e9 * 0.8))) < COPY_BYTES[-1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells CPU time finely enough")
+@given(st.floats(1e-4, 10.0), st.floats(0.0, 20.0))
+def test_a_ceiling_counts_the_time_at_work_where_its_process_waited_for_a_core(wall_s, cpu_s):
+    cpu = iter(range(10**6))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ceilings, "time_call", lambda _call, _device: (wall_s, None))
+        patch.setattr(ceilings, "process_time", lambda: (next(cpu) + 1) // 2 * cpu_s)
+        on_cpu, on_gpu = (ceilings._best_seconds(lambda: None, fake_device(name=name)) for name in ("cpu", "cuda:0"))
+    assert on_gpu == wall_s
+    assert on_cpu == pytest.approx(min(wall_s, cpu_s) if cpu_s > 0 else wall_s)
