@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
-from bench.commands.common import DONE, INTERRUPTED, NO, console, own_name, status
+from bench.commands._common import DONE, INTERRUPTED, NO, console, own_name, status
 from bench.errors import UsageError
 
 if TYPE_CHECKING:

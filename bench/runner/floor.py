@@ -16,6 +16,7 @@ from bench.machine.ceilings import Ceiling, read_ceilings
 from bench.machine.device import device_kind
 from bench.machine.process import Answer, ask
 from bench.runner.below import MOST_REFERENCES, with_floor, with_reference
+from bench.runner.device_floors import add_device_floors
 from bench.status import Say
 from bench.tables.run import read_machine
 from bench.tables.writer import write_machine
@@ -144,6 +145,7 @@ class Floors:
 
     def complete(self) -> None:
         """Measure what is missing, of a new run all, a few times at most."""
+        self.spent_s += add_device_floors(self.folder, self.plan, self.warn, self.say)
         self.known = read_ceilings(read_machine(self.folder))
         left_s = math.inf if self.plan.budget_s is None else CEILINGS_SHARE * self.plan.budget_s - self.spent_s
         if left_s > 0 and self.tries < TRIES and (jobs := missing_jobs(self.plan, self.known)):

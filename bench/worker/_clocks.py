@@ -69,7 +69,7 @@ def _phases(job: Job, timed: Timed, record: Record) -> Iterator[tuple[str, float
 
 
 def lumpy(job: Job, timed: Timed, record: Record) -> str | None:
-    """Whether a batch takes far longer an iteration than samples do, by the clock and on a CPU by its time where known.
+    """Whether a batch takes far longer an iteration than samples do, by the clock and by CPU time where that counts.
 
     Not of several threads: one that waits for a core keeps the others at work, and that passes for a lump.
     """
@@ -78,8 +78,9 @@ def lumpy(job: Job, timed: Timed, record: Record) -> str | None:
     middle_us = median(by_cycle(timed.elapsed_ns, job.style.period)) / 1e3
     each_us = [min(one.mean_us for one in timed.batches)]
     pairs = [(one, seen) for one, seen in zip(timed.counts.stretches, record.seen, strict=True) if one.batch]
-    on_cpu = job.case.key.on_cpu  # who waits for an accelerator may sleep
-    if on_cpu and all(seen.cpu_s is not None for _, seen in pairs):
+    on_cpu = job.case.key.on_cpu
+    # torch and cupy spin while they wait for a device, jax sleeps
+    if job.case.framework != "jax" and all(seen.cpu_s is not None for _, seen in pairs):
         cpu_s = sum(seen.cpu_s or 0.0 for _, seen in pairs) - STRETCH_S * len(pairs)
         each_us.append(cpu_s * 1e6 / sum(one.count for one, _ in pairs))
     if len(timed.elapsed_ns) < FEW_SAMPLES or min(each_us) < LUMPY_BATCH * middle_us:

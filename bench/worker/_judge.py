@@ -175,6 +175,7 @@ def reduce_timed(job: Job, timed: Timed, cycles: Sequence[float]) -> dict[str, V
         "latency_p95_us": ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))],
         "batch_iterations": timed.counts.batch,
         "throughput_us": batch.mean_us,
+        "enqueue_us": batch.enqueued_ns / batch.iterations / 1e3 if device_kind(job.case.device) != "cpu" else None,
         "event_us": batch.event_us,
         "flops": work_flops(problem, job.case.oracle),
         "bytes_moved": problem.bytes_moved,

@@ -66,7 +66,7 @@ def gemm_gflops(framework: str, device: Device, dtype: str, threads: int) -> flo
     for side in SIDES["accelerator" if device_kind(device.name) != "cpu" else "core" if threads == 1 else "cpu"]:
         matrix = draw((side, side))  # random: zeros would run faster than any data
         a, b, c = (device.put(matrix, dtype) for _ in range(3))
-        seconds = _best_seconds(_product(framework, a, b, c), device)
+        seconds = _best_seconds(product(framework, a, b, c), device)
         best = max(best, 2 * side**3 / seconds / 1e9)
     return best
 
@@ -134,7 +134,8 @@ def _best_seconds(call: Callable[[], Any], device: Device, enough_s: float = ENO
     return best
 
 
-def _product(framework: str, a: Any, b: Any, c: Any) -> Callable[[], Any]:
+def product(framework: str, a: Any, b: Any, c: Any) -> Callable[[], Any]:
+    """`a` times `b`, into `c` where the library can."""
     if framework == "torch":
         import torch
 

@@ -24,6 +24,7 @@ from bench.machine.witness import Record, Witness
 from bench.plain import from_plain, to_plain
 from bench.worker import clock
 from bench.worker._judge import judge
+from bench.worker._parts import measure_parts
 from bench.worker._whole import imprint, replaced
 from bench.worker.counters import Meters, cores_in_use, every_core, open_meters, threads_in_use
 from bench.worker.gate import check_opening, check_pace, rehearse
@@ -99,6 +100,7 @@ def measure(job: Job, witness: Witness) -> Found:
         "sm_clock_timed_mhz": sm_clock_mhz,
         **checked.values,
         **cold.values(),
+        **measure_parts(job, place.train, device, timed, place.gauge, cold.warm.elapsed_ns[0] / 1e9),
     }
     return replace(
         checked,

@@ -14,7 +14,7 @@ from bench.cases.measurement import Measurement
 from bench.cases.problem import TUTORIAL_SIZE, Size
 from bench.machine.ceilings import Ceiling, read_ceilings
 from bench.machine.process import Answer
-from bench.runner import floor
+from bench.runner import device_floors, floor
 from bench.runner.below import FAR, OF_PRODUCTS, floor_us, with_floor, with_reference
 from bench.runner.floor import CEILINGS_SHARE, SMALLER, TRIES, Floors, ceiling_jobs, largest_buffer, missing_jobs
 from bench.tables.run import read_machine
@@ -219,6 +219,31 @@ def test_a_ceiling_that_never_succeeds_is_tried_a_few_times(tmp_path, monkeypatc
     assert read_machine(tmp_path)["ceilings_missing"] == [
         line.removesuffix("; so its times have no floor") for line in said[-2:]
     ]
+
+
+def test_a_run_on_a_gpu_asks_once_for_the_floors_of_each_device_and_profiles_its_torch_styles(tmp_path, monkeypatch):
+    plan = a_plan([a_case("torch_nn", device, framework="torch") for device in ("cuda:0", "cuda:1", "cpu")])
+    asked: list[Any] = []
+
+    def ask(module: str, question: Any, **_options: Any) -> Answer:
+        asked.append((module, question))
+        if question["device"] == "cuda:1":
+            return Answer(None, 1.0, "failed", "no such device")
+        return Answer({"figures": {"launch_us": 2.0}, "errors": {}}, 1.0)
+
+    monkeypatch.setattr(device_floors, "ask", ask)
+    monkeypatch.setattr(floor, "missing_jobs", lambda *_: [])
+    write_machine(tmp_path, {"run_id": "run1"})
+    warned: list[str] = []
+    for _ in range(2):
+        Floors(tmp_path, plan, warned.append, lambda _line: None).complete()
+    assert [question["device"] for _, question in asked] == ["cuda:0", "cuda:1"]
+    assert {module for module, _ in asked} == {"bench.doctor.floors"}
+    assert asked[0][1]["styles"] == ["torch_nn"]
+    found = read_machine(tmp_path)["floors"]
+    assert found["cuda:0"]["figures"] == {"launch_us": 2.0}
+    assert found["cuda:1"]["figures"] == {}
+    assert warned == ["no floors of cuda:1: no such device"]
 
 
 @given(st.lists(st.tuples(*[st.integers(1, 4000)] * 4), min_size=1, max_size=5))
