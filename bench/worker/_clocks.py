@@ -14,8 +14,10 @@ from bench.worker.loops import Timed
 from bench.worker.noise import by_cycle
 
 TOLD_SHARE = 0.9  # of a phase by the witness's clock that its iterations have to add up to
-TOLD_LEAST_S = 0.02  # a phase that is shorter shows nothing
+TOLD_LEAST_S = 0.02  # a phase that is shorter, or that had a core for less, shows nothing
+COUNTED_LEAST_S = 0.003  # the same of samples alone, which the witness hears begin
 WAIT_S = 1e-5  # for the wait before each sample on a device that is waited for
+COUNTED = "samples"
 MORE_CORES = 0.05  # CPU seconds a wall second above a case's threads
 DECLARE = "declare ahead="
 HELPED_SHARE, HELPED_S = 0.05, 0.05  # of CPU time in other processes, which Linux counts in hundredths of a second
@@ -61,7 +63,7 @@ def _phases(job: Job, timed: Timed, record: Record) -> Iterator[tuple[str, float
         told_s = sum(samples) / 1e9 + STRETCH_S * len(pairs) + FLIP_S * flipped + between_s * waits
         counted = [seen.counted_s for one, seen in pairs if one.timed]
         if None not in counted:
-            yield f"as samples {phase}", told_s, [one for one in counted if one is not None]
+            yield f"{COUNTED} {phase}", told_s, [one for one in counted if one is not None]
         told_s += sum(untimed) / 1e9 + between_s * sum(one.untimed for one, _ in pairs)
         yield f"iterations {phase}", told_s, [(seen.wall_s, seen.cpu_s) for _, seen in pairs]
 
@@ -92,7 +94,9 @@ def lumpy(job: Job, timed: Timed, record: Record) -> str | None:
 def against(case: Case, what: str, told_s: float, passed: Sequence[Passed]) -> Iterator[str]:
     """What the witness's clock and the CPU time say against `told_s`; nothing where the system does not tell them."""
     cpu, wall_s = [cpu_s for _, cpu_s in passed if cpu_s is not None], sum(wall_s for wall_s, _ in passed)
-    if len(cpu) < len(passed) or wall_s < TOLD_LEAST_S:
+    if len(cpu) < len(passed) or min(wall_s, sum(cpu)) < (
+        COUNTED_LEAST_S if what.startswith(COUNTED) else TOLD_LEAST_S
+    ):
         return
     if told_s < TOLD_SHARE * min(wall_s, sum(cpu)):
         yield (

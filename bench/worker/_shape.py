@@ -17,7 +17,7 @@ STRETCH_S = 2e-4  # for the witness's two words of a stretch
 FLIP_S, BETWEEN_S = 5e-6, 3e-7  # for a flip, and for what lies between two samples
 FEW_SAMPLES, FEW_FLIPS, FEW_CHUNKS = 20, 8, 4
 CHUNK = 25  # samples in a row: of a short iteration less than a neighbour's turn on the core
-SLACK_NS = 2_000  # of a sample after what runs between two of them and leaves other things in the caches
+SLACK_NS = 5_000  # of a sample after what runs between two of them and leaves other things in the caches
 LUMPY = 1.3  # the mean of CHUNK samples over the middle one
 LUMPY_BATCH = 2.0  # the mean of a batch; an honest one reached 1.59 twice, on two cores at a load of 5
 STARVED = 0.8  # of its core's time: who had less comes back to cold caches again and again, and may be as lumpy as that
@@ -51,13 +51,16 @@ class Shape:
         flipped = {flip.step for flip in timed_flips(job.case, timed.counts, [seen.seed for seen in record.seen])}
         alone = [pair for pair in pairs if pair[0].timed and not pair[0].batch]
         batches = [(one, seen) for one, seen in pairs if one.batch]
-        each_us, cpu_us = [one.mean_us for one in timed.batches], _cpu_us(batches, flipped)
+        at_work = _at_work(record.seen)
+        each_us = [median(one.mean_us for one in timed.batches)]
+        if at_work >= STARVED:  # else its witness may have heard late that samples begin, and counted too little
+            each_us += _cpu_us(batches, flipped)
         return cls(
             middle_us,
             _lump(timed, alone, flipped, middle_us),
-            min([median(each_us), *cpu_us]) / middle_us,
+            min(each_us) / middle_us if timed.counts.batch >= FEW_SAMPLES else None,
             _after_flip(timed, alone, flipped, job.style.period),
-            _at_work(record.seen),
+            at_work,
         )
 
     def faults(self) -> Iterator[str]:

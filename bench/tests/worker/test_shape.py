@@ -124,7 +124,7 @@ def test_a_batch_may_not_be_lighter_than_its_iterations_alone(each_ns, seed, fac
 @given(st.integers(100_000, 10**9), st.integers(0, 2**40), st.floats(1.0, 5.0))
 def test_work_at_once_for_many_iterations_is_a_lump_in_every_stretch(each_ns, seed, lumps):
     found = shape(each_ns, seed, lumps=lumps, cpu=6.0)
-    if abs(lumps - LUMPY) > 0.02:
+    if not 1.2 < lumps < 1.7:  # a chunk holds one or two of them
         assert any("in the mean:" in fault for fault in found.faults()) == (lumps > LUMPY)
 
 
