@@ -62,8 +62,8 @@ OPENING: Mapping[Kind, Tolerance] = {
 # and who strays is measured once more. results/gate holds every bound against the largest honest error. In float32 that
 # was 2e-6 of the early losses, 3e-6 of the root, 4e-4 of the way and 6e-5 of a unit's over 303 runs; the room above is
 # for a rare flip of the ReLU mask: one real run of 34 at 16x250x25x5 strayed by 1e-3 of the root. Lies, by at least: a
-# rate off 1% 3.7e-3 of a unit's way, 1% of inputs untrained 7e-2, TF32 5e-6 of the first loss. A lie that is none before
-# the timed run and moves less than that (one update of hundreds, a rate off 0.1%) is not told from rounding here.
+# rate off 1% 3.7e-3 of a unit's way, 1% of inputs untrained 7e-2, TF32 5e-6 of the first loss. A lie that begins in
+# the timed run and moves less (one update of hundreds, a rate off 0.1%) is not told from a flip here.
 # bfloat16, over 180 seeds at two sizes and two rates, 9e-2 of the last weight's way; who stops after six iterations
 # by at least 0.68 of any weight's, over 76
 TIMED: Mapping[Kind, Tolerance] = {
