@@ -29,7 +29,7 @@ def entry() -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit code. Whatever was asked wrongly is one line on stderr and exit code 2."""
-    from bench.commands.common import BROKEN_PIPE, DONE, INTERRUPTED
+    from bench.commands._common import BROKEN_PIPE, DONE, INTERRUPTED
     from bench.errors import UsageError
     from implementations import StyleError
 
@@ -66,7 +66,8 @@ def commands() -> typer.Typer:
     from bench.commands.advise import advise
     from bench.commands.chart import chart
     from bench.commands.compare import compare
-    from bench.commands.doctor import doctor
+    from bench.commands.doctor import doctor, floors
+    from bench.commands.explain import explain
     from bench.commands.list import list_all
     from bench.commands.report import report
     from bench.commands.run import run
@@ -84,7 +85,7 @@ def commands() -> typer.Typer:
     )
     app.callback(invoke_without_command=True)(top)
     app.command("list")(list_all)
-    for command in (run, table, chart, doctor, compare, report, share, verdict, advise, validate):
+    for command in (run, table, chart, doctor, floors, compare, report, share, verdict, explain, advise, validate):
         app.command(command.__name__)(command)
     return app
 
@@ -99,7 +100,7 @@ def mend_streams() -> None:
 
 
 def _refuse(message: str) -> int:
-    from bench.commands.common import USAGE
+    from bench.commands._common import USAGE
     from bench.words import harmless
 
     words = harmless(" ".join(message.split()))
@@ -113,7 +114,7 @@ def _own_fault(error: Exception) -> int:
     import traceback
     from pathlib import Path
 
-    from bench.commands.common import FAULT
+    from bench.commands._common import FAULT
 
     if os.environ.get(TRACEBACK):
         traceback.print_exception(error)

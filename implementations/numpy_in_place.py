@@ -12,7 +12,7 @@ def numpy_in_place(x, y, w1, w2, learning_rate, steps):
     y_pred = np.empty_like(y)
     h_relu = np.empty((x.shape[0], w1.shape[1]), x.dtype)
     grad_h = np.empty_like(h_relu)
-    inactive = np.empty(h_relu.shape, bool)
+    active = np.empty(h_relu.shape, bool)
     grad_w1 = np.empty_like(w1)
     grad_w2 = np.empty_like(w2)
     residual = y_pred.reshape(-1)
@@ -32,8 +32,8 @@ def numpy_in_place(x, y, w1, w2, learning_rate, steps):
         np.multiply(y_pred, rate, out=y_pred)
         np.dot(h_relu.T, y_pred, out=grad_w2)
         np.dot(y_pred, w2.T, out=grad_h)
-        np.less_equal(h_relu, 0, out=inactive)
-        np.putmask(grad_h, inactive, 0)
+        np.greater(h_relu, 0, out=active)
+        np.multiply(grad_h, active, out=grad_h)  # a product: putmask branches at every number, a guess that fails
         np.dot(x.T, grad_h, out=grad_w1)
 
         # Update weights

@@ -21,6 +21,7 @@ SCALING = 0.7  # so much of the logarithm of its threads does a product gain
 LAZY_TORCH = 0.8  # torch.optim's first step imports more of torch: so much of torch's own import
 WORKER_S = 0.3  # a worker's own modules, its data and its answer
 PRODUCTS_S, PRODUCTS_GFLOP = 0.4, 60.0  # of one dtype's ceiling: making the matrices, and multiplying them
+SMALL_S = 0.3  # of the five products of a small size
 COPIES_S, PAGES_S = 0.6, 6.5e-9  # of a ceiling's copies: all of them, and a byte of the largest, for its fresh pages
 SHARE = {"cpu": 0.75, "cuda": 40.0}  # of one core's product speed that an iteration reaches
 ORACLE_SHARE = 0.9  # the same of the oracle's, in float64
@@ -54,7 +55,7 @@ def ceiling_seconds(jobs: Iterable[Mapping[str, Any]], probe: Mapping[str, Any])
         start_seconds(job["framework"], job["device"], probe)
         + COPIES_S
         + PAGES_S * job["largest"]
-        + sum(products_s[dtype] for dtype in job["dtypes"])
+        + sum(products_s[dtype] + SMALL_S * len(job["small"]) for dtype in job["dtypes"])
         for job in jobs
     )
     return float(sum(seconds))

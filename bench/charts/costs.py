@@ -1,4 +1,4 @@
-"""What things cost: each layer of abstraction, a first call, and a headline speedup decomposed into its factors."""
+"""What things cost: each layer, a first call, the parts of an iteration, and a headline speedup's factors."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bench.cases.case import CaseKey
+from bench.causes.shares import explain
+from bench.charts._shares import ABOUT, shares, shares_words
 from bench.charts._width import is_narrow
 from bench.charts.series import Config, Palette, by_config, palette, palette_of, shown
 from bench.charts.strip import BAR_IN, Row, draw_bar, draw_interval, draw_references, ratio_words, strip
@@ -24,7 +26,7 @@ from bench.verdict.intervals import CONFIDENCE, t_quantile
 from bench.verdict.speedup import mean_us
 from bench.words import microseconds, number
 
-NAMES = ("layers", "first-call", "decomposition")
+NAMES = ("layers", "first-call", "shares", "decomposition")
 RUNGS = {
     "torch_tensors": "manual backward",
     "torch_autograd": "autograd",
@@ -59,8 +61,8 @@ def charts(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
     names = {one.name for found in each.values() for one in found}
     if names:
         about = (
-            f"means over blocks, of first calls the median; full colour: what a layer adds to the one above it, "
-            f"pale: saves; black: its {interval}"
+            f"means over blocks, of first calls the median; full colour: what a layer adds to the one above, pale: "
+            f"saves; black: its {interval}"
         )
         foot = footer(run, rows[rows["style"].isin(names)])
         words = Words(layers_words(*next(item for item in each.items() if item[1])), f"{about}\n{size}", foot)
@@ -70,6 +72,10 @@ def charts(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
         about = f"the first iteration of a process, after its imports: median of the blocks, least and most\n{size}"
         foot = footer(run, evidence.rows_at(evidence.shown_size))
         yield "first-call", first_call(first, Words(first_words(first), about, foot), colours)
+    parts = [one for one in explain(run) if one.whole and one.case.size == evidence.shown_size]
+    if parts:
+        foot = footer(run, evidence.rows_at(evidence.shown_size))
+        yield "shares", shares(parts, Words(shares_words(parts), f"{ABOUT}\n{size}", foot))
     found = decompose(evidence, evidence.shown_size) if len(rows) else None
     if found is not None and any(math.isfinite(factor) for _label, factor in found.waterfall()):
         start = found.start
@@ -120,7 +126,7 @@ def layers(
     pairs: list[tuple[Rung, Rung]] = []
     for config, found in groups.items():
         if found:
-            rows.append(Row(config.label, f"us; adds us [{interval}]", heading=True))
+            rows.append(Row(config.label, f"us; adds us [{interval}]", "layer; first call", heading=True))
             rows += [Row(one.name, rung_words(one), layer_words(one)) for one in found]
             pairs += pairwise([found[0], *found])
     figure, axes, at = strip(words, rows, "time of an iteration (us)", ROW_IN)
@@ -139,8 +145,8 @@ def layers(
 
 
 def layer_words(one: Rung) -> str:
-    """`torch.optim, first call 531 ms`."""
-    first = f", first call {time_words(one.first_us)}" if math.isfinite(one.first_us) else ""
+    """`torch.optim; 531 ms`, the latter its first call."""
+    first = f"; {time_words(one.first_us)}" if math.isfinite(one.first_us) else ""
     return RUNGS[one.name] + first
 
 

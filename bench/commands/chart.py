@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bench.commands.common import DONE, USAGE, status
+from bench.commands._common import DONE, USAGE, status
 
 
 def chart(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.common import DONE, NO, OPEN, console, status
+from bench.commands._common import DONE, NO, OPEN, console, status
 from bench.errors import UsageError
 from bench.words import counted
 

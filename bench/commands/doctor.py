@@ -1,19 +1,22 @@
-"""The command `doctor`: is this machine fit to measure on?"""
+"""The commands `doctor` and `floors`: is this machine fit to measure on, and what does it cost at least?"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bench.commands.common import DONE, NO, console, status
+from bench.commands._common import DONE, NO, OPEN, console, status
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from bench.doctor.findings import Finding
+    from bench.report.sheet import Sheet
 
 
 COLOURS = {"ok": "green", "warn": "yellow", "bad": "bold red"}
@@ -64,3 +67,72 @@ def sentence(findings: Sequence[Finding]) -> str:
     if warned:
         return f"fit to measure on, with care: {', '.join(warned)}"
     return "fit to measure on"
+
+
+def floors(
+    device: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="cpu, cuda:0, gpu (repeatable); without it all there are")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="write each figure into it when it is known")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
+) -> int:
+    """What a call, a launch, a wait, a read, a copy, a product and a page fault cost here at least.
+
+    Exit code 3 when there is no such device, or none of its figures could be measured.
+    """
+    from bench.machine.process import ask
+    from bench.report.sheet import print_sheet, print_words
+    from implementations import find_implementations
+
+    found, code = dict[str, Any](), DONE
+    styles = [one.name for one in find_implementations().values() if one.framework == "torch" and "cuda" in one.devices]
+    for name in floor_devices(device or ()):
+        asked = {"device": name, "styles": styles, "path": str(out.resolve()) if out else ""}
+        answer = ask("bench.doctor.floors", asked, shape=dict[str, Any])
+        if answer.status is not None or not answer.value["figures"]:
+            print(f"no floors of {name}: {answer.reason}", file=sys.stderr)
+            code = OPEN
+            continue
+        found[name] = answer.value
+        if not as_json:
+            print_sheet(console(), floor_sheet(name, found[name]["figures"]))
+            for item, why in found[name]["errors"].items():
+                print_words(console(), f"{item}: {why}")
+    if as_json:
+        print(json.dumps(found, indent=1))
+    return code
+
+
+def floor_devices(asked: Sequence[str]) -> list[str]:
+    """The devices that were asked for, or the CPU and every CUDA device that is there. Raises UsageError."""
+    from bench.cases.request import check_device, the_device
+    from bench.errors import UsageError
+    from bench.machine.device import canonical_name, device_kind
+    from bench.machine.facts import as_grid_machine, probe_devices
+
+    for name in asked:
+        check_device(name)
+        if device_kind(name) not in ("cpu", "cuda", "gpu"):
+            raise UsageError(f"--device {name}: floors are measured on cpu and cuda devices")
+    machine = as_grid_machine(probe_devices())
+    there = asked or sorted(name for name in machine.devices if device_kind(name) in ("cpu", "cuda"))
+    return list(dict.fromkeys(canonical_name(the_device(name, machine)) for name in there))
+
+
+def floor_sheet(device: str, figures: Mapping[str, Any]) -> Sheet:
+    """A row a figure: its median, the least and the most of its rounds, and the calls behind it."""
+    from bench.report.run_tables import count_cell
+    from bench.report.sheet import Cell, sheet
+    from bench.words import number
+
+    rows: list[Mapping[str, Cell | str]] = [
+        {
+            "what": name,
+            "median": Cell(number(one["median"]), sort=one["median"]),
+            "least to most": f"{number(one['low'])} to {number(one['high'])}",
+            "n": count_cell(int(one["n"])),
+        }
+        for name, one in figures.items()
+        if isinstance(one, Mapping) and "median" in one
+    ]
+    return sheet(device, rows)

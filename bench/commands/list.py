@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.cases.presets import PRESETS
-from bench.commands.common import DONE, console, status
+from bench.commands._common import DONE, console, status
 from implementations import Implementation, find_implementations
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typer import Option
 from bench.cases.case import AS_FOUND
 from bench.cases.presets import PRESETS
 from bench.cases.request import Request
-from bench.commands.common import DONE, INTERRUPTED, NO, OPEN, Names, console, evidence_of, own_name, status
+from bench.commands._common import DONE, INTERRUPTED, NO, OPEN, Names, console, evidence_of, own_name, status
 from bench.errors import UsageError
 from bench.machine.environment import variable_words
 from bench.words import counted, duration, grouped

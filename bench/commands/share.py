@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench.commands.common import DONE, status
+from bench.commands._common import DONE, status
 from bench.errors import UsageError
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench.commands.common import DONE, console, evidence_of
+from bench.commands._common import DONE, console, evidence_of
 
 
 def table(

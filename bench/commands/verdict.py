@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands.common import DONE, NO, OPEN, console, evidence_of, status
+from bench.commands._common import DONE, NO, OPEN, console, evidence_of, status
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,18 +49,19 @@ def verdict(
     Exit code 0 supported, 1 refuted or out of reach, 3 undecided or untested, 2 bad input.
     """
     if published:
-        return _published(folders or [], at_least, as_json=as_json)
+        if folders:
+            raise UsageError(f"--published audits the claim's own source: leave out {folders[0]}")
+        return _published(at_least, as_json=as_json)
     if not folders:
         raise UsageError("verdict: name a run folder, or ask for --published; make a run with: fiftyx run --out DIR")
-    asked = {"--at-least": at_least, "--baseline": baseline, "--contender": contender, "--scope": scope}
+    options = {"--at-least": at_least, "--baseline": baseline, "--contender": contender, "--scope": scope}
     if networks := _of_networks(folders):
-        _alone(asked | {"--claim": claim}, "only a run of the tutorial's network is asked that")
+        _alone({**options, "--at-least": None, "--claim": claim}, "a run alone has")
         return _cnn(networks, as_json=as_json)
     if claim is not None:
-        _alone(asked, "--claim says that itself")
+        _alone(options, "--claim says that itself")
         return _answers(folders, claim, everything=everything, as_json=as_json)
-    question = _question(at_least, baseline, contender, scope)
-    return _verdicts(folders, question, everything=everything, as_json=as_json)
+    return _verdicts(folders, _question(at_least, baseline, contender, scope), everything=everything, as_json=as_json)
 
 
 def _alone(others: Mapping[str, object], why: str) -> None:
@@ -171,15 +172,13 @@ def exit_code(verdicts: Sequence[Verdict]) -> int:
     return DONE if outcomes == {SUPPORTED} else OPEN
 
 
-def _published(folders: Sequence[Path], at_least: float | None, *, as_json: bool) -> int:
+def _published(at_least: float | None, *, as_json: bool) -> int:
     from bench.report._other_audits import other_values, print_others
     from bench.report.cited_source import audit_values, print_audit
     from bench.verdict.cited_source import read_figures
     from bench.verdict.claim import at_least as claim_of
 
-    if folders:
-        raise UsageError(f"--published audits the claim's own source: leave out {folders[0]}")
-    threshold, figures = claim_of(at_least).threshold, read_figures()
+    figures, threshold = read_figures(), claim_of(at_least).threshold
     if as_json:
         values = {**audit_values(figures, threshold), "others": other_values(threshold)}
         print(json.dumps(values, indent=1, allow_nan=False))

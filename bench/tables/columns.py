@@ -14,14 +14,16 @@ MEASUREMENT_COLUMNS = (
     "floor_us", "floor_share", "minor_faults_per_iteration", "involuntary_switches", "cpu_utilisation",
     "peak_rss_bytes", "peak_device_bytes", "gpu_energy_mj", "gpu_energy_resolution_mj",
     "sm_clock_warm_mhz", "sm_clock_timed_mhz", "checked_iterations", "final_loss", "blas", "heap",
-    "data_seed", "challenges", "iterations_per_launch", "launched_us", "first_loss_us",
+    "data_seed", "challenges", "iterations_per_launch", "launched_us", "first_loss_us", "enqueue_us",
+    "calls_us", "products_us", "passes_us", "passes_bytes", "fault_us",
 )  # fmt: skip
 # Columns that came after the first version: a table without them is read with these empty.
 LATER_COLUMNS = ("reference_us", "own_effect", "latency_per_reference", "throughput_per_reference", "floor_us",
                  "floor_share", "gpu_energy_mj", "gpu_energy_resolution_mj", "sm_clock_warm_mhz",
                  "sm_clock_timed_mhz", "peak_rss_bytes",
                  "peak_device_bytes", "loop_seconds", "program_seconds", "checked_iterations", "blas", "heap",
-                 "data_seed", "challenges", "iterations_per_launch", "launched_us", "first_loss_us")  # fmt: skip
+                 "data_seed", "challenges", "iterations_per_launch", "launched_us", "first_loss_us",
+                 "enqueue_us", "calls_us", "products_us", "passes_us", "passes_bytes", "fault_us")  # fmt: skip
 ITERATION_COLUMNS = ("run_id", "block", *CASE_COLUMNS, "phase", "iteration", "elapsed_us")
 LOSS_KEYS = (
     "style",

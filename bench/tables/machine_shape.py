@@ -24,6 +24,7 @@ FACTS: Mapping[str, Any] = {
     "devices": Mapping[str, Mapping[str, str | int | float | bool | None]] | None,
     "plan": Mapping[str, Any] | None,
     "ceilings": Sequence[Ceiling],
+    "floors": Mapping[str, Mapping[str, Any]],
     "validation": Mapping[str, Any],
 }
 PLAN: Mapping[str, Any] = {

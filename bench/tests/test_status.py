@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.commands.common import status
+from bench.commands._common import status
 from bench.status import EVERY_S, Status, run, status_line
 from bench.tests.silence import gaps
 

@@ -34,11 +34,15 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Nanoseconds of `iterations` in a row with one wait at each end; event time in us where the device has it."""
+    """Nanoseconds of `iterations` in a row with one wait at each end; event time in us where the device has it.
+
+    `enqueued_ns` passed before the last of them returned: all of it where nothing is waited for.
+    """
 
     elapsed_ns: int
     iterations: int
     event_us: float | None
+    enqueued_ns: int = 0
 
     @property
     def mean_us(self) -> float:
@@ -114,10 +118,11 @@ def time_batch(loop: Loop, device: Device, iterations: int, now: Now = perf_coun
         stop = device.stopwatch()
     for _ in range(iterations):
         loss = next(loop)
+    enqueued_ns = now() - start
     event_us = stop() / iterations if stop is not None else None
     wait()
     elapsed_ns = now() - start
-    return Batch(elapsed_ns, iterations, event_us), loss
+    return Batch(elapsed_ns, iterations, event_us, enqueued_ns), loss
 
 
 def time_batch_pieces(
@@ -128,7 +133,8 @@ def time_batch_pieces(
     count = sum(one.iterations for one, _ in found)
     events = [one.event_us * one.iterations for one, _ in found if one.event_us is not None]
     event_us = sum(events) / count if events else None
-    return Batch(sum(one.elapsed_ns for one, _ in found), count, event_us), found[-1][1]
+    enqueued_ns = sum(one.enqueued_ns for one, _ in found)
+    return Batch(sum(one.elapsed_ns for one, _ in found), count, event_us, enqueued_ns), found[-1][1]
 
 
 def finish(loop: Loop) -> Any:

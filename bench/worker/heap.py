@@ -19,9 +19,11 @@ from typing import Any, TextIO
 
 from bench.machine.device import Device
 from bench.machine.orphans import die_with_parent
+from bench.worker.counters import Counters
 
 PADS, LEAST_PAD, MOST_PAD = 16, 1024, 16_384  # bytes: above Python's own small objects, below a mapping of its own
 WARM, SCRIPT, KEPT = "warm", "script", "kept"
+FAULTED = 2**19  # bytes of a fresh mapping: as large as the tutorial's weights, and no huge page
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h of glibc
 ROOM = 2**25  # bytes for what a copy answers; pages that nobody writes to are never made
 HEAD = struct.Struct("<dQ")
@@ -62,6 +64,25 @@ def keep() -> bool:
     except (AttributeError, OSError, TypeError):  # musl and macOS, no library at all, Windows
         return False
     return bool(mallopt(M_MMAP_MAX, 0)) and bool(mallopt(M_TRIM_THRESHOLD, -1))
+
+
+def faulting() -> tuple[Callable[[], None], Callable[[], None], int]:
+    """A function that writes to a mapping it makes and gives back, one that writes as much to pages that are there.
+
+    And the page faults of the first; 0 where the system counts none.
+    """
+    ones, kept = b"\1" * FAULTED, mmap.mmap(-1, FAULTED)
+
+    def fresh() -> None:
+        with mmap.mmap(-1, FAULTED) as region:
+            region[:] = ones
+
+    def again() -> None:
+        kept[:] = ones
+
+    before = Counters.read()
+    fresh()
+    return fresh, again, (Counters.read() - before).minor_faults or 0
 
 
 @dataclass(frozen=True, slots=True)

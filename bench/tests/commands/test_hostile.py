@@ -13,7 +13,7 @@ import pytest
 from bench.charts.draw import remove_stale
 from bench.charts.style import applied, save
 from bench.cli import main
-from bench.commands.common import console
+from bench.commands._common import console
 from bench.machine.facts import available_memory, describe
 from bench.tests.fakes import PROBE
 from bench.tests.runs import NUMPY, TORCH, around, write_run

@@ -1,18 +1,23 @@
-"""Floors of a GPU: each item by itself, on the disk as soon as it is known."""
+"""Floors of a device: each item by itself, with its spread, on the disk as soon as it is known."""
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 
-from bench.doctor import floors
-from bench.doctor.floors import each_us, main, measure_floors
-from bench.machine.frameworks import torch_missing
+from bench.cases.problem import Problem
+from bench.cli import main
+from bench.doctor import _cpu_floors, _gpu_floors, floors
+from bench.doctor.floors import as_rate, divided, each_us, figure, measure, measure_floors, products_of
+from bench.machine.frameworks import open_device
+from bench.machine.process import Answer
 from bench.tests.fakes import AsyncDevice, FakeClock
 
 
@@ -49,15 +54,93 @@ def test_a_call_is_queued_or_waited_for_each_time_and_the_device_is_idle_before_
         fake.waits += 1
 
     device = replace(fake.device(), synchronize=synchronize)
-    us = each_us(device, lambda: clock.pass_ns(7_000), 10, waited=waited)
-    assert us == 7.0
+    found = each_us(device, lambda: clock.pass_ns(7_000), 10, waited=waited)
+    assert found == {"median": 7.0, "low": 7.0, "high": 7.0, "n": 10 * floors.ROUNDS}
     assert fake.waits == floors.ROUNDS * (waits + 1)
 
 
-def test_without_a_gpu_the_file_and_the_line_say_so(tmp_path, capsys):
-    reason = torch_missing("cuda")
-    if reason is None:
-        pytest.skip("there is a GPU")
-    assert main([str(tmp_path / "floors.json")]) == 3
-    assert json.loads((tmp_path / "floors.json").read_text())["errors"] == {"cuda": reason}
-    assert capsys.readouterr().err == f"no floors: {reason}\n"
+@pytest.mark.parametrize("seed", range(5))
+def test_a_figure_has_its_median_between_least_and_most_and_keeps_them_in_every_unit(seed):
+    draw = random.Random(seed)
+    rounds = [draw.uniform(1, 100) for _ in range(draw.randint(1, 9))]
+    found = figure(rounds, 17)
+    assert min(rounds) == found["low"] <= found["median"] <= found["high"] == max(rounds)
+    assert found["n"] == 17
+    rate, half = as_rate(found, 10**6), divided(found, 2)
+    assert rate["low"] <= rate["median"] <= rate["high"]
+    assert rate["median"] == pytest.approx(1e3 / found["median"])
+    assert half["high"] == found["high"] / 2
+
+
+@pytest.fixture
+def gpu(monkeypatch) -> Iterator[AsyncDevice]:
+    """A fake device whose kernels are queued for a thread and finished only when it is waited for."""
+    clock = FakeClock()
+    fake = AsyncDevice(clock, launch_ns=2_000)
+    thread = threading.Thread(target=fake.work, daemon=True)
+    thread.start()
+    monkeypatch.setattr(floors, "perf_counter_ns", clock)
+    monkeypatch.setattr(torch.cuda, "_sleep", lambda _cycles: fake.launch("empty", 3_000), raising=False)
+    yield fake
+    fake.stop()
+    thread.join()
+
+
+def test_a_launch_a_wait_and_a_read_of_a_gpu_are_what_its_queue_takes(gpu):
+    items = dict(_gpu_floors.calls(replace(gpu.device(), name="cpu"), 20))
+    found = {
+        name: items[name]()["median"] for name in ("wait_us", "launch_us", "launch_and_wait_us", "launch_and_read_us")
+    }
+    assert found == {"wait_us": 0, "launch_us": 5, "launch_and_wait_us": 5, "launch_and_read_us": 5}
+    assert gpu.reads == 20 * floors.ROUNDS
+    assert {"read_us", "elementwise_us", "event_us", "wait_through_torch_us"} <= set(items)
+
+
+def test_products_are_the_five_of_an_iteration():
+    each = dict(products_of("numpy", open_device("numpy", "cpu"), "float32"))
+    assert list(each) == ["x w1", "h w2", "hT grad_y", "grad_y w2T", "xT grad_h"]
+    shapes = {name: call().shape for name, call in each.items()}
+    n, d_in, hidden, d_out = Problem().size
+    assert shapes == {
+        "x w1": (n, hidden), "h w2": (n, d_out), "hT grad_y": (hidden, d_out), "grad_y w2T": (n, hidden),
+        "xT grad_h": (d_in, hidden),
+    }  # fmt: skip
+
+
+def test_every_floor_of_the_cpu_has_its_spread_and_its_file_holds_what_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(_cpu_floors, "NUMBERS", {"x": 1000})
+    monkeypatch.setattr(floors, "CALLS", 20)
+    path = tmp_path / "floors.json"
+    found = measure("cpu", str(path))
+    assert json.loads(path.read_text()) == found
+    assert not set(found["errors"]) - {"page_fault_us"}
+    for name in ("numpy_call_us", "torch_call_us", "torch_autograd_call_us", "torch float64 product x w1_us"):
+        one = found["figures"][name]
+        assert 0 < one["low"] <= one["median"] <= one["high"]
+        assert one["n"] >= floors.ROUNDS
+    faults = found["figures"].get("page_fault_us")
+    assert faults is None or faults["n"] > floors.ROUNDS
+
+
+def test_the_command_prints_a_row_a_figure_or_json_and_says_which_device_has_none(monkeypatch, capsys, probed):
+    asked = []
+
+    def ask(module, question, **_options):
+        asked.append((module, question["device"]))
+        return Answer({"figures": {"launch_us": figure([1.0, 2.0, 3.0], 15)}, "errors": {"read_us": "broke"}}, 1.0)
+
+    monkeypatch.setattr("bench.machine.process.ask", ask)
+    assert main(["floors"]) == 0
+    assert asked == [("bench.doctor.floors", "cpu")]
+    out = capsys.readouterr().out
+    assert "launch_us" in out
+    assert "1.00 to 3.00" in out
+    assert "read_us: broke" in out
+    assert main(["floors", "--json", "--device", "cpu"]) == 0
+    assert json.loads(capsys.readouterr().out)["cpu"]["figures"]["launch_us"]["n"] == 15
+    assert main(["floors", "--device", "gpu"]) == 2
+    assert "no accelerator here" in capsys.readouterr().err
+    assert main(["floors", "--device", "mps"]) == 2
+    monkeypatch.setattr("bench.machine.process.ask", lambda *_args, **_options: Answer(None, 1.0, "failed", "no GPU"))
+    assert main(["floors", "--device", "cuda:0"]) == 3
+    assert capsys.readouterr().err.endswith("no floors of cuda:0: no GPU\n")

@@ -1,0 +1,125 @@
+"""Shares of an iteration on a CPU: planted parts are found, what they leave is said, and nothing is made up."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.cases.problem import TUTORIAL_SIZE, Problem
+from bench.causes import shares
+from bench.causes.shares import ALLOWED, CALLS, FAULTS, MEMORY, PARTS, PRODUCTS, explain, summary
+from bench.tables.columns import MEASUREMENT_COLUMNS
+from bench.tables.run import Run, read_run
+from bench.tests.planted import MACHINE, planted_row, write_run
+
+ROOT = Path(__file__).resolve().parents[3]
+SIDE = ("numpy_in_place", "cpu", "float32", 1)
+MEASURED = ("calls_us", "products_us", "passes_us", "fault_us")
+RESULTS = sorted(path.parent for path in (ROOT / "results").glob("*/measurements.csv"))
+
+us = st.floats(1.0, 1000.0)
+
+
+def planted(parts, rest, side=SIDE, size=TUTORIAL_SIZE, blocks=1, faults=20.0):
+    """Rows of a case whose parts take so many us each, and `rest` besides."""
+    latency_us = (sum(parts.values()) + rest) or 1.0
+    return [
+        {
+            **planted_row(side, size, block, latency_us),
+            "products_us": parts[PRODUCTS], "calls_us": parts[CALLS], "passes_us": parts[MEMORY],
+            "minor_faults_per_iteration": faults,
+            "fault_us": parts[FAULTS] / faults,
+        }
+        for block in range(blocks)
+    ]  # fmt: skip
+
+
+def run_of(folder: Path, rows) -> Run:
+    frame = pd.DataFrame(rows, columns=list(MEASUREMENT_COLUMNS))
+    return read_run(write_run(folder, frame, MACHINE))
+
+
+@settings(max_examples=15)
+@given(st.fixed_dictionaries(dict.fromkeys(PARTS, us)), st.floats(-0.3, 3.0), st.integers(1, 5))
+def test_planted_parts_are_found_and_what_is_left_is_the_rest(tmp_path_factory, parts, more, blocks):
+    whole_us = sum(parts.values())
+    (found,) = explain(run_of(tmp_path_factory.mktemp("run"), planted(parts, more * whole_us, blocks=blocks)))
+    for name, part_us in parts.items():
+        assert math.isclose(found.parts[name].value, part_us / whole_us / (1 + more), rel_tol=1e-6)
+    assert math.isclose(found.rest, 1 - 1 / (1 + more), rel_tol=1e-6, abs_tol=1e-9)
+    assert found.whole
+    assert found.adds_up == (abs(found.rest) <= ALLOWED)
+    largest_us = max(parts.values())
+    assert bool(found.bound_by) == (largest_us / whole_us > more) or math.isclose(largest_us / whole_us, more)
+    if found.bound_by:
+        assert parts[found.bound_by] >= largest_us * (1 - 1e-9)
+        assert f"bound by {found.bound_by}" in found.words
+    assert math.isnan(found.total.half) == (blocks == 1)
+
+
+@settings(max_examples=10)
+@given(st.sets(st.sampled_from(MEASURED), min_size=1))
+def test_a_part_that_was_not_measured_is_named_and_is_no_zero(tmp_path_factory, missing):
+    rows = planted(dict.fromkeys(PARTS, 10.0), 0.0)
+    for name in missing:
+        rows[0][name] = math.nan
+    (found,) = explain(run_of(tmp_path_factory.mktemp("run"), rows))
+    lost = {
+        name
+        for name, needs in {
+            MEMORY: {"passes_us"}, CALLS: {"calls_us"}, FAULTS: {"fault_us"},
+        }.items()
+        if needs & missing
+    }  # fmt: skip
+    assert set(found.unknown) == lost
+    assert found.parts[PRODUCTS].least == ("products_us" in missing)
+    assert found.whole is False
+    assert not found.adds_up
+    assert all(name in found.words for name in lost)
+    assert "No case of this run has all parts measured" in summary([found])
+
+
+def test_an_older_run_knows_what_large_products_would_take_at_best_and_says_so(tmp_path):
+    rows = [planted_row(SIDE, TUTORIAL_SIZE, block, 200.0) for block in range(3)]
+    (found,) = explain(run_of(tmp_path / "run", rows))
+    least_us = Problem().product_flops / 250.0 / 1e3  # of MACHINE's ceiling
+    assert math.isclose(found.parts[PRODUCTS].value, least_us / 200.0)
+    assert "products at least 52%" in found.words
+    assert set(found.unknown) == {MEMORY, CALLS, FAULTS}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_of_an_older_run_a_page_fault_costs_what_the_same_code_took_longer_on_the_heap_of_a_script(tmp_path, seed):
+    draw = np.random.default_rng(seed)
+    cost_us, faults, kept_us = draw.uniform(0.1, 2), draw.uniform(5, 500), draw.uniform(100, 1000)
+    size = TUTORIAL_SIZE
+    rows = [
+        {**planted_row((style, "cpu", "float64", 1), size, 0, us), "minor_faults_per_iteration": count}
+        for style, us, count in (("numpy_manual", kept_us + cost_us * faults, faults), ("numpy_kept", kept_us, 0.0))
+    ]
+    manual, kept = explain(run_of(tmp_path / "run", rows))
+    assert math.isclose(manual.parts[FAULTS].value, cost_us * faults / (kept_us + cost_us * faults), rel_tol=1e-6)
+    assert kept.parts[FAULTS].value == 0
+
+
+def test_the_time_of_a_part_is_compared_with_the_time_at_the_speed_of_its_own_process(tmp_path):
+    rows = planted(dict.fromkeys(PARTS, 25.0), 0.0)
+    rows[0] |= {"latency_median_us": 150.0, "reference_us": 40.0, "latency_per_reference": 2.5}
+    (found,) = explain(run_of(tmp_path / "run", rows))
+    assert math.isclose(found.total.value, 1.0)
+
+
+@pytest.mark.parametrize("folder", RESULTS, ids=lambda path: path.name)
+def test_in_a_committed_run_no_share_is_more_than_the_whole(folder):
+    found = list(explain(read_run(folder)))
+    for one in found:
+        known = [part.value for part in one.parts.values() if part.known]
+        assert known, one.words
+        assert min(known) >= 0, one.words
+        assert one.total.value <= 1 + shares.ALLOWED, one.words

@@ -1,0 +1,113 @@
+"""What an iteration is made of: its products and bytes as counted by hand, and parts that may be missing."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bench.cases.problem import ITEM_BYTES, TUTORIAL_SIZE, Problem, Size
+from bench.machine.frameworks import open_device
+from bench.tests.fakes import BRIEF, a_case, a_job
+from bench.validation.lies import HONEST, write_style
+from bench.worker import _parts, measure
+from bench.worker._parts import Bench, _seen
+from bench.worker.measure import examine
+from implementations import find_implementations
+
+STYLES = {name: style for name, style in find_implementations().items() if "cpu" in style.devices and not style.missing}
+NOTHING: Any = None
+PARTS = ("calls_us", "products_us", "passes_us", "passes_bytes", "fault_us")
+
+
+@pytest.fixture(autouse=True)
+def any_threads(monkeypatch):
+    monkeypatch.setattr(measure, "threads_in_use", lambda _case: "fake BLAS")
+
+
+def a_size(seed: int) -> Size:
+    draw = random.Random(seed)
+    return Size(*(draw.randint(3, 40) for _ in range(4)))
+
+
+def seen_of(name: str, size: Size, dtype: str = "float32"):
+    style = STYLES[name]
+    case = replace(
+        a_case(style=name), problem=Problem(*size, dtype=dtype), framework=style.framework, oracle=style.oracle
+    )
+    job = replace(a_job(style), case=case)
+    return _seen(Bench(job, style.train, open_device(style.framework, "cpu")), size)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_the_tutorials_numpy_passes_over_is_what_is_counted_by_hand(seed, dtype):
+    size = a_size(seed)
+    n, _d_in, hidden, d_out = size
+    item, weights = ITEM_BYTES[dtype], Problem(*size).weights
+    hidden_numbers = 2 + 2 + 1 + 1  # maximum, copy, h < 0, the masked write
+    output_numbers = 3 + 2 + 1 + 3 + 2  # difference, square, sum, difference again, times 2
+    by_hand = item * (hidden_numbers * n * hidden + output_numbers * n * d_out + (2 + 3) * weights)
+    by_hand += 2 * n * hidden  # the mask is written and read
+    counted = seen_of("numpy_manual", size, dtype).passed_bytes
+    assert abs(counted - by_hand) <= 64, (counted, by_hand)  # but for a few single numbers
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_in_place_styles_pass_over_no_more_than_they_say(seed):
+    size = a_size(seed)
+    n, _d_in, hidden, d_out = size
+    weights = Problem(*size).weights
+    numpy = 4 * (3 * weights + (2 + 1 + 2) * n * hidden + (3 + 2 + 2) * n * d_out) + 2 * n * hidden
+    assert abs(seen_of("numpy_in_place", size).passed_bytes - numpy) <= 64
+    torch = 4 * ((2 + 3) * n * hidden + (3 + 2) * n * d_out)
+    assert abs(seen_of("torch_in_place", size).passed_bytes - torch) <= 64
+
+
+@pytest.mark.parametrize("name", sorted(STYLES))
+def test_every_style_does_five_products_of_the_sizes_of_the_net(name):
+    if name in ("numba_manual", "jax_jit"):
+        pytest.skip("nobody sees its operations")
+    size = n, d_in, hidden, d_out = a_size(7)
+    style = STYLES[name]
+    found = [(a.shape[0], a.shape[1], b.shape[1]) for a, b in seen_of(name, size).products]
+    work = sum(2 * rows * inner * columns for rows, inner, columns in found)
+    if style.oracle == "dynamic":
+        assert len(found) == style.cycle * 5 + 3 * (0 + 1 + 2 + 3)
+        return
+    assert len(found) == 5
+    assert work == Problem(*size).product_flops
+    each = {frozenset((n, d_in, hidden)): 2, frozenset((n, hidden, d_out)): 3}
+    if len(set(size)) == 4:
+        assert {key: sum(set(one) == key for one in found) for key in each} == each
+
+
+@pytest.mark.parametrize("name", ["numpy_manual", "numpy_in_place", "torch_tensors", "torch_autograd", "torch_dynamic"])
+def test_a_measured_case_has_all_of_its_parts(name):
+    found = examine(a_job(STYLES[name], size=TUTORIAL_SIZE))
+    assert found.status == "ok", found
+    assert set(PARTS) - {"fault_us"} <= set(found.values)  # no system has to count page faults
+    assert float(found.values["products_us"] or 0) > 0
+    assert float(found.values["passes_bytes"] or 0) > 0
+
+
+def test_a_style_that_fails_on_tiny_arrays_is_measured_and_only_its_calls_are_unknown(tmp_path):
+    style = write_style(tmp_path, f"    assert x.shape[0] > 2\n{HONEST}")
+    found = examine(a_job(style))
+    assert found.status == "ok", found
+    assert "calls_us" not in found.values
+    assert "passes_us" not in found.values  # they are less what they take on tiny arrays
+
+
+def test_what_compiles_is_not_compiled_again_for_tiny_arrays(monkeypatch):
+    monkeypatch.setattr(_parts, "COMPILES_S", 0.0)
+    found = examine(a_job(STYLES["numpy_manual"]))
+    assert "calls_us" not in found.values
+
+
+def test_no_parts_are_measured_on_an_accelerator():
+    job = a_job(STYLES["numpy_manual"])
+    job = replace(job, case=replace(job.case, device="cuda:0"), rule=BRIEF)
+    assert _parts.measure_parts(job, NOTHING, NOTHING, NOTHING, None, 0.0) == {}

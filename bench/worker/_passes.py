@@ -1,0 +1,112 @@
+"""What an iteration does, seen as it runs once: its products of matrices, and every other operation on arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any
+from unittest.mock import patch
+
+Put = Callable[[Any, str], Any]
+PRODUCTS = {"dot", "matmul", "mm", "addmm", "addmm_", "bmm", "linear"}
+SILENT = {"empty", "empty_like", "empty_strided", "new_empty", "detach", "alias", "shape", "result_type"}
+
+
+@dataclass(slots=True)
+class Seen:
+    """The two sides of each product of matrices, and every other operation as a call that does it again, in order.
+
+    `passed_bytes` are what these read and write: an array counts once for each operation that it goes into or comes
+    out of, a view moves nothing.
+    """
+
+    products: list[tuple[Any, Any]] = field(default_factory=list)
+    passes: list[Callable[[], Any]] = field(default_factory=list)
+    passed_bytes: int = 0
+
+    def operation(self, name: str, arrays: Sequence[Any], again: Callable[[], Any]) -> None:
+        """Note one, by what goes in and what comes out."""
+        there = [one for one in arrays if hasattr(one, "nbytes")]
+        sides = there[name.startswith("addmm") :][:2]
+        if name in PRODUCTS and len(sides) == 2 and all(one.ndim == 2 for one in sides):
+            self.products.append((sides[0], sides[1]))
+        elif name not in SILENT:
+            self.passes.append(again)
+            self.passed_bytes += sum(one.nbytes for one in there)
+
+
+def watch(framework: str, put: Put, seen: Seen) -> tuple[Put, AbstractContextManager[Any]]:
+    """A `put` for arrays that are watched, and the context in which they are.
+
+    Raises LookupError for a framework whose operations nobody sees.
+    """
+    if framework == "torch":
+        return put, _torch_mode(seen)
+    if framework != "numpy":
+        raise LookupError(f"nobody sees the operations of {framework}")
+    import numpy as np
+
+    watched, empty = _watched_array(seen), np.empty
+    made = patch.object(np, "empty", lambda *args, **kwargs: empty(*args, **kwargs).view(watched))
+    return lambda array, dtype: put(array, dtype).view(watched), made
+
+
+def _torch_mode(seen: Seen) -> Any:
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils._pytree import tree_leaves, tree_map_only
+
+    class Mode(TorchDispatchMode):  # type: ignore[no-untyped-call]
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            kwargs = kwargs or {}
+            found = func(*args, **kwargs)
+            if not func.is_view:
+                inputs, options = tree_map_only(torch.Tensor, torch.Tensor.detach, (args, kwargs))
+                wrote = args[0] if found is None and args else found  # a list of tensors, changed in place
+                there = [one for one in tree_leaves((inputs, wrote)) if isinstance(one, torch.Tensor)]
+                seen.operation(func.overloadpacket.__name__, there, lambda: func(*inputs, **options))
+            return found
+
+    return Mode()  # type: ignore[no-untyped-call]
+
+
+def _watched_array(seen: Seen) -> Any:
+    import numpy as np
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, tuple | list):
+            return type(value)(map(plain, value))
+        return value.view(np.ndarray) if isinstance(value, Watched) else value
+
+    def flat(value: Any) -> list[Any]:
+        return [one for part in value for one in flat(part)] if isinstance(value, tuple | list) else [value]
+
+    def run(name: str, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Do it with plain arrays, note it, and give what a watched array gives."""
+        inputs, options = plain(args), {key: plain(value) for key, value in kwargs.items()}
+        found, out = call(*inputs, **options), kwargs.get("out")
+        there = [*flat(inputs), *flat(tuple(options.values())), *([] if out is not None else [found])]
+        seen.operation(name, there, lambda: call(*inputs, **options))
+        if out is not None:
+            return out[0] if isinstance(out, tuple) else out
+        return found.view(Watched) if isinstance(found, np.ndarray) else found
+
+    class Watched(np.ndarray):
+        def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+            return run(ufunc.__name__, getattr(ufunc, method), inputs, kwargs)
+
+        def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+            return run(func.__name__, func, args, kwargs)
+
+        def dot(self, *args: Any, **kwargs: Any) -> Any:
+            return run("dot", np.dot, (self, *args), kwargs)
+
+        def copy(self, *args: Any, **kwargs: Any) -> Any:
+            return run("copy", np.copy, (self, *args), kwargs)
+
+        def __setitem__(self, key: Any, value: Any) -> None:
+            run("setitem", plain(self).__setitem__, (key, value), {})
+            seen.passed_bytes += self.nbytes
+
+    return Watched
