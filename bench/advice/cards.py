@@ -56,7 +56,7 @@ class OnCard:
 
 def is_countable(counted: Counted | None) -> bool:
     """Whether all of a step's work was counted; else there is no prediction."""
-    return counted is not None and not counted.uncounted and counted.launches is not None
+    return counted is not None and bool(counted.work) and not counted.uncounted and counted.launches is not None
 
 
 def predicted(counts: Sequence[Counted | None]) -> list[tuple[OnCard, ...]]:

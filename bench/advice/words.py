@@ -67,13 +67,13 @@ def _predicted(known: list[AtBatch]) -> Iterator[str]:
         return
     first = next((one.batch for one in known if _best(one).outcome(_latency(one)) == FASTER), None)
     if first is None:
-        yield "At no batch measured is any card surely faster."
+        yield "At no batch measured is a card faster by its whole interval."
     else:
         last, best = known[-1].batch, _best(known[-1])
         repaid = best.repaid_after(_latency(known[-1]))
         yield (
-            f"From batch {first} on a card is surely faster; at batch {last} the start of {best.card} is repaid after "
-            f"about {repaid:,.0f} steps."
+            f"From batch {first} on a card is faster by its whole interval; at batch {last} the start of {best.card} "
+            f"is repaid after about {repaid:,.0f} steps."
         )
 
 

@@ -17,6 +17,7 @@ from bench.verdict.cited_source import (
     CPU_FLOPS_A_CYCLE,
     CPU_GHZ,
     CPU_SOCKETS,
+    HEADLINE_CARD,
     ratios,
     read_figures,
 )
@@ -90,7 +91,8 @@ def read_cnn(folder: Path) -> Cnn:
     if missing := [name for name in TEXTS if name not in table.columns]:
         raise UsageError(f"{path}: has no column {missing[0]!r}; was it written by another version?")
     table = table.assign(network=[str(name).replace("_", "-") for name in table["network"]])
-    theirs = ratios(read_figures()).query("card == @HEADLINE_CARD and cudnn == @CUDNN").set_index("network")
+    found = ratios(read_figures())
+    theirs = found[(found["card"] == HEADLINE_CARD) & (found["cudnn"] == CUDNN)].set_index("network")
     ok = table[(table["status"] == "ok") & table["forward_us"].notna() & table["network"].isin(theirs.index)]
     if ok.empty:
         raise UsageError(
@@ -118,7 +120,7 @@ def _beside(same: pd.DataFrame, theirs: pd.DataFrame) -> Beside:
         _ms(list(same["forward_us"] + same["backward_us"])),
         _ms(list(same["latency_us"])),
         float(same["peak_gflops"].max()),
-        int((same["noise"].fillna("") != "").sum()),
+        int(same["noise"].notna().sum()),
         float(theirs["cpu_ms"][network]),
         float(theirs["gpu_ms"][network]),
     )

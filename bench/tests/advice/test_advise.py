@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.advice.advise import advise, bounds_of
-from bench.advice.asked import Counted, StepFound
+from bench.advice.asked import PRODUCT, Counted, Operation, StepFound
 from bench.advice.words import lines_of, paragraph, remarks
 from bench.bounds.cards import all_cards
 from bench.charts._batches import batch_chart
@@ -17,7 +17,10 @@ from bench.cli import main
 from bench.errors import UsageError
 from implementations import StyleError
 
-COUNTED = Counted(product_flops=1e6, other_flops=0.0, held_bytes=4000, operations=20, launches=20)
+COUNTED = Counted(
+    product_flops=1e6, other_flops=0.0, held_bytes=4000, operations=20, launches=20,
+    work=[Operation(PRODUCT, 20, 5e4, 2000, 10, 50, 50)],
+)  # fmt: skip
 FILE = """
 import torch
 from implementations import network
