@@ -45,7 +45,7 @@ class Shape:
     def of(cls, job: Job, timed: Timed, record: Record) -> Shape:
         """Of a case on one CPU thread; with several, one that waits for a core keeps the others at work."""
         middle_us = median(by_cycle(timed.elapsed_ns, job.style.period)) / 1e3
-        if not job.case.one_core or len(timed.elapsed_ns) < FEW_SAMPLES:
+        if not job.case.one_core or len(timed.elapsed_ns) < FEW_SAMPLES * job.style.ahead:
             return cls(middle_us)
         pairs = list(zip(timed.counts.stretches, record.seen, strict=True))
         flipped = {flip.step for flip in timed_flips(job.case, timed.counts, [seen.seed for seen in record.seen])}
