@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from bench.advice.advise import advise as advise  # a way in of its own
+from bench.advice.own import advise as advise  # a way in of its own
 from bench.cases.case import AS_FOUND, CASE_COLUMNS
 from bench.cases.request import Request
 from bench.errors import UsageError

@@ -21,23 +21,35 @@ def network(make: Make) -> Make:
     return make
 
 
-def read_network(path: Path) -> str:
-    """The name of the one function that `path` declares with @network, without importing it. Raises StyleError."""
-    found = [
-        node
-        for node in _parse(path).body
-        if isinstance(node, ast.FunctionDef)
-        and any(_last_name(one.func if isinstance(one, ast.Call) else one) == "network" for one in node.decorator_list)
-    ]
-    if len(found) != 1:
-        what = "no function" if not found else f"{len(found)} functions"
+def read_networks(path: Path) -> list[str]:
+    """The names of the functions that `path` declares with @network, without importing it. Raises StyleError."""
+    found = []
+    for node in _parse(path).body:
+        if not isinstance(node, ast.FunctionDef) or not any(map(_declares, node.decorator_list)):
+            continue
+        if len(node.args.args) - len(node.args.defaults) != 1:
+            raise StyleError(f"{path}:{node.lineno}: {node.name} must take one argument, the batch")
+        found.append(node.name)
+    return found
+
+
+def _declares(decorator: ast.expr) -> bool:
+    return _last_name(decorator.func if isinstance(decorator, ast.Call) else decorator) == "network"
+
+
+def read_network(path: Path, name: str | None = None) -> str:
+    """The one function that `path` declares with @network, or of several the one of this name. Raises StyleError."""
+    found = read_networks(path)
+    if name is not None and name not in found:
+        raise StyleError(f"{path}: declares no {name!r} with @network; there are: {', '.join(found) or 'none'}")
+    if name is None and len(found) != 1:
+        what = f"{len(found)} functions" if found else "no function"
+        cure = f"; say which: {', '.join(found)}" if found else ""
         raise StyleError(
             f"{path}: declares {what} with @network; decorate one that takes the batch and returns model, inputs, loss"
+            f"{cure}"
         )
-    function = found[0]
-    if len(function.args.args) != 1:
-        raise StyleError(f"{path}:{function.lineno}: {function.name} must take one argument, the batch")
-    return function.name
+    return name or found[0]
 
 
 def import_network(path: Path, name: str) -> Any:

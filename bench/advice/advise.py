@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bench.advice.asked import Counted, StepFound, StepJob
+from bench.advice.cards import OnCard, predicted
 from bench.bounds.cards import Card, all_cards
 from bench.bounds.least import Demand, least_of
 from bench.cases.limits import MOST_TIMEOUT_S
@@ -56,6 +57,7 @@ class AtBatch:
     parameters: int = 0
     counted: Counted | None = None
     bounds: tuple[Bound, ...] = ()
+    predicted: tuple[OnCard, ...] = ()
 
     def best(self, scope: str) -> Bound | None:
         """The card on which most is possible in a scope, of equals the latest."""
@@ -73,7 +75,6 @@ class Advice:
     """What is known of a network: `blocks` processes a batch and thread count, a row a batch."""
 
     name: str
-    path: str
     threads: tuple[int, ...]
     blocks: int
     batches: tuple[AtBatch, ...]
@@ -85,6 +86,7 @@ def advise(
     threads: Sequence[int] = (1,),
     blocks: int = BLOCKS,
     *,
+    network: str | None = None,
     rule: Rule | None = None,
     timeout_s: float = DEFAULT_TIMEOUT_S,
     say: Say = lambda _words: None,
@@ -92,19 +94,33 @@ def advise(
 ) -> Advice:
     """Measure the training step of a file's network in fresh processes and bound it. Raises UsageError, StyleError.
 
-    The file declares one function of the batch with `@network` that returns `model, inputs, loss`. `say` gets a line
-    before each process; `bench.advice.words.print_advice` prints what is returned. Blocks are outermost, so that each
-    holds every batch and thread count once. `asked` replaces a process, for tests.
+    The file declares one function of the batch with `@network` that returns `model, inputs, loss`, or several, of which
+    `network` names one. `say` gets a line before each process; `bench.advice.words.print_advice` prints what is
+    returned. Blocks are outermost, so that each holds every batch and thread count once. `asked` replaces a process,
+    for tests.
     """
+    path = Path(file)
+    function = read_network(path, network)
+    job = StepJob(str(path.resolve()), function, 0, 0, rule or Rule())
+    return measure_steps(function, job, batches, threads, blocks, timeout_s=timeout_s, say=say, asked=asked)
+
+
+def measure_steps(
+    name: str,
+    what: StepJob,
+    batches: Sequence[int],
+    threads: Sequence[int],
+    blocks: int,
+    *,
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+    say: Say = lambda _words: None,
+    asked: Ask | None = None,
+) -> Advice:
+    """`advise` of any network that a process can make. Raises UsageError."""
     if not batches or any(not 1 <= batch <= MOST_BATCH for batch in batches):
         raise UsageError(f"--batch: give whole numbers from 1 to {MOST_BATCH:,}")
-    if blocks < 1:
-        raise UsageError(f"--blocks {blocks}: give a whole number from 1 up")
-    if not 0 < timeout_s <= MOST_TIMEOUT_S:
-        raise UsageError(f"--timeout {timeout_s:g}: give seconds above 0, at most {MOST_TIMEOUT_S:,.0f}")
-    path = Path(file)
-    function = read_network(path)
-    ask_one = asked or (lambda job: _ask(job, timeout_s))
+    check_numbers(blocks, timeout_s)
+    ask_one = asked or (lambda job: ask_step(job, timeout_s))
     found: dict[tuple[int, int], list[StepFound]] = {}
     keys = [(batch, count) for batch in dict.fromkeys(batches) for count in dict.fromkeys(threads)]
     for block in range(blocks):
@@ -113,7 +129,7 @@ def advise(
                 continue  # it will not go better
             say(f"block {block + 1}/{blocks}: batch {batch}, threads {count} ({at + 1}/{len(keys)})")
             first = block == 0 and count == keys[0][1]
-            job = StepJob(str(path.resolve()), function, batch, count, rule or Rule(), count=first)
+            job = replace(what, batch=batch, threads=count, count=first)
             answer = ask_one(job)
             if answer.status == "ok" and answer.noise:
                 answer = _keep_count(answer, ask_one(job))
@@ -122,10 +138,21 @@ def advise(
         _at_batch(batch, {key[1]: same for key, same in found.items() if key[0] == batch})
         for batch in dict.fromkeys(batches)
     ]
-    return Advice(function, str(path), tuple(threads), blocks, tuple(rows))
+    on_cards = predicted([one.counted for one in rows])
+    rows = [replace(one, predicted=on_card) for one, on_card in zip(rows, on_cards, strict=True)]
+    return Advice(name, tuple(threads), blocks, tuple(rows))
 
 
-def _ask(job: StepJob, timeout_s: float) -> StepFound:
+def check_numbers(blocks: int, timeout_s: float) -> None:
+    """Raises UsageError for blocks and seconds that cannot be."""
+    if blocks < 1:
+        raise UsageError(f"--blocks {blocks}: give a whole number from 1 up")
+    if not 0 < timeout_s <= MOST_TIMEOUT_S:
+        raise UsageError(f"--timeout {timeout_s:g}: give seconds above 0, at most {MOST_TIMEOUT_S:,.0f}")
+
+
+def ask_step(job: StepJob, timeout_s: float = DEFAULT_TIMEOUT_S) -> StepFound:
+    """What a fresh process finds; whatever goes wrong with it is a status and a reason."""
     answer = ask("bench.advice.step", to_plain(job), shape=StepFound, threads=job.threads, timeout_s=timeout_s)
     if answer.status is not None:
         return StepFound(answer.status, answer.reason)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bench.cases.phases import Rule
 
+PRODUCT, CONVOLUTION, COSTLY, OTHER = "product", "convolution", "costly", "other"
+
 
 @dataclass(frozen=True, slots=True)
 class StepJob:
-    """One network at one batch, in a process of so many threads; how long to time, and whether to count and check."""
+    """One network at one batch, in a process of so many threads; how long to time, and whether to count.
+
+    `passes`: time so many passes as cnn-benchmarks does too, fewer where they are slow. `check` is what the network is
+    made with for the gate instead of the batch alone, where that would be too dear.
+    """
 
     path: str
     function: str
@@ -19,6 +25,26 @@ class StepJob:
     rule: Rule
     seed: int = 0
     count: bool = False
+    passes: int = 0
+    check: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """So many calls of one kind, and what each of them asks for.
+
+    A kind is PRODUCT, CONVOLUTION, COSTLY (element by element, but a CPU computes long at each) or OTHER.
+    `bytes` are those of all tensors that go in and come out. `m`, `n`, `k` are the sides of the product that it is, of
+    a convolution too: the (m, k) of all places times (k, n) of its kernel; 0 where it is none.
+    """
+
+    kind: str
+    calls: int
+    flops: float
+    bytes: int
+    m: int = 0
+    n: int = 0
+    k: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +53,7 @@ class Counted:
 
     `product_flops` are of matrix products and 1x1 convolutions, `other_flops` of further convolutions, which schemes
     with fewer multiplications may do; `uncounted` names operations whose work nobody counted. `held_bytes` are the
-    inputs and the parameters.
+    inputs and the parameters. `work` is every operation, those alike as one.
     """
 
     product_flops: float
@@ -37,11 +63,15 @@ class Counted:
     launches: int | None
     why: str = ""
     uncounted: Sequence[str] = ()
+    work: Sequence[Operation] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class StepFound:
-    """`status` is ok, failed, oom or wrong, `reason` why; times in us a step, the loss read and not. See StepJob."""
+    """`status` is ok, failed, oom or wrong, `reason` why; times in us a step, the loss read and not. See StepJob.
+
+    `forward_us` and `backward_us` are of the passes that were asked for, each.
+    """
 
     status: str
     reason: str = ""
@@ -50,4 +80,6 @@ class StepFound:
     noise: str = ""
     checked: str = ""
     parameters: int = 0
-    counted: Counted | None = field(default=None)
+    counted: Counted | None = None
+    forward_us: Sequence[float] = ()
+    backward_us: Sequence[float] = ()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import math
-import types
-from collections.abc import Callable, Generator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -13,8 +12,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from bench.advice import memory
 from bench.advice.asked import Counted, StepFound, StepJob
 from bench.advice.counts import count_step
+from bench.advice.gate import gate, steps
 from bench.cases.phases import plan_counts
 from bench.machine.frameworks import open_device
 from bench.machine.process import answer, one_line
@@ -22,10 +23,6 @@ from bench.plain import from_plain, to_plain
 from bench.worker import clock
 from bench.worker.noise import Sampled, disturbance
 from implementations import import_network
-
-LEARNING_RATE = 1e-6  # does not change the time, and no loss runs away
-CHECKED = 3  # steps that float64 repeats
-STRAYS = 1e-3  # relative; rounding alone moved no loss of the tutorial's networks by 1e-5
 
 Made = tuple[nn.Module, tuple[Any, ...], Callable[[Any], Any]]
 
@@ -55,12 +52,14 @@ def examine(job: StepJob) -> StepFound:
 def measure_step(job: StepJob) -> StepFound:
     """Cold and warm, timed with each loss read and in batches, then checked and counted. Raises BadNetworkError."""
     device = open_device("torch", "cpu")
-    model, inputs, loss_of = build(job)
-    checked = gate(model, inputs, loss_of)
+    made = build(job)
+    checked = gate(*(build(job, **job.check) if job.check else made))
     if checked.startswith("strays"):
         return StepFound("wrong", checked)
+    model, inputs, loss_of = made
     loop = steps(model, inputs, loss_of)
     with clock.without_gc():
+        forward_us, backward_us = time_passes(model, inputs, job) if job.passes else ((), ())
         warm = clock.warm_up(loop, device, job.rule)
         _finite(warm.losses)
         counts = plan_counts(job.rule, median(warm.elapsed_ns[1:][-50:]))
@@ -78,21 +77,46 @@ def measure_step(job: StepJob) -> StepFound:
         checked=checked,
         parameters=sum(one.numel() for one in model.parameters()),
         counted=count(job) if job.count else None,
+        forward_us=forward_us,
+        backward_us=backward_us,
     )
 
 
-def count(job: StepJob) -> Counted:
-    """What a warm step does whose update is one launch a kind, as torch.optim has it on a GPU."""
-    model, inputs, loss_of = build(job)
-    loop = steps(model, inputs, loss_of, foreach=True)
+def time_passes(model: nn.Module, inputs: tuple[Any, ...], job: StepJob) -> tuple[list[float], list[float]]:
+    """Forward and backward us of each pass as cnn-benchmarks times them; the first pass is discarded.
+
+    A random gradient goes in behind; there is no loss, no update, and gradients add up. Of the passes asked for, only
+    as many as the rule's limit holds.
+    """
+    first = _pass(model, inputs)
+    count = max(job.rule.floor_iterations, min(job.passes, int(job.rule.limit_s * 1e6 / sum(first))))
+    timed = [_pass(model, inputs) for _ in range(count)]
+    return [forward for forward, _ in timed], [backward for _, backward in timed]
+
+
+def _pass(model: nn.Module, inputs: tuple[Any, ...]) -> tuple[float, float]:
+    device = open_device("torch", "cpu")
+    forward_s, out = clock.time_call(lambda: model(*inputs), device)
+    backward_s, _ = clock.time_call(partial(out.backward, torch.randn_like(out)), device)
+    return forward_s * 1e6, backward_s * 1e6
+
+
+def count(job: StepJob, device: str = "cpu", *, foreach: bool = True) -> Counted:
+    """What a warm step does, its update one launch a kind, as torch.optim has it on a GPU, or without `foreach` many.
+
+    On the device "meta" nothing is computed.
+    """
+    with torch.device(device):
+        model, inputs, loss_of = build(job)
+    loop = steps(model, inputs, loss_of, foreach=foreach)
     next(loop)
     return count_step(lambda: next(loop), model, inputs)
 
 
-def build(job: StepJob) -> Made:
-    """What the file's function makes for the batch, checked. Raises BadNetworkError."""
+def build(job: StepJob, **more: int) -> Made:
+    """What the file's function makes for the batch, or for what is given instead, checked. Raises BadNetworkError."""
     torch.manual_seed(job.seed)
-    made = import_network(Path(job.path), job.function)(job.batch)
+    made = _made(job, {"batch": job.batch} | more)
     if not isinstance(made, tuple) or len(made) != 3:
         raise BadNetworkError(f"{job.function} returned no tuple of three: model, inputs, loss")
     model, inputs, loss_of = made
@@ -110,55 +134,10 @@ def build(job: StepJob) -> Made:
     return model, inputs, loss_of
 
 
-def steps(
-    model: nn.Module, inputs: tuple[Any, ...], loss_of: Callable[[Any], Any], *, foreach: bool | None = None
-) -> Generator[Any, None, None]:
-    """A loop that trains, as a style is one: it yields its loss once a step."""
-    optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, foreach=foreach)
-    while True:
-        optimizer.zero_grad()
-        loss = loss_of(model(*inputs))
-        loss.backward()
-        optimizer.step()
-        yield loss.detach().reshape(())
-
-
-def gate(model: nn.Module, inputs: tuple[Any, ...], loss_of: Callable[[Any], Any]) -> str:
-    """`strays ...` if the first losses are not those of the same network in float64; else how far it was checked."""
-    single = _without_dropout(model)
-    double = copy.deepcopy(single).double()
-    try:
-        exact = steps(double, tuple(map(_double, inputs)), _in_double(loss_of))
-        losses = [[float(next(loop)) for _ in range(CHECKED)] for loop in (steps(single, inputs, loss_of), exact)]
-    except RuntimeError as error:
-        return f"not checked: in float64 {one_line(str(error))}"
-    for step, (mine, right) in enumerate(zip(*losses, strict=True)):
-        if not abs(mine - right) <= STRAYS * abs(right):
-            return f"strays from float64: loss {mine:.6g} instead of {right:.6g} in step {step + 1}"
-    return f"the losses of {CHECKED} steps are those of float64"
-
-
-def _without_dropout(model: nn.Module) -> nn.Module:
-    """A copy that drops nothing: what is dropped depends on the dtype."""
-    calm = copy.deepcopy(model)
-    for one in calm.modules():
-        if isinstance(one, nn.modules.dropout._DropoutNd):
-            one.p = 0.0
-        elif isinstance(one, nn.RNNBase | nn.MultiheadAttention):
-            one.dropout = 0.0
-    return calm
-
-
-def _double(value: Any) -> Any:
-    return value.double() if isinstance(value, torch.Tensor) and value.is_floating_point() else value
-
-
-def _in_double(loss_of: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """The same function with the tensors that it holds, such as its targets, in float64."""
-    if not isinstance(loss_of, types.FunctionType) or not loss_of.__closure__:
-        return loss_of
-    cells = tuple(types.CellType(_double(cell.cell_contents)) for cell in loss_of.__closure__)
-    return types.FunctionType(loss_of.__code__, loss_of.__globals__, loss_of.__name__, loss_of.__defaults__, cells)
+def _made(job: StepJob, values: dict[str, int]) -> Any:
+    if not job.function:
+        return memory.load(Path(job.path), values["batch"])
+    return import_network(Path(job.path), job.function)(values.pop("batch"), **values)
 
 
 def _finite(losses: list[float]) -> None:

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from rich.console import Console
 
 from bench.advice.advise import Advice, AtBatch
+from bench.advice.cards import FASTER, SLOWER, UNDECIDED, OnCard, is_countable
 from bench.report.sheet import Cell, Sheet, print_sheet, print_words, sheet
 from bench.verdict.intervals import Ratio
 from bench.words import engineering, grouped, microseconds, number, several, thread_count
 
-NOT_PREDICTED = (
-    "These are bounds from published figures, each taken 30% better than published, not predictions: a real GPU stays "
-    "below them, often far. How fast one would be, and after how many steps its start is repaid, is not predicted."
+BOUND = "At most: a bound from published figures, each taken 30% better; a real GPU stays below it, often far."
+PREDICTED = (
+    "Predicted: float32 in eager code, from published figures and what such code reaches of them; 80% intervals, no "
+    "GPU was measured. Faster or slower is only said where the whole interval is."
 )
 
 
@@ -23,7 +25,7 @@ def print_advice(console: Console, advice: Advice) -> None:
     if any(one.status == "ok" for one in advice.batches):
         console.print()
         print_sheet(console, batch_sheet(advice), ("in a batch us", "launches", "work"))
-    if table := card_sheet(advice):
+    for table in filter(None, (card_sheet(advice), predicted_sheet(advice))):
         console.print()
         print_sheet(console, table)
     for line in remarks(advice):
@@ -47,7 +49,58 @@ def paragraph(advice: Advice) -> Iterator[str]:
         yield "Nothing bounds what a GPU could be: one block has no interval."
         return
     yield from _fast_enough(bounded)
-    yield NOT_PREDICTED
+    yield from _predicted([one for one in bounded if one.predicted])
+
+
+def _predicted(known: list[AtBatch]) -> Iterator[str]:
+    """How many cards are faster and slower at the first and the last batch, on the fastest by how much and why."""
+    for one in (*known[:1], *known[1:][-1:]):
+        outcomes = [card.outcome(_latency(one)) for card in one.predicted]
+        counts = [f"{word} on {outcomes.count(word)}" for word in (FASTER, SLOWER, UNDECIDED) if word in outcomes]
+        best = _best(one)
+        low, middle, high = map(number, best.speedup(_latency(one)))
+        yield (
+            f"Predicted at batch {one.batch}, of {len(outcomes)} cards: {', '.join(counts)}; {best.card} {middle}x "
+            f"[{low}, {high}], bound by {best.binds}."
+        )
+    if not known:
+        return
+    first = next((one.batch for one in known if _best(one).outcome(_latency(one)) == FASTER), None)
+    if first is None:
+        yield "At no batch measured is any card surely faster."
+    else:
+        last, best = known[-1].batch, _best(known[-1])
+        repaid = best.repaid_after(_latency(known[-1]))
+        yield (
+            f"From batch {first} on a card is surely faster; at batch {last} the start of {best.card} is repaid after "
+            f"about {repaid:,.0f} steps."
+        )
+
+
+def _latency(one: AtBatch) -> Ratio:
+    assert one.latency is not None
+    return one.latency
+
+
+def _best(one: AtBatch) -> OnCard:
+    """The card that is predicted to be the fastest, of equals the latest."""
+    return min(reversed(one.predicted), key=lambda card: card.latency[1])
+
+
+def predicted_sheet(advice: Advice) -> Sheet | None:
+    """A row a card, a column a batch: how many times as fast it is predicted to be, and what that comes to."""
+    known = [one for one in advice.batches if one.predicted and one.latency is not None and one.latency.low > 0]
+    rows = [
+        {"card": Cell(known[0].predicted[at].card)} | {f"batch {one.batch}": _speedup(one, at) for one in known}
+        for at in range(len(known[0].predicted) if known else 0)
+    ]
+    return sheet("predicted so many times as fast, its loss read, a row a card", rows, [PREDICTED]) if rows else None
+
+
+def _speedup(one: AtBatch, at: int) -> Cell:
+    on_card, cpu = one.predicted[at], _latency(one)
+    low, middle, high = on_card.speedup(cpu)
+    return Cell(f"{number(middle)}x", f"[{number(low)}, {number(high)}] {on_card.outcome(cpu)}", middle)
 
 
 def _fast_enough(bounded: list[AtBatch]) -> Iterator[str]:
@@ -120,7 +173,7 @@ def card_sheet(advice: Advice) -> Sheet | None:
             found = next((each for each in one.bounds if (each.card, each.scope) == (name, "iteration")), None)
             row[f"batch {one.batch}"] = _times(found.at_most, found.term) if found else Cell("")
         rows.append(row)
-    return sheet("at most so many times as fast, its loss read, a row a card", rows) if rows else None
+    return sheet("at most so many times as fast, its loss read, a row a card", rows, [BOUND]) if rows else None
 
 
 def remarks(advice: Advice) -> Iterator[str]:
@@ -138,5 +191,7 @@ def remarks(advice: Advice) -> Iterator[str]:
         yield "Convolutions beyond 1x1 bound nothing: schemes with fewer multiplications compute them."
     for why in dict.fromkeys(one.why for one in work if one.why):
         yield f"No bound for eager code: {why}."
+    if any(not is_countable(one) for one in work):
+        yield "No prediction where not all of the work is counted."
     if noisy := sum(one.noisy for one in known):
         yield f"Of the processes {noisy} stayed noisy even when measured again; the intervals hold that."

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from random import Random
 from typing import NamedTuple
 
 from bench.cases.case import Case
 from bench.cases.phases import Counts, Stretch
 
-EVERY = 8  # iterations between two flips, about, and one before each stretch
+EVERY = 16  # iterations between two flips, about, and one before each stretch and before the first that counts in it
 PROGRAM_EVERY = 64  # the same within a whole program, whose seconds hold them
 IMMUTABLE = ("jax",)  # whose arrays cannot be changed in place
 
@@ -36,18 +36,19 @@ def data_seed(run_id: str, block: int) -> int:
 
 
 def flips(case: Case, stretch: Stretch, seed: int) -> list[Flip]:
-    """Those of a stretch of the timed loop: one before it, and one before about every EVERYth of its iterations.
+    """Those of a stretch of the timed loop: before its first iteration, before the first that counts, and now and then.
 
-    Within a batch only on the CPU: elsewhere it would have to wait for the device. None where x is immutable. Where a
-    style starts several iterations at once, before the first of them alone.
+    Now and then within a batch only on the CPU: elsewhere it would have to wait for the device. None where x is
+    immutable. Where a style starts several iterations at once, before the first of them alone.
     """
     every = 0 if stretch.batch and not case.key.on_cpu else EVERY
-    return list(_drawn(case, stretch.first, stretch.count, seed, every))
+    begins = {stretch.first, stretch.first + (stretch.untimed if stretch.timed else 0)}
+    return list(_drawn(case, range(stretch.first, stretch.first + stretch.count, case.ahead), begins, seed, every))
 
 
 def program_flips(case: Case, steps: int, seed: int) -> list[Flip]:
     """Those of a whole program of `steps` iterations: few, for its clock does not stop for them."""
-    return list(_drawn(case, 0, steps, seed, PROGRAM_EVERY))
+    return list(_drawn(case, range(steps), {0}, seed, PROGRAM_EVERY))
 
 
 def timed_flips(case: Case, counts: Counts, seeds: list[int]) -> list[Flip]:
@@ -55,12 +56,12 @@ def timed_flips(case: Case, counts: Counts, seeds: list[int]) -> list[Flip]:
     return [flip for one, seed in zip(counts.stretches, seeds, strict=True) for flip in flips(case, one, seed)]
 
 
-def _drawn(case: Case, first: int, count: int, seed: int, every: int) -> Iterator[Flip]:
+def _drawn(case: Case, steps: range, begins: Collection[int], seed: int, every: int) -> Iterator[Flip]:
     if case.framework in IMMUTABLE:
         return
     random, size = Random(seed), case.problem.size
-    for step in range(first, first + count, case.ahead):
-        if step == first or (every and random.random() < case.ahead / every):
+    for step in steps:
+        if step in begins or (every and random.random() < case.ahead / every):
             yield Flip(step, *_half(random, size.n), *_half(random, size.d_in))
 
 

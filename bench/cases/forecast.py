@@ -22,6 +22,7 @@ LAZY_TORCH = 0.8  # torch.optim's first step imports more of torch: so much of t
 WORKER_S = 0.3  # a worker's own modules, its data and its answer
 PARTS, PARTS_ITERATIONS = 4, 20  # measured of an iteration on a CPU, and what they take of it at the least
 PRODUCTS_S, PRODUCTS_GFLOP = 0.4, 60.0  # of one dtype's ceiling: making the matrices, and multiplying them
+SMALL_S = 0.3  # of the five products of a small size
 COPIES_S, PAGES_S = 0.6, 6.5e-9  # of a ceiling's copies: all of them, and a byte of the largest, for its fresh pages
 SHARE = {"cpu": 0.75, "cuda": 40.0}  # of one core's product speed that an iteration reaches
 ORACLE_SHARE = 0.9  # the same of the oracle's, in float64
@@ -55,7 +56,7 @@ def ceiling_seconds(jobs: Iterable[Mapping[str, Any]], probe: Mapping[str, Any])
         start_seconds(job["framework"], job["device"], probe)
         + COPIES_S
         + PAGES_S * job["largest"]
-        + sum(products_s[dtype] for dtype in job["dtypes"])
+        + sum(products_s[dtype] + SMALL_S * len(job["small"]) for dtype in job["dtypes"])
         for job in jobs
     )
     return float(sum(seconds))

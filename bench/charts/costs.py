@@ -61,8 +61,8 @@ def charts(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
     names = {one.name for found in each.values() for one in found}
     if names:
         about = (
-            f"means over blocks, of first calls the median; full colour: what a layer adds to the one above it, "
-            f"pale: saves; black: its {interval}"
+            f"means over blocks, of first calls the median; full colour: what a layer adds to the one above, pale: "
+            f"saves; black: its {interval}"
         )
         foot = footer(run, rows[rows["style"].isin(names)])
         words = Words(layers_words(*next(item for item in each.items() if item[1])), f"{about}\n{size}", foot)
@@ -126,7 +126,7 @@ def layers(
     pairs: list[tuple[Rung, Rung]] = []
     for config, found in groups.items():
         if found:
-            rows.append(Row(config.label, f"us; adds us [{interval}]", heading=True))
+            rows.append(Row(config.label, f"us; adds us [{interval}]", "layer; first call", heading=True))
             rows += [Row(one.name, rung_words(one), layer_words(one)) for one in found]
             pairs += pairwise([found[0], *found])
     figure, axes, at = strip(words, rows, "time of an iteration (us)", ROW_IN)
@@ -145,8 +145,8 @@ def layers(
 
 
 def layer_words(one: Rung) -> str:
-    """`torch.optim, first call 531 ms`."""
-    first = f", first call {time_words(one.first_us)}" if math.isfinite(one.first_us) else ""
+    """`torch.optim; 531 ms`, the latter its first call."""
+    first = f"; {time_words(one.first_us)}" if math.isfinite(one.first_us) else ""
     return RUNGS[one.name] + first
 
 

@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bench.commands._common import DONE, console, status
+from bench.commands._common import DONE, NO, Names, console, status
 from bench.errors import UsageError
+from bench.words import grouped
 
 if TYPE_CHECKING:
     from bench.advice.advise import Advice
 
 
 def advise(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="a Python file with one function under @network")],
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="a Python file with a function under @network")
+    ] = None,
+    network: Annotated[Names, typer.Option(metavar="NAME", help="of several functions this one")] = None,
     batch: Annotated[
         list[int] | None, typer.Option(metavar="B", help="a batch; again and again  [default: 1 8 64 512]")
     ] = None,
@@ -28,20 +32,49 @@ def advise(
         Path | None, typer.Option(metavar="STEM", help="draw speedup against batch as STEM.png and STEM.svg")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
+    preset: Annotated[
+        str | None, typer.Option(metavar="NAME", help="no FILE: cnn, the networks of the claim's source, or small")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="of --preset: its table; goes on where it ended")
+    ] = None,
 ) -> int:
     """Would a GPU pay for my own network? A row a batch, a row a card.
 
-    Its training step is measured on this CPU; published figures bound what any card could be.
+    Its training step is measured on this CPU; published figures bound what any card could be, and predict eager code.
+    With --preset the networks of this repository into a table; --network NAME or all, again and again.
 
     Exit code 0 measured, 2 bad input, or no batch could be measured.
     """
+    if preset is not None:
+        if file is not None or out is None or batch or chart is not None or as_json:
+            raise UsageError("--preset goes with --out DIR, --network, --threads, --blocks and --timeout alone")
+        return _preset(preset, network or [], threads or [], blocks, timeout, out)
+    if file is None or out is not None:
+        raise UsageError("advise: name a file with your network, or with --preset a folder with --out")
+    if len(network or ()) > 1:
+        raise UsageError("--network: give one; several go with --preset")
+    return _file(file, network, batch, _threads(threads or ["1", "all"]), blocks, timeout, chart, as_json=as_json)
+
+
+def _file(
+    file: Path,
+    network: list[str] | None,
+    batch: list[int] | None,
+    threads: list[int],
+    blocks: int,
+    timeout: float,
+    chart: Path | None,
+    *,
+    as_json: bool,
+) -> int:
     from bench.advice.advise import BATCHES, as_values
     from bench.advice.advise import advise as measured
     from bench.advice.words import print_advice
 
-    counts = _threads(threads or ["1", "all"])
+    one = network[0] if network else None
     with status(log=True) as say:
-        found = measured(file, batch or BATCHES, counts, blocks, timeout_s=timeout, say=say)
+        found = measured(file, batch or BATCHES, threads, blocks, network=one, timeout_s=timeout, say=say)
     if all(one.status != "ok" for one in found.batches):
         raise UsageError(f"{file}: no batch could be measured: {found.batches[0].reason or found.batches[0].status}")
     if chart is not None:
@@ -53,14 +86,31 @@ def advise(
     return DONE
 
 
+def _preset(name: str, networks: list[str], threads: list[str], blocks: int, timeout: float, out: Path) -> int:
+    from bench.advice.advise import ask_step, check_numbers
+    from bench.advice.rows import PRESETS, jobs_of, measure_rows
+    from bench.report.sheet import print_words
+
+    check_numbers(blocks, timeout)
+    every = name in PRESETS and PRESETS[name].every_thread
+    jobs = jobs_of(name, networks, _threads(threads or ["all" if every else "1"]))
+    with status(log=True) as say:
+        rows = measure_rows(out, jobs, blocks, lambda job: ask_step(job, timeout), say)
+    bad = [row for row in rows if row.status != "ok"]
+    print_words(console(), f"{out}: {len(rows) - len(bad)} of {len(rows)} processes measured")
+    for line in grouped((f"{row.status}: {row.reason}", f"{row.network} {row.batch}") for row in bad):
+        print_words(console(), line)
+    return DONE if len(bad) < len(rows) else NO
+
+
 def _draw(found: Advice, stem: Path) -> None:
-    from bench.advice.words import NOT_PREDICTED, lines_of
+    from bench.advice.words import BOUND, lines_of
     from bench.charts._batches import save_batches
     from bench.charts.style import Words
 
     if not (lines := lines_of(found)):
         raise UsageError("--chart: nothing to draw: no batch has a bound; give --blocks 2 or more")
-    words = Words(f"{found.name}: how much faster a GPU can be at most than this CPU", NOT_PREDICTED, "")
+    words = Words(f"{found.name}: how much faster a GPU can be at most than this CPU", BOUND, "")
     try:
         paths = save_batches(lines, words, stem)
     except OSError as error:

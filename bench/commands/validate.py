@@ -101,11 +101,13 @@ def _lie(folder: Path) -> None:
 
 
 def _cheat(folder: Path) -> None:
-    from bench.validation._cheating import measure_cheats
+    from bench.validation._challenge import measure_costs
+    from bench.validation.cheating import measure_cheats
     from bench.validation.session import read_design
 
     if not read_design(folder).quick:
         with status(log=True) as notify:
+            measure_costs(folder, notify)
             measure_cheats(folder, notify)
 
 
@@ -131,7 +133,7 @@ def _sum_up(source: Path, folder: Path) -> int:
     from bench.tables.columns import ACCEPTANCE, EXPERIMENTS
     from bench.tables.csv_files import read_rows
     from bench.tables.run import read_machine
-    from bench.validation.chart import validation_figure
+    from bench.validation._chart import validation_figure
     from bench.validation.experiments import EXPERIMENT_COLUMNS
     from bench.validation.session import analyse, read_design
 

@@ -48,24 +48,48 @@ def verdict(
 
     Exit code 0 supported, 1 refuted or out of reach, 3 undecided or untested, 2 bad input.
     """
-    from bench.verdict.claim import at_least as claim_of
-
     if published:
         if folders:
             raise UsageError(f"--published audits the claim's own source: leave out {folders[0]}")
-        return _published(claim_of(at_least).threshold, as_json=as_json)
+        return _published(at_least, as_json=as_json)
     if not folders:
         raise UsageError("verdict: name a run folder, or ask for --published; make a run with: fiftyx run --out DIR")
+    options = {"--at-least": at_least, "--baseline": baseline, "--contender": contender, "--scope": scope}
+    if networks := _of_networks(folders):
+        _alone({**options, "--at-least": None, "--claim": claim}, "a run alone has")
+        return _cnn(networks, as_json=as_json)
     if claim is not None:
-        _alone({"--at-least": at_least, "--baseline": baseline, "--contender": contender, "--scope": scope})
+        _alone(options, "--claim says that itself")
         return _answers(folders, claim, everything=everything, as_json=as_json)
-    question = _question(at_least, baseline, contender, scope)
-    return _verdicts(folders, question, everything=everything, as_json=as_json)
+    return _verdicts(folders, _question(at_least, baseline, contender, scope), everything=everything, as_json=as_json)
 
 
-def _alone(others: Mapping[str, object]) -> None:
+def _alone(others: Mapping[str, object], why: str) -> None:
     if given := [name for name, value in others.items() if value is not None]:
-        raise UsageError(f"--claim says that itself: leave out {given[0]}")
+        raise UsageError(f"{why}: leave out {given[0]}")
+
+
+def _of_networks(folders: Sequence[Path]) -> list[Path]:
+    """The folders, if they hold other networks than the tutorial's. Raises UsageError where only some do."""
+    from bench.verdict._cnn import is_of_networks
+
+    found = [folder for folder in folders if is_of_networks(folder)]
+    if found and len(found) < len(folders):
+        raise UsageError(f"{found[0]} holds other networks than the tutorial's: ask for it alone")
+    return found
+
+
+def _cnn(folders: Sequence[Path], *, as_json: bool) -> int:
+    from bench.report._cnn import cnn_values, print_cnn
+    from bench.verdict._cnn import read_cnn
+
+    found = [read_cnn(folder) for folder in folders]
+    if as_json:
+        print(json.dumps({"networks": [cnn_values(one) for one in found]}, indent=1, allow_nan=False))
+    else:
+        for one in found:
+            print_cnn(console(), one)
+    return OPEN
 
 
 def _question(at_least: float | None, baseline: str | None, contender: str | None, scope: str | None) -> Question:
@@ -148,12 +172,13 @@ def exit_code(verdicts: Sequence[Verdict]) -> int:
     return DONE if outcomes == {SUPPORTED} else OPEN
 
 
-def _published(threshold: float, *, as_json: bool) -> int:
+def _published(at_least: float | None, *, as_json: bool) -> int:
     from bench.report._other_audits import other_values, print_others
     from bench.report.cited_source import audit_values, print_audit
     from bench.verdict.cited_source import read_figures
+    from bench.verdict.claim import at_least as claim_of
 
-    figures = read_figures()
+    figures, threshold = read_figures(), claim_of(at_least).threshold
     if as_json:
         values = {**audit_values(figures, threshold), "others": other_values(threshold)}
         print(json.dumps(values, indent=1, allow_nan=False))

@@ -11,10 +11,11 @@ from bench.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Ceiling:
-    """The best that was measured of one thing on one device: a large product, or a copy.
+    """The best that was measured of one thing on one device: a large product, a copy, or the products of a size.
 
-    `kind` is "gemm" (then `gflops`, 2 n^3 operations over the best time) or "copy" (then `gbytes_per_s`, bytes
-    read plus bytes written over the best time, of a buffer of `bytes`).
+    `kind` is "gemm" (then `gflops`, 2 n^3 operations over the best time), "copy" (then `gbytes_per_s`, bytes
+    read plus bytes written over the best time, of a buffer of `bytes`) or "products" (then `us`, what the five products
+    of an iteration at `size` take together in this framework, as Size writes itself).
     """
 
     kind: str
@@ -26,6 +27,8 @@ class Ceiling:
     gflops: float | None = None
     gbytes_per_s: float | None = None
     bytes: int | None = None
+    us: float | None = None
+    size: str | None = None
 
     def row(self) -> dict[str, Any]:
         """Plain values for machine.json; what does not apply is left out."""

@@ -16,7 +16,7 @@ from bench.machine.witness import Record, WitnessError, cpu_clock
 
 FRAME = struct.Struct("<cqqq")  # what, two numbers, bytes that follow
 NUMBER = struct.Struct("<q")
-SEED, OPEN, SHUT, END, KEEP = b"s", b"o", b"c", b"e", b"k"
+SEED, OPEN, MARK, SHUT, READ, END, KEEP = b"s", b"o", b"m", b"c", b"r", b"e", b"k"
 MOST_BYTES = 2**29  # of what is kept of one process
 LINGER_S = 1.0
 
@@ -68,9 +68,13 @@ class Line:
             self.ours.sendall(NUMBER.pack(record.seed()))
         elif what == OPEN:
             self.ours.sendall(NUMBER.pack(record.open(first, second)))
+        elif what == MARK:
+            record.mark()
         elif what == SHUT:
             record.shut(array("d", body))
             self.ours.sendall(NUMBER.pack(0))  # it waits for this, so that nothing that it does next counts as before
+        elif what == READ:
+            record.heard(array("d", body))
         elif what == KEEP:
             import numpy as np
 
@@ -106,10 +110,19 @@ class Messenger:
         """See `Witness`."""
         return self._ask(FRAME.pack(OPEN, first, count, 0))
 
+    def mark(self) -> None:
+        """See `Witness`. Nobody waits for an answer: a process that slept would begin with cold caches."""
+        self._line.sendall(FRAME.pack(MARK, 0, 0, 0))
+
     def shut(self, losses: Sequence[float]) -> None:
         """See `Witness`."""
         body = array("d", losses).tobytes()
         self._ask(FRAME.pack(SHUT, 0, 0, len(body)) + body)
+
+    def heard(self, reading: Sequence[float]) -> None:
+        """See `Witness`."""
+        body = array("d", reading).tobytes()
+        self._line.sendall(FRAME.pack(READ, 0, 0, len(body)) + body)
 
     def end(self) -> None:
         """See `Witness`."""

@@ -26,8 +26,16 @@ class Witness(Protocol):
         """Iterations begin, `count` from `first` on: the seed of their flips."""
         ...
 
+    def mark(self) -> None:
+        """Those of them that count begin."""
+        ...
+
     def shut(self, losses: Sequence[float]) -> None:
         """They have ended with these losses."""
+        ...
+
+    def heard(self, reading: Sequence[float]) -> None:
+        """A reading of the core's speed, in us."""
         ...
 
     def end(self) -> None:
@@ -43,7 +51,8 @@ class Witness(Protocol):
 class Seen:
     """One stretch of iterations: the seed that was drawn for it, wall and CPU seconds from first to last, its losses.
 
-    CPU seconds are of all threads of the watched process; None where the system does not tell.
+    `counted_s` are wall and CPU seconds of those that count, None where none was marked. CPU seconds are of all threads
+    of the watched process; None where the system does not tell.
     """
 
     first: int
@@ -52,6 +61,7 @@ class Seen:
     wall_s: float = 0.0
     cpu_s: float | None = None
     losses: Sequence[float] | None = None
+    counted_s: tuple[float, float] | None = None
 
 
 @dataclass(slots=True)
@@ -59,7 +69,8 @@ class Record:
     """What was handed out and what was heard, in order; the witness itself, where both are one process.
 
     `cpu_s` reads the watched process's CPU seconds, `helpers_s` those of the processes that it started, which is not
-    asked where the watched process is this one. `fault` says what it did that no worker does.
+    asked where the watched process is this one. `between_s` are the wall and the CPU seconds between stretches, all
+    together. `fault` says what it did that no worker does.
     """
 
     data_seed: int
@@ -67,10 +78,14 @@ class Record:
     helpers_s: Callable[[], float] | None = None
     seen: list[Seen] = field(default_factory=list)
     weights: list[Any] = field(default_factory=list)
+    readings: list[tuple[float, ...]] = field(default_factory=list)
     helped_s: float = 0.0
+    between_s: tuple[float, float] = (0.0, 0.0)
     whole: bool = False
     fault: str = ""
     _began: tuple[float, float | None] = (0.0, None)
+    _marked: tuple[float, float | None] | None = None
+    _ended: tuple[float, float | None] = (0.0, None)
     _helped: float | None = None
 
     @property
@@ -92,7 +107,14 @@ class Record:
             self._helped = self.helpers_s()
         wall_s = time.perf_counter()  # before the CPU time, and at the end after it: what it used lies in what passed
         self._began = wall_s, self._cpu()
+        if self._ended[1] is not None and self._began[1] is not None:
+            wall, cpu = self.between_s
+            self.between_s = wall + self._began[0] - self._ended[0], cpu + self._began[1] - self._ended[1]
         return seed
+
+    def mark(self) -> None:
+        """See `Witness`."""
+        self._marked = time.perf_counter(), self._cpu()
 
     def shut(self, losses: Sequence[float]) -> None:
         """See `Witness`. Raises WitnessError before one has begun."""
@@ -102,6 +124,13 @@ class Record:
         last, before = self.seen[-1], self._began
         last.wall_s, last.losses = wall_s - before[0], losses
         last.cpu_s = None if cpu_s is None or before[1] is None else cpu_s - before[1]
+        if self._marked is not None and self._marked[1] is not None and cpu_s is not None:
+            last.counted_s = wall_s - self._marked[0], cpu_s - self._marked[1]
+        self._marked, self._ended = None, (wall_s, cpu_s)
+
+    def heard(self, reading: Sequence[float]) -> None:
+        """See `Witness`."""
+        self.readings.append(tuple(reading))
 
     def end(self) -> None:
         """See `Witness`."""

@@ -175,7 +175,7 @@ def decomposition_sheet(found: Decomposition | None) -> Sheet:
     rows: list[Row] = [
         {
             "link": one.label,
-            "factor": ratio_cell(one.ratio),
+            "factor": Cell("1", "[same case]", 1.0) if one.chosen else ratio_cell(one.ratio),
             "from": start_name(one),
             "from us": time_cell(one.before_us),
             "to": one.after.label,

@@ -1,22 +1,21 @@
-"""The ceilings of a run, measured until none is missing, and the least time that they allow a case."""
+"""The ceilings of a run, measured until none is missing, and its rows held against them."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-from bench.cases.case import Case
-from bench.cases.measurement import AT_ONCE, TIMES, Measurement, Value
+from bench.cases.measurement import Measurement
 from bench.cases.plan import Plan
-from bench.cases.problem import TUTORIAL_ITERATIONS
-from bench.machine.ceilings import Ceiling, best_gflops, read_ceilings
+from bench.cases.problem import Size
+from bench.machine.ceilings import Ceiling, read_ceilings
 from bench.machine.device import device_kind
 from bench.machine.process import Answer, ask
+from bench.runner.below import MOST_REFERENCES, with_floor, with_reference
 from bench.runner.device_floors import add_device_floors
 from bench.status import Say
 from bench.tables.run import read_machine
@@ -27,95 +26,19 @@ from bench.worker.ceilings import COPY_BYTES
 SMALLER = (2**26, 2**22)  # the largest buffer that is copied, where a process was killed over a larger one
 TRIES = 4  # of a run at ceilings that are missing: whatever fails so often will not succeed
 CEILINGS_SHARE = 0.15  # of a run's budget, which its ceilings may take before its first block
-BELOW = 0.95  # a time under this share of its floor is an error, not luck with the ceiling's own noise
-PER_REFERENCE = ("latency_per_reference", "throughput_per_reference")
-OF_REFERENCE = ("reference_us", "own_effect", *PER_REFERENCE)
-LEAST_REFERENCES, MOST_REFERENCES = 3, 9  # of the rows before, whose median says how fast the core usually is
-FAR = 1.5  # times the usual reference; at most 1.16 over the 117 rows of results/tutorial-cpu that have three before
-READING_NOISE = 0.9
-
-
-def floor_us(case: Case, ceilings: Sequence[Ceiling]) -> float | None:
-    """The least us an iteration of `case` can take: its products at the best rate of any library, or its bytes.
-
-    Products: 4*N*D_in*H + 6*N*H*D_out operations over the fastest product measured on the same device, dtype,
-    precision and threads. Bytes: `Problem.bytes_moved` over the fastest copy of a buffer no smaller than the
-    largest measured one that the problem's data would fill; caches make small copies fast, so this errs
-    towards too low a floor. None where no product was measured, and for a case as found: the ceilings are of the
-    clean environment.
-    """
-    if case.as_found:
-        return None
-    there = [one for one in ceilings if (one.device, one.threads) == (case.device, case.threads)]
-    rate = best_gflops(there, case.device, case.threads, case.problem.dtype, case.precision)
-    if rate is None:
-        return None
-    products_us = case.problem.product_flops / rate / 1e3
-    copies = list(_copies_of(case.problem.bytes_moved, there))
-    return max(products_us, case.problem.bytes_moved / max(copies) / 1e3) if copies else products_us
-
-
-def _copies_of(size: int, ceilings: Iterable[Ceiling]) -> Iterable[float]:
-    copies = [(one.bytes or 0, one.gbytes_per_s) for one in ceilings if one.gbytes_per_s]
-    least = max((held for held, _ in copies if held <= size), default=0)
-    return (rate for held, rate in copies if held >= least)
-
-
-def with_floor(
-    measurement: Measurement, ceilings: Sequence[Ceiling], references_us: Sequence[float] = ()
-) -> Measurement:
-    """The measurement with its `floor_us` and `floor_share`; `wrong` when it took less time than its floor.
-
-    That holds for an iteration alone, in a batch and of the tutorial's whole loop, and for the first two at the core's
-    usual speed too: what a style does to the reference product next to it must not make it faster than the machine.
-    `references_us` are those of the run's other rows.
-    """
-    floor = floor_us(measurement.case, ceilings)
-    if floor is None or measurement.status != "ok":
-        return measurement
-    values = dict(measurement.values)
-    least = min(_each_us(values, references_us))
-    if least < BELOW * floor:
-        reason = (
-            f"took {least:.1f} us, less than the {floor:.1f} us that the machine's fastest product needs for this "
-            "work: it was not all done, or the ceiling was measured on a disturbed machine"
-        )
-        return replace(measurement, status="wrong", reason=reason, values={}, timed_us=(), warmup_us=(), first_us=None)
-    share = floor / float(values["latency_median_us"] or values["throughput_us"] or 0)
-    return replace(measurement, values={**values, "floor_us": floor, "floor_share": share})
-
-
-def _each_us(values: Mapping[str, Value], references_us: Sequence[float]) -> Iterator[float]:
-    """What an iteration took, by each way of measuring it."""
-    yield from (float(values[name] or 0) for name in TIMES if values[name] is not None or values.get(AT_ONCE, 1) == 1)
-    if values.get("loop_seconds"):
-        yield float(values["loop_seconds"] or 0) / TUTORIAL_ITERATIONS * 1e6
-    for name in PER_REFERENCE:
-        if len(references_us) >= LEAST_REFERENCES and values.get(name):
-            yield float(values[name] or 0) * median(references_us) / READING_NOISE
-
-
-def with_reference(measurement: Measurement, references_us: Sequence[float]) -> Measurement:
-    """The measurement, without its readings of the core's speed where they are far from those of the rows before it.
-
-    Then its times stay as they were taken: a style that slows only the reference product gets no credit for it.
-    """
-    own = float(measurement.values.get("reference_us") or 0)
-    if len(references_us) < LEAST_REFERENCES or own <= FAR * median(references_us):
-        return measurement
-    left = {name: value for name, value in measurement.values.items() if name not in OF_REFERENCE}
-    reason = f"the reference product took {own:.0f} us beside it, {median(references_us):.0f} us beside others before"
-    return replace(measurement, values=left, noisy=True, reason=reason)
+SMALL_FLOPS = 1e8  # of an iteration whose products are measured by themselves, on one thread: above it, by their rate
+PRODUCT_FRAMEWORKS = ("numpy", "torch")
 
 
 def ceiling_jobs(plan: Plan) -> list[dict[str, Any]]:
     """One job for each framework, device, precision and thread count of the plan, with the dtypes it needs there.
 
-    Every framework multiplies by the same library of an accelerator, so there one of them is enough. Copies are of
-    buffers up to the `largest_buffer`.
+    With the sizes whose products are small, of numpy and torch on one CPU thread. Every framework multiplies by the
+    same library of an accelerator, so there one of them is enough. Copies are of buffers up to the `largest_buffer`.
     """
     largest = largest_buffer(plan)
     dtypes: dict[tuple[str, str, str, int], dict[str, None]] = {}
+    small: dict[tuple[str, str, str, int], set[Size]] = {}
     chosen: dict[str, str] = {}
     for case in sorted(plan.cases, key=lambda case: (case.device, case.framework != "torch")):
         framework = case.framework
@@ -123,10 +46,12 @@ def ceiling_jobs(plan: Plan) -> list[dict[str, Any]]:
             framework = chosen.setdefault(case.device, framework)
         job = (framework, case.device, case.precision, case.threads)
         dtypes.setdefault(job, {})[case.problem.dtype] = None
+        if case.one_core and framework in PRODUCT_FRAMEWORKS and case.problem.product_flops <= SMALL_FLOPS:
+            small.setdefault(job, set()).add(case.problem.size)
     return [
         {
             "framework": job[0], "device": job[1], "precision": job[2], "threads": job[3], "dtypes": sorted(names),
-            "largest": largest,
+            "small": sorted(map(list, small.get(job, ()))), "largest": largest,
         }
         for job, names in sorted(dtypes.items())
     ]  # fmt: skip
@@ -145,15 +70,20 @@ def largest_buffer(plan: Plan) -> int:
 
 def missing_jobs(plan: Plan, known: Sequence[Ceiling]) -> list[dict[str, Any]]:
     """Those of `ceiling_jobs` whose products are not all among the `known` ceilings."""
-    there = {(one.framework, one.device, one.threads, one.dtype, one.precision) for one in known if one.kind == "gemm"}
+    there = {
+        (one.framework, one.device, one.threads, one.dtype, one.precision, one.size)
+        for one in known
+        if one.kind != "copy"
+    }
     return [
         job
         for job in ceiling_jobs(plan)
         if not there.issuperset(
-            (job["framework"], job["device"], job["threads"], dtype, job["precision"] if dtype == "float32" else "ieee")
-            for dtype in job["dtypes"]
+            (job["framework"], job["device"], job["threads"], dtype, job["precision"] if dtype == "float32" else "ieee",
+             size)
+            for dtype in job["dtypes"] for size in (None, *(str(Size(*sides)) for sides in job["small"]))
         )
-    ]
+    ]  # fmt: skip
 
 
 def measure_ceilings(

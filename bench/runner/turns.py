@@ -136,11 +136,12 @@ def take_turn(
     return Measurement.of(found, slot.case, slot.block, slot.order, attempts)
 
 
-def process_launcher(plan: Plan) -> Launch:
+def process_launcher(plan: Plan, watch: Callable[[Job, Found, Record], object] = lambda *_: None) -> Launch:
     """A launcher of real processes: a worker, and for cases that want it the whole program after it.
 
-    The worker answers what it timed; what that comes to is judged here, where no style is loaded. Who fails by the
-    clock, or strays in the timed run, is measured once more with x changing elsewhere, and is wrong who fails again.
+    The worker answers what it timed; what that comes to is judged here, where no style is loaded, after `watch` has
+    seen it. Who fails by the clock, or strays in the timed run, is measured once more with x changing elsewhere, and is
+    wrong who fails again.
     """
 
     def start(module: str, job: Job, *, keep_env: bool) -> tuple[Answer, Record]:
@@ -156,6 +157,7 @@ def process_launcher(plan: Plan) -> Launch:
         if answer.status is not None:
             return Found(answer.status, answer.reason)
         found = Found.read(answer.value)
+        watch(job, found, record)
         return judge(job, found, record) if record.watched else found
 
     def launch(job: Job) -> Found:

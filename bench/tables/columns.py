@@ -50,5 +50,8 @@ MEASURED_AS_FOUND = (
 )
 
 
+NETWORKS = "networks.csv"  # networks other than the tutorial's, a row a process
+
+
 EXPERIMENTS, ACCEPTANCE = "experiments.csv", "acceptance.csv"
 ACCEPTANCE_COLUMNS = ("experiment", "must_reach", "got", "met", "n", "note")

@@ -22,7 +22,7 @@ from bench.errors import TableError, UsageError
 from bench.machine.ceilings import Ceiling
 from bench.machine.process import Answer
 from bench.runner import turns as runner
-from bench.runner.floor import floor_us
+from bench.runner.below import floor_us
 from bench.runner.session import measure, prepare
 from bench.runner.turns import process_launcher, schedule
 from bench.tables.run import Run, read_iterations, read_machine, read_run, read_speedups

@@ -14,10 +14,12 @@ from bench.validation import _arithmetic as emulation
 from bench.validation._arithmetic import BFLOAT16, LIES, STOPS, TF32, TF32_TRUNCATED, Arithmetic, Lie, of_rounded
 from implementations import Implementation, Train, find_implementations
 
-DEAR_OR_ALIKE = (
-    "one by one", "rounded, permuted", "truncated, permuted", "rounded where aligned", "float32 sums, permuted",
+SLOW = ("one by one",)
+ALIKE = ("rounded, permuted", "truncated, permuted", "rounded where aligned", "float32 sums, permuted")
+TELLING_STYLES = (
+    "numpy_in_place", "numba_manual", "torch_tensors", "torch_in_place", "torch_nn", "torch_optim_adam",
+    "torch_dynamic",
 )  # fmt: skip
-TELLING_STYLES = ("numpy_in_place", "torch_tensors", "torch_nn", "torch_optim_adam", "torch_dynamic")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +105,13 @@ def telling(oracle: str) -> list[Subject]:
 
 
 def others(oracle: str) -> list[Subject]:
-    """The honest ones that are dear, or much like one that is telling."""
-    return [one for one in _honest(oracle) if not _tells(one)]
+    """The honest ones that are much like one that is telling."""
+    return [one for one in _honest(oracle) if not _tells(one) and one.case.style not in SLOW]
+
+
+def slow(oracle: str) -> list[Subject]:
+    """The honest ones that take a second where others take some hundredths."""
+    return [one for one in honest_emulations(oracle) if one.case.style in SLOW]
 
 
 def fewest_honest(oracle: str) -> list[Subject]:
@@ -124,7 +131,7 @@ def _honest(oracle: str) -> list[Subject]:
 
 def _tells(one: Subject) -> bool:
     if one.case.framework == "emulated":
-        return one.case.style not in DEAR_OR_ALIKE
+        return one.case.style not in (*SLOW, *ALIKE)
     return one.case.style in TELLING_STYLES and one.case.problem.dtype == "float32"
 
 

@@ -16,10 +16,12 @@ from bench.cases.problem import Problem, Size, stable_learning_rate
 from bench.machine.device import cpu_model, device_kind
 from bench.runner.turns import Launch, Progress, process_launcher, run
 from bench.tables.csv_files import columns_of, read_as, write_as
-from bench.validation._cheating import judge_cheats, read_cheats
+from bench.validation._caught import judge_cheats
+from bench.validation._challenge import judge_costs, read_costs
 from bench.validation._faults import Outcome, try_faults
 from bench.validation._kills import Aimed, Notify, kill_and_resume
 from bench.validation.acceptance import Check
+from bench.validation.cheating import read_cheats
 from bench.validation.lies import PLANTED, Liar, write_style
 
 KILLS, LIARS = "kills.csv", "liars.csv"
@@ -136,11 +138,12 @@ def make_case(liar: Liar) -> Case:
 
 
 def judge_attacks(folder: Path) -> list[Check]:
-    """Of what was tried in a folder: known cheats, kills, planted liars. Raises TableError."""
+    """Of what was tried in a folder: known cheats, kills, planted liars, what guards cost. Raises TableError."""
     return [
         judge_cheats(read_cheats(folder)),
         judge_kills(read_kills(folder)),
         judge_liars(read_liars(folder)),
+        judge_costs(read_costs(folder)),
     ]
 
 

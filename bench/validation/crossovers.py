@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -16,6 +17,7 @@ from bench.cases.case import CaseKey
 from bench.cases.presets import PRESETS, scaled
 from bench.cases.problem import Problem, Size
 from bench.tables.csv_files import write_rows
+from bench.validation._crossover_words import tables
 from bench.validation.experiments import autoregressive
 from bench.validation.pool import Floats
 from bench.verdict.crossover import TARGETS, Crossover, crossover, sizes_at
@@ -36,16 +38,13 @@ CASE = CaseKey("simulated", "cuda:0", "float32", "ieee", 1, 1, 1, 1, 1)
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a row of the table is about: sizes of a preset, noise of a process, drift of the CPU and whether it is read.
-
-    `machines_of` names one of MACHINES.
-    """
+    """What a row is about: sizes of a preset, noise of a process, drift of the CPU and whether it is read."""
 
     preset: str
     sd: float
     drift: bool
     blocks: int
-    machines_of: str = "parts"
+    machines_of: str = "parts"  # of MACHINES
     read: bool = True
 
 
@@ -229,7 +228,7 @@ def row(setting: Setting, sizes: str, target: float, tally: Tally) -> dict[str, 
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Simulate every setting and write the table."""
+    """Simulate every setting, write the table, and print what it comes to."""
     parser = argparse.ArgumentParser(prog="python -m bench.validation.crossovers", description=__doc__)
     parser.add_argument("--machines", type=int, default=500, help="that cross each target, a row of the table")
     parser.add_argument("--seed", type=int, default=0)
@@ -238,12 +237,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     grid = product(MACHINES, ("sweep", "gpu"), NOISE, (False, True), BLOCKS)  # `claim` has the sizes of `sweep`
     settings = [Setting(p, sd, drift, k, kind, read=not chosen.unread) for kind, p, sd, drift, k in grid]
-    rows = []
+    rows: list[dict[str, Any]] = []
     for number, setting in enumerate(settings):
         found = simulate(setting, chosen.machines, np.random.default_rng([chosen.seed, number]))
         rows += [row(setting, *key, tally) for key, tally in found.items()]
     chosen.out.mkdir(parents=True, exist_ok=True)
     write_rows(chosen.out / TABLE, TABLE_COLUMNS, rows)
+    sys.stdout.write(f"{tables(rows)}\n")
 
 
 if __name__ == "__main__":

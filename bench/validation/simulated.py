@@ -8,6 +8,7 @@ from statistics import fmean
 
 import numpy as np
 
+from bench.validation._comparing import COMPARISONS, judge_comparisons
 from bench.validation._worlds import TRUE_RUNS, WORLDS, outcomes
 from bench.validation.acceptance import BIAS_POINTS, Check, by_kind, judge_coverage, percent
 from bench.validation.experiments import (
@@ -140,7 +141,7 @@ def judge_claims(outcomes: Mapping[str, tuple[Sequence[str], Sequence[str]]]) ->
 
 
 def disturb(pool: Pool, least: int, seed: int, *, simulate: bool = True) -> tuple[list[Experiment], list[Check]]:
-    """What known disturbances of the pool show, and where they are to be simulated, runs whose truth is known."""
+    """What known disturbances of the pool show, comparisons, and where simulated, runs whose truth is known."""
     replays = replayed(pool, least, seed)
     claims: dict[str, tuple[list[str], list[str]]] = {world.name: ([], []) for world in WORLDS}
     if simulate:
@@ -148,4 +149,8 @@ def disturb(pool: Pool, least: int, seed: int, *, simulate: bool = True) -> tupl
             runs = ((FALSE_SPEEDUP, world.runs), (TRUE_SPEEDUP, TRUE_RUNS))
             false, true = (outcomes(world, speedup, count, seed) for speedup, count in runs)
             claims[world.name] = false, true
-    return replays, [*judge_disturbed(replays), *judge_claims(claims)]
+    return replays, [
+        *judge_disturbed(replays),
+        *judge_comparisons(pool, seed, COMPARISONS if simulate else least // 4),
+        *judge_claims(claims),
+    ]

@@ -47,6 +47,11 @@ class Factor:
     before_us: float
     after_us: float
 
+    @property
+    def chosen(self) -> bool:
+        """Whether the link stays where it is, since its best choice was made before: exactly 1, and not measured."""
+        return self.before == self.after and self.label != ENVIRONMENT
+
 
 @dataclass(frozen=True, slots=True)
 class Decomposition:

@@ -17,7 +17,8 @@ from bench.machine.process import Answer
 from bench.machine.witness import Record, Seen
 from bench.plain import ShapeError, from_plain
 from bench.worker import clock
-from bench.worker._clocks import STRETCH_S, against, helped, lumpy, untrue
+from bench.worker._clocks import against, helped, lumpy, untrue
+from bench.worker._shape import STRETCH_S
 from bench.worker.counters import every_core
 from bench.worker.loops import Timed
 from bench.worker.noise import Sampled, Steady, by_cycle, disturbance
@@ -88,6 +89,8 @@ def unlike(job: Job, timed: Timed, record: Record) -> Iterator[str]:
     readings = len(stretches) if job.case.one_core else 0
     if len(timed.readings) != readings or bool(counts.segment) != job.case.one_core:
         yield f"{len(timed.readings)} readings of the core's speed, expected {readings}"
+    elif [tuple(one) for one in timed.readings] != record.readings:
+        yield "readings of the core's speed that are not those that its witness heard"
     times = [
         *timed.elapsed_ns,
         *(one.elapsed_ns for one in timed.batches),
@@ -145,7 +148,13 @@ def judge_program(job: Job, found: Found, program: Answer, record: Record) -> Fo
         why, _checked = _strays(case, steps, record, losses, program_flips(case, steps, seen.seed))
         if why is not None:
             return Found("wrong", f"as a whole program: {why}", again=True)
-        why = next(chain(against(case, f"{steps} iterations", seconds + STRETCH_S, [seen]), helped(case, record)), None)
+        why = next(
+            chain(
+                against(case, f"{steps} iterations", seconds + STRETCH_S, [(seen.wall_s, seen.cpu_s)]),
+                helped(case, record),
+            ),
+            None,
+        )
         if why is not None:
             return Found("wrong", f"as a whole program: {why}", again=True)
     return replace(found, values={**found.values, "loop_seconds": seconds, "program_seconds": program.seconds})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from bench.cases.problem import Size
 from bench.machine.ceilings import Ceiling
 from bench.machine.device import Device, device_kind
 from bench.machine.facts import available_memory
@@ -16,24 +17,31 @@ SIDES = {"core": (512, 1024, 1536), "cpu": (512, 1024, 1536, 2048), "accelerator
 COPY_BYTES = (2**21, 2**24, 2**27, 2**29)
 BASE_BYTES = 2**28  # of the process without its buffers
 ROUNDS, ENOUGH_S = 5, 0.15  # per size; the best counts
+IN_A_ROW, ROW_S, PRODUCT_S = 16, 2e-4, 0.04  # of a small product: a call's own time is then little of it
 
 
 def main() -> None:
-    """Read {framework, device, precision, threads, dtypes, largest}, answer with a list of Ceiling rows."""
+    """Read {framework, device, precision, threads, dtypes, small, largest}, answer with a list of Ceiling rows."""
     with without_gc():
         answer(lambda job: [one.row() for one in measure_ceilings(**job)])
 
 
 def measure_ceilings(
-    framework: str, device: str, precision: str, threads: int, dtypes: list[str], largest: int
+    framework: str, device: str, precision: str, threads: int, dtypes: list[str], small: list[list[int]], largest: int
 ) -> Iterator[Ceiling]:
-    """A product per dtype, copies of the sizes that fit into the memory, up to `largest`. Raises DeviceError."""
+    """A product per dtype, the products of the `small` sizes, copies that fit into the memory, up to `largest`.
+
+    Raises DeviceError.
+    """
     place = open_device(framework, device, precision)
     for dtype in dtypes:
         exact = precision if dtype == "float32" else "ieee"
         yield Ceiling(
             "gemm", framework, device, dtype, exact, threads, gflops=gemm_gflops(framework, place, dtype, threads)
         )
+        for sides in small:
+            us = products_us(framework, place, dtype, Size(*sides))
+            yield Ceiling("products", framework, device, dtype, exact, threads, us=us, size=str(Size(*sides)))
     for size in buffers(largest, available_memory()):
         rate = copy_gbytes_per_s(framework, place, size)
         yield Ceiling("copy", framework, device, "float32", precision, threads, gbytes_per_s=rate, bytes=2 * size)
@@ -61,6 +69,45 @@ def gemm_gflops(framework: str, device: Device, dtype: str, threads: int) -> flo
     return best
 
 
+def products_us(framework: str, device: Device, dtype: str, size: Size) -> float:
+    """us of the five products of an iteration at `size`, the best of each, many in a row into arrays that exist."""
+    import numpy as np
+
+    draw = np.random.default_rng(0).standard_normal
+    n, d_in, hidden, d_out = size
+    x, h, grad_y, w1, w2 = (
+        device.put(draw(shape), dtype)
+        for shape in ((n, d_in), (n, hidden), (n, d_out), (d_in, hidden), (hidden, d_out))
+    )
+    pairs = ((x, w1), (h, w2), (h.T, grad_y), (grad_y, w2.T), (x.T, h))
+    return sum(_product_us(framework, device, left, right) for left, right in pairs)
+
+
+def _product_us(framework: str, device: Device, left: Any, right: Any) -> float:
+    """Many in a row, but no longer than ROW_S: on a busy machine a neighbour would be in every one of them."""
+    once_s = _best_seconds(_in_a_row(framework, left, right, 1), device, 0.0)
+    count = max(1, min(IN_A_ROW, int(ROW_S / once_s)))
+    return _best_seconds(_in_a_row(framework, left, right, count), device, PRODUCT_S) * 1e6 / float(count)
+
+
+def _in_a_row(framework: str, left: Any, right: Any, count: int) -> Callable[[], Any]:
+    if framework == "torch":
+        import torch
+
+        out = left.new_empty(left.shape[0], right.shape[1])
+
+        def multiply() -> None:
+            for _ in range(count):
+                torch.mm(left, right, out=out)
+
+        return multiply
+    import numpy as np
+
+    lefts, rights = (np.broadcast_to(one, (count, *one.shape)) for one in (left, right))
+    outs = np.empty((count, left.shape[0], right.shape[1]), left.dtype)
+    return lambda: np.matmul(lefts, rights, out=outs)
+
+
 def copy_gbytes_per_s(framework: str, device: Device, size: int) -> float:
     """Bytes read and written a second, in 1e9, copying a buffer of `size` bytes onto another."""
     import numpy as np
@@ -70,13 +117,13 @@ def copy_gbytes_per_s(framework: str, device: Device, size: int) -> float:
     return 2 * size / _best_seconds(_copy(framework, source, target), device) / 1e9
 
 
-def _best_seconds(call: Callable[[], Any], device: Device) -> float:
+def _best_seconds(call: Callable[[], Any], device: Device, enough_s: float = ENOUGH_S) -> float:
     time_call(call, device)
     best, spent = float("inf"), 0.0
     for done in range(10**6):
         seconds, _ = time_call(call, device)
         best, spent = min(best, seconds), spent + seconds
-        if done + 1 >= ROUNDS and spent >= ENOUGH_S:
+        if done + 1 >= ROUNDS and spent >= enough_s:
             break
     return best
 

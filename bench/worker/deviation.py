@@ -65,7 +65,7 @@ OPENING: Mapping[Kind, Tolerance] = {
 # by at least 0.68 of any weight's, over 76
 TIMED: Mapping[Kind, Tolerance] = {
     FLOAT64: Tolerance(1e-9, 50, 1e-8, root=1e-9),
-    FLOAT32: Tolerance(1e-2, 50, 0.3, first=2e-6, root=1e-2, unit=5e-2),
+    FLOAT32: Tolerance(1e-2, 50, 0.1, first=2e-6, root=3e-3, unit=1e-3),
     TF32: Tolerance(2e-2, 4, 0.3, root=1e-2, unit=5e-2),
     BFLOAT16: Tolerance(8e-2, 4, math.inf, root=0.25, way=0.4, by_norm=True),
     BFLOAT16_ADAM: Tolerance(8e-2, 4, 0.45, root=0.8, by_norm=True),
@@ -80,11 +80,15 @@ def tolerance(table: Mapping[Kind, Tolerance], dtype: str, precision: str, oracl
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
-    """One thing that was compared: its error, how much is allowed, and what to say where that is exceeded."""
+    """One thing that was compared: its error, how much is allowed, and what to say where that is exceeded.
+
+    `bound` names the field of Tolerance that says how much; empty where no tolerance covers it.
+    """
 
     error: float
     allowed: float
     says: str
+    bound: str = ""
 
     @property
     def excess(self) -> float:
@@ -117,13 +121,14 @@ def of_losses(losses: Mapping[int, float], expected: Array, allowed: Tolerance) 
         if t >= allowed.losses:  # rounding has its say by now, and a loss near zero is nothing but rounding
             found.append(_of_root(t, loss, expected, allowed))
             continue
-        limit = min(allowed.loss, allowed.first) if t == 0 else allowed.loss
+        bound = "first" if t == 0 and allowed.first < allowed.loss else "loss"
+        limit = allowed.first if bound == "first" else allowed.loss
         error = abs(loss - expected[t]) / abs(expected[t]) if expected[t] else abs(loss)
         says = (
             f"loss of iteration {t} is {loss:.9g}, the float64 oracle says {expected[t]:.9g} "
             f"(relative error {error:.1e}, allowed {limit:.0e})"
         )
-        found.append(Deviation(error, limit, says))
+        found.append(Deviation(error, limit, says, bound))
     return found
 
 
@@ -132,7 +137,7 @@ def _of_root(t: int, loss: float, expected: Array, allowed: Tolerance) -> Deviat
     if not (math.isfinite(loss) and loss >= 0):
         return fault(says)
     first = max(expected[0], np.finfo(float).tiny)
-    return Deviation(abs(math.sqrt(loss) - math.sqrt(expected[t])) / math.sqrt(first), allowed.root, says)
+    return Deviation(abs(math.sqrt(loss) - math.sqrt(expected[t])) / math.sqrt(first), allowed.root, says, "root")
 
 
 def of_run(trained: Trained, expected: Reference, allowed: Tolerance) -> list[Deviation]:
@@ -161,6 +166,7 @@ def _of_weights(trained: Trained, expected: Reference, allowed: Tolerance) -> It
             allowed.weights,
             f"{name} is not where the float64 oracle ends "
             f"(off by {error:.1e} of {against}, allowed {allowed.weights:.0e})",
+            "weights",
         )
         # a hidden unit is a column of the weights that lead to it, and a row of the last, which lead from it
         middle = _middle_unit(got, end, start, axis=1 if index == last else 0)
@@ -168,10 +174,11 @@ def _of_weights(trained: Trained, expected: Reference, allowed: Tolerance) -> It
             middle,
             allowed.unit,
             f"{name}: half of the hidden units are off by {middle:.1e} of their way, allowed {allowed.unit:.0e}",
+            "unit",
         )
     best = min(ways, default=0.0)
     says = f"no weight has gone where it should: all are off by {best:.2f} of their way, allowed {allowed.way:g}"
-    yield Deviation(best, allowed.way, says)
+    yield Deviation(best, allowed.way, says, "way")
 
 
 def _over_way(got: Array, end: Array, start: Array, *, by_norm: bool) -> float:

@@ -65,6 +65,8 @@ class Course:
         drawn = flips(self.case, stretch, self.witness.open(stretch.first, stretch.count))
         middle, end = stretch.first + stretch.untimed, stretch.first + stretch.count
         untimed = clock.time_pieces(self.loop, device, self._pieces(drawn, stretch.first, middle))
+        if stretch.untimed and stretch.timed:
+            self.witness.mark()
         pieces = self._pieces(drawn, middle, end)
         if stretch.batch:
             batch, last = clock.time_batch_pieces(self.loop, device, pieces)
@@ -79,6 +81,7 @@ class Course:
         self.untimed_ns.append(sum(untimed.elapsed_ns))
         if self.gauge is not None:
             self.readings.append(self.gauge())
+            self.witness.heard(self.readings[-1])
 
     def _pieces(self, drawn: Sequence[Flip], first: int, end: int) -> Iterator[int]:
         """The lengths between the flips from `first` on and before `end`; a flip is made when its length is asked."""

@@ -25,6 +25,7 @@ from bench.plain import from_plain, to_plain
 from bench.worker import clock
 from bench.worker._judge import judge
 from bench.worker._parts import measure_parts
+from bench.worker._whole import imprint, replaced
 from bench.worker.counters import Meters, cores_in_use, every_core, open_meters, threads_in_use
 from bench.worker.gate import check_opening, check_pace, rehearse
 from bench.worker.heap import SCRIPT, Reply, as_printed, in_a_copy, make_heap, scatter
@@ -71,6 +72,7 @@ def measure(job: Job, witness: Witness) -> Found:
 
     What was timed stays raw: who judges it loads no style.
     """
+    whole = imprint()
     heap, case = make_heap(job.style.heap), job.case
     copy = in_a_copy(lambda: first_loop(job, witness)) if heap == SCRIPT else None
     if copy is not None and not copy.number:
@@ -86,6 +88,8 @@ def measure(job: Job, witness: Witness) -> Found:
         for weight in weights:
             witness.keep(weight)
     checked = check(job, place, cold, timed)
+    if other := next(replaced(whole), None):
+        raise WrongStyleError(f"replaced {other}, a part of what measures it")
     values: dict[str, Value] = {
         "device_model": device.model,
         "heap": heap,

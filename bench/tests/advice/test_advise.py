@@ -120,7 +120,8 @@ def test_work_that_nobody_counted_bounds_nothing_in_a_batch():
 def test_eager_code_that_can_only_be_slower_is_said(file):
     found = advise(file, [1, 512], [1], 3, asked=lambda job: ok(5.0 * job.batch, job))
     assert "At batch 1 eager code" in " ".join(paragraph(found))
-    assert "not predictions" in " ".join(paragraph(found))
+    assert "Predicted at batch 1" in " ".join(paragraph(found))
+    assert "Predicted at batch 512" in " ".join(paragraph(found))
 
 
 @settings(max_examples=10, deadline=None)
@@ -196,7 +197,7 @@ def test_the_command_measures_a_real_network_and_a_broken_one_ends_with_2(file, 
     found = json.loads(capsys.readouterr().out)
     (row,) = found["batches"]
     assert (row["status"], row["parameters"], row["counted"]["launches"]) == ("ok", 18, row["counted"]["operations"])
-    assert row["checked"] == "the losses of 3 steps are those of float64"
+    assert row["checked"] == "its loss and gradient are those of float64"
     assert len(row["bounds"]) == 2 * len(all_cards())
     broken = tmp_path / "broken.py"
     broken.write_text(FILE.replace("Linear(5, 3)", "Linear(6, 3)"))

@@ -8,7 +8,8 @@ from torch import nn
 
 from bench.advice.asked import StepJob
 from bench.advice.counts import count_step
-from bench.advice.step import count, examine, gate, steps
+from bench.advice.gate import gate, steps
+from bench.advice.step import count, examine
 from bench.cases.phases import Rule
 
 QUICK = Rule(warmup_iterations=2, warmup_s=0, latency_iterations=7, latency_s=0, batch_iterations=2, batches_s=0)
@@ -70,6 +71,47 @@ def test_a_network_that_strays_from_float64_is_wrong_and_an_honest_one_is_not(of
     x = torch.randn(5, 4)
     assert gate(Strange(off), (x,), lambda out: out.square().sum()).startswith("strays")
     assert "are those of float64" in gate(Strange(0.0), (x,), lambda out: out.square().sum())
+
+
+class Backward(torch.autograd.Function):
+    """Right forward; its gradient is off by a factor in float32."""
+
+    @staticmethod
+    def forward(ctx, x, off):
+        ctx.off = off if x.dtype == torch.float32 else 0.0
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad * (1 + ctx.off), None
+
+
+class Slipping(nn.Sequential):
+    """A network whose gradient is off."""
+
+    off = 0.0
+
+    def forward(self, x):
+        return Backward.apply(super().forward(x), self.off)
+
+
+@settings(max_examples=25, deadline=None)
+@given(off=st.one_of(st.floats(0.1, 10), st.floats(-1, -0.1)), seed=st.integers(0, 10**6))
+def test_a_gradient_that_is_wrong_is_found_though_every_loss_is_right(off, seed):
+    torch.manual_seed(seed)
+    model, x = Slipping(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 2)), torch.randn(5, 4)
+    assert "are those of float64" in gate(model, (x,), lambda out: out.square().sum())
+    model.off = off
+    found = gate(model, (x,), lambda out: out.square().sum())
+    assert "its gradient is off by" in found
+
+
+def test_batch_norm_over_few_values_does_not_refuse_an_honest_network():
+    torch.manual_seed(1)
+    layers = [layer for _ in range(12) for layer in (nn.Linear(16, 16), nn.BatchNorm1d(16), nn.ReLU())]
+    model, x = nn.Sequential(*layers), torch.randn(3, 16)
+    assert "are those of float64" in gate(model, (x,), lambda out: out.square().sum())
+    assert all(one.training for one in model.modules())
 
 
 def test_targets_that_a_loss_holds_go_to_float64_with_it_and_dropout_is_left_out():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.cases.challenge import IMMUTABLE, data_seed, flips, program_flips, timed_flips
+from bench.cases.challenge import EVERY, IMMUTABLE, data_seed, flips, program_flips, timed_flips
 from bench.cases.phases import Counts, Stretch
 from bench.tests.fakes import a_case
 
@@ -13,13 +13,17 @@ SIDES = st.tuples(*[st.integers(1, 300)] * 4)
 SEEDS = st.integers(0, 2**48)
 
 
-@given(SIDES, SEEDS, st.integers(0, 10**6), st.integers(1, 200), st.booleans())
-def test_every_stretch_begins_with_a_flip_and_every_flip_is_a_part_of_x(size, seed, first, count, batch):
+@given(SIDES, SEEDS, st.integers(0, 10**6), st.integers(1, 200), st.booleans(), st.integers(0, 10))
+def test_every_stretch_and_its_samples_begin_with_a_flip_and_every_flip_is_a_part_of_x(
+    size, seed, first, count, batch, untimed
+):
     case = a_case(size=size)
-    stretch = Stretch(first, 0, count, batch)
+    untimed = min(untimed, count - 1)
+    stretch = Stretch(first, untimed, count - untimed, batch)
     drawn = flips(case, stretch, seed)
     assert drawn == flips(case, stretch, seed)
     assert drawn[0].step == first
+    assert first + untimed in {one.step for one in drawn}
     assert [one.step for one in drawn] == sorted({one.step for one in drawn})
     for one in drawn:
         assert first <= one.step < first + count
@@ -28,17 +32,19 @@ def test_every_stretch_begins_with_a_flip_and_every_flip_is_a_part_of_x(size, se
 
 
 def test_two_seeds_flip_other_iterations_and_other_entries():
-    stretch = Stretch(0, 0, 500)
+    stretch = Stretch(0, 0, 5000)
     one, other = (flips(a_case(size=(64, 1000, 100, 10)), stretch, seed) for seed in (1, 2))
     assert {flip.step for flip in one} != {flip.step for flip in other}
     assert one[0].place != other[0].place
-    assert 500 / 12 < len(one) < 500 / 5
+    assert 5000 / EVERY / 1.6 < len(one) < 5000 / EVERY * 1.6
 
 
 def test_a_batch_on_an_accelerator_is_not_interrupted_and_arrays_that_cannot_change_are_left_alone():
     stretch = Stretch(40, 0, 400, batch=True)
     assert [flip.step for flip in flips(a_case("torch_nn", "cuda:0", framework="torch"), stretch, 7)] == [40]
     assert len(flips(a_case(), stretch, 7)) > 1
+    late = Stretch(40, 3, 400, batch=True)
+    assert [flip.step for flip in flips(a_case("torch_nn", "cuda:0", framework="torch"), late, 7)] == [40, 43]
     for framework in IMMUTABLE:
         assert flips(a_case(framework=framework), stretch, 7) == []
 
@@ -60,9 +66,8 @@ def test_a_timed_loop_is_flipped_as_its_stretches_are():
     counts = Counts(2, 10, 7, 2, 5, 1)
     seeds = list(range(len(counts.stretches)))
     whole = timed_flips(a_case(), counts, seeds)
-    assert [one.step for one in whole if one.step in {stretch.first for stretch in counts.stretches}] == [
-        stretch.first for stretch in counts.stretches
-    ]
+    each = [flips(a_case(), *one) for one in zip(counts.stretches, seeds, strict=True)]
+    assert whole == [flip for one in each for flip in one]
 
 
 def test_a_program_has_few_flips():

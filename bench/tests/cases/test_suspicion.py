@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.cases.suspicion import suspicious
-from bench.validation._cheats import CHEATS
+from bench.validation.cheating import CHEATS
 from implementations import find_implementations
 
 

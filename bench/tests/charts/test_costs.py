@@ -75,7 +75,7 @@ def test_a_layer_shows_what_its_first_call_costs(seconds):
     rows.loc[last, "first_iteration_seconds"] = seconds
     found = costs.rungs(rows)
     assert found[-1].first_us == pytest.approx(median(seconds) * 1e6)
-    assert costs.layer_words(found[-1]) == f"nn.Sequential, first call {time_words(found[-1].first_us)}"
+    assert costs.layer_words(found[-1]) == f"nn.Sequential; {time_words(found[-1].first_us)}"
     assert costs.layer_words(costs.Rung("torch_nn", 1.0, 1.0, 1.0, 1.0)) == "nn.Sequential"
 
 

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from bench.advice.asked import Counted, StepFound
 from bench.cases.request import Request
+from bench.plain import to_plain
+from bench.report.card import PICTURE, Card, write_card
 from bench.runner.session import Session, prepare
 from bench.tables.columns import ITERATIONS, LOSSES, MACHINE, MEASUREMENTS, SPEEDUPS
+from bench.tables.run import read_run
 from bench.tables.writer import Writer, measurement_row, write_machine
 from bench.tests.fakes import REASON, a_case, a_measurement, an_answer
 from bench.tests.runs import MACHINE as FACTS
 from bench.tests.runs import around, write_run
+from bench.verdict.evidence import Evidence
 
+NETWORK, ANSWER = "network.py", "answer.json"
 ROOT = Path(__file__).resolve().parents[3]
 TUTORIAL: dict[str, Any] = {"dtype": "float32", "size": (64, 1000, 100, 10)}
 VALUES = {
@@ -44,6 +51,8 @@ def write_bases(place: Path, request: Request) -> dict[str, Path]:
     _of_long_ago(place / "older")
     _half_done(place / "half", request)
     _of_pytest(place / "pytest", place / "gpu")
+    _shelf(place / "shelf", place / "gpu", place / "cpu")
+    _of_ones_own(place / "network")
     return {path.name: path for path in sorted(place.iterdir())}
 
 
@@ -106,6 +115,30 @@ def _half_done(folder: Path, request: Request) -> None:
                 writer.append(
                     a_measurement(case, block, order=order, values=found.values, losses=(3.0, 2.0) if not block else ())
                 )
+
+
+def _shelf(folder: Path, *runs: Path) -> None:
+    """A folder of runs as results/ is: whole ones, and one of which only the card was shared."""
+    for run in runs:
+        shutil.copytree(run, folder / run.name)
+    card = Card.of(Evidence.of(read_run(runs[0])))
+    for name in (runs[0].name, "shared"):
+        (folder / name).mkdir(exist_ok=True)
+        write_card(card, folder / name)
+        (folder / name / PICTURE).write_bytes(b"no picture")
+    (folder / "notes").mkdir()
+    (folder / "notes" / "README.md").write_text("# Notes\n\nOf somebody.\n")
+
+
+def _of_ones_own(folder: Path) -> None:
+    """A network for advise, and what a process answers about it."""
+    folder.mkdir(parents=True)
+    (folder / NETWORK).write_text(
+        "from implementations import network\n\n\n@network\ndef mine(batch):\n    return model, inputs, loss\n"
+    )
+    counted = Counted(2.6e7, 0.0, 10**6, 12, 12)
+    found = StepFound("ok", "", 250.0, 240.0, "", "its loss is the same twice", 10**5, counted)
+    (folder / ANSWER).write_text(json.dumps(to_plain(found)))
 
 
 def _of_pytest(folder: Path, run: Path) -> None:

@@ -8,6 +8,7 @@ import random
 import re
 import resource
 import signal
+import stat
 import tempfile
 import time
 import traceback
@@ -24,21 +25,28 @@ from matplotlib.figure import Figure
 from bench.cases.measurement import Job
 from bench.cases.request import Request
 from bench.cli import main
+from bench.machine.process import Answer
+from bench.report.index import INDEX
+from bench.report.index import main as index
 from bench.report.page import PAGE
 from bench.tests.chromium import Browser, browser, find_chromium
 from bench.tests.fakes import PROBE, an_answer
-from bench.tests.fuzz.bases import write_bases
-from bench.tests.fuzz.mutations import copy_of, mutate
+from bench.tests.fuzz.bases import ANSWER, NETWORK, write_bases
+from bench.tests.fuzz.mutations import CELLS, copy_of, mutate
 
 HANG_S = 60.0  # on a shared machine; the usual input takes less than 0.1 s
 CHOSEN = Request(styles=("numpy_manual", "numpy_in_place"), devices=("cpu",), blocks=3)
 READING = (
     ("table",), ("table",), ("table",), ("table", "--baseline", "own"), ("verdict", "--json"), ("verdict",), ("chart",),
-    ("compare", "--json"), ("compare",), ("report", "--no-charts"), ("report", "--no-charts"),
+    ("compare", "--json"), ("compare",), ("report", "--no-charts"), ("report", "--no-charts"), ("share",),
+    ("verdict", "--claim"), ("verdict", "--claim", "--json"), ("table", "--scope", "program"),
 )  # fmt: skip
+CLAIMS = ("50x on a GPU", "GPUs often provide speedups of 50x or greater", "123x on VGG16", "0.5x", "2,5 times as fast")
+ADVISING = (("advise", "--blocks", "2"), ("advise", "--json", "--batch", "1", "--batch", "64", "--blocks", "3"))
 MOST_BYTES = 8 << 30
 RESUMES = (("run", "--resume", "--dry-run", "--out"), ("run", "--resume", "--no-charts", "--out"))
 CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+TAG = re.compile(r"(?<!\\)<(?!br>)[A-Za-z/!]")
 
 POSITIVE = ("baseline_us", "contender_us", "a_us", "b_us", "ratio", "speedup")
 
@@ -67,12 +75,18 @@ def outcome(seed: int, bases: dict[str, Path], place: Path, tab: Browser | None 
     copy_of(bases[base], folder)
     mutation = mutate(rng, folder)
     target = str(folder / "x.json" if base == "pytest" else folder)
-    one = rng.choice(RESUMES if base == "half" else READING)
+    if base == "network":
+        target = str(folder / NETWORK)
+    one = rng.choice({"half": RESUMES, "network": ADVISING, "shelf": (("index",),)}.get(base, READING))
+    if "--claim" in one:
+        at = one.index("--claim") + 1
+        one = (*one[:at], rng.choice((*CLAIMS, *CLAIMS, *CELLS))[:300], *one[at:])
     sides = [target, str(bases["gpu"])] if rng.random() < 0.5 else [str(bases["gpu"]), target]
-    code, fault = _run([*one, *(sides if one[0] == "compare" else [target])])
+    with patch("bench.machine.process.run_python", lambda *_asked, **_options: _answer_of(folder)):
+        code, fault = _run([*one, *(sides if one[0] == "compare" else [target])])
     if not fault and one[0] == "report" and code == 0 and tab is not None:
         fault = _seen(tab, folder / PAGE)
-    return Outcome(seed, base, mutation, " ".join(one), code, fault)
+    return Outcome(seed, base, mutation, " ".join(one)[:60], code, fault)
 
 
 def run_seeds(first: int, count: int, step: int) -> list[Outcome]:
@@ -128,13 +142,21 @@ def _answered(_job: Job) -> Any:
     return an_answer()
 
 
+def _answer_of(folder: Path) -> Answer:
+    """What the process of a network says."""
+    if stat.S_ISREG((folder / ANSWER).stat().st_mode):
+        with open(folder / ANSWER, encoding="utf-8", errors="replace") as file:
+            return Answer(file.read(2**20), 1.0)
+    return Answer("", 1.0)
+
+
 def _run(command: Sequence[str]) -> tuple[int | None, str]:
     """The exit code and the fault of one command."""
     out, errors = StringIO(), StringIO()
     signal.setitimer(signal.ITIMER_REAL, HANG_S)
     try:
         with redirect_stdout(out), redirect_stderr(errors):
-            code = main(list(command))
+            code = index([*command[1:]]) if command[0] == "index" else main(list(command))
     except Hang:
         return None, "hang"
     except (Exception, SystemExit) as error:
@@ -149,6 +171,8 @@ def _run(command: Sequence[str]) -> tuple[int | None, str]:
 def _fault(command: Sequence[str], code: int, out: str, errors: str) -> str:
     if code not in (0, 1, 2, 3):
         return f"exit code {code}: {errors[-200:]!r}"
+    if command[0] == "index":
+        return _fault_of_index(code, errors, Path(command[1]) / INDEX)
     said = errors.rstrip("\n").split("\n")[-1]
     lines = errors.count("\n") if command[0] != "run" else 1  # which says first what it is about to do
     if code == 2 and not (said.startswith("fiftyx: ") and lines == 1 and len(said) < 2000):
@@ -160,6 +184,17 @@ def _fault(command: Sequence[str], code: int, out: str, errors: str) -> str:
     if "--json" in command and code != 2:
         return next(_wrong_facts(json.loads(out)), "")
     return ""
+
+
+def _fault_of_index(code: int, errors: str, page: Path) -> str:
+    """Of Markdown that a browser may show: no tag that it was not given, no control character."""
+    if code == 2:
+        return "" if errors.count("\n") == 1 and len(errors) < 2000 and not CONTROL.search(errors) else repr(errors)
+    text = page.read_text(encoding="utf-8")
+    if odd := CONTROL.search(text):
+        return f"control character {odd.group()!r} in the index"
+    tag = TAG.search(text)
+    return f"the index holds {text[max(0, tag.start() - 40) :][:80]!r}" if tag else ""
 
 
 def _wrong_facts(value: Any, name: str = "") -> Iterator[str]:

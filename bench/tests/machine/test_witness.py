@@ -25,6 +25,7 @@ witness = witness_here(["", sys.argv[-1]])
 print(witness.seed(), witness.open(0, 3))
 {work}
 witness.shut([1.0, 2.0, 3.0])
+witness.heard((27.5, 0.1))
 witness.end()
 witness.keep(np.arange(6.0).reshape(2, 3))
 """
@@ -59,6 +60,7 @@ def test_what_a_process_says_is_there_when_it_has_ended():
         True,
         "",
     )
+    assert record.readings == [(27.5, 0.1)]
     np.testing.assert_array_equal(record.weights[0], np.arange(6.0).reshape(2, 3))
 
 
@@ -85,6 +87,16 @@ def test_every_stretch_has_a_seed_of_its_own_and_they_take_turns():
         with pytest.raises(WitnessError, match="had not begun"):
             record.shut([0.0] * 3)
     assert len(set(seeds)) == len(seeds)
+
+
+def test_wall_and_cpu_seconds_between_stretches_add_up():
+    cpu = iter([0.0, 1.0, 4.0, 5.0, 9.0, 10.0])
+    record = Record(1, cpu_s=lambda: next(cpu))
+    for first in range(3):
+        record.open(first, 1)
+        record.shut([0.0])
+    assert record.between_s[1] == 3.0 + 4.0
+    assert record.between_s[0] > 0.0
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from bench.charts.draw import figures
 from bench.machine.ceilings import Ceiling
 from bench.report.page import render
 from bench.report.run_tables import print_run
-from bench.runner.floor import with_floor
+from bench.runner.below import with_floor
 from bench.tests.fakes import a_case, a_measurement
 from bench.tests.runs import around, write_run
 from bench.verdict.claim import at_least

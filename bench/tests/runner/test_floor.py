@@ -11,21 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.cases.measurement import Measurement
-from bench.cases.problem import TUTORIAL_SIZE
+from bench.cases.problem import TUTORIAL_SIZE, Size
 from bench.machine.ceilings import Ceiling, read_ceilings
 from bench.machine.process import Answer
 from bench.runner import device_floors, floor
-from bench.runner.floor import (
-    CEILINGS_SHARE,
-    SMALLER,
-    TRIES,
-    Floors,
-    ceiling_jobs,
-    floor_us,
-    largest_buffer,
-    missing_jobs,
-    with_floor,
-)  # fmt: skip
+from bench.runner.below import FAR, OF_PRODUCTS, floor_us, with_floor, with_reference
+from bench.runner.floor import CEILINGS_SHARE, SMALLER, TRIES, Floors, ceiling_jobs, largest_buffer, missing_jobs
 from bench.tables.run import read_machine
 from bench.tables.writer import write_machine
 from bench.tests.fakes import a_case, a_measurement, a_plan
@@ -39,6 +30,10 @@ def copies(*held_and_rate: tuple[int, float]) -> list[Ceiling]:
         Ceiling("copy", "numpy", "cpu", "float32", "ieee", 1, gbytes_per_s=rate, bytes=held)
         for held, rate in held_and_rate
     ]
+
+
+def products(us: float = 100.0, *, framework: str = "numpy", dtype: str = "float64", size: Size = TUTORIAL_SIZE) -> Any:
+    return Ceiling("products", framework, "cpu", dtype, "ieee", 1, us=us, size=str(size))
 
 
 def measured(latency_us: float, throughput_us: float) -> Measurement:
@@ -102,6 +97,35 @@ def test_without_a_ceiling_nothing_is_claimed() -> None:
     assert with_floor(plain, ()) is plain
 
 
+@given(st.floats(1.0, 1e6), st.floats(0.1, 3.0))
+def test_a_time_that_the_products_of_its_size_cannot_have_is_wrong(us, factor):
+    low = Ceiling("gemm", "numpy", "cpu", "float64", "ieee", 1, gflops=1e9)
+    found = with_floor(measured(factor * us, factor * us), [low, products(us), products(2 * us)])
+    if abs(factor - OF_PRODUCTS) > 0.01:
+        assert found.status == ("wrong" if factor < OF_PRODUCTS else "ok")
+    assert found.status == "ok" or f"{us:.1f} us that its numpy products take by themselves" in found.reason
+    for other in (products(us, framework="torch"), products(us, dtype="float32"), products(us, size=Size(1, 2, 3, 4))):
+        assert with_floor(measured(factor * us, factor * us), [low, other]).status == "ok"
+
+
+def test_only_small_sizes_on_one_thread_have_their_products_measured_by_themselves():
+    cases = [
+        a_case(size=TUTORIAL_SIZE), a_case(size=(16, 250, 25, 5)), a_case(size=(512, 8000, 800, 80)),
+        a_case(size=(8, 9, 10, 11), threads=2), a_case(size=(5, 6, 7, 8), framework="jax"),
+    ]  # fmt: skip
+    jobs = {(job["framework"], job["threads"]): job["small"] for job in ceiling_jobs(a_plan(cases))}
+    assert jobs == {("numpy", 1): [[16, 250, 25, 5], [64, 1000, 100, 10]], ("numpy", 2): [], ("jax", 1): []}
+
+
+@given(st.floats(10.0, 100.0), st.floats(1.0, 2.0))
+def test_a_reference_far_from_those_of_the_rows_before_is_not_used(usual, factor):
+    row = measured(100.0, 100.0)
+    values = {**row.values, "reference_us": usual * factor, "latency_per_reference": 3.0}
+    found = with_reference(replace(row, values=values), [usual] * 3)
+    if abs(factor - FAR) > 0.01:
+        assert ("latency_per_reference" in found.values) == (factor < FAR)
+
+
 @given(st.floats(1e-3, 1e6), st.floats(1.1, 100))
 def test_a_faster_machine_has_a_lower_floor(gflops: float, factor: float) -> None:
     case = a_case(size=TUTORIAL_SIZE)
@@ -143,6 +167,7 @@ class Workers:
         if len(self.asked) <= self.killed:
             return Answer(None, 1.0, "crashed", self.reason)
         rows = [Ceiling("gemm", "numpy", "cpu", dtype, "ieee", job["threads"], gflops=9.0) for dtype in job["dtypes"]]
+        rows += [products(us=1.0, dtype=dtype, size=Size(*size)) for dtype in job["dtypes"] for size in job["small"]]
         return Answer(rows, 1.0)
 
 

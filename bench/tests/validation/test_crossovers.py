@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import csv
 import math
+from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bench.cases.presets import SWEEP_SIZES, scaled
 from bench.cases.problem import Problem
 from bench.validation import crossovers
+from bench.validation._crossover_words import tables
 from bench.validation.crossovers import MACHINES, Setting, bytes_moved, machine, measured, reached, simulate, sizes_of
 from bench.verdict.crossover import TARGETS
 
@@ -60,7 +65,7 @@ def test_the_truth_is_the_first_place_at_or_above_the_target():
     assert reached(places, np.array([-1.0, -1.0, -1.0, -1.0])) is None
 
 
-def test_the_table_has_a_row_for_each_setting_target_and_number_of_sizes(tmp_path, monkeypatch):
+def test_the_table_has_a_row_for_each_setting_target_and_number_of_sizes(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(crossovers, "NOISE", (0.01,))
     crossovers.main(["--machines", "2", "--seed", "5", "--out", str(tmp_path)])
     with open(tmp_path / crossovers.TABLE) as file:
@@ -68,3 +73,28 @@ def test_the_table_has_a_row_for_each_setting_target_and_number_of_sizes(tmp_pat
     assert len(rows) == 3 * 2 * 1 * 2 * 2 * 2 * 3
     assert {row["machines"] for row in rows} == {"2"}
     assert all(math.isfinite(float(row["coverage"])) for row in rows)
+    said = capsys.readouterr().out
+    assert said == tables(rows) + "\n"
+    assert len([line for line in said.splitlines() if line.startswith(("| 3 |", "| 10 |"))]) == 2 * 3
+
+
+@given(st.lists(st.tuples(st.integers(1, 500), st.integers(0, 1000)), min_size=6, max_size=6))
+def test_the_coverage_of_all_machines_is_that_of_each_kind_by_how_many_it_has(found):
+    rows = [
+        {"machines_of": kind, "sizes": sizes, "blocks": "3", "target": "10", "machines": str(machines),
+         "coverage": str(per_mille / 1000), "median_width": "1.2", "bumpy_coverage": "",
+         "called_not_reached": "8", "wrongly": "0.5"}
+        for (kind, sizes), (machines, per_mille) in zip(
+            product(("parts", "waves", "kinks"), ("preset", "preset + 2")), found, strict=True)
+    ]  # fmt: skip
+    mean = sum(n * per_mille for n, per_mille in found[::2]) / sum(n for n, _ in found[::2]) / 1000
+    line = next(line for line in tables(rows).splitlines() if line.startswith("| 3 | 10x |"))
+    assert float(line.split("|")[3].strip(" %")) == pytest.approx(100 * mean, abs=0.051)
+    assert line.endswith(f"| {sum(n for n, _ in found[::2]):,} |")
+    assert "wrong in 50.0% of 48 such calls" in tables(rows)
+
+
+def test_the_committed_readme_says_what_the_committed_table_comes_to():
+    folder = Path(__file__).parents[3] / "results" / "crossover"
+    with open(folder / crossovers.TABLE) as file:
+        assert tables(list(csv.DictReader(file))) in (folder / "README.md").read_text()

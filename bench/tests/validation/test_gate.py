@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import math
+from itertools import chain
+
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bench.cases.presets import PRESETS
 from bench.cases.problem import TUTORIAL_SIZE, Size
+from bench.errors import TableError
 from bench.tables.csv_files import read_rows
+from bench.validation import _trials as trials
 from bench.validation import gate
-from bench.validation._subjects import fewest_honest, fewest_lies, is_lie_at, lying, others, telling
+from bench.validation._gate_table import BOUNDS, COLUMNS, TABLE, merge
+from bench.validation._gate_words import bound_rows, lie_rows
+from bench.validation._subjects import fewest_honest, fewest_lies, is_lie_at, lying, others, slow, telling
+from bench.worker.deviation import FLOAT32, TIMED, Deviation, fault
 from implementations import find_implementations
 
 SMALL = Size(16, 250, 25, 2)
@@ -22,60 +33,136 @@ def few(oracle):
 
 @pytest.fixture
 def brief(monkeypatch):
-    """Two stages of a few subjects; the names of those that were run."""
+    """Three stages of a few subjects; the seeds of the parts that were run."""
     ran = []
-    stages = [gate.Stage(phase, "sgd", size, few, 1.0) for phase, size in
-              ((gate.REHEARSAL, TUTORIAL_SIZE), (gate.TIMED, SMALL))]  # fmt: skip
-    run_stage = gate.run_stage
+    sizes = {trials.REHEARSAL: TUTORIAL_SIZE, trials.OPENING: TUTORIAL_SIZE.scaled(2), trials.TIMED: SMALL}
+    stages = [gate.Stage(phase, "sgd", size, few, 0.5) for phase, size in sizes.items()]
+    run_part = gate.run_part
 
     def counted(stage, seeds):
-        ran.append(stage.phase)
-        return run_stage(stage, seeds)
+        ran.append((stage.phase, list(seeds)))
+        return run_part(stage, seeds)
 
     monkeypatch.setattr(gate, "stages", lambda: iter(stages))
-    monkeypatch.setattr(gate, "run_stage", counted)
+    monkeypatch.setattr(gate, "run_part", counted)
     return ran
 
 
+@pytest.fixture
+def drawn(monkeypatch):
+    """Trials of no time: honest ones stray by less than is allowed, lies by more."""
+
+    def try_subject(phase, subject, size, seed):
+        excess = np.random.default_rng(seed).uniform(0, 1) + (0 if subject.honest else 1)
+        return [Deviation(3 * excess, 3.0, "drawn", "root")], not subject.honest
+
+    monkeypatch.setattr(gate, "try_subject", try_subject)
+
+
 def test_honest_and_lies_are_counted_and_a_second_run_adds_what_is_missing_only(tmp_path, brief):
-    path = tmp_path / gate.TABLE
-    gate.measure(tmp_path, 1, 77, lambda _text: None)
-    rows = read_rows(path, gate.COLUMNS)
+    path = tmp_path / TABLE
+    gate.measure(tmp_path, 3, 77, lambda _text: None)
+    rows = read_rows(path, COLUMNS)
+    assert brief == [(phase, [seed]) for seed in (77, 78) for phase in ("rehearsal", "opening", "timed")]
     assert [(row["phase"], row["lie"]) for row in rows[:3]] == [
         ("rehearsal", ""), ("rehearsal", "skipped w2"), ("rehearsal", "bf16 compute")]  # fmt: skip
     assert {row["wrong"] for row in rows if row["lie"]} == {"1"}
     assert {row["wrong"] for row in rows if not row["lie"]} == {"0"}
-    assert all(float(row["most_excess"]) < 1 for row in rows if not row["lie"])
-    assert {(row["first_seed"], row["last_seed"], row["seeds"]) for row in rows} == {("77", "77", "1")}
+    assert all(float(row["least_excess"]) > 1 for row in rows if row["lie"])
     whole = path.read_text()
-    path.write_text("".join(whole.splitlines(keepends=True)[:4]))  # as if it had been stopped after its first stage
-    gate.measure(tmp_path, 1, 77, lambda _text: None)
+    path.write_text("".join(whole.splitlines(keepends=True)[:10]))  # as if it had been stopped after its first round
+    brief.clear()
+    gate.measure(tmp_path, 3, 77, lambda _text: None)
     assert path.read_text() == whole
-    assert brief == ["rehearsal", "timed", "timed"]
+    assert brief == [(phase, [78]) for phase in ("rehearsal", "opening", "timed")]
 
 
-def test_the_readme_says_how_many_were_tried_and_by_which_command(tmp_path, brief):
+def test_when_the_time_is_up_no_part_begins_and_the_readme_says_how_many_are_left(tmp_path, brief, drawn):
+    given = ["--seeds", "3", "--seeds-from", "77", "--out", str(tmp_path)]
+    gate.measure(tmp_path, 1, 77, lambda _text: None)
+    brief.clear()
+    assert gate.main([*given, "--minutes", "0"]) == 0
+    assert not brief
+    assert "(3 of its parts are not run yet: the same command goes on)" in (tmp_path / "README.md").read_text()
+    assert gate.main(given) == 0
+    assert brief == [(phase, [78]) for phase in ("rehearsal", "opening", "timed")]
+    assert "not run yet" not in (tmp_path / "README.md").read_text()
+
+
+def test_parts_are_put_together_as_one_row_a_subject_and_count_as_run(tmp_path, brief, drawn):
+    gate.measure(tmp_path, 3, 77, lambda _text: None)
+    path = tmp_path / TABLE
+    before = read_rows(path, COLUMNS)
+    after = merge(path)
+    assert [dict(one) for one in after] == read_rows(path, COLUMNS)
+    assert len(after) == len(before) / 2
+    for one in after:
+        pair = [row for row in before if all(row[name] == one[name] for name in ("phase", "size", "style", "lie"))]
+        assert (one["first_seed"], one["last_seed"], one["seeds"]) == ("77", "78", "2")
+        assert float(one["most_excess"]) == max(float(row["most_excess"]) for row in pair)
+        assert float(one["least_excess"]) == min(float(row["least_excess"]) for row in pair)
+        end = min if one["lie"] else max
+        assert all(float(one[name]) == end(float(row[name]) for row in pair) for name in BOUNDS if one[name])
+    brief.clear()
+    gate.measure(tmp_path, 3, 77, lambda _text: None)
+    assert not brief
+    with pytest.raises(TableError, match="choose another --out"):
+        gate.measure(tmp_path, 9, 78, lambda _text: None)
+
+
+def test_the_readme_says_how_many_were_tried_and_by_which_command(tmp_path, brief, drawn):
     assert gate.main(["--seeds", "1", "--seeds-from", "5", "--out", str(tmp_path)]) == 0
     text = (tmp_path / "README.md").read_text()
-    assert "0 of 2 honest trials were called wrong, 0 of 2 lies in the rehearsal were missed;" in text
-    assert f"`python -m bench.validation.gate --seeds 1 --seeds-from 5 --out {tmp_path}`" in text
+    assert "\n0 of 3 honest trials were called wrong, 0 of 2 lies got past the whole gate on any seed;" in text
+    assert f"`python -m bench.validation.gate --seeds 1 --seeds-from 5 --processes 1 --out {tmp_path}`" in text
+
+
+def a_row(phase, size, *, lie="", seeds=10, wrong=0, **other):
+    whose = {"phase": phase, "oracle": "sgd", "size": size, "group": "some", "dtype": "float32", "precision": "ieee"}
+    counts = {"style": "blas", "lie": lie, "seeds": str(seeds), "strayed": str(wrong), "wrong": str(wrong)}
+    return dict.fromkeys(COLUMNS, "") | whose | counts | {"least_excess": "2", "most_excess": "3"} | other
+
+
+@given(missed=st.lists(st.integers(0, 10), min_size=5, max_size=5))
+def test_a_lie_gets_past_the_gate_at_most_as_often_as_past_its_best_phase_at_a_size(missed):
+    places = [("rehearsal", "64x1"), ("opening", "1x1"), ("timed", "1x1"), ("opening", "2x2"), ("timed", "2x2")]
+    rows = [
+        a_row(phase, size, lie="half batch", wrong=10 - some)
+        for (phase, size), some in zip(places, missed, strict=True)
+    ]
+    (found,) = lie_rows(rows)
+    first, one_opening, one_timed, two_opening, two_timed = missed
+    assert found[-1] == str(max(min(first, one_opening, one_timed), min(first, two_opening, two_timed)))
+    assert found[3] == f"{20 - one_opening - two_opening} of 20 (2)"
+
+
+def test_what_honest_trials_strayed_by_stands_against_the_tolerance_that_the_gate_has():
+    rows = [a_row("timed", "1x1", root="1e-05"), a_row("timed", "2x2", root="0.0002", oracle="adam")]
+    (found,) = bound_rows(rows)
+    assert found[:4] == ["timed", "float32", "all", "20"]
+    assert found[4 + BOUNDS.index("root")] == f"0.0002 of {TIMED[FLOAT32].root:g}"
+    nets = [each[2] for each in bound_rows([one | {"dtype": "bfloat16"} for one in rows])]
+    assert nets == ["others", "adam"]
 
 
 def kinds(subjects):
     return {(one.case.style, one.case.problem.dtype, one.case.precision) for one in subjects}
 
 
-def test_every_size_of_a_preset_and_every_style_is_tried():
+def test_every_size_of_a_preset_and_every_style_is_tried_in_every_phase():
     stages = list(gate.stages())
-    timed = {stage.size for stage in stages if stage.phase == gate.TIMED}
-    assert timed >= {size for preset in PRESETS.values() for leg in preset.legs for size in leg.sizes}
-    tried = {one.case.style for stage in stages for one in stage.subjects(stage.oracle)}
-    assert tried >= {
-        name for name, style in find_implementations().items() if "cpu" in style.devices and not style.missing
-    }
+    for phase in (trials.OPENING, trials.TIMED):
+        sizes = {stage.size for stage in stages if stage.phase == phase}
+        assert sizes >= {size for preset in PRESETS.values() for leg in preset.legs for size in leg.sizes}
+    for phase in (trials.REHEARSAL, trials.OPENING, trials.TIMED):
+        tried = {one.case.style for stage in stages if stage.phase == phase for one in stage.subjects(stage.oracle)}
+        assert tried >= {
+            name for name, style in find_implementations().items() if "cpu" in style.devices and not style.missing
+        }
     for oracle in ("sgd", "adam", "dynamic"):
-        assert not kinds(telling(oracle)) & kinds(others(oracle))
-        assert all(one.honest for one in (*telling(oracle), *others(oracle), *fewest_honest(oracle)))
+        groups = [telling(oracle), others(oracle), slow(oracle)]
+        assert sum(map(len, groups)) == len(set.union(*map(kinds, groups)))
+        assert all(one.honest for one in (*chain(*groups), *fewest_honest(oracle)))
         assert not any(one.honest for one in (*lying(oracle), *fewest_lies(oracle)))
     assert fewest_honest("sgd")
     assert fewest_lies("sgd")
@@ -86,3 +173,42 @@ def test_tf32_where_aligned_is_no_lie_where_nothing_is_aligned():
     assert not is_lie_at(aligned, SMALL)
     assert is_lie_at(aligned, TUTORIAL_SIZE)
     assert is_lie_at(lying("sgd")[0], SMALL)
+
+
+@given(seeds=st.integers(1, 5000), first=st.integers(0, 10**6))
+def test_parts_hold_every_seed_of_a_stage_once_and_some_of_every_stage_come_before_the_rest(seeds, first):
+    found: dict[gate.Stage, list[int]] = {}
+    after = []  # how many stages have been begun when one is gone on with
+    for stage, part in gate.parts(seeds, first):
+        if stage in found and not gate.cheap(stage):
+            after.append(len(found))
+        found.setdefault(stage, []).extend(part)
+    stages = list(gate.stages())
+    assert all(found[stage] == list(range(first, first + math.ceil(stage.share * seeds))) for stage in stages)
+    assert set(after) <= {len(stages)}
+
+
+@pytest.mark.parametrize("size", [SMALL, TUTORIAL_SIZE, Size(8, 40, 12, 3)])
+@given(seed=st.integers(0, 10**6))
+def test_x_changes_in_a_tried_run_as_in_a_real_one_and_otherwise_in_its_second_turn(size, seed):
+    counts, checked = trials.plan(size, "sgd")
+    one, other = (trials.draw_flips(size, "sgd", seed, turn) for turn in (0, 1))
+    assert one != other
+    assert {stretch.first for stretch in counts.stretches if stretch.first < checked} <= {flip.step for flip in one}
+    assert all(flip.step < checked for flip in one)
+
+
+@pytest.mark.parametrize(("strays", "wrong"), [((), False), ((0,), False), ((0, 1), True), ((1,), False)])
+def test_who_strays_in_the_timed_run_runs_once_more_and_is_wrong_who_strays_twice(monkeypatch, strays, wrong):
+    turns = []
+
+    def run_once(_subject, _size, _seed, turn):
+        turns.append(turn)
+        return [fault("strays")] if turn in strays else []
+
+    monkeypatch.setattr(trials, "run_once", run_once)
+    subject = telling("sgd")[0]
+    found, verdict = trials.follow_run(subject, SMALL, 3)
+    assert verdict == wrong
+    assert bool(found) == (0 in strays)
+    assert turns == ([0, 1] if 0 in strays else [0])

@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -144,6 +145,28 @@ def test_cases_without_a_common_block_still_multiply_but_have_no_interval():
     assert found is not None
     assert math.prod(factor for _, factor in found.waterfall()) == pytest.approx(found.headline.value, rel=1e-12)
     assert math.isnan(found.headline.low)
+
+
+@pytest.mark.parametrize("fastest", [1, 2])
+def test_a_link_that_stays_at_one_case_has_no_interval_since_nothing_was_measured(fastest):
+    """[1.00, 1.00] would say that the number of threads was found to change nothing."""
+    table = planted([AS_WRITTEN, ("numpy_in_place", "cpu", "float32", 1)], HERE, blocks=5, noise=0.02)
+    more = table.assign(threads=2)
+    slow = (more["style"] == "numpy_in_place") == (fastest == 1)
+    more["latency_median_us"] *= np.where(slow, 1.5, 0.5)
+    table = pd.concat([table, more], ignore_index=True)
+    found = decompose(evidence_of(table))
+    assert found is not None
+    threads = next((one for one in found.factors if one.label == THREADS), None)
+    assert threads is not None
+    assert threads.chosen == (fastest == 2)
+    to = Console(width=150, record=True)
+    print_sheet(to, decomposition_sheet(found))
+    said = to.export_text()
+    assert (
+        said.count("[same case]") == sum(one.before == one.after for one in found.factors) == fastest
+    )  # the framework too
+    assert "[1.00, 1.00]" not in said
 
 
 def test_a_noisy_case_is_told():

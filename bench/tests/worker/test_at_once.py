@@ -108,6 +108,24 @@ def test_who_starts_more_than_it_says_is_wrong_and_told_to_declare_it(count, dat
         assert found.reason.endswith("several iterations at once: declare ahead=")
 
 
+@pytest.mark.parametrize(("framework", "status"), [("torch", "ok"), ("jax", "wrong")])
+def test_a_batch_that_waited_for_a_core_is_no_launch_where_waiting_for_the_device_takes_cpu_time(framework, status):
+    _job, record, timed = launched(1)
+    job = Job(a_case(device="cuda:0", framework=framework), a_style(), BRIEF)
+    if framework == "jax":  # whose arrays cannot change
+        steps = timed.counts.steps
+        expected = reference("sgd", job.case.problem.arrays(), job.case.problem.learning_rate, steps)
+        record.weights = list(expected.weights)
+        for one, seen in zip(timed.counts.stretches, record.seen, strict=True):
+            seen.losses = [float(expected.losses[t]) for t in one.read]
+    for one, seen in zip(timed.counts.stretches, record.seen, strict=True):
+        seen.wall_s *= 3 if one.batch else 1
+    slow = tuple(replace(one, elapsed_ns=3 * one.elapsed_ns) for one in timed.batches)
+    found = judge(job, Found("ok", raw=to_plain(replace(timed, batches=slow))), record)
+    assert found.status == status, found
+    assert ("declare ahead=" in found.reason) == (status == "wrong")
+
+
 @given(st.floats(1, 1e10), st.integers(1, 7), LAUNCHES, st.booleans(), st.floats(0.1, 20))
 def test_every_stretch_begins_with_a_launch_and_holds_whole_ones(each_ns, cycle, ahead, referenced, limit_s):
     counts = plan_counts(Rule(limit_s=limit_s), each_ns, cycle, referenced=referenced, ahead=ahead)

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.cases.case import Case
-from bench.cases.phases import REHEARSAL_STEPS, affordable_steps
+from bench.cases.phases import REHEARSAL_STEPS
 from bench.cases.presets import scaled
-from bench.cases.problem import TUTORIAL_SIZE, Problem, stable_learning_rate, work_flops
+from bench.cases.problem import TUTORIAL_SIZE, Problem, stable_learning_rate
 from bench.validation._arithmetic import (
     BFLOAT16,
     LIES,
@@ -58,11 +58,11 @@ def opening(arithmetic: Arithmetic, size, seed: int, lie=None) -> str | None:
     n, d_in, hidden, d_out = size
     problem = Problem(n, d_in, hidden, d_out, arithmetic.dtype, rate, seed)
     case = replace(a_rehearsal(arithmetic, seed), problem=problem)
-    arrays = problem.arrays()
-    steps = min(gate.OPENING_STEPS, affordable_steps(work_flops(problem, "sgd"), 100))
-    expected = reference("sgd", arrays, rate, steps)
-    train = emulated(arithmetic, "sgd", lie)
-    return reason(gate.opening_deviations(case, train, arithmetic.device(), arrays, expected))
+    try:
+        gate.check_opening(case, emulated(arithmetic, "sgd", lie), arithmetic.device(), problem.arrays())
+    except WrongStyleError as error:
+        return str(error)
+    return None
 
 
 def test_a_flip_of_the_relu_makes_an_honest_style_stray_and_the_majority_lets_it_through():
@@ -139,9 +139,22 @@ def test_what_no_flip_explains_is_wrong_without_another_seed(monkeypatch):
         raise AssertionError("another seed was tried")
 
     monkeypatch.setattr(gate, "rehearse_seed", nobody)
+    monkeypatch.setattr(gate, "opening_deviations", nobody)
     for one in (fault("another shape"), Deviation(1.0, 1e-3, "far off"), Deviation(float("nan"), 1.0, "no number")):
         first = gate.Rehearsal([], [one])
-        assert gate.confirmed(a_rehearsal(FLOAT32, 0), emulated(FLOAT32), FLOAT32.device(), first) == one.says
+        trying = a_rehearsal(FLOAT32, 0), emulated(FLOAT32), FLOAT32.device()
+        assert gate.confirmed(*trying, first) == one.says
+        assert gate.opening_confirmed(*trying, [one]) == one.says
+
+
+@given(seed=SEEDS, excess=st.floats(1.01, gate.FLIP_EXCESS))
+def test_who_strays_by_little_in_the_opening_is_tried_on_other_data_and_wrong_who_strays_there_too(seed, excess):
+    problem = Problem(8, 30, 6, 2, "float32", stable_learning_rate((8, 30, 6, 2)), seed)
+    case = replace(a_rehearsal(FLOAT32, seed), problem=problem)
+    strayed = [Deviation(excess, 1.0, "strays by a flip")]
+    assert gate.opening_confirmed(case, emulated(FLOAT32), FLOAT32.device(), strayed) is None
+    half = emulated(FLOAT32, "sgd", LIES[0])
+    assert gate.opening_confirmed(case, half, FLOAT32.device(), strayed) is not None
 
 
 @pytest.mark.parametrize("scale", [0.25, 0.5, 1, 2, 4])

@@ -1,0 +1,49 @@
+"""The way in from Python: advice for a network that is in memory, or in a file."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.advice.advise import BATCHES, BLOCKS, Advice, measure_steps
+from bench.advice.advise import advise as advise_file
+from bench.advice.asked import StepJob
+from bench.cases.phases import Rule
+from bench.errors import UsageError
+
+
+def advise(
+    model: Any,
+    example: Any = None,
+    loss: Callable[[Any], Any] | None = None,
+    *,
+    batches: Sequence[int] = BATCHES,
+    threads: Sequence[int] = (1,),
+    blocks: int = BLOCKS,
+    **options: Any,
+) -> Advice:
+    """Would a GPU pay for a network? Its step measured here, and what published figures leave each card.
+
+    `model` is a torch.nn.Module and `example` its input, a tensor or a tuple of them whose first side is the batch; for
+    another batch its rows come again. `loss` is a function of the output, by default the mean of its squares. Fresh
+    processes measure, so that what the model is made of must be importable. A path instead of a model is a file as
+    `fiftyx advise FILE` takes it. Options as `bench.advice.advise.advise` has them. Raises UsageError, StyleError.
+    """
+    if isinstance(model, str | Path):
+        if example is not None or loss is not None:
+            raise UsageError("advise: a file says itself what its inputs and its loss are: leave out example and loss")
+        return advise_file(model, batches, threads, blocks, **options)
+    from torch import nn
+
+    from bench.advice import memory
+
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"advise: give a torch.nn.Module or a file, not a {type(model).__name__}")
+    if example is None:
+        raise UsageError("advise: give an example of the input after the model, such as torch.randn(64, 1000)")
+    with tempfile.TemporaryDirectory() as folder:
+        memory.save(Path(folder), model, example, loss)
+        job = StepJob(folder, "", 0, 0, options.pop("rule", None) or Rule())
+        return measure_steps(type(model).__name__, job, batches, threads, blocks, **options)

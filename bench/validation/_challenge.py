@@ -1,0 +1,169 @@
+"""What an x that changes and a witness cost the timed loop: stretches with both and with neither, in turns."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from time import perf_counter_ns
+
+from bench.cases.case import Case
+from bench.cases.phases import Rule, Stretch, plan_counts
+from bench.cases.problem import TUTORIAL_SIZE, Problem, Size, stable_learning_rate
+from bench.errors import UsageError
+from bench.machine import process
+from bench.machine.device import Device, cpu_model
+from bench.machine.frameworks import open_device
+from bench.machine.line import witness_here
+from bench.machine.process import answer
+from bench.machine.witness import Record, Witness
+from bench.tables.csv_files import read_as, write_as
+from bench.validation._kills import Notify
+from bench.validation.acceptance import Check
+from bench.worker import clock
+from bench.worker.heap import scatter
+from bench.worker.loops import Course
+from implementations import find_implementations
+
+TABLE = "challenge.csv"
+SIZES = (TUTORIAL_SIZE, Size(16, 250, 25, 5))
+STYLES = ("numpy_manual", "numpy_in_place", "torch_tensors", "torch_in_place", "numba_manual")
+ROUNDS = 60
+MOST = 0.02
+WARM, ENDLESS = 2_000, 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What the challenge adds to an iteration, as a share of it, the median of `rounds`.
+
+    To the median of samples, to their mean, to a batch's mean, and outside the clock, flips and the witness's answers,
+    to what a stretch of `iterations` takes.
+    """
+
+    style: str
+    size: str
+    iteration_us: float
+    samples: float
+    mean: float
+    batch: float
+    untimed: float
+    iterations: int
+    rounds: int
+
+    @property
+    def most(self) -> float:
+        """Of what is reported as a time."""
+        return max(self.samples, self.batch)
+
+
+def cost(style: str, size: Sequence[int], rounds: int, witness: Witness) -> dict[str, float]:
+    """In this process, see `Cost`: a stretch as a worker runs it and one that nobody watches, in turns."""
+    scatter()
+    sides = Size(*size)
+    declared = find_implementations()[style]
+    case = Case(style, "cpu", Problem(*sides, "float32", stable_learning_rate(sides)), framework=declared.framework)
+    device = open_device(case.framework, "cpu")
+    inputs = [device.put(array, case.problem.dtype) for array in case.problem.arrays()]
+    loop = declared.train(*inputs, case.problem.learning_rate, ENDLESS)
+    each_ns = median(clock.time_latency(loop, device, WARM).elapsed_ns)
+    counts = plan_counts(Rule(), each_ns, referenced=True)
+    course, at = Course(case, device, loop, inputs[0], witness, None), 0
+    found: list[tuple[float, ...]] = []
+    for number in range(rounds):
+        us: dict[bool, tuple[float, ...]] = {}
+        for watched in (True, False) if number % 2 else (False, True):
+            us[watched] = _both(course if watched else None, loop, device, counts.resettle, counts.segment, at)
+            at += 2 * (counts.resettle + counts.segment)
+        found.append(tuple(one / other - 1 for one, other in zip(us[True], us[False], strict=True)))
+    names = ("samples", "mean", "batch", "untimed")
+    shares = dict(zip(names, map(median, zip(*found, strict=True)), strict=True))
+    return {**shares, "iteration_us": each_ns / 1e3, "iterations": counts.segment}
+
+
+def _both(
+    course: Course | None, loop: clock.Loop, device: Device, untimed: int, timed: int, at: int
+) -> tuple[float, ...]:
+    """ns of an iteration: median and mean of samples, mean of a batch; and of both stretches, clock or no clock."""
+    start = perf_counter_ns()
+    if course is not None:
+        before = len(course.elapsed_ns)
+        course.run(Stretch(at, untimed, timed))
+        course.run(Stretch(at + untimed + timed, untimed, timed, batch=True))
+        samples, batch = course.elapsed_ns[before:], course.batches[-1]
+    else:
+        clock.time_latency(loop, device, untimed)
+        samples = clock.time_latency(loop, device, timed).elapsed_ns
+        clock.time_latency(loop, device, untimed)
+        batch, _ = clock.time_batch(loop, device, timed)
+    wall = perf_counter_ns() - start
+    return median(samples), sum(samples) / timed, batch.elapsed_ns / timed, wall / 2 / (untimed + timed)
+
+
+def measure_cost(style: str, size: Size, rounds: int = ROUNDS) -> Cost:
+    """In a process of its own, watched by this one. Raises UsageError where it fails."""
+    ended = process.ask("bench.validation._challenge", [style, list(size), rounds], record=Record(0))
+    if ended.status is not None:
+        raise UsageError(f"{style} at {size}: {ended.status}: {ended.reason}")
+    found = ended.value
+    shares = {name: round(found[name], 5) for name in ("samples", "mean", "batch", "untimed")}
+    return Cost(style, str(size), round(found["iteration_us"], 2), **shares,
+                iterations=int(found["iterations"]), rounds=rounds)  # fmt: skip
+
+
+def read_costs(folder: Path) -> list[Cost]:
+    """What challenge.csv of a folder says, nothing where it was not measured. Raises TableError."""
+    return read_as(folder / TABLE, Cost)
+
+
+def measure_costs(folder: Path, notify: Notify, styles: Sequence[str] = STYLES, rounds: int = ROUNDS) -> list[Cost]:
+    """challenge.csv of a folder, one row after another; those that it holds are not measured again."""
+    found = read_costs(folder)
+    done = {(one.style, one.size) for one in found}
+    for size in SIZES:
+        for style in styles:
+            missing = find_implementations()[style].missing
+            if (style, str(size)) not in done and not missing:
+                notify(f"what an x that changes costs {style} at {size}")
+                found.append(measure_cost(style, size, rounds))
+                write_as(folder / TABLE, Cost, found)
+    return found
+
+
+def judge_costs(found: Sequence[Cost]) -> Check:
+    """No reported time may be longer for the challenge than without it, by more than MOST."""
+    name, must = "an x that changes, a witness: what they add to a time", f"<= {MOST:.0%}"
+    if not found:
+        return Check(name, must, "", None, 0, "not measured; see python -m bench.validation._challenge")
+    worst = max(found, key=lambda one: one.most)
+    note = f"{worst.style} at {worst.size}; outside the clock at most {max(one.untimed for one in found):.1%}"
+    return Check(name, must, f"{worst.most:+.1%}", worst.most <= MOST, sum(one.rounds for one in found), note)
+
+
+def main() -> None:
+    """Without a question on its command line challenge.csv into --out; as the process that is asked, answer."""
+    if not sys.argv[1:] or sys.argv[1].startswith("-"):
+        parser = argparse.ArgumentParser(prog="python -m bench.validation._challenge", description=__doc__)
+        parser.add_argument("--rounds", type=int, default=ROUNDS)
+        parser.add_argument("--style", action="append", help="may be repeated")
+        parser.add_argument("--out", type=Path, default=Path("results/validation-cpu"), help="folder to write")
+        given = parser.parse_args()
+        given.out.mkdir(parents=True, exist_ok=True)
+
+        def notify(text: str) -> None:
+            sys.stderr.write(f"{text}\n")
+
+        check = judge_costs(measure_costs(given.out, notify, given.style or STYLES, given.rounds))
+        words = f"{check.experiment}: {check.got}, must be {check.must_reach} ({check.note}; {cpu_model()})"
+        sys.stdout.write(f"{words}\n")
+        return
+    witness = witness_here(sys.argv[1:]) or Record(0)
+    with clock.without_gc():
+        answer(lambda asked: cost(asked[0], asked[1], asked[2], witness))
+
+
+if __name__ == "__main__":
+    main()

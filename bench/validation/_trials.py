@@ -1,0 +1,125 @@
+"""One subject before one phase of the gate, on the data of one seed: what strayed, and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+from bench.cases.case import Case
+from bench.cases.challenge import Flip, timed_flips
+from bench.cases.phases import REHEARSAL_STEPS, Counts, Rule, affordable_steps, plan_counts
+from bench.cases.problem import Problem, Size, stable_learning_rate, work_flops
+from bench.validation._subjects import Subject
+from bench.validation.pool import Floats
+from bench.worker import gate
+from bench.worker.deviation import Deviation, reason
+from bench.worker.oracle import Reference, Trained, reference
+
+REHEARSAL, OPENING, TIMED = "rehearsal", "opening", "timed"
+NOMINAL_OVERHEAD_NS, NOMINAL_FLOPS_PER_NS = 20e3, 100.0  # a fast CPU: how long an iteration takes decides the counts
+Trial = tuple[Sequence[Deviation], bool]  # how far it strays the first time, and whether it is wrong
+
+
+def try_subject(phase: str, subject: Subject, size: Size, seed: int) -> Trial:
+    """`subject` before the gate; the rehearsal has a size of its own."""
+    if phase == REHEARSAL:
+        return rehearse(subject, seed)
+    return open_run(subject, size, seed) if phase == OPENING else follow_run(subject, size, seed)
+
+
+def steps_of(phase: str, size: Size, oracle: str) -> tuple[int, int]:
+    """How many iterations a phase has, and how many of them the oracle follows."""
+    if phase == REHEARSAL:
+        return REHEARSAL_STEPS, REHEARSAL_STEPS
+    if phase == OPENING:
+        steps = gate.opening_steps(Case("", "cpu", Problem(*size), framework="numpy", oracle=oracle))
+        return steps, steps
+    counts, checked = plan(size, oracle)
+    return counts.steps, checked
+
+
+def rehearse(subject: Subject, seed: int) -> Trial:
+    """A rehearsal by the gate itself, further seeds and all."""
+    case = replace(subject.case, problem=replace(subject.case.problem, seed=seed))
+    train = subject.make(seed)
+    first = gate.rehearse_seed(case, train, subject.device, seed)
+    return first.deviations, gate.confirmed(case, train, subject.device, first) is not None
+
+
+def open_run(subject: Subject, size: Size, seed: int) -> Trial:
+    """The first iterations at the case's own size, by the gate itself, other data and all."""
+    case, train = at(subject, size, seed), subject.make(seed)
+    expected = opened(case.oracle, size, seed)
+    first = gate.opening_deviations(case, train, subject.device, arrays_of(size, seed), expected)
+    return first, gate.opening_confirmed(case, train, subject.device, first) is not None
+
+
+def follow_run(subject: Subject, size: Size, seed: int) -> Trial:
+    """A timed run in which x changes; who strays runs once more, with other changes of x, and is wrong who does again.
+
+    Where the oracle follows only the start, the run ends there too: what comes after is compared with nothing.
+    """
+    first = run_once(subject, size, seed, 0)
+    strays = reason(first) is not None
+    return first, strays and reason(run_once(subject, size, seed, 1)) is not None
+
+
+def run_once(subject: Subject, size: Size, seed: int, turn: int) -> list[Deviation]:
+    """One timed run against the oracle, as the judge compares it."""
+    oracle = subject.case.oracle
+    counts, checked = plan(size, oracle)
+    case = at(subject, size, seed)
+    trained = gate.run(
+        case, subject.make(seed), subject.device, case.problem, arrays_of(size, seed), checked,
+        draw_flips(size, oracle, seed, turn),
+    )  # fmt: skip
+    read = {t: trained.losses[t] for one in counts.stretches for t in one.read if t < checked}
+    expected = followed(oracle, size, seed, turn)
+    return gate.timed_deviations(case, expected, Trained(read, trained.weights), counts.steps)
+
+
+def at(subject: Subject, size: Size, seed: int) -> Case:
+    """The subject's case at a size and the stable rate, with the data of a seed."""
+    rate = stable_learning_rate(size, subject.case.oracle)
+    return replace(subject.case, problem=Problem(*size, subject.case.problem.dtype, rate, seed))
+
+
+def plan(size: Size, oracle: str) -> tuple[Counts, int]:
+    """The counts of a timed run on one CPU thread at a nominal speed, and how many iterations the oracle follows."""
+    flops = work_flops(Problem(*size), oracle)
+    cycle = 4 if oracle == "dynamic" else 1
+    counts = plan_counts(Rule(), NOMINAL_OVERHEAD_NS + flops / NOMINAL_FLOPS_PER_NS, cycle, referenced=True)
+    return counts, affordable_steps(flops, counts.steps)
+
+
+def draw_flips(size: Size, oracle: str, seed: int, turn: int) -> list[Flip]:
+    """How x changes in a timed run, as far as the oracle follows: as in a real one, but drawn by seed and turn."""
+    import numpy as np
+
+    counts, checked = plan(size, oracle)
+    seeds = np.random.default_rng([seed, turn]).integers(2**48, size=len(counts.stretches)).tolist()
+    drawn = timed_flips(Case("", "cpu", Problem(*size), framework="numpy"), counts, seeds)
+    return [flip for flip in drawn if flip.step < checked]
+
+
+@lru_cache(maxsize=1)
+def arrays_of(size: Size, seed: int) -> tuple[Floats, ...]:
+    """The data of a seed; nobody writes into them."""
+    return Problem(*size, seed=seed).arrays()
+
+
+@lru_cache(maxsize=1)
+def opened(oracle: str, size: Size, seed: int) -> Reference:
+    """The oracle's own opening."""
+    problem = Problem(*size, learning_rate=stable_learning_rate(size, oracle), seed=seed)
+    case = Case("", "cpu", problem, framework="numpy", oracle=oracle)
+    return gate.opening_reference(case, arrays_of(size, seed))
+
+
+@lru_cache(maxsize=2)
+def followed(oracle: str, size: Size, seed: int, turn: int) -> Reference:
+    """The oracle's own timed run, x changing as in that `turn`, as far as it affords."""
+    _counts, checked = plan(size, oracle)
+    flips = draw_flips(size, oracle, seed, turn)
+    return reference(oracle, arrays_of(size, seed), stable_learning_rate(size, oracle), checked, flips)
