@@ -90,8 +90,8 @@ class Explained:
         """One sentence: what binds it, what else matters, what is not explained."""
         known = sorted(((part.value, name) for name, part in self.parts.items() if part.known), reverse=True)
         said = [f"{name} {self._percent(name)}" for value, name in known if value >= MATTERS or name == self.bound_by]
-        bound = f"bound by {self.bound_by}" if self.bound_by else "nothing that was measured binds it"
-        unknown = f" ({' and '.join(self.unknown)} not measured)" if self.unknown else ""
+        bound = f"bound by {self.bound_by}" if self.bound_by else "what binds it is not known"
+        unknown = f" (not measured: {', '.join(self.unknown)})" if self.unknown else ""
         rest = f"{percent(abs(self.rest))} {'not explained' if self.rest >= 0 else 'explained twice'}{unknown}"
         return f"{self.case.label}: {bound}: {', '.join(said)} of {microseconds(self.us)} us; {rest}."
 

@@ -76,7 +76,9 @@ def floors(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="write each figure into it when it is known")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
 ) -> int:
-    """What a call, a launch, a wait, a read, a copy, a product and a page fault cost here at least.
+    """What calls, launches, waits, copies and faults cost here.
+
+    Each with the least and the most of its rounds, and n.
 
     Exit code 3 when there is no such device, or none of its figures could be measured.
     """
@@ -88,7 +90,9 @@ def floors(
     styles = [one.name for one in find_implementations().values() if one.framework == "torch" and "cuda" in one.devices]
     for name in floor_devices(device or ()):
         asked = {"device": name, "styles": styles, "path": str(out.resolve()) if out else ""}
-        answer = ask("bench.doctor.floors", asked, shape=dict[str, Any])
+        with status() as say:
+            say(f"measuring what {name} costs before it computes")
+            answer = ask("bench.doctor.floors", asked, shape=dict[str, Any])
         if answer.status is not None or not answer.value["figures"]:
             print(f"no floors of {name}: {answer.reason}", file=sys.stderr)
             code = OPEN

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from bench.commands._common import DONE, OPEN, console
+from bench.commands._common import DONE, OPEN, console, evidence_of
 
 if TYPE_CHECKING:
     from bench.causes.device import OnDevice
@@ -36,18 +36,16 @@ def explain(
     every: Annotated[bool, typer.Option("--all", help="every size, not only the one that is shown")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
 ) -> int:
-    """Why each case takes the time that it takes: its parts, and what binds it.
+    """Why each case takes the time that it takes, part by part.
 
     Exit code 3 when a run holds no case that was measured.
     """
     from bench.causes.device import on_devices
     from bench.causes.shares import explain as explain_run
-    from bench.tables.run import read_run
-    from bench.verdict.evidence import Evidence
 
     rows, code = [], DONE
     for folder in folders:
-        evidence = Evidence.of(read_run(folder))
+        evidence = evidence_of(folder)
         sizes = evidence.sizes if every or not evidence.measured else (evidence.shown_size,)
         on_cpu = [one for one in explain_run(evidence.run) if one.case.size in sizes]
         on_device = [one for one in on_devices(evidence.run) if one.case.size in sizes]
