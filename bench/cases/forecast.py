@@ -24,6 +24,7 @@ PRODUCTS_S, PRODUCTS_GFLOP = 0.4, 60.0  # of one dtype's ceiling: making the mat
 SMALL_S = 0.3  # of the five products of a small size
 COPIES_S, PAGES_S = 0.6, 6.5e-9  # of a ceiling's copies: all of them, and a byte of the largest, for its fresh pages
 SHARE = {"cpu": 0.75, "cuda": 40.0}  # of one core's product speed that an iteration reaches
+PARTS = 6  # of an iteration, each measured by itself
 ORACLE_SHARE = 0.9  # the same of the oracle's, in float64
 """Rough on purpose: only the plan's announced time depends on it."""
 
@@ -90,5 +91,6 @@ def case_seconds(case: Case, plan: Plan, probe: Mapping[str, Any]) -> float:
     checked = affordable_steps(flops, counts.steps) * flops + rehearsed
     checking = checked / (ORACLE_SHARE * probe["gflops"] * 1e9 * cores**SCALING)
     program = start + TUTORIAL_ITERATIONS * each if case.program else 0.0
-    seconds: float = start + WORKER_S + warmup + counts.steps * each + neutral + checking + program
+    parts = 0.0 if accelerated else PARTS * (rule.parts_s + (NEUTRAL_S if case.one_core else 0.0))
+    seconds: float = start + WORKER_S + warmup + counts.steps * each + neutral + parts + checking + program
     return seconds

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
-from bench.commands._common import DONE, OPEN, console
+from bench.commands._common import DONE, OPEN, console, evidence_of
 
 if TYPE_CHECKING:
     from bench.causes.device import OnDevice
@@ -42,12 +42,10 @@ def explain(
     """
     from bench.causes.device import on_devices
     from bench.causes.shares import explain as explain_run
-    from bench.tables.run import read_run
-    from bench.verdict.evidence import Evidence
 
     rows, code = [], DONE
     for folder in folders:
-        evidence = Evidence.of(read_run(folder))
+        evidence = evidence_of(folder)
         sizes = evidence.sizes if every or not evidence.measured else (evidence.shown_size,)
         on_cpu = [one for one in explain_run(evidence.run) if one.case.size in sizes]
         on_device = [one for one in on_devices(evidence.run) if one.case.size in sizes]
