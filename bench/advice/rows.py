@@ -40,7 +40,7 @@ class Preset:
 
 FEW = Rule(  # of whole seconds each
     warmup_iterations=1, warmup_s=0, warmup_floor=1, latency_iterations=10, latency_s=0, batch_iterations=1, batches=1,
-    batches_s=0, limit_s=12, floor_iterations=3,
+    batches_s=0, parts_s=0, limit_s=12, floor_iterations=3,
 )  # fmt: skip
 SHORT = Rule(
     warmup_iterations=20, warmup_s=0.1, warmup_limit_s=1, warmup_floor=2, latency_iterations=20, latency_s=0.2,

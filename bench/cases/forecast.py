@@ -20,11 +20,11 @@ ACCELERATOR_START_S = 1.5
 SCALING = 0.7  # so much of the logarithm of its threads does a product gain
 LAZY_TORCH = 0.8  # torch.optim's first step imports more of torch: so much of torch's own import
 WORKER_S = 0.3  # a worker's own modules, its data and its answer
-PARTS, PARTS_ITERATIONS = 4, 20  # measured of an iteration on a CPU, and what they take of it at the least
 PRODUCTS_S, PRODUCTS_GFLOP = 0.4, 60.0  # of one dtype's ceiling: making the matrices, and multiplying them
 SMALL_S = 0.3  # of the five products of a small size
 COPIES_S, PAGES_S = 0.6, 6.5e-9  # of a ceiling's copies: all of them, and a byte of the largest, for its fresh pages
 SHARE = {"cpu": 0.75, "cuda": 40.0}  # of one core's product speed that an iteration reaches
+PARTS, PARTS_ITERATIONS = 6, 20  # of an iteration on a CPU, each measured by itself; what they take of it at least
 ORACLE_SHARE = 0.9  # the same of the oracle's, in float64
 """Rough on purpose: only the plan's announced time depends on it."""
 
@@ -90,7 +90,8 @@ def case_seconds(case: Case, plan: Plan, probe: Mapping[str, Any]) -> float:
     rehearsed = 2 * REHEARSAL_STEPS * TUTORIAL_SIZE.flops  # by the style and by the oracle
     checked = affordable_steps(flops, counts.steps) * flops + rehearsed
     checking = checked / (ORACLE_SHARE * probe["gflops"] * 1e9 * cores**SCALING)
-    parts = 0.0 if accelerated else PARTS * rule.batches_s + PARTS_ITERATIONS * each
     program = start + TUTORIAL_ITERATIONS * each if case.program else 0.0
-    seconds: float = start + WORKER_S + warmup + counts.steps * each + neutral + checking + parts + program
+    parts = PARTS * (rule.parts_s + (NEUTRAL_S if case.one_core else 0.0)) + PARTS_ITERATIONS * each
+    parts *= not accelerated
+    seconds: float = start + WORKER_S + warmup + counts.steps * each + neutral + parts + checking + program
     return seconds

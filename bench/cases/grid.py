@@ -45,10 +45,12 @@ def expand(
     return Grid({case: count for case, count in wanted.values() if reasons[case] is None}, skips)
 
 
-def with_as_found(grid: Grid) -> Grid:
-    """`grid` with the tutorial's numpy at the tutorial's size once more, in the environment as found."""
+def with_as_found(grid: Grid, most: int) -> Grid:
+    """`grid` with the tutorial's numpy at its size once more, as found, in at most `most` blocks."""
     more = {
-        replace(case, as_found=True, program=False): count for case, count in grid.cases.items() if _is_as_written(case)
+        replace(case, as_found=True, program=False): min(count, most)
+        for case, count in grid.cases.items()
+        if _is_as_written(case)
     }
     return replace(grid, cases={**grid.cases, **more})
 

@@ -113,7 +113,7 @@ def make_plan(request: Request, styles: Mapping[str, Implementation], machine: M
     if request.blocks:
         grid = replace(grid, cases=dict.fromkeys(grid.cases, blocks))
     if machine.altered and not request.keep_env:
-        grid = with_as_found(grid)
+        grid = with_as_found(grid, blocks if preset.retried else 1)
     used = {case.style for case in grid.cases}
     return Plan(
         preset=preset.name,

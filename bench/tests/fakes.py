@@ -37,6 +37,7 @@ WITH_CUDA = Machine(4, frozenset({"cpu", "cuda:0"}), {"mps": "no Metal device"},
 BRIEF = Rule(
     warmup_iterations=3, warmup_s=0.0, accelerator_warmup_s=0.0, settle_iterations=2, latency_iterations=8,
     latency_s=0.0, latency_most=8, segment_iterations=4, segment_s=0.0, batch_iterations=4, batches_s=0.0, batches=1,
+    parts_s=0.0,
 )  # fmt: skip
 """A few iterations of everything, so that a whole measurement takes milliseconds."""
 

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.usefixtures("probed", "handlers")
 
 VARIABLE, VALUE = "OPENBLAS_CORETYPE", "Haswell"
 REQUEST = Request(
-    styles=("numpy_manual", "numpy_in_place"), devices=("cpu",), dtypes=("float64", "float32"),
+    preset="tutorial", styles=("numpy_manual", "numpy_in_place"), devices=("cpu",), dtypes=("float64", "float32"),
     sizes=("64,1000,100,10", "8,5,4,3"), threads=("1",), blocks=2,
 )  # fmt: skip
 PLAIN, FOUND = 16, 2  # two styles, dtypes and sizes in two blocks; one of them as found in each
@@ -86,6 +86,14 @@ def test_the_tutorials_numpy_has_one_more_turn_in_every_block_shuffled_with_the_
         for seed in range(4)
     ]
     assert len({tuple(order) for order in orders}) > 1
+
+
+@pytest.mark.usefixtures("distorted")
+@pytest.mark.parametrize("blocks", [None, 1, 7])
+def test_quick_measures_as_found_once(tmp_path, blocks):
+    plan = prepare(Request(blocks=blocks), tmp_path / "run").plan
+    assert {count for case, count in plan.cases.items() if case.as_found} == {1}
+    assert {count for case, count in plan.cases.items() if not case.as_found} == {blocks or 3}
 
 
 @pytest.mark.usefixtures("distorted")

@@ -41,7 +41,7 @@ class Bench:
 
     def us(self, call: Callable[[], Any], before: Callable[[], Any] = lambda: None) -> float:
         """The median of what a call takes, each after `before`, at the speed of the core while the case was timed."""
-        seconds, samples, spent = self.job.rule.batches_s / 2, list[float](), 0.0
+        seconds, samples, spent = self.job.rule.parts_s, list[float](), 0.0
         while len(samples) < LEAST or (spent < seconds and len(samples) < MOST):
             start = perf_counter()
             before()

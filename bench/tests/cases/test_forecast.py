@@ -39,7 +39,7 @@ def test_a_much_slower_core_takes_longer_and_never_less_than_the_start(gflops, s
 def test_each_dtype_and_each_library_adds_to_the_ceilings():
     job = {
         "framework": "numpy", "device": "cpu", "precision": "ieee", "threads": 1, "dtypes": ["float32"],
-        "largest": 2**24,
+        "small": [[64, 1000, 100, 10]], "largest": 2**24,
     }  # fmt: skip
     one = ceiling_seconds([job], PROBE)
     assert ceiling_seconds([{**job, "dtypes": ["float32", "float64"]}], PROBE) > one
