@@ -113,13 +113,9 @@ def rows(
         for case in random.Random(turn).sample(cases, len(cases)):
             style, dtype, threads, size = case
             asked = {
-                "style": style,
-                "files": files,
-                "sides": size,
-                "dtype": dtype,
-                "rounds": ROUNDS,
+                "style": style, "files": files, "sides": size, "dtype": dtype, "threads": threads, "rounds": ROUNDS,
                 "round_s": ROUND_S,
-            }
+            }  # fmt: skip
             answered = ask("bench.doctor.tuning", asked, shape=dict[str, float], threads=threads)
             if answered.status is None:
                 found[case].append(answered.value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import random
+from inspect import signature
 
 import pytest
 
@@ -41,6 +42,7 @@ def test_a_row_is_over_processes_and_one_that_fails_is_said(monkeypatch):
     answers = iter([1.0, 4.0, None])
 
     def ask(_module, question, **_options):
+        signature(measure).bind(**question)
         ratio = next(answers)
         if ratio is None:
             return Answer(None, 1.0, "crashed", "gone")
