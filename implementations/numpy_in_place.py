@@ -12,7 +12,7 @@ def numpy_in_place(x, y, w1, w2, learning_rate, steps):
     y_pred = np.empty_like(y)
     h_relu = np.empty((x.shape[0], w1.shape[1]), x.dtype)
     grad_h = np.empty_like(h_relu)
-    active = np.empty(h_relu.shape, bool)
+    active, mask = np.empty(h_relu.shape, bool), np.empty_like(h_relu)
     grad_w1 = np.empty_like(w1)
     grad_w2 = np.empty_like(w2)
     residual = y_pred.reshape(-1)
@@ -33,7 +33,8 @@ def numpy_in_place(x, y, w1, w2, learning_rate, steps):
         np.dot(h_relu.T, y_pred, out=grad_w2)
         np.dot(y_pred, w2.T, out=grad_h)
         np.greater(h_relu, 0, out=active)
-        np.multiply(grad_h, active, out=grad_h)  # a product: putmask branches at every number, a guess that fails
+        np.copyto(mask, active)
+        np.multiply(grad_h, mask, out=grad_h)  # a product: putmask branches at every number, a guess that fails
         np.dot(x.T, grad_h, out=grad_w1)
 
         # Update weights

@@ -163,7 +163,7 @@ def peak_gflops(threads: int) -> float:
     """The fastest float32 product of torch here, measured in a process of its own, GFLOP/s. Raises UsageError."""
     job = {
         "framework": "torch", "device": "cpu", "precision": "ieee", "threads": threads, "dtypes": ["float32"],
-        "largest": 0,
+        "small": [], "largest": 0,
     }  # fmt: skip
     found = ask("bench.worker.ceilings", job, shape=list[dict[str, object]], threads=threads)
     if found.status is not None:

@@ -105,7 +105,7 @@ def test_measuring_ends_after_the_turn_in_which_the_time_is_up(tmp_path, monkeyp
     assert len(done_keys(tmp_path, design)) == 1
 
 
-def test_the_acceptance_table_ends_with_the_liars_untested_where_none_was_planted(tmp_path):
+def test_the_acceptance_table_has_the_liars_untested_where_none_was_planted(tmp_path):
     write_folder(tmp_path / "v", blocks=3)
     honest = Trial("honest in numpy", "", "cpu", "", "ok", "")
     liar = Trial("no work", "", "cpu", "iteration 1", "wrong", "loss of iteration 1 is 5")
@@ -114,7 +114,8 @@ def test_the_acceptance_table_ends_with_the_liars_untested_where_none_was_plante
         if trials:
             write_as(tmp_path / "v" / LIARS, Trial, trials)
         analyse(tmp_path / "v", tmp_path / "v")
-        ended.append(read_rows(tmp_path / "v" / ACCEPTANCE, ACCEPTANCE_COLUMNS)[-1])
+        rows = read_rows(tmp_path / "v" / ACCEPTANCE, ACCEPTANCE_COLUMNS)
+        ended += [row for row in rows if row["experiment"] == "planted liars"]
     assert [(row["experiment"], row["met"]) for row in ended] == [
         ("planted liars", "untested"),
         ("planted liars", "yes"),
