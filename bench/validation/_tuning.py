@@ -1,4 +1,4 @@
-"""How far CPU styles are from their products, both in turns in one process: `python -m bench.doctor.tuning`."""
+"""How far CPU styles are from their products, both in turns in one process: `python -m bench.validation._tuning`."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def rows(
                 "style": style, "files": files, "sides": size, "dtype": dtype, "threads": threads, "rounds": ROUNDS,
                 "round_s": ROUND_S,
             }  # fmt: skip
-            answered = ask("bench.doctor.tuning", asked, shape=dict[str, float], threads=threads)
+            answered = ask("bench.validation._tuning", asked, shape=dict[str, float], threads=threads)
             if answered.status is None:
                 found[case].append(answered.value)
             else:
@@ -128,7 +128,7 @@ def main(arguments: Sequence[str]) -> None:
     """Measure, and write the table to the file that is named; with no argument answer one question from stdin."""
     if not arguments or arguments[0].isdigit():
         return answer(lambda job: measure(**job))
-    parser = argparse.ArgumentParser(prog="python -m bench.doctor.tuning", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.validation._tuning", description=__doc__)
     parser.add_argument("out", type=Path, help="the CSV to write")
     parser.add_argument("--style-file", action="append", default=[], help="also the styles of this file (repeatable)")
     parser.add_argument("--style", action="append", default=[], help="only these (repeatable)")

@@ -8,11 +8,11 @@ from inspect import signature
 
 import pytest
 
-from bench.doctor import tuning
-from bench.doctor.tuning import COLUMNS, in_turns, main, measure, rows, summed_up
 from bench.machine.environment import available_cpus
 from bench.machine.process import Answer
 from bench.tests.fakes import TINY, FakeClock
+from bench.validation import _tuning as tuning
+from bench.validation._tuning import COLUMNS, in_turns, main, measure, rows, summed_up
 
 
 @pytest.mark.parametrize("seed", range(5))
