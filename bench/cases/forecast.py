@@ -77,7 +77,8 @@ def case_seconds(case: Case, plan: Plan, probe: Mapping[str, Any]) -> float:
     accelerated = device_kind(case.device) != "cpu"
     each = iteration_seconds(case, probe["gflops"])
     start = start_seconds(case.framework, case.device, probe)
-    if case.framework == "torch" and imports_lazily(style.source):
+    watched = not accelerated and rule.parts_s is not None  # by torch's dispatch, which imports as much as an optimiser
+    if case.framework == "torch" and (watched or imports_lazily(style.source)):
         start += LAZY_TORCH * probe.get("torch_seconds", 0.0)
     if style.heap == "script":  # its cold loop runs in a process that imports too
         start += probe["numpy_seconds"]
@@ -91,7 +92,8 @@ def case_seconds(case: Case, plan: Plan, probe: Mapping[str, Any]) -> float:
     checked = affordable_steps(flops, counts.steps) * flops + rehearsed
     checking = checked / (ORACLE_SHARE * probe["gflops"] * 1e9 * cores**SCALING)
     program = start + TUTORIAL_ITERATIONS * each if case.program else 0.0
-    parts = PARTS * (rule.parts_s + (NEUTRAL_S if case.one_core else 0.0)) + PARTS_ITERATIONS * each
-    parts *= not accelerated
+    parts = 0.0
+    if watched and rule.parts_s is not None:
+        parts = PARTS * (rule.parts_s + (NEUTRAL_S if case.one_core else 0.0)) + PARTS_ITERATIONS * each
     seconds: float = start + WORKER_S + warmup + counts.steps * each + neutral + parts + checking + program
     return seconds

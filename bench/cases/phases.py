@@ -28,7 +28,7 @@ class Rule:
     batch_iterations: int = 50
     batches: int = 3  # the median of three: one burst of a neighbour cannot move it
     batches_s: float = 0.05  # all of them together
-    parts_s: float = 0.05  # each part of an iteration that is measured by itself
+    parts_s: float | None = 0.05  # each part of an iteration that is measured by itself; None: none is
     limit_s: float = 10.0
     floor_iterations: int = 7
 

@@ -52,7 +52,7 @@ FASTER = (  # on a GPU
     "torch_cuda_graph", "torch_cuda_graph_in_place", "torch_compile", "torch_triton", "cupy_manual", "jax_jit",
 )  # fmt: skip
 BRIEF = Rule(
-    warmup_s=0.15, latency_s=0.08, latency_most=200, batch_iterations=30, batches_s=0.03, parts_s=0.01, limit_s=1.0,
+    warmup_s=0.15, latency_s=0.08, latency_most=200, batch_iterations=30, batches_s=0.03, parts_s=None, limit_s=1.0,
 )  # fmt: skip
 AS_WRITTEN = Leg(("numpy_manual",), ("cpu",), ("float64",), ("1", "all"))
 

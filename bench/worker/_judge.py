@@ -18,7 +18,7 @@ from bench.machine.witness import Record, Seen
 from bench.plain import ShapeError, from_plain
 from bench.worker import clock
 from bench.worker._clocks import against, helped, lumpy, untrue
-from bench.worker._shape import STRETCH_S
+from bench.worker._shape import DOUBTFUL, STRETCH_S, Shape
 from bench.worker.counters import every_core
 from bench.worker.loops import Timed
 from bench.worker.noise import Sampled, Steady, by_cycle, disturbance
@@ -58,7 +58,8 @@ def judge(job: Job, found: Found, record: Record) -> Found:
         "challenges": len(timed_flips(job.case, timed.counts, [one.seed for one in record.seen])),
         "final_loss": record.seen[-1].losses[-1] if record.seen[-1].losses else None,
     }
-    noise = disturbance(_sampled(job, timed, cycles, steady)) or ""
+    doubt = next(Shape.of(job, timed, record).faults(DOUBTFUL), "")
+    noise = disturbance(_sampled(job, timed, cycles, steady)) or doubt
     if job.style.ahead > 1:
         values |= started_at_once(job.style.ahead, timed_us, cycles)
         timed_us = cycles

@@ -41,7 +41,7 @@ class Bench:
 
     def us(self, call: Callable[[], Any], before: Callable[[], Any] = lambda: None) -> float:
         """The median of what a call takes, each after `before`, at the speed of the core while the case was timed."""
-        seconds, samples, spent = self.job.rule.parts_s, list[float](), 0.0
+        seconds, samples, spent = self.job.rule.parts_s or 0.0, list[float](), 0.0
         while len(samples) < LEAST or (spent < seconds and len(samples) < MOST):
             start = perf_counter()
             before()
@@ -70,7 +70,7 @@ def measure_parts(job: Job, train: Train, device: Device, timed: Timed, gauge: G
     loss read, right after those products and passes, which leave the caches as its own work does. `fault_us`: a page
     that is given, written to and taken back, less the writing.
     """
-    if device_kind(job.case.device) != "cpu":
+    if device_kind(job.case.device) != "cpu" or job.rule.parts_s is None:
         return {}
     place = Bench(job, train, device)
     if gauge is not None and timed.readings:
