@@ -102,7 +102,7 @@ def _others(results: Path) -> list[str]:
 
 
 def _title(path: Path) -> str:
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     return plain(lines[0].lstrip("# ")) if lines else "no title"
 
 
