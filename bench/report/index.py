@@ -17,6 +17,7 @@ from bench.tables.run import read_run
 from bench.verdict.evidence import Evidence
 from bench.words import engineering, number
 
+MOST_TITLE = 500  # letters
 PRIVATE = ("run-*", "validate-*")  # what .gitignore keeps out of the repository
 INDEX = "README.md"
 HEAD = """\
@@ -102,8 +103,10 @@ def _others(results: Path) -> list[str]:
 
 
 def _title(path: Path) -> str:
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    return plain(lines[0].lstrip("# ")) if lines else "no title"
+    if not path.is_file():
+        return "no title"
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        return plain(lines.readline(MOST_TITLE).strip().lstrip("# ")) or "no title"
 
 
 def _section(folder: Path, card: Card) -> str:
