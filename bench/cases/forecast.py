@@ -77,9 +77,9 @@ def case_seconds(case: Case, plan: Plan, probe: Mapping[str, Any]) -> float:
     accelerated = device_kind(case.device) != "cpu"
     each = iteration_seconds(case, probe["gflops"])
     start = start_seconds(case.framework, case.device, probe)
-    watched = not accelerated and rule.parts_s is not None  # by torch's dispatch, which imports as much as an optimiser
-    if case.framework == "torch" and (watched or imports_lazily(style.source)):
-        start += LAZY_TORCH * probe.get("torch_seconds", 0.0)
+    more_torch, lazily = LAZY_TORCH * probe.get("torch_seconds", 0.0), imports_lazily(style.source)
+    if case.framework == "torch" and lazily:
+        start += more_torch
     if style.heap == "script":  # its cold loop runs in a process that imports too
         start += probe["numpy_seconds"]
     warm = rule.accelerator_warmup_s if accelerated else rule.warmup_s
@@ -93,7 +93,9 @@ def case_seconds(case: Case, plan: Plan, probe: Mapping[str, Any]) -> float:
     checking = checked / (ORACLE_SHARE * probe["gflops"] * 1e9 * cores**SCALING)
     program = start + TUTORIAL_ITERATIONS * each if case.program else 0.0
     parts = 0.0
-    if watched and rule.parts_s is not None:
+    if rule.parts_s is not None and not accelerated:
         parts = PARTS * (rule.parts_s + (NEUTRAL_S if case.one_core else 0.0)) + PARTS_ITERATIONS * each
+        if case.framework == "torch" and not lazily:  # torch's dispatch, which watches, imports as much as an optimiser
+            parts += more_torch
     seconds: float = start + WORKER_S + warmup + counts.steps * each + neutral + parts + checking + program
     return seconds

@@ -15,7 +15,7 @@ from bench.machine.device import Device, device_kind
 from bench.machine.frameworks import wait_for
 from bench.machine.process import answer
 from bench.plain import to_plain
-from bench.worker.ceilings import product
+from bench.worker.ceilings import operands, product
 
 Figure: TypeAlias = dict[str, float]
 Item: TypeAlias = tuple[str, Callable[[], Any]]
@@ -72,18 +72,8 @@ def products_of(
     framework: str, device: Device, dtype: str, problem: Problem | None = None
 ) -> Iterator[tuple[str, Callable[[], Any]]]:
     """The five products of an iteration, at the tutorial's size or a problem's, each into an array that is there."""
-    import numpy as np
-
-    n, d_in, hidden, d_out = (problem or Problem()).size
-    draw = np.random.default_rng(0).standard_normal
-    weights = ((d_in, hidden), (hidden, d_out))
-    sides = ((n, d_in), (n, d_out), (n, hidden), (n, hidden), *weights, *weights)
-    x, y, h, grad_h, w1, w2, grad_w1, grad_w2 = (device.put(draw(side), dtype) for side in sides)
-    for name, a, b, out in (
-        ("x w1", x, w1, h), ("h w2", h, w2, y), ("hT grad_y", h.T, y, grad_w2),
-        ("grad_y w2T", y, w2.T, grad_h), ("xT grad_h", x.T, grad_h, grad_w1),
-    ):  # fmt: skip
-        yield name, product(framework, a, b, out)
+    for name, left, right, out in operands(device, dtype, (problem or Problem()).size):
+        yield name, product(framework, left, right, out)
 
 
 def measure(device: str, path: str = "", styles: Sequence[str] = (), *, quick: bool = False) -> dict[str, Any]:

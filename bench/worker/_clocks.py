@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from statistics import median
 
 from bench.cases.case import Case
 from bench.cases.challenge import flips
 from bench.cases.measurement import Job
 from bench.machine.witness import Record
-from bench.worker._shape import BETWEEN_S, FEW_SAMPLES, FLIP_S, LUMPY_BATCH, STRETCH_S, Shape
+from bench.worker._shape import BETWEEN_S, FEW_SAMPLES, FLIP_S, LUMPY_BATCH, STRETCH_S
 from bench.worker.loops import Timed
 from bench.worker.noise import by_cycle
 
@@ -17,7 +18,6 @@ TOLD_SHARE = 0.9  # of a phase by the witness's clock that its iterations have t
 TOLD_LEAST_S = 0.02  # a phase that is shorter, or that had a core for less, shows nothing
 COUNTED_LEAST_S = 0.003  # the same of samples alone, which the witness hears begin
 WAIT_S = 1e-5  # for the wait before each sample on a device that is waited for
-COUNTED = "samples"
 MORE_CORES = 0.05  # CPU seconds a wall second above a case's threads
 DECLARE = "declare ahead="
 HELPED_SHARE, HELPED_S = 0.05, 0.05  # of CPU time in other processes, which Linux counts in hundredths of a second
@@ -26,11 +26,11 @@ HELPED_SHARE, HELPED_S = 0.05, 0.05  # of CPU time in other processes, which Lin
 def untrue(job: Job, timed: Timed, record: Record) -> Iterator[str]:
     """What the witness's own clock, and the CPU time of the process, say against the samples."""
     case = job.case
-    yield from Shape.of(job, timed, record).faults()
     if not record.watched:
         return
-    for phase, told_s, passed in _phases(job, timed, record):
-        yield from against(case, phase, told_s, passed)
+    for phase in _phases(job, timed, record):
+        yield from phase.untold()
+        yield from phase.crowded(case)
     wall_s, cpu_s = record.between_s
     if case.one_core and wall_s > TOLD_LEAST_S and cpu_s > (1 + MORE_CORES) * wall_s:
         yield f"used {cpu_s / wall_s:.2f} cores while the core's speed was read, asked for 1 thread"
@@ -40,18 +40,60 @@ def untrue(job: Job, timed: Timed, record: Record) -> Iterator[str]:
 def told(job: Job, timed: Timed, record: Record) -> float | None:
     """The least share of what passed, or of the CPU time if that is less, that the samples of a phase add up to."""
     shares = [
-        told_s / min(sum(wall_s for wall_s, _ in passed), sum(cpu_s or 0.0 for _, cpu_s in passed))
-        for _, told_s, passed in _phases(job, timed, record)
-        if record.watched and all(cpu_s for _, cpu_s in passed)
+        phase.told_s / min(phase.wall_s, phase.cpu_s)
+        for phase in _phases(job, timed, record)
+        if record.watched and phase.cpu_s and all(cpu_s for _, cpu_s in phase.passed)
     ]
     return min(shares, default=None)
 
 
-Passed = tuple[float, float | None]  # wall and CPU seconds
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """What the samples of a phase add up to, and the wall and CPU seconds of each of its stretches by the witness.
+
+    `marked`: the witness heard them begin while the process ran, whose CPU time is then known to a tick of the
+    scheduler, 1-10 ms: too coarse to count cores by.
+    """
+
+    name: str
+    told_s: float
+    passed: Sequence[tuple[float, float | None]]
+    marked: bool = False
+
+    @property
+    def wall_s(self) -> float:
+        """All that passed."""
+        return sum(wall_s for wall_s, _ in self.passed)
+
+    @property
+    def cpu_s(self) -> float | None:
+        """The CPU time in it; None where the system does not tell that of each stretch."""
+        each = [cpu_s for _, cpu_s in self.passed if cpu_s is not None]
+        return sum(each) if len(each) == len(self.passed) else None
+
+    def _shows(self) -> bool:
+        least_s = COUNTED_LEAST_S if self.marked else TOLD_LEAST_S
+        return self.cpu_s is not None and min(self.wall_s, self.cpu_s) >= least_s
+
+    def untold(self) -> Iterator[str]:
+        """That the samples are too little of what passed."""
+        if self._shows() and self.told_s < TOLD_SHARE * min(self.wall_s, self.cpu_s or 0.0):
+            yield (
+                f"{self.name} add up to {self.told_s * 1e3:.1f} ms, of {self.wall_s * 1e3:.1f} ms that passed and "
+                f"{(self.cpu_s or 0.0) * 1e3:.1f} ms of CPU time: its clock is wrong"
+            )
+
+    def crowded(self, case: Case) -> Iterator[str]:
+        """That more cores worked than a case on the CPU has threads."""
+        if self.marked or not self._shows() or case.device != "cpu" or case.framework == "jax":
+            return
+        used = (self.cpu_s or 0.0) / self.wall_s
+        if used > case.threads + MORE_CORES:
+            yield f"{self.name} used {used:.2f} cores, asked for {case.threads} threads"
 
 
-def _phases(job: Job, timed: Timed, record: Record) -> Iterator[tuple[str, float, list[Passed]]]:
-    """Samples and batches, with the iterations before them and without: their name, their seconds, what passed."""
+def _phases(job: Job, timed: Timed, record: Record) -> Iterator[Phase]:
+    """Samples and batches, without the iterations before them where the witness heard them begin, and with them."""
     case, stretches = job.case, timed.counts.stretches
     between_s = BETWEEN_S if case.device == "cpu" else WAIT_S
     for batches, phase in ((False, "alone"), (True, "in batches")):
@@ -63,9 +105,9 @@ def _phases(job: Job, timed: Timed, record: Record) -> Iterator[tuple[str, float
         told_s = sum(samples) / 1e9 + STRETCH_S * len(pairs) + FLIP_S * flipped + between_s * waits
         counted = [seen.counted_s for one, seen in pairs if one.timed]
         if None not in counted:
-            yield f"{COUNTED} {phase}", told_s, [one for one in counted if one is not None]
+            yield Phase(f"samples {phase}", told_s, [one for one in counted if one is not None], marked=True)
         told_s += sum(untimed) / 1e9 + between_s * sum(one.untimed for one, _ in pairs)
-        yield f"iterations {phase}", told_s, [(seen.wall_s, seen.cpu_s) for _, seen in pairs]
+        yield Phase(f"iterations {phase}", told_s, [(seen.wall_s, seen.cpu_s) for _, seen in pairs])
 
 
 def lumpy(job: Job, timed: Timed, record: Record) -> str | None:
@@ -89,24 +131,6 @@ def lumpy(job: Job, timed: Timed, record: Record) -> str | None:
         f"an iteration takes {middle_us:.1f} us in the middle and {min(each_us):.1f} us in the mean of a batch: "
         f"several iterations at once: {'its work is not in the iteration that it belongs to' if on_cpu else DECLARE}"
     )
-
-
-def against(case: Case, what: str, told_s: float, passed: Sequence[Passed]) -> Iterator[str]:
-    """What the witness's clock and the CPU time say against `told_s`; nothing where the system does not tell them."""
-    cpu, wall_s = [cpu_s for _, cpu_s in passed if cpu_s is not None], sum(wall_s for wall_s, _ in passed)
-    if len(cpu) < len(passed) or min(wall_s, sum(cpu)) < (
-        COUNTED_LEAST_S if what.startswith(COUNTED) else TOLD_LEAST_S
-    ):
-        return
-    if told_s < TOLD_SHARE * min(wall_s, sum(cpu)):
-        yield (
-            f"{what} add up to {told_s * 1e3:.1f} ms, of {wall_s * 1e3:.1f} ms that passed and {sum(cpu) * 1e3:.1f} ms "
-            "of CPU time: its clock is wrong"
-        )
-    if what.startswith(COUNTED):
-        return  # they begin while the process runs, whose CPU time is then known to a tick of the scheduler, 1-10 ms
-    if case.device == "cpu" and case.framework != "jax" and sum(cpu) > (case.threads + MORE_CORES) * wall_s:
-        yield f"{what} used {sum(cpu) / wall_s:.2f} cores, asked for {case.threads} threads"
 
 
 def helped(case: Case, record: Record) -> Iterator[str]:

@@ -17,7 +17,7 @@ from bench.machine.process import Answer
 from bench.machine.witness import Record, Seen
 from bench.plain import ShapeError, from_plain
 from bench.worker import clock
-from bench.worker._clocks import against, helped, lumpy, untrue
+from bench.worker._clocks import Phase, helped, lumpy, untrue
 from bench.worker._shape import DOUBTFUL, STRETCH_S, Shape
 from bench.worker.counters import every_core
 from bench.worker.loops import Timed
@@ -43,7 +43,8 @@ def judge(job: Job, found: Found, record: Record) -> Found:
         return Found("oom", f"out of memory for the float64 reference: {error}")
     if why is not None:
         return Found("wrong", f"in the timed run: {why}", again=True)  # a flip of the ReLU mask is rare, a lie is not
-    why = next(untrue(job, timed, record), None)
+    shape = Shape.of(job, timed, record)
+    why = next(chain(shape.faults(), untrue(job, timed, record)), None)
     if why is not None:
         return Found("wrong", why, again=True)
     timed_us = [ns / 1e3 for ns in timed.elapsed_ns]
@@ -58,8 +59,7 @@ def judge(job: Job, found: Found, record: Record) -> Found:
         "challenges": len(timed_flips(job.case, timed.counts, [one.seed for one in record.seen])),
         "final_loss": record.seen[-1].losses[-1] if record.seen[-1].losses else None,
     }
-    doubt = next(Shape.of(job, timed, record).faults(DOUBTFUL), "")
-    noise = disturbance(_sampled(job, timed, cycles, steady)) or doubt
+    noise = disturbance(_sampled(job, timed, cycles, steady)) or next(shape.faults(DOUBTFUL), "")
     if job.style.ahead > 1:
         values |= started_at_once(job.style.ahead, timed_us, cycles)
         timed_us = cycles
@@ -149,13 +149,8 @@ def judge_program(job: Job, found: Found, program: Answer, record: Record) -> Fo
         why, _checked = _strays(case, steps, record, losses, program_flips(case, steps, seen.seed))
         if why is not None:
             return Found("wrong", f"as a whole program: {why}", again=True)
-        why = next(
-            chain(
-                against(case, f"{steps} iterations", seconds + STRETCH_S, [(seen.wall_s, seen.cpu_s)]),
-                helped(case, record),
-            ),
-            None,
-        )
+        phase = Phase(f"{steps} iterations", seconds + STRETCH_S, [(seen.wall_s, seen.cpu_s)])
+        why = next(chain(phase.untold(), phase.crowded(case), helped(case, record)), None)
         if why is not None:
             return Found("wrong", f"as a whole program: {why}", again=True)
     return replace(found, values={**found.values, "loop_seconds": seconds, "program_seconds": program.seconds})

@@ -73,16 +73,23 @@ def gemm_gflops(framework: str, device: Device, dtype: str, threads: int) -> flo
 
 def products_us(framework: str, device: Device, dtype: str, size: Size) -> float:
     """us of the five products of an iteration at `size`, the best of each, many in a row into arrays that exist."""
+    return sum(_product_us(framework, device, left, right) for _, left, right, _ in operands(device, dtype, size))
+
+
+def operands(device: Device, dtype: str, size: Size) -> Iterator[tuple[str, Any, Any, Any]]:
+    """Of the five products of an iteration the name, both sides, and an array that holds the result."""
     import numpy as np
 
-    draw = np.random.default_rng(0).standard_normal
     n, d_in, hidden, d_out = size
-    x, h, grad_y, w1, w2 = (
-        device.put(draw(shape), dtype)
-        for shape in ((n, d_in), (n, hidden), (n, d_out), (d_in, hidden), (hidden, d_out))
-    )
-    pairs = ((x, w1), (h, w2), (h.T, grad_y), (grad_y, w2.T), (x.T, h))
-    return sum(_product_us(framework, device, left, right) for left, right in pairs)
+    draw = np.random.default_rng(0).standard_normal
+    weights = ((d_in, hidden), (hidden, d_out))
+    sides = ((n, d_in), (n, d_out), (n, hidden), (n, hidden), *weights, *weights)
+    x, y, h, grad_h, w1, w2, grad_w1, grad_w2 = (device.put(draw(side), dtype) for side in sides)
+    yield "x w1", x, w1, h
+    yield "h w2", h, w2, y
+    yield "hT grad_y", h.T, y, grad_w2
+    yield "grad_y w2T", y, w2.T, grad_h
+    yield "xT grad_h", x.T, grad_h, grad_w1
 
 
 def _product_us(framework: str, device: Device, left: Any, right: Any) -> float:
