@@ -86,9 +86,15 @@ def status_line(
     width: int = 10**4,
     ended: str = "",
     every_s: float = EVERY_S,
+    patient: bool = False,
 ) -> Iterator[Say]:
-    """A `Status` on `file` and a thread that reminds, a few wake-ups in ten seconds; `ended` is what stays at last."""
+    """A `Status` on `file` and a thread that reminds, a few wake-ups in ten seconds; `ended` is what stays at last.
+
+    `patient`: a file has nothing of what is over within `every_s`.
+    """
     status = Status(file, rewritten, width, every_s)
+    if patient:
+        status.written = status.now()
     over = threading.Event()
 
     def remind() -> None:

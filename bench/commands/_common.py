@@ -7,7 +7,7 @@ import re
 import shlex
 import shutil
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -37,14 +37,12 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def status(*, log: bool = False) -> AbstractContextManager[Say]:
-    """The line on stderr that says what is being done, for who watches a terminal; with `log` a file has it too.
+    """The line on stderr that says what is being done, for who watches a terminal; with `log` a file has it at once.
 
-    A log wants to know of what takes minutes. What is over in seconds leaves stderr to warnings and complaints there.
+    Else a file has it only after a while: what is over in two seconds leaves stderr to warnings and complaints there.
     """
-    watched, width = sys.stderr.isatty(), shutil.get_terminal_size().columns
-    if not (watched or log):
-        return nullcontext(lambda _text: None)
-    return status_line(sys.stderr, rewritten=watched, width=width)
+    width = shutil.get_terminal_size().columns
+    return status_line(sys.stderr, rewritten=sys.stderr.isatty(), width=width, patient=not log)
 
 
 def evidence_of(folder: Path) -> Evidence:

@@ -19,7 +19,7 @@ from bench.words import engineering, number
 
 MOST_TITLE = 500  # letters
 PRIVATE = ("run-*", "validate-*")  # what .gitignore keeps out of the repository
-INDEX = "README.md"
+INDEX, DRAWN = "README.md", "validation.png"
 HEAD = """\
 # Committed runs
 
@@ -92,7 +92,8 @@ def _validation(folder: Path) -> str:
     words += f" Missed or untested: {'; '.join(missed)}." if missed else ""
     link = quote(folder.name)
     name = plain(folder.name)
-    return f"## [{name}]({link}/)\n\n{plain(words)}\n\n![Experiments of {name}]({link}/validation.png)\n"
+    picture = f"\n![Experiments of {name}]({link}/{DRAWN})\n" if (folder / DRAWN).exists() else ""
+    return f"## [{name}]({link}/)\n\n{plain(words)}\n{picture}"
 
 
 def _others(results: Path) -> list[str]:

@@ -43,10 +43,11 @@ class Clock:
 
 
 @pytest.mark.parametrize("rewritten", [True, False], ids=["terminal", "file"])
+@pytest.mark.parametrize("written", [None, 0.0], ids=["at once", "patient"])
 @given(steps=STEPS)
-def test_nothing_is_silent_for_more_than_three_seconds(rewritten, steps):
+def test_nothing_is_silent_for_more_than_three_seconds(rewritten, written, steps):
     clock = Clock()
-    status = Status(clock, rewritten, now=lambda: clock.at)  # type: ignore[arg-type]
+    status = Status(clock, rewritten, written=written, now=lambda: clock.at)  # type: ignore[arg-type]
     for number, seconds in enumerate(steps):
         status.say(f"step {number}")
         clock.pass_by(status, seconds)

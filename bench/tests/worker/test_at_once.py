@@ -41,13 +41,21 @@ def at_once(count: int) -> str:
     )
 
 
+def found_at_last(job: Job) -> Found:
+    """What is found once nothing asks for another try, as it may on a core that others want; at most five."""
+    for _ in range(5):
+        if not (found := examine(job)).again:
+            break
+    return found
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_a_style_that_says_how_many_it_starts_has_a_throughput_and_no_latency(tmp_path, monkeypatch, seed):
     monkeypatch.setattr(worker, "threads_in_use", lambda _case: "fake BLAS")
     monkeypatch.setattr(worker, "cores_in_use", lambda *_: None)
     count = int(np.random.default_rng(seed).integers(2, 30))
     style = replace(write_style(tmp_path, at_once(count)), ahead=count)
-    found = examine(a_job(style))
+    found = found_at_last(a_job(style))
     assert found.status == "ok", found
     values: Any = found.values
     assert values["iterations_per_launch"] == count
