@@ -55,7 +55,7 @@ def all_cards() -> tuple[Card, ...]:
 
 @cache
 def launches_of() -> Mapping[str, int]:
-    """Launches an iteration of the eager styles that torch dispatches alike on every device, by style."""
+    """Launches an iteration of the styles of torch, at least, by style; see bench.worker.counting."""
     return {row["style"]: int(row["launches"]) for row in _rows("launches.csv")}
 
 

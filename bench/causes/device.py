@@ -75,7 +75,7 @@ class OnDevice:
 def on_devices(run: Run) -> Iterator[OnDevice]:
     """The cases on an accelerator that have a time in a batch and were never wrong.
 
-    LAUNCHES: counted launches of an eager style (`bench/bounds/launches.csv`) at the cost of an empty one; FLOP: the
+    LAUNCHES: counted launches (`bench/bounds/launches.csv`) at the cost of an empty one; FLOP: the
     products at the best rate that the run measured there; BYTES: `Problem.bytes_moved` at its best copy; ROUND_TRIP: a
     launch and a read of the loss. Busy: the profiler's kernels, at the tutorial's size in float32, which was profiled.
     """

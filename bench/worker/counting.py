@@ -5,9 +5,13 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass, fields
 from typing import Any
+from unittest.mock import patch
 
 import torch
+from torch.optim import adam, sgd
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -15,7 +19,12 @@ from bench.cases.problem import Problem
 from implementations import Implementation, find_implementations
 
 WARM = 3  # iterations before the one that is counted
-OTHERS = ("torch.optim", "torch.compile", "CUDAGraph")  # what takes other operations on a GPU than on the CPU
+UNCOUNTED = {
+    "torch_compile": "its compiler chooses the kernels, for the device it finds",
+    "torch_triton": "one launch of one kernel for all that it starts at once, see ahead=",
+}
+GRAPHS = ("torch_cuda_graph", "torch_cuda_graph_in_place")  # recorded once, and replayed by one launch
+CHOOSES = "_default_to_fused_or_foreach"  # torch.optim's own choice, by the parameters' device
 
 
 class Launches(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -60,33 +69,55 @@ def count_launches(step: Callable[[], Any]) -> list[str]:
     return found.names
 
 
-def eager_styles() -> dict[str, Implementation]:
-    """The styles whose operations are the same on every device: SGD in torch, by hand or by autograd, no OTHERS."""
-    return {
-        name: style
-        for name, style in find_implementations().items()
-        if (style.framework, style.oracle) == ("torch", "sgd")
-        and {"cpu", "cuda"} <= set(style.devices)
-        and not any(other in style.source.read_text(encoding="utf-8") for other in OTHERS)
-    }
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """An iteration of a style on a GPU: launches by the host, and kernels that these start; each at least so many."""
+
+    style: str
+    launches: int
+    kernels: int
 
 
-def of_styles() -> Iterator[tuple[str, int]]:
-    """(style, launches an iteration) of each of `eager_styles`, at the tutorial's size in float32."""
-    for name, style in eager_styles().items():
-        inputs = [torch.tensor(array, dtype=torch.float32) for array in Problem().arrays()]
-        loop = style.train(*inputs, 1e-6, WARM + 1)
-        for _ in range(WARM):
-            next(loop)
-        yield name, len(count_launches(lambda loop=loop: next(loop)))  # type: ignore[misc]
-        loop.close()
+def of_styles() -> Iterator[Counted]:
+    """Every style of torch on a GPU but UNCOUNTED, at the tutorial's size in float32, the mean of a whole cycle.
+
+    As torch.optim has it there: one operation for all parameters (`foreach`), which it does not take on the CPU.
+    """
+    with as_on_a_gpu():
+        for name, style in find_implementations().items():
+            if style.framework != "torch" or "cuda" not in style.devices or name in UNCOUNTED:
+                continue
+            kernels = len(_iterations(style)) // style.cycle
+            yield Counted(name, 1 if name in GRAPHS else kernels, kernels)
+
+
+def _iterations(style: Implementation) -> list[str]:
+    """What a cycle of a warm loop asks for."""
+    inputs = [torch.tensor(array, dtype=torch.float32) for array in Problem().arrays()]
+    loop = style.train(*inputs, 1e-6, WARM + style.cycle)
+    for _ in range(WARM):
+        next(loop)
+    found = count_launches(lambda: [next(loop) for _ in range(style.cycle)])
+    loop.close()
+    return found
+
+
+@contextmanager
+def as_on_a_gpu() -> Iterator[None]:
+    """Let torch.optim choose as it does for parameters on a GPU."""
+
+    def foreach(*_args: Any, **_options: Any) -> tuple[bool, bool]:
+        return False, True  # fused, foreach
+
+    with patch.object(sgd, CHOOSES, foreach), patch.object(adam, CHOOSES, foreach):
+        yield
 
 
 def main() -> None:
     """Print the table of launches, which `bench/bounds/launches.csv` is."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(("style", "launches"))
-    writer.writerows(of_styles())
+    writer.writerow([one.name for one in fields(Counted)])
+    writer.writerows(astuple(one) for one in of_styles())
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Tests of bench.worker.counting: what must launch counts, what need not does not, and the committed table is fresh."""
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 from bench.bounds.cards import HERE
 from bench.worker import counting
 from bench.worker.counting import count_launches
+from implementations import find_implementations
 
 
 def test_the_table_of_launches_is_what_is_counted_today(capsys):
@@ -37,8 +39,29 @@ def test_a_backward_pass_is_counted_too():
     assert names.count("aten.mm.default") == 3
 
 
-def test_every_counted_style_does_its_five_products_and_none_has_an_optimiser():
-    found = dict(counting.of_styles())
-    assert min(found.values()) >= 5
-    assert {"torch_tensors", "torch_autograd"} <= set(found)
-    assert not any("optim" in name or "module" in name for name in found)
+def test_every_style_of_torch_on_a_gpu_is_counted_or_says_why_not():
+    there = {name: one for name, one in find_implementations().items() if one.framework == "torch"}
+    found = {one.style: one for one in counting.of_styles()}
+    assert found.keys() | counting.UNCOUNTED.keys() == {name for name, one in there.items() if "cuda" in one.devices}
+    assert not found.keys() & counting.UNCOUNTED.keys()
+    assert min(one.kernels for one in found.values()) >= 5  # the products
+    assert {name for name, one in found.items() if one.launches < one.kernels} == set(counting.GRAPHS)
+    assert found["torch_cuda_graph"].kernels == found["torch_tensors"].kernels  # word for word
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.SGD, torch.optim.Adam])
+@given(parameters=st.integers(1, 6))
+@settings(max_examples=6, deadline=None)
+def test_an_optimizer_starts_as_much_for_many_parameters_as_for_one(optimizer, parameters):
+    """As it does on a GPU; its choice for the CPU starts a kernel for each."""
+
+    def updated(count: int) -> list[str]:
+        weights = [torch.ones(2, requires_grad=True) for _ in range(count)]
+        for one in weights:
+            one.grad = torch.ones(2)
+        with counting.as_on_a_gpu():
+            step = optimizer(weights, lr=0.1).step
+            step()
+            return count_launches(step)
+
+    assert updated(parameters) == updated(1)
