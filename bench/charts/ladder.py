@@ -8,10 +8,13 @@ from collections.abc import Iterator, Sequence
 from matplotlib.figure import Figure
 
 from bench.cases.case import CaseKey
+from bench.cases.measurement import AT_ONCE
+from bench.cases.problem import Size
 from bench.charts.series import Config, Palette, config_of, in_order, palette, palette_of
 from bench.charts.strip import Row, draw_bar, draw_interval, draw_references, ratio_words, strip
 from bench.charts.style import ONE_X, Words, elided, log_axis
 from bench.charts.words import finding_words, footer, interval_words, machine_words, size_words, work_words
+from bench.tables.by_case import at_size, cases_in
 from bench.verdict.claim import TUTORIAL_CLAIM
 from bench.verdict.evidence import Evidence
 from bench.verdict.intervals import CONFIDENCE
@@ -22,6 +25,7 @@ from bench.words import thread_count
 OTHER_TRAININGS = "speedup-other-trainings"
 NAMES = (*(f"speedup-{name}" for name in BASELINES), OTHER_TRAININGS)
 XLABEL = "speedup (log scale); right of 1x is faster than the baseline"
+HATCHED = "\nhatched: by throughput, where the losses of several iterations become known together"
 CLAIM_IN_SIGHT = 20.0
 CARD_IN, MOST_ON_CARD, MOST_HEADLINE = 4.2, 7, 440  # inches high, bars, letters
 Lines = list[tuple[CaseKey, Speedup | None]]
@@ -33,15 +37,23 @@ def charts(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
     rows, here = evidence.rows_at(size), evidence.by_iteration(size)
     for name in chosen_baselines(here):
         found = [one for one in here if one.baseline == name]
-        about = f"over {base_of(found)}: {BASELINES[name]}\n{size_words(size)}"
+        at_once = started_at_once(evidence, size, name)
+        about = f"over {base_of(found)}: {BASELINES[name]}\n{size_words(size)}{HATCHED if at_once else ''}"
         words = Words(finding_words(lead(evidence, size, name)), about, footer(run, rows[rows["oracle"] == "sgd"]))
-        yield f"speedup-{name}", ladder(found, words, evidence.confidence, colours)
+        yield f"speedup-{name}", ladder(found, words, evidence.confidence, colours, at_once)
     unlike = rows[rows["oracle"] != "sgd"]
     others = [one for one in here if one.baseline == "own" and one.contender.style in set(unlike["style"])]
     if any(not one.contender.on_cpu for one in others):
         title = "Adam and the dynamic net: each over itself on one CPU thread"
         about = f"baseline own: {BASELINES['own']}; they train another way than the ladder\n{size_words(size)}"
         yield OTHER_TRAININGS, ladder(others, Words(title, about, footer(run, unlike)), evidence.confidence, colours)
+
+
+def started_at_once(evidence: Evidence, size: Size, baseline: str) -> list[Speedup]:
+    """The speedups by throughput of the cases that start several iterations at once and have none by iteration."""
+    cases = {case for case, rows in cases_in(at_size(evidence.rows, size)) if rows[AT_ONCE].max() > 1}
+    by_throughput = (one for one in evidence.speedups if (one.scope, one.baseline) == ("throughput", baseline))
+    return [one for one in by_throughput if one.contender in cases]
 
 
 def base_of(found: Sequence[Speedup]) -> str:
@@ -51,17 +63,24 @@ def base_of(found: Sequence[Speedup]) -> str:
 
 
 def ladder(
-    found: Sequence[Speedup], words: Words, confidence: float = CONFIDENCE, colours: Palette | None = None
+    found: Sequence[Speedup],
+    words: Words,
+    confidence: float = CONFIDENCE,
+    colours: Palette | None = None,
+    at_once: Sequence[Speedup] = (),
 ) -> Figure:
     """Speedup and interval of each style at one size against one baseline, a row a case.
 
-    `found` holds one scope, size and baseline, and at least one speedup; `confidence` is that of its intervals.
+    `found` holds one scope, size and baseline, and at least one speedup; `confidence` is that of its intervals. Below
+    these, hatched, `at_once`: what is faster by throughput alone.
     """
-    noisy = ", * noisy" if any(one.noisy for one in found) else ""
+    noisy = ", * noisy" if any(one.noisy for one in (*found, *at_once)) else ""
     rows: list[Row] = []
     lines: Lines = []
-    for config, here in grouped(found):
-        rows.append(Row(config.label, "" if rows else f"[{interval_words(confidence)}]{noisy}", heading=True))
+    own = [(config, [(case, one) for case, one in here if one]) for config, here in grouped(at_once)]
+    groups = [(config.label, here) for config, here in grouped(found)]
+    for heading, here in [*groups, *((f"{config.label}, throughput", here) for config, here in own if here)]:
+        rows.append(Row(heading, "" if rows else f"[{interval_words(confidence)}]{noisy}", heading=True))
         rows += [Row(elided(case.style), value_words(one), faint=one is None) for case, one in here]
         lines += here
     return _bars(rows, lines, words, colours)
@@ -121,7 +140,8 @@ def _bars(
         if one is None:
             axes.plot([1], [y_in], marker="|", markersize=11, markeredgewidth=2, color=ONE_X)
             continue
-        draw_bar(axes, y_in, (1.0, one.ratio.value), colours[case.style][0], filled=not case.on_cpu)
+        colour, hatched = colours[case.style][0], one.scope == "throughput"
+        draw_bar(axes, y_in, (1.0, one.ratio.value), colour, filled=not case.on_cpu, hatched=hatched)
         draw_interval(axes, y_in, (one.ratio.low, one.ratio.high))
     return figure
 

@@ -92,11 +92,13 @@ def draw_interval(axes: Axes, y_in: float, ends: tuple[float, float], colour: st
         )  # fmt: skip
 
 
-def draw_bar(axes: Axes, y_in: float, ends: tuple[float, float], colour: str, *, filled: bool = True) -> None:
-    """A bar between both ends, pale with an edge where it is not `filled`, so that it reads in grey too."""
+def draw_bar(
+    axes: Axes, y_in: float, ends: tuple[float, float], colour: str, *, filled: bool = True, hatched: bool = False
+) -> None:
+    """A bar between both ends, pale with an edge where not `filled` or `hatched`, so that it reads in grey too."""
     low, high = sorted(ends)
-    face = to_rgba(colour, 1.0 if filled else 0.4)
-    axes.barh(y_in, high - low, left=low, height=BAR_IN, color=face, edgecolor=colour, linewidth=1.0)
+    face, hatch = to_rgba(colour, 1.0 if filled and not hatched else 0.4), "////" if hatched else None
+    axes.barh(y_in, high - low, left=low, height=BAR_IN, color=face, edgecolor=colour, linewidth=1.0, hatch=hatch)
 
 
 def ratio_words(ratio: Ratio) -> str:

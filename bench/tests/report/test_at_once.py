@@ -8,6 +8,7 @@ from io import StringIO
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from rich.console import Console
 
@@ -76,9 +77,13 @@ def test_a_run_without_one_has_no_column_for_it(tmp_path):
     assert "a launch" not in to.file.getvalue()  # type: ignore[attr-defined]
 
 
-def test_charts_and_the_page_are_made_and_no_chart_of_latencies_has_it(evidence):
-    for _name, figure in figures(evidence):
-        assert not [text for text in figure.findobj(Text) if text.get_text().startswith("scan")]
+def test_a_ladder_has_it_hatched_by_throughput_and_no_chart_of_latencies_has_it(evidence):
+    for name, figure in figures(evidence):
+        written = [text.get_text() for text in figure.findobj(Text)]
+        hatched = [bar for bar in figure.findobj(Rectangle) if bar.get_hatch()]
+        in_ladder = name.startswith("speedup-")
+        assert written.count("scan") == len(hatched) == in_ladder, name
+        assert any("hatched: by throughput" in text for text in written) == in_ladder
     assert "50 iterations a launch" in render(evidence)
 
 
