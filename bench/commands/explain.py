@@ -14,7 +14,7 @@ from bench.commands._common import DONE, OPEN, console, evidence_of
 
 if TYPE_CHECKING:
     from bench.causes.device import OnDevice
-    from bench.causes.shares import Explained
+    from bench.causes.shares import Explained, Share
     from bench.report.sheet import Cell
 
     Explanation: TypeAlias = Explained | OnDevice
@@ -86,33 +86,29 @@ def cells(one: Explanation) -> Mapping[str, Cell | str]:
     from bench.report.run_tables import case_cells, time_cell
     from bench.report.sheet import Cell
 
+    def cell(share: Share) -> Cell:
+        small = f"±{100 * share.half:.0f}" if math.isfinite(share.half) else ""
+        text = f"{'≥' if share.least else ''}{100 * share.value:.0f}%"
+        return Cell(text, small, share.value) if share.known else Cell("")
+
     size = {"size": Cell(str(one.case.size), sort=float(one.case.size.flops))}
-    return {**size, **case_cells(one.case), "us": time_cell(one.us), **share_cells(one)}
+    shares = {name: cell(share) for name, share in shares_of(one).items()}
+    return {**size, **case_cells(one.case), "us": time_cell(one.us), **shares}
 
 
-def share_cells(one: Explanation) -> Mapping[str, Cell]:
-    """Of a case on a CPU its parts and what they leave, on an accelerator what is known of its time."""
-    from bench.causes.shares import NOT_EXPLAINED, Explained
-    from bench.report.sheet import Cell
-
-    def cell(value: float, half: float = math.nan, before: str = "") -> Cell:
-        small = f"±{100 * half:.0f}" if math.isfinite(half) else ""
-        return Cell(f"{before}{100 * value:.0f}%", small, value) if math.isfinite(value) else Cell("")
+def shares_of(one: Explanation) -> dict[str, Share]:
+    """Of a case on a CPU its parts and what they leave, on an accelerator what is known of its time; all the same."""
+    from bench.causes.device import BYTES, FLOP, LAUNCHES, ROUND_TRIP
+    from bench.causes.shares import NOT_EXPLAINED, Explained, Share
 
     if isinstance(one, Explained):
-        parts = {name: cell(part.value, part.half, "≥" if part.least else "") for name, part in one.parts.items()}
-        return {**parts, NOT_EXPLAINED: cell(one.rest, one.total.half)}
-    shares = {"enqueuing": one.enqueuing, "kernels": one.busy, **one.floors}
-    return {name: cell(value) for name, value in shares.items()}
+        return {**one.parts, NOT_EXPLAINED: Share(one.rest, one.total.half)}
+    floors = {name: one.floors.get(name, math.nan) for name in (LAUNCHES, FLOP, BYTES, ROUND_TRIP)}
+    each = {"enqueuing": one.enqueuing, "kernels": one.busy, **floors}
+    return {name: Share(value) for name, value in each.items()}
 
 
 def row(one: Explanation) -> dict[str, Any]:
     """The same for a program: shares of 1, null where nobody measured one."""
-    from bench.causes.shares import Explained
-
-    if isinstance(one, Explained):
-        shares = {name: part.value for name, part in one.parts.items()} | {"not explained": one.rest}
-    else:
-        shares = {"enqueuing": one.enqueuing, "kernels": one.busy, **one.floors}
-    known = {name: value if math.isfinite(value) else None for name, value in shares.items()}
+    known = {name: share.value if share.known else None for name, share in shares_of(one).items()}
     return {**one.case._asdict(), "us": one.us, "bound_by": one.bound_by, "shares": known, "words": one.words}

@@ -71,3 +71,18 @@ def test_every_committed_run_on_a_cpu_is_explained_as_far_as_it_was_measured(nam
     rows = json.loads(capsys.readouterr().out)
     assert rows
     assert all(row["shares"]["products"] > 0 for row in rows)
+
+
+def test_styles_of_which_more_and_less_is_known_stand_in_one_table(tmp_path, capsys):
+    figures = {"launch_us": {"median": 2.0}, "launch_and_read_us": 12.0}
+    machine = {**MACHINE, "floors": {"cuda:0": {"figures": figures}}}
+    for order in (("torch_tensors", "a_style_of_mine"), ("a_style_of_mine", "torch_tensors")):
+        rows = [planted_row((style, *GPU[1:]), TUTORIAL_SIZE, block, us) for us, style in enumerate(order, 300)
+                for block in range(2)]  # fmt: skip
+        folder = write_run(tmp_path / order[0], pd.DataFrame(rows, columns=list(MEASUREMENT_COLUMNS)), machine)
+        assert main(["explain", str(folder)]) == 0
+        assert "launches" in capsys.readouterr().out
+        assert main(["explain", str(folder), "--json"]) == 0
+        known = {row["style"]: row["shares"] for row in json.loads(capsys.readouterr().out)}
+        assert known["a_style_of_mine"]["launches"] is None
+        assert known["torch_tensors"]["launches"] > 0
