@@ -102,8 +102,8 @@ def sentence(judgement: Judgement) -> str:
     known = [one for one in judgement.main if one.speedup is not None]
     if not known:
         no_gpu = question.contender == BEST_GPU and all(case.on_cpu for case in evidence.measured)
-        why = "no GPU was measured" if no_gpu else judgement.main[-1].verdict.reason
-        size = evidence.shown_size
+        size, asked = evidence.shown_size, (question.baseline, question.contender, question.scope)
+        why = "no GPU was measured" if no_gpu else evidence.why_untested(size, *asked)
         shown = next(one for one in judgement.main if one.size == size)
         parts = (why, _on_cpu(evidence, size), reach_words(shown, question))
         return f"{lead}: {'; '.join(filter(None, parts))}."

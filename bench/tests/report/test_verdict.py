@@ -87,3 +87,10 @@ def test_terminal_page_and_index_say_the_same_sentence(tmp_path: Path) -> None:
     assert console.file.getvalue().startswith(f"a: {words}\n")
     assert words in page(evidence).replace("&#39;", "'")
     assert words in index(tmp_path).replace("\\", "")
+
+
+def test_of_what_no_gpu_can_be_it_gives_one_figure_that_of_the_size_it_names(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", {**CASES, a_case("numpy_in_place", **LARGE): around(9270)})
+    for contender in ("best-gpu", "best-gpu-tf32"):
+        words = sentence(judgement_of(Evidence.of(run), Question(TUTORIAL_CLAIM, contender=contender)))
+        assert words.count("at most") == 1, words
