@@ -87,7 +87,7 @@ def scope_sheet(judgement: Judgement) -> Sheet | None:
             row[scope] = Cell(cell.text, one.verdict.outcome if one.reach else "", cell.sort)
         rows.append(row)
     title = f"at most so many times as fast as {baseline}, on the best card, by scope"
-    return sheet(title, rows) if any(one.reach for one in judgement.findings) else None
+    return sheet(title, rows) if any(one.reach for one in judgement.findings if one.baseline == baseline) else None
 
 
 def _cell(on: OnCard | None) -> Cell:

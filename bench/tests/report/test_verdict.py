@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from bench.report._reach import reach_sheets
 from bench.report.index import render as index
 from bench.report.page import render as page
 from bench.report.verdict import answer, print_judgement, sentence
@@ -94,3 +95,10 @@ def test_of_what_no_gpu_can_be_it_gives_one_figure_that_of_the_size_it_names(tmp
     for contender in ("best-gpu", "best-gpu-tf32"):
         words = sentence(judgement_of(Evidence.of(run), Question(TUTORIAL_CLAIM, contender=contender)))
         assert words.count("at most") == 1, words
+
+
+def test_a_baseline_that_bounds_nothing_has_no_table_of_bounds(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", {a_case("numpy_manual", dtype="float64"): around(700)})
+    assert reach_sheets(judgement_of(Evidence.of(run), Question(TUTORIAL_CLAIM))) == []
+    (by_scope, _by_card) = reach_sheets(judgement_of(Evidence.of(run), Question(TUTORIAL_CLAIM, "tutorial-1")))
+    assert len(by_scope.columns) > 1
