@@ -12,7 +12,7 @@ import typer
 
 from bench.commands._common import DONE, NO, OPEN, console, status
 from bench.errors import UsageError
-from bench.words import counted
+from bench.words import counted, percent
 
 if TYPE_CHECKING:
     from bench.verdict.comparison import Comparison
@@ -98,10 +98,8 @@ def gate(found: Comparison, limit: float, failed: list[str]) -> int:
         print(f"fails: {line}", file=sys.stderr)
     still = len(found.perhaps_slower_than(limit))
     if still:
-        print(
-            f"open: {counted(still, 'case')} may or may not be slower by more than {limit:.1%}; add blocks",
-            file=sys.stderr,
-        )
+        slower = f"may or may not be slower by more than {percent(limit)}"
+        print(f"open: {counted(still, 'case')} {slower}; add blocks", file=sys.stderr)
     gone = [one for one in found.excluded if one.reason == "only in A"]
     if gone:
         print(f"missing: {counted(len(gone), 'case')} of A not in B and not judged", file=sys.stderr)

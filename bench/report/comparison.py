@@ -14,7 +14,7 @@ from bench.report.run_tables import time_cell
 from bench.report.sheet import Cell, Sheet, print_sheet, print_words, sheet
 from bench.tables.difference import Difference
 from bench.verdict.comparison import Compared, Comparison, summary
-from bench.words import grouped, number
+from bench.words import grouped, number, percent
 
 HALF_WIDTH = re.compile(r", ±[\d.]+%(?=,)")  # which the case's own interval shows: without it reasons are alike
 CAVEAT = (
@@ -66,7 +66,7 @@ def case_sheet(found: Comparison) -> Sheet:
 def _case_row(one: Compared, margin: float) -> dict[str, Cell | str]:
     ratio = one.ratio
     interval = f"[{exact(ratio.low)}, {exact(ratio.high)}]" if math.isfinite(ratio.low) else "[?]"
-    outcome = f"same ±{margin:.0%}" if one.outcome == "same" and margin >= 0.01 else one.outcome
+    outcome = f"same ±{percent(margin)}" if one.outcome == "same" else one.outcome
     return {
         "case": one.case.label,
         "size": Cell(str(one.case.size), sort=float(one.case.size.flops)),

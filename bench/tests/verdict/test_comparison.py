@@ -355,3 +355,14 @@ def test_a_run_from_before_the_neutral_reading_is_not_held_against_one_after_it_
         sides.append(replace(run, measurements=rows))
     assert not one(compare(*sides)).by_reference
     assert one(compare(sides[1], replace(sides[1], machine={"run_id": "c"}))).by_reference
+
+
+@pytest.mark.usefixtures("handlers")
+@pytest.mark.parametrize("margin", ["0.5%", "1.5%", "2%", "2.5%", "12.5%"])
+def test_the_margin_that_is_shown_is_the_one_that_was_given(tmp_path: Path, capsys, margin: str) -> None:
+    folder = str(write_run(tmp_path / "a", {NUMPY: around(100)}).folder)
+    assert main(["compare", folder, folder, "--margin", margin]) == 0
+    assert f"same ±{margin}" in capsys.readouterr().out
+    wide = str(write_run(tmp_path / "b", {NUMPY: [90, 100, 115]}, run_id="run2").folder)
+    main(["compare", folder, wide, "--fail-if-slower", margin])
+    assert f"by more than {margin};" in capsys.readouterr().err
