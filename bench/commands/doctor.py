@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.commands._common import DONE, NO, OPEN, console, status
+from bench.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -86,9 +87,11 @@ def floors(
     from bench.report.sheet import print_sheet, print_words
     from implementations import find_implementations
 
-    found, code = dict[str, Any](), DONE
+    found, code, devices = dict[str, Any](), DONE, floor_devices(device or ())
+    if out is not None and len(devices) > 1:
+        raise UsageError(f"--out: a file is of one device, here are {', '.join(devices)}; choose one with --device")
     styles = [one.name for one in find_implementations().values() if one.framework == "torch" and "cuda" in one.devices]
-    for name in floor_devices(device or ()):
+    for name in devices:
         asked = {"device": name, "styles": styles, "path": str(out.resolve()) if out else ""}
         with status() as say:
             say(f"measuring what {name} costs before it computes")
@@ -110,7 +113,6 @@ def floors(
 def floor_devices(asked: Sequence[str]) -> list[str]:
     """The devices that were asked for, or the CPU and every CUDA device that is there. Raises UsageError."""
     from bench.cases.request import check_device, the_device
-    from bench.errors import UsageError
     from bench.machine.device import canonical_name, device_kind
     from bench.machine.facts import as_grid_machine, probe_devices
 

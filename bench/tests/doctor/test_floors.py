@@ -144,3 +144,11 @@ def test_the_command_prints_a_row_a_figure_or_json_and_says_which_device_has_non
     monkeypatch.setattr("bench.machine.process.ask", lambda *_args, **_options: Answer(None, 1.0, "failed", "no GPU"))
     assert main(["floors", "--device", "cuda:0"]) == 3
     assert capsys.readouterr().err.endswith("no floors of cuda:0: no GPU\n")
+
+
+@pytest.mark.usefixtures("handlers")
+def test_a_file_of_floors_is_of_one_device_and_no_second_takes_its_place(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("bench.commands.doctor.floor_devices", lambda _asked: ["cpu", "cuda:0"])
+    monkeypatch.setattr("bench.machine.process.ask", lambda *_args, **_options: pytest.fail("measured"))
+    assert main(["floors", "--out", str(tmp_path / "floors.json")]) == 2
+    assert "cpu, cuda:0" in capsys.readouterr().err
