@@ -96,15 +96,17 @@ def floors(
         with status() as say:
             say(f"measuring what {name} costs before it computes")
             answer = ask("bench.doctor.floors", asked, shape=dict[str, Any])
-        if answer.status is not None or not answer.value["figures"]:
-            print(f"no floors of {name}: {answer.reason}", file=sys.stderr)
+        value = answer.value if answer.status is None else {"figures": {}, "errors": {}}
+        errors = [f"{item}: {why}" for item, why in value["errors"].items()]
+        if not value["figures"]:
+            print(f"no floors of {name}: {answer.reason or '; '.join(errors)}", file=sys.stderr)
             code = OPEN
             continue
-        found[name] = answer.value
+        found[name] = value
         if not as_json:
-            print_sheet(console(), floor_sheet(name, found[name]["figures"]))
-            for item, why in found[name]["errors"].items():
-                print_words(console(), f"{item}: {why}")
+            print_sheet(console(), floor_sheet(name, value["figures"]))
+            for line in errors:
+                print_words(console(), line)
     if as_json:
         print(json.dumps(found, indent=1))
     return code

@@ -152,3 +152,11 @@ def test_a_file_of_floors_is_of_one_device_and_no_second_takes_its_place(monkeyp
     monkeypatch.setattr("bench.machine.process.ask", lambda *_args, **_options: pytest.fail("measured"))
     assert main(["floors", "--out", str(tmp_path / "floors.json")]) == 2
     assert "cpu, cuda:0" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("probed", "handlers")
+def test_a_device_without_any_figure_says_why_of_each(monkeypatch, capsys):
+    found = Answer({"figures": {}, "errors": {"launch_us": "RuntimeError: broke"}}, 1.0)
+    monkeypatch.setattr("bench.machine.process.ask", lambda *_args, **_options: found)
+    assert main(["floors", "--device", "cpu"]) == 3
+    assert "no floors of cpu: launch_us: RuntimeError: broke" in capsys.readouterr().err
