@@ -158,11 +158,10 @@ def judge_libraries(readings: Readings) -> list[Finding]:
 
 def judge_threads(pools: Sequence[Mapping[str, Any]], torch_threads: int | None) -> Finding:
     """Whether a worker that shall use one thread does."""
-    live = {f"{pool['internal_api']}": int(pool["num_threads"]) for pool in pools}
-    if torch_threads is not None:
-        live["torch"] = torch_threads
-    seen = "asked for 1: " + (", ".join(f"{name} {count}" for name, count in live.items()) or "no library seen")
-    if all(count == 1 for count in live.values()):
+    every = [(pool["internal_api"], int(pool["num_threads"])) for pool in pools]
+    live = dict.fromkeys([*every, *([] if torch_threads is None else [("torch", torch_threads)])])
+    seen = "asked for 1: " + (", ".join(f"{name} {count}" for name, count in live) or "no library seen")
+    if all(count == 1 for _name, count in live):
         return Finding("threads", OK, seen)
     return Finding("threads", BAD, seen, "find what sets the thread count after start (sitecustomize, a .pth file)")
 

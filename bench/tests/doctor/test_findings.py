@@ -57,6 +57,7 @@ def test_a_quiet_machine_is_fit_and_every_line_is_ok():
         ({"governor": "powersave"}, "governor", WARN),
         ({"probe": {"pools": [{**OPENBLAS, "num_threads": 2}]}}, "threads", BAD),
         ({"probe": {"pools": [OPENBLAS], "torch_threads": 2}}, "threads", BAD),
+        ({"probe": {"pools": [{**OPENBLAS, "num_threads": 2}, OPENBLAS]}}, "threads", BAD),
         ({"probe": {"pools": [{**OPENBLAS, "architecture": "Haswell"}]}}, "BLAS", WARN),
         ({"probe": {"pools": []}}, "BLAS", WARN),
         ({"probe": {"error": "ImportError"}}, "libraries", BAD),
