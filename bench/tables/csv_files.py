@@ -169,7 +169,12 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     missing = [name for name in columns if name not in (reader.fieldnames or ())]
     if missing:
         raise TableError(f"{path}: has no column {missing[0]!r}; is this a folder of fiftyx validate?")
-    return list(reader)
+    rows = []
+    for row in reader:
+        if None in row or None in row.values():
+            raise TableError(f"{path}:{reader.line_num}: has not as many cells as the header; {RESTORE}")
+        rows.append(row)
+    return rows
 
 
 def columns_of(kind: type[Any]) -> tuple[str, ...]:

@@ -42,3 +42,11 @@ def test_what_is_no_number_is_refused_with_its_column(tmp_path, line, says):
     with pytest.raises(TableError, match="not a number") as caught:
         read_as(path, Row)
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("line", ["a,1,2.0", "a,1,2.0,True,more", "a"])
+def test_a_line_with_fewer_or_more_cells_than_the_header_is_refused_with_its_place(tmp_path, line):
+    path = tmp_path / "rows.csv"
+    path.write_text(f"name,count,time_us,noisy\na,1,2.0,True\n{line}\na,1,2.0,True\n")
+    with pytest.raises(TableError, match=r"rows\.csv:3: "):
+        read_as(path, Row)
