@@ -18,9 +18,9 @@ def cases_in(rows: pd.DataFrame) -> Iterator[tuple[CaseKey, pd.DataFrame]]:
 
 
 def sizes_in(rows: pd.DataFrame) -> Iterator[tuple[Size, pd.DataFrame]]:
-    """Each size with its rows, small to large."""
-    for sides, same in rows.groupby(list(SIZE_COLUMNS), sort=True):
-        yield Size(*map(int, cast(tuple[Any, ...], sides))), same
+    """Each size with its rows, from the least work to the most."""
+    found = [(Size(*map(int, cast(tuple[Any, ...], sides))), same) for sides, same in rows.groupby(list(SIZE_COLUMNS))]
+    yield from sorted(found, key=lambda one: one[0].flops)
 
 
 def case_of(rows: pd.DataFrame) -> CaseKey:
