@@ -163,7 +163,7 @@ def noise_sentence(run: Run) -> str:
     ok = run.measurements[run.measurements["status"] == "ok"]
     noisy = int(ok["noisy"].astype(bool).sum())
     if noisy == 0:
-        return f"All {len(ok)} measurements passed the noise gates."
+        return f"All {len(ok)} measurements passed the noise gates." if len(ok) else ""
     return f"{noisy} of {len(ok)} measurements failed a noise gate even when taken again: mind their intervals."
 
 

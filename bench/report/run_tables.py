@@ -211,10 +211,8 @@ def leftover_sheet(measurements: pd.DataFrame) -> Sheet:
     bad = measurements[measurements["status"] != "ok"]
     rows: list[Mapping[str, Cell | str]] = []
     for (*key, status, reason), group in bad.groupby([*CASE_COLUMNS, "status", "reason"], sort=False):
-        case = CaseKey.of(key)
-        name = f"{case.style} {case.device} {case.arithmetic} {case.size}"
-        why = str(reason) or "no reason given"
-        rows.append({"what": name, "status": str(status), "why": why, "times": count_cell(len(group))})
+        what, why = str(CaseKey.of(key)), str(reason) or "no reason given"
+        rows.append({"what": what, "status": str(status), "why": why, "times": count_cell(len(group))})
     return sheet("What has no number", rows, prose=("what", "why"))
 
 

@@ -19,7 +19,8 @@ from bench.cases.presets import SWEEP_SIZES
 from bench.charts.draw import draw, for_phones
 from bench.cli import main
 from bench.errors import UsageError
-from bench.report.page import chart_files, read_charts, render, write
+from bench.report.page import chart_files, noise_sentence, read_charts, render, write
+from bench.report.run_tables import leftover_sheet
 from bench.tables.columns import MEASUREMENT_COLUMNS
 from bench.tables.run import read_run
 from bench.tests.chromium import Browser, browser, find_chromium
@@ -379,3 +380,14 @@ def test_the_test_itself_sees_requests_errors_and_exceptions(tab: Browser, tmp_p
     assert tab.requests[1:] == [(tmp_path / "other.png").as_uri()]
     assert any("wrong" in text for text in tab.complaints)
     assert any("nowhere" in text for text in tab.complaints)
+
+
+def test_cases_that_differ_in_threads_alone_are_told_apart_where_they_have_no_number(tmp_path: Path) -> None:
+    lost = [
+        a_measurement(replace(TORCH, threads=threads), 0, status="failed", reason="broke", values={})
+        for threads in (1, 2)
+    ]
+    run = write_run(tmp_path / "a", {}, others=lost)
+    names = [row[0].text for row in leftover_sheet(run.measurements).rows]
+    assert len(set(names)) == 2
+    assert noise_sentence(run) == ""
