@@ -88,7 +88,10 @@ def _double(value: Any) -> Any:
 
 def _in_double(loss_of: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """The same function with the tensors that it holds, such as its targets, in float64."""
-    if not isinstance(loss_of, types.FunctionType) or not loss_of.__closure__:
+    if not isinstance(loss_of, types.FunctionType):
         return loss_of
-    cells = tuple(types.CellType(_double(cell.cell_contents)) for cell in loss_of.__closure__)
-    return types.FunctionType(loss_of.__code__, loss_of.__globals__, loss_of.__name__, loss_of.__defaults__, cells)
+    cells = tuple(types.CellType(_double(cell.cell_contents)) for cell in loss_of.__closure__ or ())
+    defaults = tuple(map(_double, loss_of.__defaults__ or ()))
+    double = types.FunctionType(loss_of.__code__, loss_of.__globals__, loss_of.__name__, defaults, cells)
+    double.__kwdefaults__ = {name: _double(one) for name, one in (loss_of.__kwdefaults__ or {}).items()}
+    return double
