@@ -49,7 +49,7 @@ def pyhpc_words(found: pd.DataFrame, threshold: float) -> Iterator[str]:
     if len(known) < len(found):
         yield (
             f"Of {len(found) - len(known)} cells no ratio can be taken: their GPU time is printed with one digit, "
-            f"{number(found['gpu_s'].min())} s."
+            f"{found['gpu_s'].min():g} s."
         )
 
 

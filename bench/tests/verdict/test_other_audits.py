@@ -22,6 +22,7 @@ def test_no_ratio_is_taken_of_a_time_with_one_digit():
     short = found[found["kernel"] == "equation_of_state"]
     assert len(short) == 3
     assert short[["over_numpy", "over_best"]].isna().all(axis=None)
+    assert "printed with one digit, 0.001 s." in " ".join(pyhpc_words(found, 50.0))
 
 
 @pytest.mark.parametrize(
