@@ -48,15 +48,16 @@ def verdict(
 
     Exit code 0 supported, 1 refuted or out of reach, 3 undecided or untested, 2 bad input.
     """
+    options = {"--at-least": at_least, "--baseline": baseline, "--contender": contender, "--scope": scope}
     if published:
         if folders:
             raise UsageError(f"--published audits the claim's own source: leave out {folders[0]}")
+        _alone({**options, "--at-least": None, "--claim": claim}, "--published audits the claim's own source")
         return _published(at_least, as_json=as_json)
     if not folders:
         raise UsageError("verdict: name a run folder, or ask for --published; make a run with: fiftyx run --out DIR")
-    options = {"--at-least": at_least, "--baseline": baseline, "--contender": contender, "--scope": scope}
     if networks := _of_networks(folders):
-        _alone({**options, "--at-least": None, "--claim": claim}, "a run alone has")
+        _alone({**options, "--claim": claim}, f"{networks[0]} holds networks that are held against their source alone")
         return _cnn(networks, as_json=as_json)
     if claim is not None:
         _alone(options, "--claim says that itself")

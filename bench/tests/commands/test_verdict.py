@@ -171,6 +171,7 @@ def test_bad_options_are_one_line(run, capsys, options, what):
 
 def test_no_folder_is_one_line(capsys, tmp_path):
     assert "name a run folder" in refused(capsys)
+    assert "leave out --scope" in refused(capsys, "--published", "--scope", "loop")
     assert "no such run folder" in refused(capsys, tmp_path / "nowhere")
 
 

@@ -72,5 +72,7 @@ def test_the_command_says_untested_and_what_the_ratio_would_be(tmp_path, capsys)
     assert main(["verdict", str(made), "--json"]) == 3
     (one,) = json.loads(capsys.readouterr().out)["networks"]
     assert one["rows"][0]["at_equal_shares"] == pytest.approx(66.05 * 0.1419 / (1482 / 200), rel=0.01)
-    assert main(["verdict", str(made), "--scope", "loop"]) == 2
+    for option, value in (("--scope", "loop"), ("--at-least", "30"), ("--claim", "50x")):
+        assert main(["verdict", str(made), option, value]) == 2
+        assert f"leave out {option}" in capsys.readouterr().err
     assert main(["verdict", str(made), "results/tutorial-cpu"]) == 2
