@@ -21,9 +21,9 @@ def number(value: float) -> str:
     """A ratio with three figures: 0.0421, 1.23, 12.3, 123; beyond what anybody compares only its side."""
     if not math.isfinite(value) or value == 0:
         return str(value)
-    if not 1e-3 <= abs(value) < 1e5:
+    if not 1e-3 <= abs(value) < 99_999.5:
         return "<0.001" if abs(value) < 1 else ">99,999"
-    digits = max(0, 2 - math.floor(math.log10(abs(value))))
+    digits = max(0, 2 - math.floor(math.log10(abs(float(f"{value:.3g}")))))  # 9.996 is 10.0
     return f"{value:.{digits}f}"
 
 
@@ -71,7 +71,7 @@ def thread_count(threads: int) -> str:
 def engineering(value: float, unit: str) -> str:
     """26.2 MFLOP."""
     for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= factor:
+        if value >= 0.9995 * factor:
             return f"{number(value / factor)} {prefix}{unit}"
     return f"{value:.0f} {unit}"
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bench.report.run_tables import noise_words
 from bench.tests.fakes import a_case
 from bench.tests.runs import around, write_run
-from bench.words import grouped
+from bench.words import engineering, grouped, number
 
 
 @given(st.lists(st.tuples(st.sampled_from("xyz"), st.text("abc", min_size=1, max_size=3)), max_size=30))
@@ -33,3 +33,21 @@ def test_a_busy_machine_is_named_when_most_cases_were_noisy(tmp_path, noisy, tot
     said = noise_words(rows, "cc1plus 99%")
     assert said == (f"{words}: the machine is busy; stop cc1plus 99% or add blocks (--blocks)" if words else "")
     assert ("stop what else runs" in noise_words(rows)) == bool(words)
+
+
+@given(st.floats(1e-3, 99_999), st.booleans())
+@example(0.9996, False)
+@example(9.996, True)
+@example(99.97, False)
+def test_a_ratio_has_three_figures_also_where_rounding_carries(value, negative):
+    shown = number(-value if negative else value)
+    assert abs(float(shown)) == pytest.approx(value, rel=0.0051)
+    figures = len(shown.lstrip("-0.").replace(".", ""))
+    assert figures == 3 if value < 999 else figures in (3, 4, 5)
+
+
+@given(st.floats(1, 9e14))
+@example(999.7)
+@example(999_700.0)
+def test_a_quantity_has_the_prefix_that_leaves_less_than_a_thousand(value):
+    assert float(engineering(value, "FLOP").split()[0]) < 1000
