@@ -120,9 +120,10 @@ def measure_steps(
     if not batches or any(not 1 <= batch <= MOST_BATCH for batch in batches):
         raise UsageError(f"--batch: give whole numbers from 1 to {MOST_BATCH:,}")
     check_numbers(blocks, timeout_s)
+    batches = sorted(set(batches))
     ask_one = asked or (lambda job: ask_step(job, timeout_s))
     found: dict[tuple[int, int], list[StepFound]] = {}
-    keys = [(batch, count) for batch in dict.fromkeys(batches) for count in dict.fromkeys(threads)]
+    keys = [(batch, count) for batch in batches for count in dict.fromkeys(threads)]
     for block in range(blocks):
         for at, (batch, count) in enumerate(keys):
             if any(one.status != "ok" for one in found.get((batch, count), ())):
@@ -134,10 +135,7 @@ def measure_steps(
             if answer.status == "ok" and answer.noise:
                 answer = _keep_count(answer, ask_one(job))
             found.setdefault((batch, count), []).append(answer)
-    rows = [
-        _at_batch(batch, {key[1]: same for key, same in found.items() if key[0] == batch})
-        for batch in dict.fromkeys(batches)
-    ]
+    rows = [_at_batch(batch, {key[1]: same for key, same in found.items() if key[0] == batch}) for batch in batches]
     on_cards = predicted([one.counted for one in rows])
     rows = [replace(one, predicted=on_card) for one, on_card in zip(rows, on_cards, strict=True)]
     return Advice(name, tuple(threads), blocks, tuple(rows))

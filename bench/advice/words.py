@@ -65,15 +65,18 @@ def _predicted(known: list[AtBatch]) -> Iterator[str]:
         )
     if not known:
         return
-    first = next((one.batch for one in known if _best(one).outcome(_latency(one)) == FASTER), None)
-    if first is None:
+    faster = [one.batch for one in known if any(card.outcome(_latency(one)) == FASTER for card in one.predicted)]
+    slower, last = [one.batch for one in known if one.batch not in faster], known[-1]
+    if not faster:
         yield "At no batch measured is a card faster by its whole interval."
+    elif last.batch in slower:
+        yield f"At batch {last.batch} no card is faster by its whole interval, though at batch {faster[-1]} one is."
     else:
-        last, best = known[-1].batch, _best(known[-1])
-        repaid = best.repaid_after(_latency(known[-1]))
+        first, best = min(one for one in faster if one > max(slower, default=0)), _best(last)
+        repaid = best.repaid_after(_latency(last))
         yield (
-            f"From batch {first} on a card is faster by its whole interval; at batch {last} the start of {best.card} "
-            f"is repaid after about {repaid:,.0f} steps."
+            f"From batch {first} on a card is faster by its whole interval; at batch {last.batch} the start of "
+            f"{best.card} is repaid after about {repaid:,.0f} steps."
         )
 
 

@@ -7,14 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.advice.advise import advise, bounds_of
+from bench.advice.advise import Advice, AtBatch, Bound, advise, bounds_of
 from bench.advice.asked import PRODUCT, Counted, Operation, StepFound
+from bench.advice.cards import OnCard
 from bench.advice.words import lines_of, paragraph, remarks
 from bench.bounds.cards import all_cards
 from bench.charts._batches import batch_chart
 from bench.charts.style import Words
 from bench.cli import main
 from bench.errors import UsageError
+from bench.verdict.intervals import Ratio
 from implementations import StyleError
 
 COUNTED = Counted(
@@ -211,3 +213,33 @@ def test_the_command_measures_a_real_network_and_a_broken_one_ends_with_2(file, 
     assert main(["advise", str(file), "--batch", "2", "--blocks", "2", "--threads", "1", "--chart", str(stem)]) == 0
     assert {path.suffix for path in tmp_path.glob("drawn.*")} == {".png", ".svg"}
     assert main(["advise", str(file), "--threads", "x"]) == 2
+
+
+def test_batches_come_in_their_order_however_they_are_given(file):
+    found = advise(file, [512, 1, 8, 1], [1], 2, asked=lambda job: ok(5.0 * job.batch, job))
+    assert [one.batch for one in found.batches] == [1, 8, 512]
+
+
+def a_batch(batch, *cards):
+    bound = Bound("a card", "iteration", 1.0, "FLOP", 10.0, math.nan)
+    each = tuple(OnCard(f"card {at}", ends, ends, "FLOP") for at, ends in enumerate(cards))
+    return AtBatch(batch, "ok", "", 1, Ratio(10.0, 9.0, 11.0, 3), bounds=(bound,), predicted=each)
+
+
+WIDE, SURE, SLOW = (1.0, 5.0, 20.0), (6.0, 6.5, 7.0), (20.0, 30.0, 40.0)
+
+
+@pytest.mark.parametrize(
+    ("cards", "says"),
+    [
+        (((WIDE, SURE), (WIDE, SURE)), "From batch 1 on a card is faster"),  # not the one whose middle is the least
+        (((SLOW,), (SURE,)), "From batch 8 on a card is faster"),
+        (((SLOW,), (WIDE,)), "At no batch measured is a card faster"),
+        (((SURE,), (SLOW,)), "At batch 8 no card is faster by its whole interval, though at batch 1 one is."),
+    ],
+)
+def test_it_says_from_which_batch_on_any_card_is_faster_for_sure(cards, says):
+    rows = tuple(a_batch(batch, *each) for batch, each in zip((1, 8), cards, strict=True))
+    words = " ".join(paragraph(Advice("n", (1,), 3, rows)))
+    assert says in words
+    assert "inf" not in words
