@@ -10,7 +10,7 @@ from bench.advice.advise import Advice, AtBatch
 from bench.advice.cards import FASTER, SLOWER, UNDECIDED, OnCard, is_countable
 from bench.report.sheet import Cell, Sheet, print_sheet, print_words, sheet
 from bench.verdict.intervals import Ratio
-from bench.words import engineering, grouped, microseconds, number, several, thread_count
+from bench.words import counted, engineering, grouped, microseconds, number, several, thread_count
 
 BOUND = "At most: a bound from published figures, each taken 30% better; a real GPU stays below it, often far."
 PREDICTED = (
@@ -147,13 +147,13 @@ def batch_sheet(advice: Advice) -> Sheet:
                 "step us": _time(one.latency),
                 "in a batch us": _time(one.throughput),
                 "work": Cell(engineering(work.product_flops + work.other_flops, "FLOP")) if work else Cell(""),
-                "launches": Cell(str(work.operations), sort=work.operations) if work else Cell(""),
+                "launches": Cell(str(work.launches), sort=work.launches) if work and work.launches else Cell(""),
                 "a GPU at most": _times(best.at_most, best.card) if best else Cell(""),
                 "in a batch at most": _times(batched.at_most) if batched else Cell(""),
                 "eager at most": _times(eager.eager_at_most) if eager else Cell(""),
             }
         )
-    return sheet(f"{advice.name}: a training step on this CPU, {advice.blocks} blocks", rows)
+    return sheet(f"{advice.name}: a training step on this CPU, {counted(advice.blocks, 'block')}", rows)
 
 
 def _times(at_most: float, small: str = "") -> Cell:

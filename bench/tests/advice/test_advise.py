@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from bench.advice.advise import Advice, AtBatch, Bound, advise, bounds_of
 from bench.advice.asked import PRODUCT, Counted, Operation, StepFound
 from bench.advice.cards import OnCard
-from bench.advice.words import lines_of, paragraph, remarks
+from bench.advice.words import batch_sheet, lines_of, paragraph, remarks
 from bench.bounds.cards import all_cards
 from bench.charts._batches import batch_chart
 from bench.charts.style import Words
@@ -243,3 +244,12 @@ def test_it_says_from_which_batch_on_any_card_is_faster_for_sure(cards, says):
     words = " ".join(paragraph(Advice("n", (1,), 3, rows)))
     assert says in words
     assert "inf" not in words
+
+
+def test_what_was_not_counted_has_no_cell_and_one_block_is_no_plural(file):
+    found = advise(file, [2], [1], 1, asked=lambda job: ok(10.0, job))
+    assert batch_sheet(found).title.endswith("1 block")
+    (row,) = found.batches
+    recurrent = replace(row, counted=replace(COUNTED, launches=None, why="recurrent"))
+    assert "launches" in [column.name for column in batch_sheet(found).columns]
+    assert "launches" not in [column.name for column in batch_sheet(replace(found, batches=(recurrent,))).columns]
