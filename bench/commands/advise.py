@@ -119,12 +119,11 @@ def _draw(found: Advice, stem: Path) -> None:
 
 
 def _threads(names: list[str]) -> list[int]:
-    import psutil
+    from bench.machine.environment import available_cpus
 
-    every = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else psutil.cpu_count() or 1
     counts = []
     for name in names:
         if name != "all" and not (name.isdigit() and 1 <= int(name) <= 10**6):
             raise UsageError(f"--threads {name}: give 1, all or a whole number from 1 up")
-        counts.append(every if name == "all" else int(name))
+        counts.append(available_cpus() if name == "all" else int(name))
     return list(dict.fromkeys(counts))

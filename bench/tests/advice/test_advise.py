@@ -16,6 +16,7 @@ from bench.bounds.cards import all_cards
 from bench.charts._batches import batch_chart
 from bench.charts.style import Words
 from bench.cli import main
+from bench.commands.advise import _threads
 from bench.errors import UsageError
 from bench.verdict.intervals import Ratio
 from implementations import StyleError
@@ -253,3 +254,8 @@ def test_what_was_not_counted_has_no_cell_and_one_block_is_no_plural(file):
     recurrent = replace(row, counted=replace(COUNTED, launches=None, why="recurrent"))
     assert "launches" in [column.name for column in batch_sheet(found).columns]
     assert "launches" not in [column.name for column in batch_sheet(replace(found, batches=(recurrent,))).columns]
+
+
+def test_all_threads_are_those_that_a_run_would_take(monkeypatch):
+    monkeypatch.setattr("bench.machine.environment.available_cpus", lambda: 3)
+    assert _threads(["1", "all", "3"]) == [1, 3]
