@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from bench.advice.asked import Counted, StepFound, StepJob
 from bench.advice.cards import OnCard, predicted
@@ -223,8 +222,3 @@ def _eager(card: Card, counted: Counted, scope: str, upper_us: float) -> float:
         return math.nan
     bound = least_of(card, Demand(counted.product_flops, counted.held_bytes, counted.launches), "float32", scope)
     return math.nan if bound is None else upper_us / bound.us
-
-
-def as_values(advice: Advice) -> Any:
-    """As plain values for JSON; what is unknown is null."""
-    return to_plain(advice)

@@ -9,7 +9,9 @@ import shutil
 import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+from typer import Argument, Option
 
 from bench.status import Say, status_line
 
@@ -22,6 +24,8 @@ DONE, NO, USAGE, OPEN, FAULT, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 3, 4, 130, 141
 """Exit codes: done; the answer is no; bad usage or input; undecided or untested; our fault; Ctrl-C; nobody reads."""
 
 Names: TypeAlias = list[str] | None  # of an option that may be given again and again
+AsJson: TypeAlias = Annotated[bool, Option("--json", help="as JSON")]
+Folders: TypeAlias = Annotated[list[Path], Argument(metavar="DIR...", help="run folders")]
 PIPE_WIDTH = 200  # a pipe or a file has no edge to wrap at
 
 

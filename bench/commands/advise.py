@@ -7,37 +7,33 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Argument, Option
 
-from bench.commands._common import DONE, NO, Names, console, status
+from bench.commands._common import DONE, NO, AsJson, Names, console, status
 from bench.errors import UsageError
+from bench.plain import to_plain
 from bench.words import grouped
 
 if TYPE_CHECKING:
     from bench.advice.advise import Advice
 
 
+BATCH = "a batch; again and again  [default: 1 8 64 512]"
+CHART = "draw speedup against batch as STEM.png and STEM.svg"
+PRESET = "no FILE: cnn, the networks of the claim's source, or small"
+
+
 def advise(
-    file: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="a Python file with a function under @network")
-    ] = None,
-    network: Annotated[Names, typer.Option(metavar="NAME", help="of several functions this one")] = None,
-    batch: Annotated[
-        list[int] | None, typer.Option(metavar="B", help="a batch; again and again  [default: 1 8 64 512]")
-    ] = None,
-    threads: Annotated[list[str] | None, typer.Option(metavar="1|all|K", help="[default: 1 and all]")] = None,
-    blocks: Annotated[int, typer.Option(metavar="K", help="processes a batch and thread count")] = 5,
-    timeout: Annotated[float, typer.Option(metavar="S", help="seconds that a process may take")] = 300.0,
-    chart: Annotated[
-        Path | None, typer.Option(metavar="STEM", help="draw speedup against batch as STEM.png and STEM.svg")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
-    preset: Annotated[
-        str | None, typer.Option(metavar="NAME", help="no FILE: cnn, the networks of the claim's source, or small")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="of --preset: its table; goes on where it ended")
-    ] = None,
+    file: Annotated[Path | None, Argument(metavar="FILE", help="a Python file with a function under @network")] = None,
+    network: Annotated[Names, Option(metavar="NAME", help="of several functions this one")] = None,
+    batch: Annotated[list[int] | None, Option(metavar="B", help=BATCH)] = None,
+    threads: Annotated[Names, Option(metavar="1|all|K", help="[default: 1 and all]")] = None,
+    blocks: Annotated[int, Option(metavar="K", help="processes a batch and thread count")] = 5,
+    timeout: Annotated[float, Option(metavar="S", help="seconds that a process may take")] = 300.0,
+    chart: Annotated[Path | None, Option(metavar="STEM", help=CHART)] = None,
+    as_json: AsJson = False,
+    preset: Annotated[str | None, Option(metavar="NAME", help=PRESET)] = None,
+    out: Annotated[Path | None, Option(metavar="DIR", help="of --preset: its table; goes on where it ended")] = None,
 ) -> int:
     """Would a GPU pay for my own network? A row a batch, a row a card.
 
@@ -54,33 +50,18 @@ def advise(
         raise UsageError("advise: name a file with your network, or with --preset a folder with --out")
     if len(network or ()) > 1:
         raise UsageError("--network: give one; several go with --preset")
-    return _file(file, network, batch, _threads(threads or ["1", "all"]), blocks, timeout, chart, as_json=as_json)
-
-
-def _file(
-    file: Path,
-    network: list[str] | None,
-    batch: list[int] | None,
-    threads: list[int],
-    blocks: int,
-    timeout: float,
-    chart: Path | None,
-    *,
-    as_json: bool,
-) -> int:
-    from bench.advice.advise import BATCHES, as_values
-    from bench.advice.advise import advise as measured
+    from bench.advice import advise as advice
     from bench.advice.words import print_advice
 
-    one = network[0] if network else None
+    every, one, counts = batch or advice.BATCHES, next(iter(network or ()), None), _threads(threads or ["1", "all"])
     with status(log=True) as say:
-        found = measured(file, batch or BATCHES, threads, blocks, network=one, timeout_s=timeout, say=say)
-    if all(one.status != "ok" for one in found.batches):
+        found = advice.advise(file, every, counts, blocks, network=one, timeout_s=timeout, say=say)
+    if all(row.status != "ok" for row in found.batches):
         raise UsageError(f"{file}: no batch could be measured: {found.batches[0].reason or found.batches[0].status}")
     if chart is not None:
         _draw(found, chart)
     if as_json:
-        print(json.dumps(as_values(found), indent=1, allow_nan=False))
+        print(json.dumps(to_plain(found), indent=1, allow_nan=False))
     else:
         print_advice(console(), found)
     return DONE

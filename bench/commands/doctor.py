@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Option
 
-from bench.commands._common import DONE, NO, OPEN, console, status
+from bench.commands._common import DONE, NO, OPEN, AsJson, Names, console, status
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 
 COLOURS = {"ok": "green", "warn": "yellow", "bad": "bold red"}
+ELSE_ALL = "without it all there are"
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False) -> int:
+def doctor(as_json: AsJson = False) -> int:
     """Is this machine fit to measure on?
 
     Exit code 1 when something is bad.
@@ -61,21 +62,16 @@ def print_findings(to: Console, findings: Sequence[Finding]) -> None:
 
 def sentence(findings: Sequence[Finding]) -> str:
     """What it comes to."""
-    bad = [finding.name for finding in findings if finding.state == "bad"]
-    warned = [finding.name for finding in findings if finding.state == "warn"]
-    if bad:
-        return f"not fit to measure on: {', '.join(bad)}"
-    if warned:
-        return f"fit to measure on, with care: {', '.join(warned)}"
+    for state, words in (("bad", "not fit to measure on: "), ("warn", "fit to measure on, with care: ")):
+        if names := [finding.name for finding in findings if finding.state == state]:
+            return words + ", ".join(names)
     return "fit to measure on"
 
 
 def floors(
-    device: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="cpu, cuda:0, gpu (repeatable); without it all there are")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="write each figure into it when it is known")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
+    device: Annotated[Names, Option(metavar="NAME", help=f"cpu, cuda:0, gpu (repeatable); {ELSE_ALL}")] = None,
+    out: Annotated[Path | None, Option(metavar="FILE", help="write each figure into it when it is known")] = None,
+    as_json: AsJson = False,
 ) -> int:
     """What calls, launches, waits, copies and faults cost here.
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
-import typer
+from typer import Option
 
-from bench.commands._common import DONE, OPEN, console, evidence_of
+from bench.commands._common import DONE, OPEN, AsJson, Folders, console, evidence_of
 
 if TYPE_CHECKING:
     from bench.causes.device import OnDevice
@@ -32,9 +31,9 @@ DEVICE_LEGEND = (
 
 
 def explain(
-    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="run folders")],
-    every: Annotated[bool, typer.Option("--all", help="every size, not only the one that is shown")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
+    folders: Folders,
+    every: Annotated[bool, Option("--all", help="every size, not only the one that is shown")] = False,
+    as_json: AsJson = False,
 ) -> int:
     """Why each case takes the time that it takes, part by part.
 

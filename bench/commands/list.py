@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Option
 
 from bench.cases.presets import PRESETS
-from bench.commands._common import DONE, console, status
+from bench.commands._common import DONE, AsJson, Names, console, status
 from implementations import Implementation, find_implementations
 
 if TYPE_CHECKING:
@@ -17,10 +17,8 @@ if TYPE_CHECKING:
 
 
 def list_all(
-    as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
-    style_file: Annotated[
-        list[str] | None, typer.Option(metavar="FILE", help="also styles from this file (repeatable)")
-    ] = None,
+    as_json: AsJson = False,
+    style_file: Annotated[Names, Option(metavar="FILE", help="also styles from this file (repeatable)")] = None,
 ) -> int:
     """Styles, devices and presets; what is unavailable and why."""
     from bench.machine.facts import probe_devices
@@ -38,28 +36,17 @@ def list_all(
 
 def listing(styles: Mapping[str, Implementation], probe: Mapping[str, Any]) -> dict[str, Any]:
     """As plain values, for JSON and for `print_listing`."""
+    devices = [*((name, device["model"], None) for name, device in probe["devices"].items()),
+               *((name, None, reason) for name, reason in probe["missing"].items())]  # fmt: skip
     return {
         "styles": [
-            {
-                "name": style.name,
-                "framework": style.framework,
-                "devices": list(style.devices),
-                "summary": style.summary,
-                "unavailable": style.missing,
-            }
-            for style in styles.values()
+            {"name": one.name, "framework": one.framework, "devices": list(one.devices), "summary": one.summary,
+             "unavailable": one.missing}
+            for one in styles.values()
         ],
-        "devices": [
-            *(
-                {"name": name, "model": device["model"], "unavailable": None}
-                for name, device in probe["devices"].items()
-            ),
-            *({"name": name, "model": None, "unavailable": reason} for name, reason in probe["missing"].items()),
-        ],
-        "presets": [
-            {"name": preset.name, "blocks": preset.blocks, "summary": preset.summary} for preset in PRESETS.values()
-        ],
-    }
+        "devices": [{"name": name, "model": model, "unavailable": reason} for name, model, reason in devices],
+        "presets": [{"name": one.name, "blocks": one.blocks, "summary": one.summary} for one in PRESETS.values()],
+    }  # fmt: skip
 
 
 def print_listing(to: Console, listed: Mapping[str, Any]) -> None:
@@ -67,17 +54,13 @@ def print_listing(to: Console, listed: Mapping[str, Any]) -> None:
     from bench.report.sheet import print_sheet, sheet
 
     styles = [
-        {
-            "style": style["name"],
-            "devices": " ".join(style["devices"]),
-            "what it is": _or_reason(style, style["summary"]),
-        }
-        for style in listed["styles"]
+        {"style": one["name"], "devices": " ".join(one["devices"]), "what it is": _or_reason(one, one["summary"])}
+        for one in listed["styles"]
     ]
-    devices = [{"device": device["name"], "model": _or_reason(device, device["model"])} for device in listed["devices"]]
+    devices = [{"device": one["name"], "model": _or_reason(one, one["model"])} for one in listed["devices"]]
     presets = [
-        {"preset": preset["name"], "blocks": str(preset["blocks"]), "what it answers": preset["summary"]}
-        for preset in listed["presets"]
+        {"preset": one["name"], "blocks": str(one["blocks"]), "what it answers": one["summary"]}
+        for one in listed["presets"]
     ]
     for rows in (styles, devices, presets):
         print_sheet(to, sheet("", rows, prose=("devices", "what it is", "model", "what it answers")))

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Option
 
-from bench.commands._common import DONE, status
+from bench.commands._common import DONE, Folders, evidence_of, status
 from bench.errors import UsageError
+
+IF_NONE = "draw the charts first  [default: if there are none]"
 
 
 def report(
-    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="run folders")],
-    charts: Annotated[
-        bool | None, typer.Option("--charts/--no-charts", help="draw the charts first  [default: if there are none]")
-    ] = None,
+    folders: Folders, charts: Annotated[bool | None, Option("--charts/--no-charts", help=IF_NONE)] = None
 ) -> int:
     """Write one page of a run that needs no network.
 
@@ -27,24 +25,16 @@ def report(
             raise UsageError(
                 f"{folder}: is a file; report takes run folders (table, chart and verdict take x.json too)"
             )
+        evidence = evidence_of(folder)
         with status() as say:
             say(f"writing the page of {folder}")
-            page, empty = _written(folder, charts)
+            from bench.charts.draw import draw, for_phones
+            from bench.report.page import chart_files, write
+
+            wanted = charts or (charts is None and not chart_files(folder))
+            empty = wanted and not draw(evidence)
+            page = write(evidence, for_phones(evidence) if charts is not False and chart_files(folder) else None)
         if empty:
             print(f"{folder}: nothing to draw, the page has no charts", file=sys.stderr)
         print(page)
     return DONE
-
-
-def _written(folder: Path, charts: bool | None) -> tuple[Path, bool]:
-    """The page of a run, and whether there was nothing to draw."""
-    from bench.charts.draw import draw, for_phones
-    from bench.report.page import chart_files, write
-    from bench.tables.run import read_run
-    from bench.verdict.evidence import Evidence
-
-    evidence = Evidence.of(read_run(folder))
-    wanted = charts or (charts is None and not chart_files(folder))
-    empty = bool(wanted) and not draw(evidence)
-    narrow = for_phones(evidence) if charts is not False and chart_files(folder) else None
-    return write(evidence, narrow), empty

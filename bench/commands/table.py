@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Option
 
-from bench.commands._common import DONE, console, evidence_of
+from bench.commands._common import DONE, Folders, Names, console, evidence_of
+
+NAMES = "tutorial, tutorial-1, numpy-1, numpy-all, best-cpu, own"
 
 
-def table(
-    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="run folders")],
-    baseline: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="tutorial, tutorial-1, numpy-1, numpy-all, best-cpu, own")
-    ] = None,
-) -> int:
+def table(folders: Folders, baseline: Annotated[Names, Option(metavar="NAME", help=NAMES)] = None) -> int:
     """Print the table of a run again, against the baselines you name."""
     from bench.errors import known
     from bench.report.run_tables import print_run

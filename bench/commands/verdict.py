@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Argument, Option
 
-from bench.commands._common import DONE, NO, OPEN, console, evidence_of, status
+from bench.commands._common import DONE, NO, OPEN, AsJson, console, evidence_of, status
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,32 +17,25 @@ if TYPE_CHECKING:
     from bench.verdict.judgement import Judgement, Question
 
 
+FOLDERS = "run folders, or --benchmark-json files"
+AT_LEAST = "the speedup that the claim takes  [default: 50]"
+CLAIM = "a claim in your own words, such as '123x on VGG16'"
+BASELINE = "show this baseline alone  [default: judge by best-cpu, show all]"
+CONTENDER = "best-gpu, best-gpu-tf32, a style or one case  [default: best-gpu]"
+SCOPE = "iteration, throughput, loop or program  [default: iteration]"
+ALL = "every baseline and scope, crossovers, break-even, the method"
+
+
 def verdict(
-    folders: Annotated[
-        list[Path] | None, typer.Argument(metavar="DIR...", help="run folders, or --benchmark-json files")
-    ] = None,
-    at_least: Annotated[
-        float | None, typer.Option(metavar="X", help="the speedup that the claim takes  [default: 50]")
-    ] = None,
-    baseline: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="show this baseline alone  [default: judge by best-cpu, show all]"),
-    ] = None,
-    contender: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="best-gpu, best-gpu-tf32, a style or one case  [default: best-gpu]"),
-    ] = None,
-    scope: Annotated[
-        str | None, typer.Option(metavar="NAME", help="iteration, throughput, loop or program  [default: iteration]")
-    ] = None,
-    claim: Annotated[
-        str | None, typer.Option(metavar="WORDS", help="a claim in your own words, such as '123x on VGG16'")
-    ] = None,
-    everything: Annotated[
-        bool, typer.Option("--all", help="every baseline and scope, crossovers, break-even, the method")
-    ] = False,
-    published: Annotated[bool, typer.Option("--published", help="audit the source that the claim cites")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="as JSON")] = False,
+    folders: Annotated[list[Path] | None, Argument(metavar="DIR...", help=FOLDERS)] = None,
+    at_least: Annotated[float | None, Option(metavar="X", help=AT_LEAST)] = None,
+    baseline: Annotated[str | None, Option(metavar="NAME", help=BASELINE)] = None,
+    contender: Annotated[str | None, Option(metavar="NAME", help=CONTENDER)] = None,
+    scope: Annotated[str | None, Option(metavar="NAME", help=SCOPE)] = None,
+    claim: Annotated[str | None, Option(metavar="WORDS", help=CLAIM)] = None,
+    everything: Annotated[bool, Option("--all", help=ALL)] = False,
+    published: Annotated[bool, Option("--published", help="audit the source that the claim cites")] = False,
+    as_json: AsJson = False,
 ) -> int:
     """Is the claim true here? A row a size; all else with --all.
 
@@ -110,16 +103,12 @@ def _question(at_least: float | None, baseline: str | None, contender: str | Non
 
 
 def _verdicts(folders: Sequence[Path], question: Question, *, everything: bool, as_json: bool) -> int:
-    from bench.report.verdict import machine_values, print_judgement
+    from bench.report.verdict import print_judgement
     from bench.verdict.judgement import as_values
 
     judgements = [_judgement(folder, question) for folder in folders]
     if as_json:
-        found = [
-            {"run": one.evidence.run.name, **machine_values(one.evidence.run.machine), **as_values(one)}
-            for one in judgements
-        ]
-        print(json.dumps({"verdicts": found}, indent=1, allow_nan=False))
+        _print_json("verdicts", judgements, map(as_values, judgements))
     else:
         to = console()
         for index, judgement in enumerate(judgements):
@@ -131,24 +120,29 @@ def _verdicts(folders: Sequence[Path], question: Question, *, everything: bool, 
 
 def _answers(folders: Sequence[Path], text: str, *, everything: bool, as_json: bool) -> int:
     from bench.report._sentence import answer_values, print_answer
-    from bench.report.verdict import machine_values, print_judgement
+    from bench.report.verdict import print_judgement
     from bench.verdict._sentence import TWO_LAYER, answer_to, understand
 
     claim = understand(text)
     judgements = [_judgement(folder, claim.question) for folder in folders]
     answers = [answer_to(claim, one) for one in judgements]
     if as_json:
-        found = [
-            {"run": one.evidence.run.name, **machine_values(one.evidence.run.machine), **answer_values(claim, answer)}
-            for one, answer in zip(judgements, answers, strict=True)
-        ]
-        print(json.dumps({"answers": found}, indent=1, allow_nan=False))
+        _print_json("answers", judgements, (answer_values(claim, answer) for answer in answers))
     else:
         for one, answer in zip(judgements, answers, strict=True):
             print_answer(console(), claim, one.evidence.run.name, answer)
             if claim.network == TWO_LAYER and (everything or not (claim.size or claim.card)):
                 print_judgement(console(), one, everything=everything)
     return exit_code(answers)
+
+
+def _print_json(name: str, judgements: Sequence[Judgement], found: Iterable[Mapping[str, object]]) -> None:
+    """Of each run its name, its machine and what was found."""
+    from bench.report.verdict import machine_values
+
+    runs = [one.evidence.run for one in judgements]
+    values = [{"run": run.name, **machine_values(run.machine), **one} for run, one in zip(runs, found, strict=True)]
+    print(json.dumps({name: values}, indent=1, allow_nan=False))
 
 
 def _judgement(folder: Path, question: Question) -> Judgement:

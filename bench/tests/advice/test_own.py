@@ -99,7 +99,7 @@ def test_a_network_too_large_for_memory_is_a_row(tmp_path):
 
 
 def test_advice_of_a_model_is_plain_values_too():
-    from bench.advice.advise import as_values
+    from bench.plain import to_plain
 
     found = bench.advise(Inner(3, 2), torch.randn(4, 3), batches=[4], blocks=1, asked=quick)
-    assert json.loads(json.dumps(as_values(found)))["name"] == "Inner"
+    assert json.loads(json.dumps(to_plain(found)))["name"] == "Inner"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -140,9 +141,11 @@ def test_without_liars_or_without_an_honest_one_beside_them_nothing_was_tested(t
 def test_the_command_plants_liars_for_the_devices_of_the_folders_machine(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr("bench.validation.attacks.measure_liars", lambda *given: asked.append(given[:2]))
+    monkeypatch.setattr("bench.validation.attacks.measure_kills", lambda _folder, kills, *_: asked.append(kills))
+    monkeypatch.setattr("bench.validation.session.read_design", lambda _folder: SimpleNamespace(quick=True, seed=0))
     (tmp_path / "machine.json").write_text(json.dumps({"run_id": "r", "devices": {"cpu": {}, "cuda:0": {}}}))
-    validate._lie(tmp_path)
-    assert asked == [(tmp_path, {"cpu": {}, "cuda:0": {}})]
+    validate._attack(tmp_path, None)
+    assert asked == [(tmp_path, {"cpu": {}, "cuda:0": {}}), 0]
 
 
 def test_kills_are_judged_by_every_row_and_few_of_them_prove_nothing():
