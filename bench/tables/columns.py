@@ -25,14 +25,8 @@ LATER_COLUMNS = ("reference_us", "own_effect", "latency_per_reference", "through
                  "data_seed", "challenges", "iterations_per_launch", "launched_us", "first_loss_us",
                  "enqueue_us", "calls_us", "products_us", "passes_us", "passes_bytes", "fault_us")  # fmt: skip
 ITERATION_COLUMNS = ("run_id", "block", *CASE_COLUMNS, "phase", "iteration", "elapsed_us")
-LOSS_KEYS = (
-    "style",
-    "device",
-    "dtype",
-    "precision",
-    "threads",
-)  # a rehearsal is at the tutorial's size whatever the case's
-LOSS_COLUMNS = ("run_id", "style", "oracle", "device", "dtype", "precision", "threads", "iteration", "loss")
+LOSS_KEYS = CASE_COLUMNS[:5]  # a rehearsal is at the tutorial's size whatever the case's
+LOSS_COLUMNS = ("run_id", "style", "oracle", *LOSS_KEYS[1:], "iteration", "loss")
 SPEEDUP_COLUMNS = (
     *CASE_COLUMNS, "baseline", "baseline_style", "baseline_device", "baseline_dtype", "baseline_precision",
     "baseline_threads", "scope", "blocks", "baseline_us", "contender_us", "speedup", "low", "high", "noisy",
@@ -42,16 +36,9 @@ TEXT_COLUMNS = ("run_id", "style", "framework", "oracle", "device", "device_mode
                 "environment", "status", "reason", "blas", "heap", "phase", "baseline", "baseline_style",
                 "baseline_device", "baseline_dtype", "baseline_precision", "scope")  # fmt: skip
 
-
 MEASUREMENTS, ITERATIONS, SPEEDUPS = "measurements.csv", "iterations.csv", "speedups.csv"
 LOSSES, MACHINE = "losses.csv", "machine.json"
-MEASURED_AS_FOUND = (
-    "as_found.csv"  # columns as in measurements.csv; a file of its own, so that nobody takes it for the clean case
-)
-
-
+MEASURED_AS_FOUND = "as_found.csv"  # as measurements.csv; a file of its own: nobody takes it for the clean case
 NETWORKS = "networks.csv"  # networks other than the tutorial's, a row a process
-
-
 EXPERIMENTS, ACCEPTANCE = "experiments.csv", "acceptance.csv"
 ACCEPTANCE_COLUMNS = ("experiment", "must_reach", "got", "met", "n", "note")

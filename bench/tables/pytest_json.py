@@ -31,9 +31,8 @@ def benchmark_measurements(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     rows = [one["extra_info"] for one in _iterations(path, raw)] + _dicts(path, raw["fiftyx"], "without")
     for name in CASE_COLUMNS:
         if any(name not in row for row in rows):
-            raise UsageError(
-                f"{path}: a benchmark has no {name!r} in its extra_info; was it written by another version?"
-            )
+            what = f"has no {name!r} in its extra_info"
+            raise UsageError(f"{path}: a benchmark {what}; was it written by another version?")
     return _table(path, rows, columns)
 
 
@@ -80,12 +79,8 @@ def _dicts(path: Path, raw: dict[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def _iterations(path: Path, raw: dict[str, Any]) -> list[dict[str, Any]]:
-    found = _dicts(path, raw, "benchmarks")
-    return [one for one in found if "latency_median_us" in (_dict_or_none(one.get("extra_info")) or ())]
-
-
-def _dict_or_none(value: Any) -> dict[str, Any] | None:
-    return value if isinstance(value, dict) else None
+    infos = ((one, one.get("extra_info")) for one in _dicts(path, raw, "benchmarks"))
+    return [one for one, info in infos if isinstance(info, dict) and "latency_median_us" in info]
 
 
 def _table(path: Path, rows: list[dict[str, Any]], columns: Sequence[str]) -> pd.DataFrame:

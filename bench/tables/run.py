@@ -19,8 +19,6 @@ from bench.tables.columns import (
     MEASURED_AS_FOUND,
     MEASUREMENT_COLUMNS,
     MEASUREMENTS,
-    SPEEDUP_COLUMNS,
-    SPEEDUPS,
 )
 from bench.tables.csv_files import lines_of, parse_table, read_table
 from bench.tables.machine_shape import read_json, sound_machine
@@ -86,11 +84,6 @@ def read_process(folder: Path, row: Mapping[str, Any]) -> pd.DataFrame:
     return table[np.logical_and.reduce([table[key] == row[key] for key in keys])]
 
 
-def read_speedups(folder: Path) -> pd.DataFrame:
-    """speedups.csv of a run folder. Raises TableError."""
-    return read_table(folder / SPEEDUPS, SPEEDUP_COLUMNS)
-
-
 def read_machine(folder: Path) -> dict[str, Any]:
     """machine.json of a run folder. Raises TableError."""
     path = folder / MACHINE
@@ -98,8 +91,6 @@ def read_machine(folder: Path) -> dict[str, Any]:
         machine = read_json(path)
     except OSError as error:
         raise TableError(f"{path}: cannot be read: {error.strerror}; is this a run folder?") from error
-    except TableError:
-        raise
     except (ValueError, RecursionError) as error:
         raise TableError(f"{path}: is not JSON: {error}") from error
     return sound_machine(machine, path)
