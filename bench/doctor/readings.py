@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, TypeVar
 
 from bench.doctor.findings import BUSY_WARN, Readings
 from bench.machine.device import cpu_model
@@ -17,6 +18,8 @@ from bench.machine.process import ask
 PROBE_TIMEOUT_S = 120.0
 TIMER_READS = 20_000
 BUSIEST = 3  # processes that are named
+IDLE_PID = 0  # on Windows the name of the time in which nobody works
+T = TypeVar("T")
 
 
 def read_machine_now(watch_s: float = 1.0) -> Readings:
@@ -54,42 +57,30 @@ def who_is_busy(watch_s: float = 0.5) -> str:
     return f"{cores:.2f} of {usable} cores at work" + (f" ({busiest})" if busiest else "")
 
 
-IDLE_PID = 0  # on Windows the name of the time in which nobody works
-
-
 def busy(watch_s: float) -> tuple[float, str]:
     """Cores' worth of work of the whole machine while this process sleeps, and its busiest processes by name."""
     import psutil
 
     own = os.getpid()
-    # a process that ended meanwhile, or that may not be read, is none to name
     others = [one for one in psutil.process_iter() if one.pid not in (own, IDLE_PID)]
     for one in others:
-        _cpu_percent(one)
+        _asked(one.cpu_percent, 0.0)
     share = psutil.cpu_percent(interval=watch_s) / 100
-    used = sorted(((_cpu_percent(one), one) for one in others), key=lambda pair: pair[0])
+    used = sorted(((_asked(one.cpu_percent, 0.0), one) for one in others), key=lambda pair: pair[0])
     # a sandbox may show no use of the whole machine, or no processes of others: the larger of the two counts
     cores = max(share * (psutil.cpu_count() or 1), sum(percent for percent, _ in used) / 100)
-    names = [f"{name} {percent:.0f}%" for percent, one in used[::-1][:BUSIEST] if percent >= 5 and (name := _name(one))]
-    return cores, ", ".join(names)
+    busiest = [(percent, _asked(one.name, "")) for percent, one in used[::-1][:BUSIEST] if percent >= 5]
+    return cores, ", ".join(f"{name} {percent:.0f}%" for percent, name in busiest if name)
 
 
-def _name(process: Any) -> str:
+def _asked(call: Callable[[], T], otherwise: T) -> T:
+    """Of a process that ended meanwhile, or that may not be read, what it would say `otherwise`."""
     import psutil
 
     try:
-        return str(process.name())
+        return call()
     except psutil.Error:
-        return ""
-
-
-def _cpu_percent(process: Any) -> float:
-    import psutil
-
-    try:
-        return float(process.cpu_percent())
-    except psutil.Error:
-        return 0.0
+        return otherwise
 
 
 def timer(reads: int = TIMER_READS) -> tuple[int, float]:

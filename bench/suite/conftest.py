@@ -67,11 +67,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     except UsageError as error:  # no probe could be started
         raise pytest.UsageError(str(error)) from None
     chosen = [entry for entry in grid.entries.values() if entry.loops or not whole]
-    skips = {entry.name: pytest.mark.skip(reason=entry.reason) for entry in chosen if entry.reason}
-    metafunc.parametrize(
-        PARAMETERS,
-        [pytest.param(*entry.parameters, id=entry.name, marks=skips.get(entry.name, ())) for entry in chosen],
-    )
+    marks = [pytest.mark.skip(reason=entry.reason) if entry.reason else () for entry in chosen]
+    each = [pytest.param(*one.parameters, id=one.name, marks=mark) for one, mark in zip(chosen, marks, strict=True)]
+    metafunc.parametrize(PARAMETERS, each)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from bench.cases.request import Request, check, override
 from bench.machine.device import cpu_model, device_kind
 from bench.machine.environment import available_cpus
 from bench.machine.facts import as_grid_machine, probe_devices
+from bench.words import counted
 from implementations import Implementation
 
 # Every style at the tutorial's size, and the tutorial's own float64: under a minute on two cores.
@@ -86,10 +87,8 @@ def make_grid(request: Request, threads: int) -> Grid:
         if case.ahead > 1:
             reasons[case.key] = f"it starts {case.ahead} iterations at once and has no time by iteration"
         elif case.threads != threads:
-            reasons[case.key] = (
-                f"this process runs {threads} thread{'s' * (threads > 1)}, the case {case.threads}; "
-                f"give --fiftyx-threads {case.threads}"
-            )
+            mine = f"this process runs {counted(threads, 'thread')}, the case {case.threads}"
+            reasons[case.key] = f"{mine}; give --fiftyx-threads {case.threads}"
     cases = [*found.cases, *(skip.case for skip in found.skips)]
     entries = [Entry(case, reasons.get(case.key)) for case in sorted(cases, key=_turn)]
     plan = Plan(
@@ -125,14 +124,8 @@ def look_around(legs: list[Leg], styles: Mapping[str, Implementation]) -> dict[s
 
     Where no leg leaves the CPU there is nothing to find.
     """
-    kinds = {
-        device_kind(device)
-        for leg in legs
-        for name in leg.styles or styles
-        for device in leg.devices
-        if device_kind(device) in styles[name].devices
-    }
-    if kinds <= {"cpu"}:
+    wanted = {(name, device_kind(device)) for leg in legs for name in leg.styles or styles for device in leg.devices}
+    if all(kind == "cpu" for name, kind in wanted if kind in styles[name].devices):
         return {"devices": {"cpu": {"model": cpu_model()}}, "missing": {}}
     return probe_devices()
 

@@ -46,9 +46,5 @@ class Suite:
     @property
     def machine(self) -> dict[str, Any]:
         """As in machine.json."""
-        described = describe(self.grid.probe)
-        return {
-            **described,
-            "environment": self.environment.name,
-            "distorting_variables": dict(self.environment.found),
-        }
+        own = {"environment": self.environment.name, "distorting_variables": dict(self.environment.found)}
+        return {**describe(self.grid.probe), **own}

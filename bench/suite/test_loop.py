@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
+from bench.cases.measurement import Job, Measurement
 from bench.suite.grid import PARAMETERS
 from bench.suite.state import Suite
-from bench.suite.timing import Unfit, fail, run_benchmark
+from bench.suite.timing import Unfit, check_once, time_iterations, time_loops
 
 pytestmark = pytest.mark.usefixtures(*PARAMETERS)  # plain values, for --benchmark-group-by=param:style
 
@@ -22,12 +26,13 @@ def test_tutorial_loop(benchmark, suite: Suite, entry_name: str):
 
 
 def _measure(benchmark, suite, name, *, whole):
-    what = "500 iterations" if whole else "iteration"
-    group = f"{what} {suite.grid.entries[name].size}"
+    """Timed, or only checked where pytest-benchmark is disabled; a case that is unfit fails with its reason."""
+    benchmark.group = f"{'500 iterations' if whole else 'iteration'} {suite.grid.entries[name].size}"
+    work: Callable[[Any, Job], Measurement | None] = time_loops if whole else time_iterations
+    if benchmark.disabled:
+        work = check_once
     try:
-        found = run_benchmark(benchmark, suite.grid.job(name), group, whole=whole)
+        suite.keep(benchmark, name, work(benchmark, suite.grid.job(name)))
     except Unfit as unfit:
         suite.unfit(name, unfit.status, unfit.reason)
-        fail(unfit, name)
-    else:
-        suite.keep(benchmark, name, found)
+        pytest.fail(f"{name}: {unfit}", pytrace=False)  # the harness's own frames would hide the reason

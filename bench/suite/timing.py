@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from typing import Any
-
-import pytest
 
 from bench.cases.measurement import Job, Measurement
 from bench.cases.problem import TUTORIAL_ITERATIONS
@@ -24,12 +23,8 @@ LOOP_ROUNDS = 3
 CHECK_ITERATIONS = 3
 # In a process that measured others before, these say nothing about the case: they stay empty.
 OF_A_FRESH_PROCESS = (
-    "import_seconds",
-    "setup_seconds",
-    "first_iteration_seconds",
-    "peak_rss_bytes",
-    "peak_device_bytes",
-)
+    "import_seconds", "setup_seconds", "first_iteration_seconds", "peak_rss_bytes", "peak_device_bytes",
+)  # fmt: skip
 
 
 class Unfit(Exception):  # noqa: N818  a style that is no benchmark, rather than an error of the suite
@@ -72,11 +67,9 @@ def time_loops(benchmark: Any, job: Job) -> None:
     """Each round the transfer and the tutorial's 500 iterations, every loss read. Raises Unfit."""
     train, device = gate(job)
     arrays = job.case.problem.arrays()
+    loop = partial(whole_loop, job, train, device, arrays, TUTORIAL_ITERATIONS)
     with clock.without_gc():
-        timed = [
-            clock.time_call(lambda: whole_loop(job, train, device, arrays, TUTORIAL_ITERATIONS), device)
-            for _ in range(LOOP_ROUNDS)
-        ]
+        timed = [clock.time_call(loop, device) for _ in range(LOOP_ROUNDS)]
     if not all(math.isfinite(loss) for _seconds, loss in timed):
         raise Unfit("wrong", f"the loss after {TUTORIAL_ITERATIONS} iterations is not finite")
     record(benchmark, (seconds for seconds, _loss in timed))
@@ -109,23 +102,3 @@ def record(benchmark: Any, samples_s: Iterable[float]) -> None:
     for sample_s in samples_s:
         stats.update(sample_s)
     benchmark._mode = "bench.worker.clock"
-
-
-def run_benchmark(benchmark: Any, job: Job, group: str, *, whole: bool) -> Measurement | None:
-    """One test: timed, or only checked where pytest-benchmark is disabled; a case that is unfit fails with its reason.
-
-    The measurement of an iteration; None of a whole loop and of a mere check.
-    """
-    benchmark.group = group
-    if benchmark.disabled:
-        check_once(benchmark, job)
-    elif whole:
-        time_loops(benchmark, job)
-    else:
-        return time_iterations(benchmark, job)
-    return None
-
-
-def fail(unfit: Unfit, name: str) -> None:
-    """End the test with the reason alone: the harness's own frames would hide it."""
-    pytest.fail(f"{name}: {unfit}", pytrace=False)
