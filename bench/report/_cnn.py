@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from bench.plain import to_plain
+from bench.report.run_tables import times_cell
 from bench.report.sheet import Cell, Sheet, print_sheet, print_words, sheet
 from bench.verdict._cnn import CUDNN, THEIR_PEAK_GFLOPS, Beside, Cnn
 from bench.verdict.cited_source import HEADLINE_CARD
@@ -54,8 +55,8 @@ def cnn_sheet(cnn: Cnn) -> Sheet:
             "of our peak": Cell(share(one.our_share), sort=one.our_share),
             "2017 CPU ms": Cell(f"{one.their_ms:,.0f}", sort=one.their_ms),
             "of their peak": Cell(percent(one.their_share), sort=one.their_share),
-            "2017 ratio": Cell(f"{number(one.ratio)}x", sort=one.ratio),
-            "at equal shares": Cell(f"{number(one.at_equal_shares)}x", sort=one.at_equal_shares),
+            "2017 ratio": times_cell(one.ratio),
+            "at equal shares": times_cell(one.at_equal_shares),
             "noisy": Cell(f"{one.noisy}/{one.pass_ms.blocks}" if one.noisy else "", sort=one.noisy),
         }
         for one in cnn.rows

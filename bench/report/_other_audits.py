@@ -9,14 +9,10 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
+from bench.report.cited_source import rows_of
+from bench.report.run_tables import times_cell
 from bench.report.sheet import Cell, Sheet, print_sheet, print_words, sheet
-from bench.verdict._other_audits import (
-    DEEPBENCH_SOURCE,
-    LARGEST,
-    PYHPC_SOURCE,
-    deepbench_ratios,
-    pyhpc_ratios,
-)
+from bench.verdict._other_audits import DEEPBENCH_SOURCE, LARGEST, PYHPC_SOURCE, deepbench_ratios, pyhpc_ratios
 from bench.words import number
 
 V100 = "NV_V100"
@@ -74,7 +70,7 @@ def _span(row: Any) -> str:
 
 def _pyhpc_sheet(found: pd.DataFrame) -> Sheet:
     def ratio(value: float) -> Cell:
-        return Cell("one digit", sort=math.nan) if math.isnan(value) else Cell(f"{number(value)}x", sort=value)
+        return Cell("one digit", sort=math.nan) if math.isnan(value) else times_cell(value)
 
     rows = [
         {
@@ -85,7 +81,7 @@ def _pyhpc_sheet(found: pd.DataFrame) -> Sheet:
             "over the best, 1 core": ratio(one.over_best),
             "that is": Cell(one.cpu),
         }
-        for one in _rows(found)
+        for one in rows_of(found)
     ]
     return sheet(f"the fastest GPU backend at {LARGEST:,} elements", rows)
 
@@ -99,14 +95,9 @@ def _deepbench_sheet(found: pd.DataFrame) -> Sheet:
             "median": Cell(f"{one.median:.2f}x", sort=one.median),
             "products": Cell(str(one.products), sort=one.products),
         }
-        for one in _rows(found)
+        for one in rows_of(found)
     ]
     return sheet("over the Xeon Phi 7250F in float32, a row a device and sheet", rows)
-
-
-def _rows(frame: pd.DataFrame) -> list[Any]:
-    """Its rows as tuples with names."""
-    return list(frame.itertuples())
 
 
 def other_values(threshold: float) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bench.bounds.least import BETTER
+from bench.report.run_tables import times_cell
 from bench.report.sheet import Cell, Sheet, sheet
 from bench.verdict._reach import OnCard, Reach
 from bench.verdict.claim import OUT_OF_REACH, Finding
@@ -29,18 +30,14 @@ def reach_words(shown: Finding, question: Question) -> str:
     best, x = reach.best, f"{question.claim.threshold:g}x"
     eager = ""
     if reach.eager is not None:
-        eager = f", eager code as the tutorial writes it {_times(reach.eager.at_most)}"
+        eager = f", eager code as the tutorial writes it {number(reach.eager.at_most)}x"
         eager += f", so not {x}" if reach.eager.at_most < question.claim.threshold <= best.at_most else ""
     over = base_words(question.baseline)
     out = f"{x} is out of reach: " if shown.verdict.outcome == OUT_OF_REACH else ""
     return (
-        f"{out}by published figures a GPU can be at most {_times(best.at_most)} as fast as {over}{by} "
+        f"{out}by published figures a GPU can be at most {number(best.at_most)}x as fast as {over}{by} "
         f"({best.card}){eager}"
     )
-
-
-def _times(at_most: float) -> str:
-    return f"{number(at_most)}x"
 
 
 def reach_cell(one: Finding) -> Cell:
@@ -53,15 +50,10 @@ def card_sheet(judgement: Judgement) -> Sheet | None:
     found = _bounded(judgement.main)
     if not found:
         return None
-    cards = [one.card for one in _of(found[0]).cards]
-    cards.sort(key=lambda name: next(one.year for one in _of(found[0]).cards if one.card == name))
     rows: list[dict[str, Cell | str]] = []
-    for name in cards:
-        row: dict[str, Cell | str] = {"card": name}
-        for one in found:
-            on = next(each for each in _of(one).cards if each.card == name)
-            row[str(one.size)] = Cell(_times(on.at_most), on.term, on.at_most)
-        rows.append(row)
+    for card in sorted(_of(found[0]).cards, key=lambda one: one.year):
+        there = {str(one.size): next(on for on in _of(one).cards if on.card == card.card) for one in found}
+        rows.append({"card": card.card, **{size: times_cell(on.at_most, on.term) for size, on in there.items()}})
     eager = {str(one.size): _of(one).eager for one in found}
     if any(eager.values()):
         rows.append({"card": f"eager ({_of(found[0]).eager_style})", **{size: _cell(on) for size, on in eager.items()}})
@@ -91,7 +83,7 @@ def scope_sheet(judgement: Judgement) -> Sheet | None:
 
 
 def _cell(on: OnCard | None) -> Cell:
-    return Cell("") if on is None else Cell(_times(on.at_most), on.card, on.at_most)
+    return Cell("") if on is None else times_cell(on.at_most, on.card)
 
 
 def _bounded(findings: Iterable[Finding]) -> list[Finding]:

@@ -49,7 +49,7 @@ def summary(found: pd.DataFrame, threshold: float) -> Iterator[str]:
     """What the source's figures say, in sentences."""
     yield f'The source: {SOURCE}. Its headline: "{HEADLINE}".'
     for cudnn in ("5.1", NO_CUDNN):
-        for group in _rows(groups(found, threshold).query("card == @HEADLINE_CARD and cudnn == @cudnn")):
+        for group in rows_of(groups(found, threshold).query("card == @HEADLINE_CARD and cudnn == @cudnn")):
             count, of = group.reaching, group.networks
             share = f"all {of}" if count == of else "none" if count == 0 else f"{count} of {of}"
             kind = "without cuDNN, the same layers on both sides" if cudnn == NO_CUDNN else f"cuDNN {cudnn}"
@@ -73,15 +73,15 @@ def headline_words(found: pd.DataFrame) -> list[str]:
     if (cells["ratio"].round() == low).any():
         words.append(f'The headline\'s "{low}x" is in the tables of that card.')
     else:
-        lowest = _rows(cells.nsmallest(1, "ratio"))[0]
+        lowest = rows_of(cells.nsmallest(1, "ratio"))[0]
         words.append(
             f"The headline's \"{low}x\" stands in no current table of the {HEADLINE_CARD}: that card's lowest is "
             f"{lowest.ratio:.1f}x ({lowest.network}, cuDNN {lowest.cudnn})."
         )
-        for one in _rows(found[found["ratio"].round() == low]):
+        for one in rows_of(found[found["ratio"].round() == low]):
             cudnn = "no cuDNN" if one.cudnn == NO_CUDNN else f"cuDNN {one.cudnn}"
             words.append(f"{one.ratio:.1f}x is there for another card: {one.card}, {one.network}, {cudnn}.")
-    near = _rows(cells[cells["ratio"] // 1 == high])
+    near = rows_of(cells[cells["ratio"] // 1 == high])
     return words + [f'"{high}x" is {one.ratio:.1f}x: {one.network}, cuDNN {one.cudnn}.' for one in near]
 
 
@@ -94,14 +94,14 @@ def groups_sheet(found: pd.DataFrame, threshold: float) -> Sheet:
             "lowest-highest": Cell(f"{one.low:.1f}-{one.high:.1f}x", sort=one.high),
             f"networks at {threshold:g}x or more": Cell(f"{one.reaching} of {one.networks}", sort=one.reaching),
         }
-        for one in _rows(groups(found, threshold))
+        for one in rows_of(groups(found, threshold))
     ]
     return sheet("GPU against two Xeon E5-2630 v3, forward and backward, batch 16", rows)
 
 
 def networks_sheet(found: pd.DataFrame) -> Sheet:
     """A row a network: CPU ms, then the ratio on each card and cuDNN version."""
-    cells = found.assign(column=[f"{_short(one.card)}\n{one.cudnn}" for one in _rows(found)])
+    cells = found.assign(column=[f"{_short(one.card)}\n{one.cudnn}" for one in rows_of(found)])
     names = dict.fromkeys(cells["column"])
     rows = []
     for network, same in cells.sort_values("cpu_ms").groupby("network", sort=False):
@@ -115,7 +115,7 @@ def reading(figures: pd.DataFrame) -> Iterator[str]:
     """Which mean, which of two runs, and what has no ratio."""
     yield "Times are the source's means of 10 passes (total_ms), as its own tables print them."
     yield "Of two runs of a cell the one with the lower mean counts:"
-    for one in _rows(run_twice(figures)):
+    for one in rows_of(run_twice(figures)):
         where = "CPU" if one.card == CPU else f"{one.card} cuDNN {one.cudnn}"
         yield f"  {where}, {one.network}: {' and '.join(f'{ms:g}' for ms in one.runs_ms)} ms; used {one.used:g}"
     if missing := without_cpu(figures):
@@ -142,7 +142,7 @@ def audit_values(figures: pd.DataFrame, threshold: float) -> dict[str, Any]:
     }
 
 
-def _rows(frame: pd.DataFrame) -> list[Any]:
+def rows_of(frame: pd.DataFrame) -> list[Any]:
     """Its rows as tuples with names."""
     return list(frame.itertuples())
 

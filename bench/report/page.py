@@ -107,13 +107,9 @@ def read_charts(folder: Path, baseline: str = "", narrow: Mapping[str, bytes] = 
 
     Shown as an image, an SVG can neither run a script nor load anything.
     """
+    phone = {name: _address(svg) for name, svg in narrow.items()}
     return [
-        Chart(
-            chart_title(path),
-            _address(_picture(path)),
-            f"{CHARTS}/{path.name}",
-            _address(narrow[path.stem]) if path.stem in narrow else "",
-        )
+        Chart(chart_title(path), _address(_picture(path)), f"{CHARTS}/{path.name}", phone.get(path.stem, ""))
         for path in chart_files(folder, baseline)
     ]
 
@@ -124,17 +120,17 @@ def _address(svg: bytes) -> str:
 
 def _picture(path: Path) -> bytes:
     """What the file holds, where that is an SVG: a browser shows nothing for anything else."""
+    why = "is no SVG with a viewBox"
     try:
         content = read_file(path)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read: {error.strerror}; draw it again with: fiftyx chart DIR") from error
-    try:
         root = ElementTree.fromstring(content)
+        if root.tag == "{http://www.w3.org/2000/svg}svg" and "viewBox" in root.attrib:
+            return content
+    except OSError as error:
+        why = f"cannot be read: {error.strerror}"
     except ElementTree.ParseError as error:
-        raise UsageError(f"{path}: is no SVG: {error}; draw it again with: fiftyx chart DIR") from error
-    if root.tag != "{http://www.w3.org/2000/svg}svg" or "viewBox" not in root.attrib:
-        raise UsageError(f"{path}: is no SVG with a viewBox; draw it again with: fiftyx chart DIR")
-    return content
+        why = f"is no SVG: {error}"
+    raise UsageError(f"{path}: {why}; draw it again with: fiftyx chart DIR")
 
 
 def chart_files(folder: Path, baseline: str = "") -> list[Path]:

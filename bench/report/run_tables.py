@@ -160,6 +160,11 @@ def time_cell(us: float) -> Cell:
     return Cell(microseconds(us), sort=us) if math.isfinite(us) else Cell("")
 
 
+def times_cell(ratio: float, small: str = "") -> Cell:
+    """`98.1x`, and in small what of."""
+    return Cell(f"{number(ratio)}x", small, ratio)
+
+
 def count_cell(count: int) -> Cell:
     """A whole number."""
     return Cell(f"{count:,}", sort=float(count))

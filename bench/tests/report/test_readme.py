@@ -8,7 +8,7 @@ from urllib.parse import unquote
 import pytest
 
 from bench.machine.environment import ROOT
-from bench.report.readme import MARK, PAGES, output_of, render, words
+from bench.report.readme import MARK, PAGES, output_of, render
 
 TEXT = "before\n<!-- output: list --json -->\nold\n<!-- end -->\nafter\n"
 MOST_WORDS = 1600
@@ -20,6 +20,11 @@ LINK = re.compile(r"!?\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 def printed(command: str, columns: int) -> str:
     return f"what {command} prints at {columns}   \nand more\n\n"
+
+
+def words(text: str) -> int:
+    """How many words a page has for a reader: its marks and other comments left out."""
+    return len(re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL).split())
 
 
 def test_a_block_is_replaced_and_the_rest_stays() -> None:
