@@ -16,6 +16,7 @@ from bench.cases.phases import Rule
 from bench.errors import UsageError
 from bench.machine.process import DEFAULT_TIMEOUT_S, ask
 from bench.plain import to_plain
+from bench.status import Say
 from bench.verdict.intervals import CONFIDENCE, Ratio, paired_ratio
 from implementations import read_network
 
@@ -23,7 +24,6 @@ BATCHES, BLOCKS = (1, 8, 64, 512), 5
 MOST_BATCH = 10**9
 SCOPES = ("iteration", "throughput")
 Ask = Callable[[StepJob], StepFound]
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +94,8 @@ def advise(
     """Measure the training step of a file's network in fresh processes and bound it. Raises UsageError, StyleError.
 
     The file declares one function of the batch with `@network` that returns `model, inputs, loss`, or several, of which
-    `network` names one. `say` gets a line before each process; `bench.advice.words.print_advice` prints what is
-    returned. Blocks are outermost, so that each holds every batch and thread count once. `asked` replaces a process,
-    for tests.
+    `network` names one. `say` gets a line before each process. Blocks are outermost: each holds every batch and thread
+    count once. `asked` replaces a process, for tests.
     """
     path = Path(file)
     function = read_network(path, network)
@@ -131,8 +130,8 @@ def measure_steps(
             first = block == 0 and count == keys[0][1]
             job = replace(what, batch=batch, threads=count, count=first)
             answer = ask_one(job)
-            if answer.status == "ok" and answer.noise:
-                answer = _keep_count(answer, ask_one(job))
+            if answer.status == "ok" and answer.noise and (again := ask_one(job)).status == "ok":
+                answer = again
             found.setdefault((batch, count), []).append(answer)
     rows = [_at_batch(batch, {key[1]: same for key, same in found.items() if key[0] == batch}) for batch in batches]
     on_cards = predicted([one.counted for one in rows])
@@ -160,11 +159,6 @@ def ask_step(job: StepJob, timeout_s: float = DEFAULT_TIMEOUT_S) -> StepFound:
     return found
 
 
-def _keep_count(noisy: StepFound, again: StepFound) -> StepFound:
-    """The second try of a noisy process; the first where the second came to nothing."""
-    return again if again.status == "ok" else noisy
-
-
 def _at_batch(batch: int, by_threads: dict[int, list[StepFound]]) -> AtBatch:
     bad = next((one for same in by_threads.values() for one in same if one.status != "ok"), None)
     if bad is not None:
@@ -183,10 +177,11 @@ def _at_batch(batch: int, by_threads: dict[int, list[StepFound]]) -> AtBatch:
         for scope in SCOPES
         for bound in bounds_of(counted, scope, min(times[count, scope].high for count in by_threads))
     )  # fmt: skip
+    latency, throughput = (times[threads, scope] for scope in SCOPES)
     return AtBatch(
-        batch, "ok", threads=threads, latency=times[threads, "iteration"], throughput=times[threads, "throughput"],
+        batch, "ok", threads=threads, latency=latency, throughput=throughput, counted=counted, bounds=bounds,
         noisy=sum(bool(one.noise) for one in everything), checked=everything[0].checked,
-        parameters=everything[0].parameters, counted=counted, bounds=bounds,
+        parameters=everything[0].parameters,
     )  # fmt: skip
 
 

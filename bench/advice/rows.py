@@ -13,6 +13,7 @@ from bench.advice.advise import Ask, Say
 from bench.advice.asked import Counted, StepJob
 from bench.cases.phases import Rule
 from bench.errors import UsageError, known
+from bench.machine.ceilings import Ceiling
 from bench.machine.device import cpu_model
 from bench.machine.process import ask
 from bench.tables.columns import NETWORKS
@@ -165,10 +166,10 @@ def peak_gflops(threads: int) -> float:
         "framework": "torch", "device": "cpu", "precision": "ieee", "threads": threads, "dtypes": ["float32"],
         "small": [], "largest": 0,
     }  # fmt: skip
-    found = ask("bench.worker.ceilings", job, shape=list[dict[str, object]], threads=threads)
+    found = ask("bench.worker.ceilings", job, shape=list[Ceiling], threads=threads)
     if found.status is not None:
         raise UsageError(f"the machine's fastest product could not be measured: {found.reason}")
-    return max(float(str(one.get("gflops", 0))) for one in found.value)
+    return max(one.gflops or 0.0 for one in found.value)
 
 
 def _row(block: int, job: StepJob, asked: Ask, peak: float, processor: str, version: str) -> Row:

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from bench.advice.advise import Advice, AtBatch
 from bench.advice.cards import FASTER, SLOWER, UNDECIDED, OnCard, is_countable
+from bench.report.run_tables import times_cell
 from bench.report.sheet import Cell, Sheet, print_sheet, print_words, sheet
 from bench.verdict.intervals import Ratio
 from bench.words import counted, engineering, grouped, microseconds, number, several, thread_count
@@ -136,7 +137,7 @@ def batch_sheet(advice: Advice) -> Sheet:
     """A row a batch: times, counts, and how much faster a GPU can be at most."""
     rows = []
     for one in advice.batches:
-        if one.status != "ok" or one.latency is None or one.throughput is None:
+        if one.latency is None or one.throughput is None:
             continue
         best, batched, eager = one.best("iteration"), one.best("throughput"), one.eager("iteration")
         work = one.counted
@@ -148,16 +149,12 @@ def batch_sheet(advice: Advice) -> Sheet:
                 "in a batch us": _time(one.throughput),
                 "work": Cell(engineering(work.product_flops + work.other_flops, "FLOP")) if work else Cell(""),
                 "launches": Cell(str(work.launches), sort=work.launches) if work and work.launches else Cell(""),
-                "a GPU at most": _times(best.at_most, best.card) if best else Cell(""),
-                "in a batch at most": _times(batched.at_most) if batched else Cell(""),
-                "eager at most": _times(eager.eager_at_most) if eager else Cell(""),
+                "a GPU at most": times_cell(best.at_most, best.card) if best else Cell(""),
+                "in a batch at most": times_cell(batched.at_most) if batched else Cell(""),
+                "eager at most": times_cell(eager.eager_at_most) if eager else Cell(""),
             }
         )
     return sheet(f"{advice.name}: a training step on this CPU, {counted(advice.blocks, 'block')}", rows)
-
-
-def _times(at_most: float, small: str = "") -> Cell:
-    return Cell(f"{number(at_most)}x", small, at_most)
 
 
 def _time(time: Ratio) -> Cell:
@@ -167,15 +164,12 @@ def _time(time: Ratio) -> Cell:
 
 def card_sheet(advice: Advice) -> Sheet | None:
     """A row a card, a column a batch: the speedup at most with the loss read, and what binds."""
-    known = [one for one in advice.batches if one.bounds]
-    names = dict.fromkeys(bound.card for one in known for bound in one.bounds)
-    rows = []
-    for name in names:
-        row = {"card": Cell(name)}
-        for one in known:
-            found = next((each for each in one.bounds if (each.card, each.scope) == (name, "iteration")), None)
-            row[f"batch {one.batch}"] = _times(found.at_most, found.term) if found else Cell("")
-        rows.append(row)
+    known = [(one.batch, {on.card: on for on in one.bounds if on.scope == "iteration"}) for one in advice.batches]
+    known = [(batch, on) for batch, on in known if on]
+    rows = [
+        {"card": Cell(name)} | {f"batch {batch}": times_cell(on[name].at_most, on[name].term) for batch, on in known}
+        for name in (known[0][1] if known else ())
+    ]
     return sheet("at most so many times as fast, its loss read, a row a card", rows, [BOUND]) if rows else None
 
 
