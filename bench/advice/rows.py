@@ -9,13 +9,14 @@ from functools import cache
 from pathlib import Path
 from statistics import fmean, geometric_mean, median
 
-from bench.advice.advise import Ask, Say
+from bench.advice.advise import Ask
 from bench.advice.asked import Counted, StepJob
 from bench.cases.phases import Rule
 from bench.errors import UsageError, known
 from bench.machine.ceilings import Ceiling
 from bench.machine.device import cpu_model
 from bench.machine.process import ask
+from bench.status import Say
 from bench.tables.columns import NETWORKS
 from bench.tables.csv_files import append_as, read_as
 from bench.tables.files import drop_cut_line
