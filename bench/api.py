@@ -29,6 +29,7 @@ from bench.tables.machine_words import processor
 from bench.tables.run import Run, read_iterations, read_run
 from bench.verdict.claim import Finding, at_least, find, known_baseline, known_scope
 from bench.verdict.evidence import Evidence
+from bench.verdict.intervals import Ratio
 from bench.verdict.judgement import leads
 from bench.verdict.speedup import PRIMARY
 from bench.words import counted, duration, harmless
@@ -174,9 +175,8 @@ def measure(planned: Planned, *, progress: bool = True, launch: Launch | None = 
     session, notebook = planned.session, "ipykernel" in sys.modules
     file = sys.stdout if notebook else sys.stderr
     ended = f"measured: {session.folder}" if notebook else ""
-    with (
-        status_line(file, rewritten=notebook or file.isatty(), ended=ended) if progress else nullcontext(_nobody) as say
-    ):
+    line = status_line(file, rewritten=notebook or file.isatty(), ended=ended)
+    with line if progress else nullcontext(lambda _text: None) as say:
         for _measurement in measure_session(session, launch, turn_words(session, say, bar=notebook), say):
             pass
     return load(planned.folder)
@@ -197,31 +197,27 @@ def judge(
     in a file of pytest-benchmark, has no interval and so is never supported. Raises UsageError.
     """
     run = (measured if isinstance(measured, Measured) else load(measured)).run
-    found = find(
-        Evidence.of(run),
-        at_least(threshold),
-        [known_baseline(baseline)],
-        scopes=[known_scope(scope)],
-    )
+    found = find(Evidence.of(run), at_least(threshold), [known_baseline(baseline)], scopes=[known_scope(scope)])
     return pd.DataFrame([_verdict_row(one, threshold) for one in found])
 
 
 def _verdict_row(one: Finding, threshold: float) -> dict[str, Any]:
-    ratio = one.speedup.ratio if one.speedup is not None else None
+    found, nan = one.speedup, float("nan")
+    ratio = Ratio(nan, nan, nan, 0) if found is None else found.ratio
     return {
         **one.size._asdict(),
         "baseline": one.baseline,
         "scope": one.scope,
         "threshold": threshold,
         "outcome": one.verdict.outcome,
-        "speedup": ratio.value if ratio else float("nan"),
-        "low": ratio.low if ratio else float("nan"),
-        "high": ratio.high if ratio else float("nan"),
-        "blocks": ratio.blocks if ratio else 0,
+        "speedup": ratio.value,
+        "low": ratio.low,
+        "high": ratio.high,
+        "blocks": ratio.blocks,
         "baseline_us": one.baseline_us,
-        "contender_us": one.speedup.contender_us if one.speedup is not None else float("nan"),
-        "contender": " ".join(one.speedup.contender[:4]) if one.speedup is not None else "",
-        "at_most": one.reach.best.at_most if one.reach is not None else float("nan"),
+        "contender_us": nan if found is None else found.contender_us,
+        "contender": "" if found is None else " ".join(found.contender[:4]),
+        "at_most": nan if one.reach is None else one.reach.best.at_most,
         "reason": one.verdict.reason,
     }
 
@@ -230,7 +226,3 @@ def _names(option: str, values: Any) -> tuple[Any, ...]:
     if isinstance(values, str | Path):  # its letters would each be a name
         raise UsageError(f"{option}={str(values)!r}: give a list, such as [{str(values)!r}]")
     return tuple(values)
-
-
-def _nobody(_text: str) -> None:
-    """Tells nobody."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -54,9 +55,7 @@ class Work(TorchDispatchMode):  # type: ignore[no-untyped-call]
     @property
     def operations(self) -> tuple[Operation, ...]:
         """What was called, those alike as one."""
-        return tuple(
-            Operation(one.kind, calls, one.flops, one.bytes, one.m, one.n, one.k) for one, calls in self.calls.items()
-        )
+        return tuple(replace(one, calls=calls) for one, calls in self.calls.items())
 
 
 def _bytes(values: Any) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,7 +39,7 @@ def doctor(as_json: AsJson = False) -> int:
         findings = [*judge(read_machine_now()), *judge_gpus()]
     state = worst(findings)
     if as_json:
-        print(json.dumps({"state": state, "findings": [finding.row() for finding in findings]}, indent=1))
+        print(json.dumps({"state": state, "findings": list(map(asdict, findings))}, indent=1))
     else:
         print_findings(console(), findings)
         print(f"\n{sentence(findings)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 OK, WARN, BAD = "ok", "warn", "bad"
@@ -27,10 +27,6 @@ class Finding:
     state: str
     seen: str
     cure: str = ""
-
-    def row(self) -> dict[str, str]:
-        """For JSON."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,10 +77,7 @@ def products_of(
 
 
 def measure(device: str, path: str = "", styles: Sequence[str] = (), *, quick: bool = False) -> dict[str, Any]:
-    """The floors of a device, at `path` too as soon as each is known. `styles` are profiled on a GPU.
-
-    Raises DeviceError where there is no such device.
-    """
+    """The floors of a device, at `path` too once each is known; on a GPU profiles of `styles`. Raises DeviceError."""
     from bench.doctor import _cpu_floors, _gpu_floors
 
     def write(found: Mapping[str, Any]) -> None:

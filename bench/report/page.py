@@ -49,10 +49,7 @@ class Chart:
 
 
 def render(evidence: Evidence, narrow: Mapping[str, bytes] | None = None) -> str:
-    """The whole page of one run as HTML; `narrow` holds SVG for phones, by chart.
-
-    Raises UsageError where a chart's file is no SVG.
-    """
+    """The page of a run as HTML; `narrow` holds SVG for phones, by chart. Raises UsageError: a chart is no SVG."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     loader = FileSystemLoader(Path(__file__).parent)

@@ -22,10 +22,7 @@ NOT_MEASURED = (
 def print_end(
     console: Console, evidence: Evidence, headline: str, program: str, folder: str, *, drawn: bool, busiest: str = ""
 ) -> None:
-    """At most 24 lines of 80 columns.
-
-    `headline` is the run's answer, `program` how this one is called, `folder` what its commands take.
-    """
+    """At most 24 lines of 80 columns; `headline` is the answer, `program` our name, `folder` as commands take it."""
     measured = len(evidence.rows) > 0
     if measured:
         console.print()

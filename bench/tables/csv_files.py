@@ -140,15 +140,6 @@ def line_of(bad: pd.Series) -> int:
     return int(bad.to_numpy(bool).argmax()) + 2
 
 
-def _append(
-    path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Any]], float_format: str | None = None
-) -> None:
-    if rows:
-        frame = pd.DataFrame(list(rows), columns=list(columns))
-        header = not path.exists()
-        append_text(path, frame.to_csv(index=False, header=header, lineterminator="\n", float_format=float_format))
-
-
 def append_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Add rows, with a header where the file is new, and wait for the disk."""
     append_text(path, _text(columns, rows, header=not path.exists()))
@@ -193,10 +184,7 @@ def append_as(path: Path, kind: type[T], rows: Iterable[T]) -> None:
 
 
 def read_as(path: Path, kind: type[T]) -> list[T]:
-    """The inverse of `write_as` for fields of text, numbers and booleans; empty where there is no such file.
-
-    Raises TableError: a column is missing, a number is none.
-    """
+    """The inverse of `write_as` for text, numbers and booleans; empty where there is no file. Raises TableError."""
     if not path.exists():
         return []
     hints = get_type_hints(kind)

@@ -51,16 +51,10 @@ def core_speeds(a: Run, b: Run) -> list[Difference]:
 
 def _facts(run: Run) -> Iterator[tuple[str, Mapping[str, Any]]]:
     machine, plan = run.machine, run.machine.get("plan") or {}
-    yield "machine", {name: machine.get(name) for name in MACHINE_FIELDS}
-    yield (
-        "machine",
-        {
-            f"{device} {name}": value
-            for device, found in (machine.get("devices") or {}).items()
-            for name, value in found.items()
-            if name != "free_bytes" and device != "cpu"  # the processor is there already
-        },
-    )
+    devices = (machine.get("devices") or {}).items()
+    facts = [(device, *fact) for device, found in devices for fact in found.items() if device != "cpu"]
+    yield "machine", {name: machine.get(name) for name in MACHINE_FIELDS}  # the processor's model among them
+    yield "machine", {f"{device} {name}": value for device, name, value in facts if name != "free_bytes"}
     yield "versions", {"python": machine.get("python"), **(machine.get("packages") or {})}
     yield "versions", _libraries(run)
     yield "styles", {name: f"source {mark}" for name, mark in (plan.get("styles") or {}).items()}

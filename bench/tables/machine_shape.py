@@ -42,10 +42,7 @@ PLAN: Mapping[str, Any] = {
 
 
 def read_json(path: Path) -> Any:
-    """A JSON file; what is no finite number is unknown, and no text holds a control character.
-
-    Raises OSError, ValueError, RecursionError.
-    """
+    """A JSON file without control characters and NaN, which is unknown. Raises OSError, ValueError, RecursionError."""
     return _harmless(json.loads(read_file(path), parse_constant=lambda _name: None))
 
 
@@ -58,10 +55,7 @@ def _harmless(value: Any) -> Any:
 
 
 def sound_machine(machine: Any, path: Path) -> dict[str, Any]:
-    """`machine`, of `path`, where every fact has the kind it should have; facts nobody knows are let through.
-
-    Raises TableError.
-    """
+    """`machine`, of `path`, once every fact that is known here has its kind. Raises TableError."""
     if not isinstance(machine, dict) or not machine.get("run_id"):
         raise TableError(f"{path}: has no run_id; is this a run folder?")
     plan = machine.get("plan") or {}

@@ -23,17 +23,19 @@ NEVER_EMPTY = ("run_id", "block", *CASE_COLUMNS, "status", "oracle", "seed", "en
 def check_rows(path: Path, measurements: pd.DataFrame, machine: Mapping[str, Any]) -> None:
     """Raises TableError, one line, where `measurements` cannot all be of the one run that `machine` describes."""
     for name in NEVER_EMPTY:
-        empty = measurements[name].isna()
-        if empty.any():
-            raise TableError(f"{path}:{line_of(empty)}: column {name!r} is empty; {RESTORE}")
+        _refuse(path, measurements[name].isna(), f"column {name!r} is empty; {RESTORE}")
     twice = measurements.duplicated(["run_id", "block", *CASE_COLUMNS])
-    if twice.any():
-        raise TableError(f"{path}:{line_of(twice)}: the same case and block came before; remove one of the rows")
+    _refuse(path, twice, "the same case and block came before; remove one of the rows")
     _known_words(path, measurements)
     _timed(path, measurements)
     _one_machine(path, measurements, machine)
     _one_plan(path, measurements, machine)
     _one_run(path, measurements, machine)
+
+
+def _refuse(path: Path, bad: pd.Series, why: str) -> None:
+    if bad.any():
+        raise TableError(f"{path}:{line_of(bad)}: {why}")
 
 
 def _known_words(path: Path, measurements: pd.DataFrame) -> None:
@@ -47,8 +49,7 @@ def _known_words(path: Path, measurements: pd.DataFrame) -> None:
 def _timed(path: Path, measurements: pd.DataFrame) -> None:
     """An `ok` row has a time; that a time is one, `parse_table` has seen."""
     without = (measurements["status"] == "ok") & measurements[list(TIMES)].isna().all(axis=1)
-    if without.any():
-        raise TableError(f"{path}:{line_of(without)}: the row is ok but column {TIMES[0]!r} is empty; {RESTORE}")
+    _refuse(path, without, f"the row is ok but column {TIMES[0]!r} is empty; {RESTORE}")
 
 
 def _one_run(path: Path, measurements: pd.DataFrame, machine: Mapping[str, Any]) -> None:

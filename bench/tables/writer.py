@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from bench.tables.columns import (
     SPEEDUP_COLUMNS,
     SPEEDUPS,
 )
-from bench.tables.csv_files import _append, read_table
+from bench.tables.csv_files import append_rows, read_table, write_rows
 from bench.tables.files import TAIL, drop_cut_line, has_rows, open_file, replace_text
 from bench.words import harmless
 
@@ -60,19 +60,22 @@ class Writer:
     def _append(self, measurement: Measurement) -> None:
         if measurement.case.as_found:  # this row alone, in a table of its own
             row = measurement_row(self.run_id, measurement, AS_FOUND)
-            _append(self.folder / MEASURED_AS_FOUND, MEASUREMENT_COLUMNS, [row])
+            append_rows(self.folder / MEASURED_AS_FOUND, MEASUREMENT_COLUMNS, [row])
             return
-        _append(self.folder / LOSSES, LOSS_COLUMNS, loss_rows(self.run_id, measurement))
-        _append(self.folder / ITERATIONS, ITERATION_COLUMNS, iteration_rows(self.run_id, measurement), "%.3f")
+        if losses := loss_rows(self.run_id, measurement):
+            append_rows(self.folder / LOSSES, LOSS_COLUMNS, losses)
+        if iterations := iteration_rows(self.run_id, measurement):
+            append_rows(self.folder / ITERATIONS, ITERATION_COLUMNS, iterations)
         row = measurement_row(self.run_id, measurement, self.environment)
-        _append(self.folder / MEASUREMENTS, MEASUREMENT_COLUMNS, [row])
+        append_rows(self.folder / MEASUREMENTS, MEASUREMENT_COLUMNS, [row])
 
 
 def measurement_row(run_id: str, measurement: Measurement, environment: str = "clean") -> dict[str, Any]:
     """One row of measurements.csv; a value that is unknown stays empty, and none replaces what the run knows itself."""
     case, problem = measurement.case, measurement.case.problem
+    values = _known(measurement.values)
     return {
-        **{name: one_line(value) if isinstance(value, str) else value for name, value in measurement.values.items()},
+        **{name: one_line(value) if isinstance(value, str) else value for name, value in values.items()},
         **case.key._asdict(),
         "run_id": run_id,
         "block": measurement.block,
@@ -99,14 +102,10 @@ def iteration_rows(run_id: str, measurement: Measurement) -> list[dict[str, Any]
     """The rows of iterations.csv of one process: the cold call, the start of the warm-up, all timed iterations."""
     same = {"run_id": run_id, "block": measurement.block, **measurement.case.key._asdict()}
     first = [] if measurement.first_us is None else [measurement.first_us]
-    phases: Sequence[tuple[str, Sequence[float]]] = (
-        ("first", first),
-        ("warmup", measurement.warmup_us),
-        ("timed", measurement.timed_us),
-    )
+    phases = {"first": first, "warmup": measurement.warmup_us, "timed": measurement.timed_us}
     return [
-        {**same, "phase": phase, "iteration": index, "elapsed_us": elapsed}
-        for phase, samples in phases
+        {**same, "phase": phase, "iteration": index, "elapsed_us": f"{elapsed:.3f}"}
+        for phase, samples in phases.items()
         for index, elapsed in enumerate(samples)
     ]
 
@@ -127,8 +126,12 @@ def write_machine(folder: Path, machine: Mapping[str, Any]) -> None:
 
 def write_speedups(folder: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """speedups.csv, whole or not at all."""
-    frame = pd.DataFrame(list(rows), columns=list(SPEEDUP_COLUMNS))
-    replace_text(folder / SPEEDUPS, frame.to_csv(index=False, lineterminator="\n"))
+    write_rows(folder / SPEEDUPS, SPEEDUP_COLUMNS, map(_known, rows))
+
+
+def _known(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what is NaN, which is unknown."""
+    return {name: value for name, value in row.items() if value == value}
 
 
 def repair(folder: Path) -> None:
