@@ -60,12 +60,13 @@ class Asked:
     def of(cls, steps: Sequence[Sequence[Operation]]) -> Asked:
         """From the operations of each step, at least one each."""
         flat = [one for operations in steps for one in operations]
-        sides = np.array([(one.m, one.n, one.k) for one in flat], dtype=float).reshape(-1, 3).T
+        rows = [(one.calls, one.flops, one.bytes, one.m, one.n, one.k) for one in flat]
+        calls, flops, moved, *sides = np.array(rows, dtype=float).T
         return cls(
-            np.array([one.calls for one in flat], dtype=float),
-            np.array([one.flops for one in flat], dtype=float),
-            np.array([one.bytes for one in flat], dtype=float),
-            np.where(sides > 0, sides, np.inf),
+            calls,
+            flops,
+            moved,
+            np.where(np.array(sides) > 0, sides, np.inf),
             np.array([one.kind == CONVOLUTION for one in flat], dtype=bool),
             np.array([one.kind == COSTLY for one in flat], dtype=bool),
             np.cumsum([0, *map(len, steps[:-1])]),

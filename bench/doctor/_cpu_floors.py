@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from functools import partial
 
 from bench.doctor.floors import NUMBERS, Figure, Item, as_rate, each_us, figure, products_of
 from bench.machine.device import Device
 from bench.machine.frameworks import open_device
+from bench.worker.ceilings import copy
 from bench.worker.heap import faulting
 
 LIBRARIES, TYPES = ("numpy", "torch"), ("float32", "float64")
@@ -22,10 +23,7 @@ def items(count: int) -> Iterator[Item]:
         yield from copies(library, device, count)
         for dtype in TYPES:
             for name, call in products_of(library, device, dtype):
-                yield (
-                    f"{library} {dtype} product {name}_us",
-                    lambda call=call, device=device: each_us(device, call, max(1, count // 10)),  # type: ignore[misc]
-                )
+                yield f"{library} {dtype} product {name}_us", partial(each_us, device, call, max(1, count // 10))
 
 
 def calls(device: Device, count: int) -> Iterator[Item]:
@@ -65,10 +63,8 @@ def copies(library: str, device: Device, count: int) -> Iterator[Item]:
 
     def copied(numbers: int) -> Figure:
         here, there = (device.put(np.ones(numbers), "float32") for _ in range(2))
-        copy: Callable[[], Any] = (
-            (lambda: there.copy_(here)) if library == "torch" else (lambda: np.copyto(there, here))
-        )
-        return as_rate(each_us(device, copy, max(1, count // 10) if numbers < 2**20 else 2), 8 * numbers)
+        calls = max(1, count // 10) if numbers < 2**20 else 2
+        return as_rate(each_us(device, copy(library, here, there), calls), 8 * numbers)
 
     for name, numbers in NUMBERS.items():
-        yield f"{library} copy_{name}_gbytes_per_s", lambda numbers=numbers: copied(numbers)  # type: ignore[misc]
+        yield f"{library} copy_{name}_gbytes_per_s", partial(copied, numbers)

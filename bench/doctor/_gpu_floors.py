@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -34,7 +35,7 @@ def items(name: str, styles: Sequence[str], count: int, *, watch: bool) -> Itera
     for style in (known[one] for one in styles if one in known):
         if not watch and "torch.compile" in style.source.read_text(encoding="utf-8"):
             continue  # minutes of a run's time
-        yield f"kernels of {style.name}", lambda style=style: kernels(device, style)  # type: ignore[misc]
+        yield f"kernels of {style.name}", partial(kernels, device, style)
     yield "sm_clock_after_mhz", clock_mhz
 
 
@@ -43,6 +44,7 @@ def calls(device: Device, count: int) -> Iterator[Item]:
     import torch
 
     number = torch.ones((), device=device.name)
+    through_torch = getattr(torch.cuda, "synchronize")  # noqa: B009
 
     def empty() -> None:
         torch.cuda._sleep(1)  # type: ignore[no-untyped-call]
@@ -55,10 +57,7 @@ def calls(device: Device, count: int) -> Iterator[Item]:
         return torch.cuda.Event(enable_timing=True).record  # type: ignore[no-untyped-call]
 
     yield "wait_us", lambda: each_us(device, device.synchronize or (lambda: None), count)
-    yield (
-        "wait_through_torch_us",
-        lambda: each_us(device, lambda: getattr(torch.cuda, "synchronize")(device.name), count),  # noqa: B009
-    )
+    yield "wait_through_torch_us", lambda: each_us(device, lambda: through_torch(device.name), count)
     yield "launch_us", lambda: each_us(device, empty, count)
     yield "launch_and_wait_us", lambda: each_us(device, empty, count, waited=True)
     yield "elementwise_us", lambda: each_us(device, lambda: number.add_(0), count)
@@ -88,8 +87,8 @@ def graphs(device: Device, count: int) -> Iterator[Item]:
         return each_us(device, replay, count, waited=waited)
 
     for nodes in NODES:
-        yield f"graph_of_{nodes}_us", lambda nodes=nodes: replayed(nodes, waited=False)  # type: ignore[misc]
-        yield f"graph_of_{nodes}_and_wait_us", lambda nodes=nodes: replayed(nodes, waited=True)  # type: ignore[misc]
+        yield f"graph_of_{nodes}_us", partial(replayed, nodes, waited=False)
+        yield f"graph_of_{nodes}_and_wait_us", partial(replayed, nodes, waited=True)
 
 
 def copies(device: Device, count: int) -> Iterator[Item]:
@@ -104,10 +103,7 @@ def copies(device: Device, count: int) -> Iterator[Item]:
 
     for name, numbers in NUMBERS.items():
         for pinned, memory in ((False, "pageable"), (True, "pinned")):
-            yield (
-                f"copy_{name}_{memory}_gbytes_per_s",
-                lambda numbers=numbers, pinned=pinned: copied(numbers, pinned=pinned),  # type: ignore[misc]
-            )
+            yield f"copy_{name}_{memory}_gbytes_per_s", partial(copied, numbers, pinned=pinned)
 
 
 def products(device: Device) -> Iterator[Item]:
@@ -117,7 +113,7 @@ def products(device: Device) -> Iterator[Item]:
         return divided(each_us(device, graph_of(call, UNROLLED), 20), UNROLLED)
 
     for name, call in products_of("torch", device, "float32"):
-        yield f"product {name}_us", lambda call=call: alone(call)  # type: ignore[misc]
+        yield f"product {name}_us", partial(alone, call)
 
 
 def watched(device: Device, clock_mhz: Meter) -> list[int | None]:
@@ -154,13 +150,10 @@ def kernels(device: Device, style: Implementation) -> dict[str, Any]:
             each.setdefault(event.name[:80], []).append(event.device_time_total)
     if not each:
         raise RuntimeError("the profiler saw no kernel")
-    longest = sorted(((name, len(us) / iterations, sum(us) / iterations) for name, us in each.items()), key=_busy)
+    rows = [(name, len(us) / iterations, sum(us) / iterations) for name, us in each.items()]
+    longest = sorted(rows, key=lambda row: -row[2])
     return {
         "an_iteration": sum(map(len, each.values())) / iterations,
         "busy_us": round(sum(map(sum, each.values())) / iterations, 3),
         "longest": longest[:TOP],
     }
-
-
-def _busy(row: tuple[str, float, float]) -> float:
-    return -row[2]

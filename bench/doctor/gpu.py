@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
 from typing import Any
 
 from bench.doctor.findings import BAD, OK, WARN, Finding
@@ -11,6 +10,8 @@ from bench.doctor.findings import BAD, OK, WARN, Finding
 # NVML's bits of why clocks are below their maximum (nvmlClocksEventReason*).
 SLOWED = {0x08: "hardware slowdown", 0x20: "too hot (software)", 0x40: "too hot (hardware)", 0x80: "power brake"}
 CAPPED = {0x02: "application clocks are set", 0x04: "power cap", 0x10: "sync boost"}
+# NVML renamed the call with driver 535 and keeps both names.
+REASONS = ("nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons")
 BUSY_PERCENT = 5
 
 
@@ -44,14 +45,14 @@ def judge_gpu(nvml: Any, index: int) -> list[Finding]:
 
 
 def _use(nvml: Any, gpu: Any, name: str) -> Finding:
-    processes = _ask(nvml, lambda: nvml.nvmlDeviceGetComputeRunningProcesses(gpu))
-    load = _ask(nvml, lambda: nvml.nvmlDeviceGetUtilizationRates(gpu).gpu)
-    memory = _ask(nvml, lambda: nvml.nvmlDeviceGetMemoryInfo(gpu).used)
-    model = _ask(nvml, lambda: nvml.nvmlDeviceGetName(gpu))
+    processes = _ask(nvml, "nvmlDeviceGetComputeRunningProcesses", gpu)
+    load = getattr(_ask(nvml, "nvmlDeviceGetUtilizationRates", gpu), "gpu", None)
+    memory = getattr(_ask(nvml, "nvmlDeviceGetMemoryInfo", gpu), "used", None)
+    model = _ask(nvml, "nvmlDeviceGetName", gpu)
     count = None if processes is None else len(processes)
     seen = (
-        f"{_text(model)}: {'?' if count is None else count} process{'' if count == 1 else 'es'} on it, "
-        f"{'?' if load is None else load}% used, {'?' if memory is None else f'{memory / 2**30:.1f}'} GiB taken"
+        f"{_text(model)}: {_shown(count)} process{'' if count == 1 else 'es'} on it, {_shown(load)}% used, "
+        f"{_shown(None if memory is None else f'{memory / 2**30:.1f}')} GiB taken"
     )
     cure = "end them, or choose another GPU (CUDA_VISIBLE_DEVICES); see nvidia-smi"
     if load is not None and load > BUSY_PERCENT:
@@ -62,16 +63,15 @@ def _use(nvml: Any, gpu: Any, name: str) -> Finding:
 
 
 def _clocks(nvml: Any, gpu: Any, name: str) -> Finding:
-    now = _ask(nvml, lambda: nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_SM))
-    most = _ask(nvml, lambda: nvml.nvmlDeviceGetMaxClockInfo(gpu, nvml.NVML_CLOCK_SM))
-    heat = _ask(nvml, lambda: nvml.nvmlDeviceGetTemperature(gpu, nvml.NVML_TEMPERATURE_GPU))
-    reasons = _reasons(nvml, gpu)
-    clock = f"{'?' if now is None else now} of {'?' if most is None else most} MHz"
-    seen = f"{clock}{'' if heat is None else f', {heat} C'}"
+    now = _ask(nvml, "nvmlDeviceGetClockInfo", gpu, nvml.NVML_CLOCK_SM)
+    most = _ask(nvml, "nvmlDeviceGetMaxClockInfo", gpu, nvml.NVML_CLOCK_SM)
+    heat = _ask(nvml, "nvmlDeviceGetTemperature", gpu, nvml.NVML_TEMPERATURE_GPU)
+    each = (_ask(nvml, call, gpu) for call in REASONS)
+    reasons = next((int(found) for found in each if found is not None), None)
+    seen = f"{_shown(now)} of {_shown(most)} MHz{'' if heat is None else f', {heat} C'}"
     if reasons is None:
-        return Finding(
-            f"{name} clocks", WARN, f"{seen}; throttling not visible", "look at nvidia-smi -q -d PERFORMANCE"
-        )
+        cure = "look at nvidia-smi -q -d PERFORMANCE"
+        return Finding(f"{name} clocks", WARN, f"{seen}; throttling not visible", cure)
     slowed = [text for bit, text in SLOWED.items() if reasons & bit]
     capped = [text for bit, text in CAPPED.items() if reasons & bit]
     if slowed:
@@ -84,31 +84,24 @@ def _clocks(nvml: Any, gpu: Any, name: str) -> Finding:
     return Finding(f"{name} clocks", OK, f"{seen}{idle}")
 
 
-def _reasons(nvml: Any, gpu: Any) -> int | None:
-    # NVML renamed the call with driver 535 and keeps both names
-    for name in ("nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons"):
-        call = getattr(nvml, name, None)
-        if call is not None:
-            found = _ask(nvml, lambda call=call: call(gpu))  # type: ignore[misc]
-            if found is not None:
-                return int(found)
-    return None
-
-
 def _persistence(nvml: Any, gpu: Any, name: str) -> Finding:
-    mode = _ask(nvml, lambda: nvml.nvmlDeviceGetPersistenceMode(gpu))
+    mode = _ask(nvml, "nvmlDeviceGetPersistenceMode", gpu)
     if mode == 0:
         cure = "sudo nvidia-smi -pm 1"
         return Finding(f"{name} persistence", WARN, "off: every process waits for the driver to start", cure)
     return Finding(f"{name} persistence", OK, "on" if mode else "not visible")
 
 
-def _ask(nvml: Any, question: Callable[[], Any]) -> Any:
+def _ask(nvml: Any, call: str, *given: Any) -> Any:
     """The answer, or None where this GPU or driver does not have it."""
     try:
-        return question()
+        return getattr(nvml, call, lambda *_given: None)(*given)
     except nvml.NVMLError:
         return None
+
+
+def _shown(value: object) -> str:
+    return "?" if value is None else str(value)
 
 
 def _text(value: Any) -> str:

@@ -105,9 +105,10 @@ def read_charts(folder: Path, baseline: str = "", narrow: Mapping[str, bytes] = 
     Shown as an image, an SVG can neither run a script nor load anything.
     """
     phone = {name: _address(svg) for name, svg in narrow.items()}
+    titles = {path: re.sub(r"[-_]+", " ", path.stem).strip() for path in chart_files(folder, baseline)}
     return [
-        Chart(chart_title(path), _address(_picture(path)), f"{CHARTS}/{path.name}", phone.get(path.stem, ""))
-        for path in chart_files(folder, baseline)
+        Chart(title, _address(_picture(path)), f"{CHARTS}/{path.name}", phone.get(path.stem, ""))
+        for path, title in titles.items()
     ]
 
 
@@ -144,11 +145,6 @@ def in_order(names: Iterable[str], baseline: str) -> list[str]:
         return kind, not name.endswith(f"-{baseline}")
 
     return sorted(sorted(names), key=place)
-
-
-def chart_title(path: Path) -> str:
-    """A file's name in words."""
-    return re.sub(r"[-_]+", " ", path.stem).strip()
 
 
 def noise_sentence(run: Run) -> str:

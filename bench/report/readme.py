@@ -59,16 +59,11 @@ def render(text: str, output_of: Callable[[str, int], str], root: Path = ROOT) -
 
 def packages(root: Path) -> str:
     """Each package of bench and its sentence, in the order in which they build on each other."""
-    layers = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"][0][
-        "layers"
-    ]
-    names = [name.strip() for layer in reversed(layers) for name in layer.split("|")]
-    there = {name: root / "bench" / name / "__init__.py" for name in names}
-    return "\n".join(
-        f"- `{name}/` {ast.get_docstring(ast.parse(path.read_text('utf-8')))}"
-        for name, path in there.items()
-        if path.exists()
-    )
+    contracts = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    names = [name.strip() for layer in reversed(contracts[0]["layers"]) for name in layer.split("|")]
+    there = {name: path for name in names if (path := root / "bench" / name / "__init__.py").exists()}
+    said = {name: ast.get_docstring(ast.parse(path.read_text("utf-8"))) for name, path in there.items()}
+    return "\n".join(f"- `{name}/` {words}" for name, words in said.items())
 
 
 def markdown(path: Path) -> str:
@@ -85,14 +80,8 @@ def output_of(command: str, columns: int = COLUMNS) -> str:
 
     Raises RuntimeError when the command is used wrongly; any answer, be it a no, is output.
     """
-    ended = subprocess.run(
-        [sys.executable, "-m", "bench", *shlex.split(command)],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env={**os.environ, "COLUMNS": str(columns)},
-        check=False,
-    )
+    line, variables = [sys.executable, "-m", "bench", *shlex.split(command)], {**os.environ, "COLUMNS": str(columns)}
+    ended = subprocess.run(line, capture_output=True, text=True, cwd=ROOT, env=variables, check=False)
     if ended.returncode == 2 or ended.stderr:
         raise RuntimeError(f"fiftyx {command}: {ended.stderr.strip()}")
     return ended.stdout

@@ -121,12 +121,8 @@ def _place(rows: pd.DataFrame) -> tuple[bool, float]:
 def case_cells(case: CaseKey) -> dict[str, Cell]:
     """Style, device, dtype and, on a CPU, threads."""
     threads = Cell(str(case.threads), sort=float(case.threads)) if case.on_cpu else Cell("")
-    return {
-        "style": Cell(case.style),
-        "device": Cell(case.device),
-        "dtype": Cell(case.arithmetic),
-        "threads": threads,
-    }
+    words = {"style": case.style, "device": case.device, "dtype": case.arithmetic}
+    return {**{name: Cell(text) for name, text in words.items()}, "threads": threads}
 
 
 def _heap(rows: pd.DataFrame) -> str:
@@ -161,7 +157,7 @@ def time_cell(us: float) -> Cell:
 
 
 def times_cell(ratio: float, small: str = "") -> Cell:
-    """`98.1x`, and in small what of."""
+    """`98.1x`."""
     return Cell(f"{number(ratio)}x", small, ratio)
 
 
@@ -225,9 +221,7 @@ def leftover_lines(measurements: pd.DataFrame) -> list[str]:
     """The same in a line a status and reason, three cases named; of a case the first reason for each status."""
     bad = measurements[measurements["status"] != "ok"].drop_duplicates([*CASE_COLUMNS, "status"])
     cases = map(CaseKey.of, bad[list(CASE_COLUMNS)].itertuples(index=False))
-    whys = [
-        f"{status}: {reason or 'no reason given'}" for status, reason in zip(bad["status"], bad["reason"], strict=True)
-    ]
+    whys = bad["status"] + ": " + bad["reason"].replace("", "no reason given")
     return grouped(zip(whys, map(str, cases), strict=True))
 
 

@@ -82,16 +82,13 @@ def sheet(
         for name in names
         if name not in same
     ]
-    shown = tuple(
-        tuple(
-            Cell("")
-            if column.name in once and at and row[column.name] == cells[at - 1][column.name]
-            else row[column.name]
-            for column in columns
-        )
-        for at, row in enumerate(cells)
-    )
-    return Sheet(title, tuple(columns), shown, tuple(notes))
+
+    def shown(at: int, name: str) -> Cell:
+        again = name in once and at and cells[at][name] == cells[at - 1][name]
+        return Cell("") if again else cells[at][name]
+
+    body = tuple(tuple(shown(at, column.name) for column in columns) for at in range(len(cells)))
+    return Sheet(title, tuple(columns), body, tuple(notes))
 
 
 def print_sheet(console: Console, table: Sheet, leave_out: Sequence[str] = ()) -> None:

@@ -123,7 +123,7 @@ def copy_gbytes_per_s(framework: str, device: Device, size: int) -> float:
 
     ones = np.ones(size // 4, np.float32)
     source, target = (device.put(ones, "float32") for _ in range(2))
-    return 2 * size / _best_seconds(_copy(framework, source, target), device) / 1e9
+    return 2 * size / _best_seconds(copy(framework, source, target), device) / 1e9
 
 
 def _best_seconds(call: Callable[[], Any], device: Device, enough_s: float = ENOUGH_S) -> float:
@@ -152,7 +152,8 @@ def product(framework: str, a: Any, b: Any, c: Any) -> Callable[[], Any]:
     return lambda: a @ b
 
 
-def _copy(framework: str, source: Any, target: Any) -> Callable[[], Any]:
+def copy(framework: str, source: Any, target: Any) -> Callable[[], Any]:
+    """`source` onto `target`, or where the library cannot, into an array of its own."""
     if framework == "torch":
         return lambda: target.copy_(source)
     if framework == "numpy":
