@@ -5,20 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from bench.advice.asked import Counted, StepFound, StepJob
 from bench.advice.cards import OnCard, predicted
 from bench.bounds.cards import Card, all_cards
 from bench.bounds.least import Demand, least_of
 from bench.cases.limits import MOST_TIMEOUT_S
-from bench.cases.phases import Rule
 from bench.errors import UsageError
 from bench.machine.process import DEFAULT_TIMEOUT_S, ask
 from bench.plain import to_plain
 from bench.status import Say
 from bench.verdict.intervals import CONFIDENCE, Ratio, paired_ratio
-from implementations import read_network
 
 BATCHES, BLOCKS = (1, 8, 64, 512), 5
 MOST_BATCH = 10**9
@@ -79,30 +76,6 @@ class Advice:
     batches: tuple[AtBatch, ...]
 
 
-def advise(
-    file: Path | str,
-    batches: Sequence[int] = BATCHES,
-    threads: Sequence[int] = (1,),
-    blocks: int = BLOCKS,
-    *,
-    network: str | None = None,
-    rule: Rule | None = None,
-    timeout_s: float = DEFAULT_TIMEOUT_S,
-    say: Say = lambda _words: None,
-    asked: Ask | None = None,
-) -> Advice:
-    """Measure the training step of a file's network in fresh processes and bound it. Raises UsageError, StyleError.
-
-    The file declares one function of the batch with `@network` that returns `model, inputs, loss`, or several, of which
-    `network` names one. `say` gets a line before each process. Blocks are outermost: each holds every batch and thread
-    count once. `asked` replaces a process, for tests.
-    """
-    path = Path(file)
-    function = read_network(path, network)
-    job = StepJob(str(path.resolve()), function, 0, 0, rule or Rule())
-    return measure_steps(function, job, batches, threads, blocks, timeout_s=timeout_s, say=say, asked=asked)
-
-
 def measure_steps(
     name: str,
     what: StepJob,
@@ -114,7 +87,11 @@ def measure_steps(
     say: Say = lambda _words: None,
     asked: Ask | None = None,
 ) -> Advice:
-    """`advise` of any network that a process can make. Raises UsageError."""
+    """The training step of `what`, measured in fresh processes and bounded. Raises UsageError.
+
+    Blocks are outermost, so that each holds every batch and thread count once; `say` gets a line before each process,
+    `asked` replaces one, for tests.
+    """
     if not batches or any(not 1 <= batch <= MOST_BATCH for batch in batches):
         raise UsageError(f"--batch: give whole numbers from 1 to {MOST_BATCH:,}")
     check_numbers(blocks, timeout_s)

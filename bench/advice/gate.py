@@ -46,19 +46,15 @@ def gate(model: nn.Module, inputs: tuple[Any, ...], loss_of: Callable[[Any], Any
         if not abs(mine - right) <= STRAYS * abs(right):
             return f"strays from float64: loss {mine:.6g} instead of {right:.6g}"
         for one, given in ((single, (inputs, loss_of)), (double, exact)):
-            _freeze(one)
+            for norm in one.modules():
+                if isinstance(norm, nn.modules.batchnorm._BatchNorm):
+                    norm.eval()
             next(steps(one, *given))
         if not (off := _apart(single, double)) <= GRADIENT_STRAYS:
             return f"strays from float64: its gradient is off by {off:.3g} of its length"
     except RuntimeError as error:
         return f"not checked: in float64 {one_line(str(error))}"
     return "its loss and gradient are those of float64"
-
-
-def _freeze(model: nn.Module) -> None:
-    for one in model.modules():
-        if isinstance(one, nn.modules.batchnorm._BatchNorm):
-            one.eval()
 
 
 def _apart(single: nn.Module, double: nn.Module) -> float:

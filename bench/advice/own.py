@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.advice.advise import BATCHES, BLOCKS, Advice, measure_steps
-from bench.advice.advise import advise as advise_file
 from bench.advice.asked import StepJob
 from bench.cases.phases import Rule
 from bench.errors import UsageError
+from implementations import read_network
 
 
 def advise(
@@ -22,28 +22,35 @@ def advise(
     batches: Sequence[int] = BATCHES,
     threads: Sequence[int] = (1,),
     blocks: int = BLOCKS,
+    network: str | None = None,
+    rule: Rule | None = None,
     **options: Any,
 ) -> Advice:
     """Would a GPU pay for a network? Its step measured here, and what published figures leave each card.
 
     `model` is a torch.nn.Module and `example` its input, a tensor or a tuple of them whose first side is the batch; for
     another batch its rows come again. `loss` is a function of the output, by default the mean of its squares. Fresh
-    processes measure, so that what the model is made of must be importable. A path instead of a model is a file as
-    `fiftyx advise FILE` takes it. Options as `bench.advice.advise.advise` has them. Raises UsageError, StyleError.
+    processes measure, so that what the model is made of must be importable. Or `model` is the path of a file with a
+    function of the batch under `@network` that returns `model, inputs, loss`; of several `network` names one. Other
+    options as `measure_steps` has them. Raises UsageError, StyleError.
     """
     if isinstance(model, str | Path):
         if example is not None or loss is not None:
             raise UsageError("advise: a file says itself what its inputs and its loss are: leave out example and loss")
-        return advise_file(model, batches, threads, blocks, **options)
+        function = read_network(Path(model), network)
+        job = StepJob(str(Path(model).resolve()), function, 0, 0, rule or Rule())
+        return measure_steps(function, job, batches, threads, blocks, **options)
     from torch import nn
 
     from bench.advice import memory
 
     if not isinstance(model, nn.Module):
         raise UsageError(f"advise: give a torch.nn.Module or a file, not a {type(model).__name__}")
+    if network is not None:
+        raise UsageError("advise: network names a function of a file: leave it out")
     if example is None:
         raise UsageError("advise: give an example of the input after the model, such as torch.randn(64, 1000)")
     with tempfile.TemporaryDirectory() as folder:
         memory.save(Path(folder), model, example, loss)
-        job = StepJob(folder, "", 0, 0, options.pop("rule", None) or Rule())
+        job = StepJob(folder, "", 0, 0, rule or Rule())
         return measure_steps(type(model).__name__, job, batches, threads, blocks, **options)

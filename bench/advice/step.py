@@ -31,11 +31,6 @@ class BadNetworkError(Exception):
     """A network that is not what the file promises; the message is the reason."""
 
 
-def main() -> None:
-    """Read a job, measure, print one line of JSON."""
-    answer(lambda raw: to_plain(examine(from_plain(StepJob, raw))))
-
-
 def examine(job: StepJob) -> StepFound:
     """Measure and check; a failure becomes a status and a reason, never an exception."""
     try:
@@ -147,4 +142,4 @@ def _finite(losses: list[float]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    answer(lambda raw: to_plain(examine(from_plain(StepJob, raw))))

@@ -50,12 +50,15 @@ def advise(
         raise UsageError("advise: name a file with your network, or with --preset a folder with --out")
     if len(network or ()) > 1:
         raise UsageError("--network: give one; several go with --preset")
-    from bench.advice import advise as advice
+    from bench.advice import own
+    from bench.advice.advise import BATCHES
     from bench.advice.words import print_advice
 
-    every, one, counts = batch or advice.BATCHES, next(iter(network or ()), None), _threads(threads or ["1", "all"])
+    one, counts = next(iter(network or ()), None), _threads(threads or ["1", "all"])
     with status(log=True) as say:
-        found = advice.advise(file, every, counts, blocks, network=one, timeout_s=timeout, say=say)
+        found = own.advise(
+            file, batches=batch or BATCHES, threads=counts, blocks=blocks, network=one, timeout_s=timeout, say=say
+        )
     if all(row.status != "ok" for row in found.batches):
         raise UsageError(f"{file}: no batch could be measured: {found.batches[0].reason or found.batches[0].status}")
     if chart is not None:

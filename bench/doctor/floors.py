@@ -93,10 +93,5 @@ def measure(device: str, path: str = "", styles: Sequence[str] = (), *, quick: b
     return found
 
 
-def main() -> None:
-    """Read {device, path, styles, quick}, answer with what `measure` finds."""
-    answer(lambda job: measure(**job))
-
-
 if __name__ == "__main__":
-    main()
+    answer(lambda job: measure(**job))

@@ -92,20 +92,19 @@ def timer(reads: int = TIMER_READS) -> tuple[int, float]:
 
 def throttled_periods() -> int | None:
     """How often the cgroup's quota has stopped this container, None where that is not counted."""
-    for line in (_read("/sys/fs/cgroup/cpu.stat") or "").splitlines():
-        name, _, value = line.partition(" ")
-        if name == "nr_throttled":
-            return int(value)
-    return None
+    found = _value(_read("/sys/fs/cgroup/cpu.stat") or "", " ", "nr_throttled")
+    return int(found) if found else None
 
 
 def cpu_flags(cpuinfo: str) -> frozenset[str]:
     """The features that /proc/cpuinfo lists, empty where it has none."""
-    for line in cpuinfo.splitlines():
-        name, _, value = line.partition(":")
-        if name.strip() in ("flags", "Features"):
-            return frozenset(value.split())
-    return frozenset()
+    return frozenset(_value(cpuinfo, ":", "flags", "Features").split())
+
+
+def _value(text: str, separator: str, *names: str) -> str:
+    """What stands after the first of these names at the beginning of a line; empty where none does."""
+    lines = (line.partition(separator) for line in text.splitlines())
+    return next((value for name, _, value in lines if name.strip() in names), "")
 
 
 def probe_libraries() -> dict[str, Any]:

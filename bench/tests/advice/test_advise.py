@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.advice.advise import Advice, AtBatch, Bound, advise, bounds_of
+from bench.advice import own
+from bench.advice.advise import Advice, AtBatch, Bound, bounds_of
 from bench.advice.asked import PRODUCT, Counted, Operation, StepFound
 from bench.advice.cards import OnCard
 from bench.advice.words import batch_sheet, lines_of, paragraph, remarks
@@ -34,6 +35,10 @@ def tiny(batch):
     x = torch.randn(batch, 5)
     return torch.nn.Linear(5, 3), (x,), lambda out: out.square().sum()
 """
+
+
+def advise(file, batches, threads, blocks, **options):
+    return own.advise(file, batches=batches, threads=threads, blocks=blocks, **options)
 
 
 @pytest.fixture(scope="module")
