@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from bench.advice.asked import Counted, StepFound, StepJob
 from bench.advice.cards import OnCard, predicted
-from bench.bounds.cards import Card, all_cards
+from bench.bounds.cards import all_cards
 from bench.bounds.least import Demand, least_of
 from bench.cases.limits import MOST_TIMEOUT_S
 from bench.errors import UsageError
@@ -141,11 +141,7 @@ def _at_batch(batch: int, by_threads: dict[int, list[StepFound]]) -> AtBatch:
     if bad is not None:
         return AtBatch(batch, bad.status, bad.reason)
     candidates = len(by_threads)
-    times = {
-        (count, scope): _time([_us(one, scope) for one in same], candidates)
-        for count, same in by_threads.items()
-        for scope in SCOPES
-    }
+    times = {(count, scope): _time(same, scope, candidates) for count, same in by_threads.items() for scope in SCOPES}
     threads = min(by_threads, key=lambda count: times[count, "iteration"].value)
     everything = [one for same in by_threads.values() for one in same]
     counted = next((one.counted for one in everything if one.counted is not None), None)
@@ -162,12 +158,9 @@ def _at_batch(batch: int, by_threads: dict[int, list[StepFound]]) -> AtBatch:
     )  # fmt: skip
 
 
-def _us(found: StepFound, scope: str) -> float:
-    return float((found.latency_us if scope == "iteration" else found.throughput_us) or math.nan)
-
-
-def _time(times: Sequence[float], candidates: int) -> Ratio:
+def _time(found: Sequence[StepFound], scope: str, candidates: int) -> Ratio:
     """A time in us with its interval, drift and all; wide enough to choose the fastest of so many thread counts."""
+    times = [(one.latency_us if scope == "iteration" else one.throughput_us) or math.nan for one in found]
     confidence = 1 - (1 - CONFIDENCE) / candidates
     return paired_ratio(times, [1.0] * len(times), confidence, drift=[math.nan] * len(times))
 
@@ -184,13 +177,9 @@ def bounds_of(counted: Counted, scope: str, upper_us: float) -> tuple[Bound, ...
         bound = least_of(card, demand, "float32", scope)
         if bound is None or not math.isfinite(upper_us):
             return ()
-        eager = _eager(card, counted, scope, upper_us)
+        eager = math.nan
+        if counted.launches is not None and not math.isnan(card.launch_us):
+            launching = least_of(card, replace(demand, launches=counted.launches), "float32", scope)
+            eager = math.nan if launching is None else upper_us / launching.us
         found.append(Bound(card.name, scope, bound.us, bound.term, upper_us / bound.us, eager))
     return tuple(found)
-
-
-def _eager(card: Card, counted: Counted, scope: str, upper_us: float) -> float:
-    if counted.launches is None or math.isnan(card.launch_us):
-        return math.nan
-    bound = least_of(card, Demand(counted.product_flops, counted.held_bytes, counted.launches), "float32", scope)
-    return math.nan if bound is None else upper_us / bound.us

@@ -89,11 +89,15 @@ def _prepared(request: Request, out: Path | None, charts: bool | None, *, resume
 
 
 def _measure(session: Session, charts: bool | None) -> int:
+    from bench.doctor.readings import who_is_busy
     from bench.report.sheet import print_words
     from bench.runner.progress import turn_words
     from bench.runner.session import measure
 
-    errors, busy = console(stderr=True), _who_is_busy()
+    errors = console(stderr=True)
+    with status() as say:
+        say("looking who else is busy")
+        busy = who_is_busy()
     if busy:
         print_words(errors, f"busy: {busy}: times will be noisy and the run longer; stop these, or wait until they end")
     print_words(errors, sentence(session))
@@ -108,17 +112,10 @@ def _measure(session: Session, charts: bool | None) -> int:
     return _sum_up(session, charts)
 
 
-def _who_is_busy() -> str:
-    from bench.doctor.readings import who_is_busy
-
-    with status() as say:
-        say("looking who else is busy")
-        return who_is_busy()
-
-
 def _sum_up(session: Session, charts: bool | None) -> int:
+    from bench.doctor.readings import busy
     from bench.report.run_end import print_end
-    from bench.report.run_tables import print_run
+    from bench.report.run_tables import noise_words, print_run
     from bench.report.sheet import print_words
     from bench.report.verdict import answer
 
@@ -129,7 +126,7 @@ def _sum_up(session: Session, charts: bool | None) -> int:
     print_words(to, f"{run.name}: {headline}\n")
     print_run(to, evidence, explain=False)
     drawn = measured and (PRESETS[session.plan.preset].charts if charts is None else charts) and _draw(evidence)
-    busiest = _busiest(evidence)
+    busiest = busy(0.5)[1] if noise_words(run.measurements) else ""  # now, where most cases were noisy
     print_end(to, evidence, headline, own_name(), shlex.quote(str(session.folder)), drawn=drawn, busiest=busiest)
     if run.measurements["status"].isin(["wrong", "failed", "crashed"]).any():
         return NO
@@ -142,14 +139,6 @@ def _draw(evidence: Evidence) -> bool:
         from bench.charts.draw import draw
 
         return bool(draw(evidence))
-
-
-def _busiest(evidence: Evidence) -> str:
-    """Who is busy now, where most cases were noisy."""
-    from bench.doctor.readings import busy
-    from bench.report.run_tables import noise_words
-
-    return busy(0.5)[1] if noise_words(evidence.run.measurements) else ""
 
 
 def sentence(session: Session) -> str:

@@ -103,11 +103,10 @@ def judge_quota(readings: Readings) -> Finding:
 def judge_affinity(readings: Readings) -> Finding:
     """How many cores this process may use; with one, the worker shares it with everything else."""
     seen = f"may use {readings.affinity} of {readings.cores} cores"
-    if readings.cores < 2:
-        return Finding("affinity", WARN, seen, "measure where there are two cores: the system needs one too")
-    if readings.affinity < 2:
-        return Finding("affinity", WARN, seen, "allow two cores (taskset, --cpuset-cpus): the system needs one too")
-    return Finding("affinity", OK, seen)
+    if min(readings.cores, readings.affinity) >= 2:
+        return Finding("affinity", OK, seen)
+    cure = "measure where there are two cores" if readings.cores < 2 else "allow two cores (taskset, --cpuset-cpus)"
+    return Finding("affinity", WARN, seen, f"{cure}: the system needs one too")
 
 
 def judge_memory(readings: Readings) -> Finding:

@@ -9,7 +9,7 @@ from rich.console import Console
 from bench.plain import to_plain
 from bench.report.run_tables import times_cell
 from bench.report.sheet import Cell, Sheet, print_sheet, print_words, sheet
-from bench.verdict._cnn import CUDNN, THEIR_PEAK_GFLOPS, Beside, Cnn
+from bench.verdict._cnn import CUDNN, THEIR_PEAK_GFLOPS, Cnn
 from bench.verdict.cited_source import HEADLINE_CARD
 from bench.verdict.intervals import Ratio
 from bench.words import counted, grouped, number, percent, share
@@ -79,10 +79,7 @@ def _time(ms: Ratio) -> Cell:
 
 def cnn_values(cnn: Cnn) -> dict[str, Any]:
     """As plain values for JSON."""
-    return {"run": cnn.name, "outcome": "untested", "reason": "no GPU was measured", **to_plain(cnn)} | {
-        "rows": [to_plain(one) | _derived(one) for one in cnn.rows]
-    }
-
-
-def _derived(one: Beside) -> dict[str, float]:
-    return {name: getattr(one, name) for name in ("our_share", "their_share", "ratio", "at_equal_shares")}
+    derived = ("our_share", "their_share", "ratio", "at_equal_shares")
+    rows = [to_plain(one) | {name: getattr(one, name) for name in derived} for one in cnn.rows]
+    head = {"run": cnn.name, "outcome": "untested", "reason": "no GPU was measured"}
+    return {**head, **to_plain(cnn), "rows": rows}

@@ -26,22 +26,19 @@ def answers_sheet(judgement: Judgement) -> Sheet:
     """A row a size against the question's baseline; without any contender, how fast that baseline is over numpy."""
     question = judgement.question
     mine = sorted(judgement.main, key=lambda one: one.size.flops)
-    rows = [{name: cell for name, cell in _finding_row(one).items() if name != "baseline"} for one in mine]
-    for row, one in zip(rows, mine, strict=True):
-        row["why"] = "" if one.verdict.outcome in (SUPPORTED, REFUTED) else row["why"]  # there the interval says it
     title = f"{question.contender} over {question.baseline} by {question.scope}"
-    if all(one.speedup is None for one in mine):
+    none = all(one.speedup is None for one in mine)
+    if none:
         title = f"{question.baseline} by {question.scope}, since no {question.contender} was measured"
-        rows = [
-            {
-                **row,
-                "over the tutorial's numpy": over_tutorial(judgement, one),
-                "a GPU at most": reach_cell(one),
-                "outcome": one.verdict.outcome if one.reach else "",
-                "why": "",
-            }
-            for row, one in zip(rows, mine, strict=True)
-        ]
+    rows = []
+    for one in mine:
+        row = {name: cell for name, cell in _finding_row(one).items() if name != "baseline"}
+        if none or one.verdict.outcome in (SUPPORTED, REFUTED):
+            row["why"] = ""  # there the interval says it
+        if none:
+            row |= {"over the tutorial's numpy": over_tutorial(judgement, one), "a GPU at most": reach_cell(one)}
+            row["outcome"] = one.verdict.outcome if one.reach else ""
+        rows.append(row)
     return sheet(title, rows, constant=("its case", "contender", "outcome"), prose=("its case", "contender", "why"))
 
 
