@@ -64,17 +64,12 @@ def measure_step(job: StepJob) -> StepFound:
     cycles = [ns / 1e3 for ns in timed.elapsed_ns]
     throughput_us = batches[len(batches) // 2]
     noise = disturbance(Sampled(cycles, on_cpu=True, threads=job.threads, cpu_utilisation=None, batch_us=throughput_us))
+    parameters = sum(one.numel() for one in model.parameters())
     return StepFound(
-        "ok",
-        latency_us=median(cycles),
-        throughput_us=throughput_us,
-        noise=noise or "",
-        checked=checked,
-        parameters=sum(one.numel() for one in model.parameters()),
-        counted=count(job) if job.count else None,
-        forward_us=forward_us,
+        "ok", latency_us=median(cycles), throughput_us=throughput_us, noise=noise or "", checked=checked,
+        parameters=parameters, counted=count(job) if job.count else None, forward_us=forward_us,
         backward_us=backward_us,
-    )
+    )  # fmt: skip
 
 
 def time_passes(model: nn.Module, inputs: tuple[Any, ...], job: StepJob) -> tuple[list[float], list[float]]:

@@ -51,7 +51,9 @@ def compare(
         say(f"comparing {a} and {b}")
         runs = read_run(a), read_run(b)
         found = comparison.compare(*runs, scope=scope, margin=width)
-    check_shared(found, a, b)
+    if not found.cases and not any(one.broken for one in found.excluded):
+        why = "; ".join(dict.fromkeys(one.reason for one in found.excluded)) or "no rows"
+        raise UsageError(f"{a} and {b} share no case that can be compared ({why}); measure the same cases in both")
     differing = differences(*runs)
     failed = [] if limit is None else failures(found, limit)
     if as_json:
@@ -61,13 +63,6 @@ def compare(
     if chart is not None:
         save_chart(found, chart, f"A: {a.name}, B: {b.name}. {comparison_report.CAVEAT}")
     return DONE if limit is None else gate(found, limit, failed)
-
-
-def check_shared(found: Comparison, a: Path, b: Path) -> None:
-    """Raises UsageError where the runs have nothing to compare and nothing that broke."""
-    if not found.cases and not any(one.broken for one in found.excluded):
-        why = "; ".join(dict.fromkeys(one.reason for one in found.excluded)) or "no rows"
-        raise UsageError(f"{a} and {b} share no case that can be compared ({why}); measure the same cases in both")
 
 
 def percentage(option: str, text: str) -> float:

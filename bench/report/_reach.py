@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from bench.bounds.least import BETTER
 from bench.report.run_tables import times_cell
 from bench.report.sheet import Cell, Sheet, sheet
@@ -47,7 +45,7 @@ def reach_cell(one: Finding) -> Cell:
 
 def card_sheet(judgement: Judgement) -> Sheet | None:
     """A row a card, a column a size: the speedup at most in the scope asked about, and the term that bounds it."""
-    found = _bounded(judgement.main)
+    found = sorted((one for one in judgement.main if one.reach is not None), key=lambda one: one.size.flops)
     if not found:
         return None
     rows: list[dict[str, Cell | str]] = []
@@ -84,10 +82,6 @@ def scope_sheet(judgement: Judgement) -> Sheet | None:
 
 def _cell(on: OnCard | None) -> Cell:
     return Cell("") if on is None else times_cell(on.at_most, on.card)
-
-
-def _bounded(findings: Iterable[Finding]) -> list[Finding]:
-    return sorted((one for one in findings if one.reach is not None), key=lambda one: one.size.flops)
 
 
 def _of(one: Finding) -> Reach:

@@ -101,7 +101,8 @@ def groups_sheet(found: pd.DataFrame, threshold: float) -> Sheet:
 
 def networks_sheet(found: pd.DataFrame) -> Sheet:
     """A row a network: CPU ms, then the ratio on each card and cuDNN version."""
-    cells = found.assign(column=[f"{_short(one.card)}\n{one.cudnn}" for one in rows_of(found)])
+    short = [card.replace(" Titan X", "").replace("GTX ", "") for card in found["card"]]
+    cells = found.assign(column=[f"{card}\n{cudnn}" for card, cudnn in zip(short, found["cudnn"], strict=True)])
     names = dict.fromkeys(cells["column"])
     rows = []
     for network, same in cells.sort_values("cpu_ms").groupby("network", sort=False):
@@ -145,7 +146,3 @@ def audit_values(figures: pd.DataFrame, threshold: float) -> dict[str, Any]:
 def rows_of(frame: pd.DataFrame) -> list[Any]:
     """Its rows as tuples with names."""
     return list(frame.itertuples())
-
-
-def _short(card: str) -> str:
-    return card.replace(" Titan X", "").replace("GTX ", "")

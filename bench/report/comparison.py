@@ -43,18 +43,10 @@ def print_comparison(console: Console, found: Comparison, differing: Sequence[Di
     undecided = ((HALF_WIDTH.sub("", one.reason), str(one.case)) for one in found.cases if one.reason)
     for line in grouped(undecided):
         print_words(console, f"undecided: {line}")
-    if shift := shift_words(found):
-        print_words(console, shift)
+    if sum(not one.by_reference for one in found.cases) >= 3 and not found.identical:
+        shift = f"{exact(found.common_shift)} times as fast over the cases whose times hold its clock (median)"
+        print_words(console, f"B's machine was {shift}")
     print_words(console, summary(found))
-
-
-def shift_words(found: Comparison) -> str:
-    """What all cases share whose times hold the core's clock; empty where there are fewer than three."""
-    if sum(not one.by_reference for one in found.cases) < 3 or found.identical:
-        return ""
-    return (
-        f"B's machine was {exact(found.common_shift)} times as fast over the cases whose times hold its clock (median)"
-    )
 
 
 def case_sheet(found: Comparison) -> Sheet:

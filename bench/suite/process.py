@@ -45,16 +45,10 @@ def prepare_process(
     for name in set(environ) - set(clean):
         del environ[name]
     environ.update({name: clean[name] for name in THREAD_VARIABLES})
-    if loaded:
-        set_threads(threads)
+    if loaded:  # the clock's worker checks all of them after each case
+        from threadpoolctl import threadpool_limits
+
+        threadpool_limits(threads)
+        if torch := sys.modules.get("torch"):
+            torch.set_num_threads(threads)
     return Environment(threads, found, kept)
-
-
-def set_threads(threads: int) -> None:
-    """Set the threads of the libraries that are loaded; the clock's worker checks all of them after each case."""
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(threads)
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.set_num_threads(threads)

@@ -26,8 +26,9 @@ def check_rows(path: Path, measurements: pd.DataFrame, machine: Mapping[str, Any
         _refuse(path, measurements[name].isna(), f"column {name!r} is empty; {RESTORE}")
     twice = measurements.duplicated(["run_id", "block", *CASE_COLUMNS])
     _refuse(path, twice, "the same case and block came before; remove one of the rows")
+    without = (measurements["status"] == "ok") & measurements[list(TIMES)].isna().all(axis=1)
     _known_words(path, measurements)
-    _timed(path, measurements)
+    _refuse(path, without, f"the row is ok but column {TIMES[0]!r} is empty; {RESTORE}")
     _one_machine(path, measurements, machine)
     _one_plan(path, measurements, machine)
     _one_run(path, measurements, machine)
@@ -44,12 +45,6 @@ def _known_words(path: Path, measurements: pd.DataFrame) -> None:
         if unknown.any():
             first = str(measurements.loc[unknown, name].iloc[0])[:40]
             raise TableError(f"{path}:{line_of(unknown)}: unknown {name} {first!r}; known: {', '.join(words)}")
-
-
-def _timed(path: Path, measurements: pd.DataFrame) -> None:
-    """An `ok` row has a time; that a time is one, `parse_table` has seen."""
-    without = (measurements["status"] == "ok") & measurements[list(TIMES)].isna().all(axis=1)
-    _refuse(path, without, f"the row is ok but column {TIMES[0]!r} is empty; {RESTORE}")
 
 
 def _one_run(path: Path, measurements: pd.DataFrame, machine: Mapping[str, Any]) -> None:
