@@ -49,11 +49,6 @@ def run(
     """Measure, every case in every block in a fresh process, into CSV."""
     if at_least is not None and not decide:
         raise UsageError("--at-least goes with --decide; to judge a finished run: fiftyx verdict DIR --at-least X")
-    if preset is not None and preset not in PRESETS:
-        from bench.advice import rows
-
-        if preset in rows.PRESETS:
-            raise UsageError(f"--preset {preset} measures networks: fiftyx advise --preset {preset} --out DIR")
     request = Request(
         preset=preset,
         styles=tuple(style or ()),
@@ -76,6 +71,11 @@ def run(
 def _prepared(request: Request, out: Path | None, charts: bool | None, *, resume: bool, dry_run: bool) -> int:
     if resume and out is None:
         raise UsageError("--resume: say which run with --out DIR")
+    if (preset := request.preset) is not None and preset not in PRESETS:
+        from bench.advice import rows
+
+        if preset in rows.PRESETS:
+            raise UsageError(f"--preset {preset} measures networks: fiftyx advise --preset {preset} --out DIR")
     folder = out or Path("results") / time.strftime("run-%Y%m%d-%H%M%S")
     with status() as say:
         say("looking at this machine: its devices, its libraries, its speed")
