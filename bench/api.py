@@ -104,10 +104,7 @@ class Measured:
             return dict(drawing.figures(Evidence.of(self.run)))
 
     def plot(self, name: str | None = None) -> Figure:
-        """One of `figures`, by default the one that answers: speedup against work, or at one size the ladder of styles.
-
-        Raises UsageError for a chart that the run does not give.
-        """
+        """One of `figures`, by default the answer: speedup by work, or the ladder at one size. Raises UsageError."""
         figures = self.figures()
         if not figures:
             raise UsageError(f"{self.run.name}: nothing to draw: no case was measured")

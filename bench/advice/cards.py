@@ -21,8 +21,6 @@ DRAWS = 1000
 TENTH = 1.2815515655446004  # of the normal distribution: a tenth lies below -TENTH
 ENDS = (0.1, 0.5, 0.9)
 FASTER, SLOWER, UNDECIDED = "faster", "slower", "undecided"
-
-
 Ends = tuple[float, float, float]
 
 

@@ -21,7 +21,7 @@ from bench.cases.presets import SWEEP_SIZES
 from bench.cases.problem import Problem
 from bench.errors import UsageError, known
 from bench.tables.columns import NETWORKS
-from bench.tables.csv_files import read_as, write_as
+from bench.tables.csv_files import columns_of, read_as, write_as, write_rows
 from bench.tables.files import replace_text
 from bench.words import microseconds, number, percent
 
@@ -35,18 +35,11 @@ STYLES = ("torch_tensors", "torch_autograd")
 
 
 @dataclass(frozen=True, slots=True)
-class OperationRow:
-    """One of a step's operations: see Operation."""
+class Step:
+    """A network at a batch."""
 
     network: str
     batch: int
-    kind: str
-    calls: int
-    flops: float
-    bytes: int
-    m: int
-    n: int
-    k: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +71,11 @@ def operations_of(folder: Path, steps: Iterable[tuple[str, int]]) -> dict[tuple[
         for network, batch in steps:
             counted = count_of(path_of("small"), network, batch, foreach=False)
             if not counted.uncounted and not counted.why:
-                rows += [OperationRow(network, batch, **asdict(one)) for one in counted.work]
-        write_as(path, OperationRow, rows)
+                rows += [{"network": network, "batch": batch, **asdict(one)} for one in counted.work]
+        write_rows(path, (*columns_of(Step), *columns_of(Operation)), rows)
     found: dict[tuple[str, int], list[Operation]] = {}
-    for row in read_as(path, OperationRow):
-        values = asdict(row)
-        found.setdefault((values.pop("network"), values.pop("batch")), []).append(Operation(**values))
+    for step, one in zip(read_as(path, Step), read_as(path, Operation), strict=True):
+        found.setdefault((step.network, step.batch), []).append(one)
     return found
 
 

@@ -67,10 +67,7 @@ def size_sheets(evidence: Evidence, baselines: Sequence[str] = ()) -> list[Sheet
 
 
 def first_sheet(evidence: Evidence) -> Sheet:
-    """What a page begins with: the answer at each size, or where there is one size the best of each style.
-
-    Narrow enough for a phone.
-    """
+    """What a page begins with, narrow enough for a phone: the answer at each size, or at one the best of each style."""
     found = [one for one in leads(evidence) if one.speedup is not None]
     if not found:
         return sheet("", [])

@@ -83,14 +83,10 @@ def scopes_sheet(judgement: Judgement) -> Sheet | None:
     by_key = {(one.size, one.baseline, one.scope): one for one in judgement.findings}
     there = {(one.size, one.baseline) for one in judgement.findings if one.speedup is not None}
     order = [(one.size, one.baseline) for one in judgement.findings if one.scope == "iteration"]
-    rows: list[Row] = [
-        {
-            "size": str(size),
-            "baseline": baseline,
-            **{scope: scope_cell(by_key[size, baseline, scope]) for scope in SCOPES},
-        }
-        for size, baseline in sorted((key for key in order if key in there), key=lambda key: key[0].flops)
-    ]
+    rows: list[Row] = []
+    for size, baseline in sorted((key for key in order if key in there), key=lambda key: key[0].flops):
+        cells = {scope: scope_cell(by_key[size, baseline, scope]) for scope in SCOPES}
+        rows.append({"size": str(size), "baseline": baseline, **cells})
     title = "by scope: an iteration with its loss read, in a batch, a cold loop of 500, a whole python"
     return sheet(title, rows, constant=("size",)) if rows else None
 

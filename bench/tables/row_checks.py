@@ -17,6 +17,7 @@ from bench.errors import TableError
 from bench.tables.csv_files import RESTORE, line_of
 from implementations import HEAPS
 
+ALONE = "keep one run in a folder"
 NEVER_EMPTY = ("run_id", "block", *CASE_COLUMNS, "status", "oracle", "seed", "environment")
 
 
@@ -50,10 +51,8 @@ def _known_words(path: Path, measurements: pd.DataFrame) -> None:
 def _one_run(path: Path, measurements: pd.DataFrame, machine: Mapping[str, Any]) -> None:
     ids = sorted(measurements["run_id"].unique())
     if len(ids) > 1 or (ids and machine.get("run_id") not in ids):
-        raise TableError(
-            f"{path}: rows of {len(ids)} runs ({', '.join(ids)}), machine.json is of run {machine.get('run_id')}; "
-            "keep one run in a folder"
-        )
+        other = f"machine.json is of run {machine.get('run_id')}"
+        raise TableError(f"{path}: rows of {len(ids)} runs ({', '.join(ids)}), {other}; {ALONE}")
 
 
 def _one_machine(path: Path, measurements: pd.DataFrame, machine: Mapping[str, Any]) -> None:
@@ -64,9 +63,8 @@ def _one_machine(path: Path, measurements: pd.DataFrame, machine: Mapping[str, A
         if probed:
             models.setdefault(probed)
         if len(models) > 1:
-            raise TableError(
-                f"{path}: rows of two machines: {device} is {' and '.join(map(repr, models))}; keep one run in a folder"
-            )
+            both = " and ".join(map(repr, models))
+            raise TableError(f"{path}: rows of two machines: {device} is {both}; {ALONE}")
 
 
 def _one_plan(path: Path, measurements: pd.DataFrame, machine: Mapping[str, Any]) -> None:
@@ -76,9 +74,8 @@ def _one_plan(path: Path, measurements: pd.DataFrame, machine: Mapping[str, Any]
         if name == "seed" and "seed" in plan:
             values.setdefault(plan["seed"])
         if len(values) > 1:
-            raise TableError(
-                f"{path}: rows of two plans: {name} is {' and '.join(map(str, values))}; keep one run in a folder"
-            )
+            both = " and ".join(map(str, values))
+            raise TableError(f"{path}: rows of two plans: {name} is {both}; {ALONE}")
     rates = measurements.groupby(list(CASE_COLUMNS), sort=False)["learning_rate"].nunique()
     if (rates > 1).any():
-        raise TableError(f"{path}: rows of two plans: a case has two learning rates; keep one run in a folder")
+        raise TableError(f"{path}: rows of two plans: a case has two learning rates; {ALONE}")
