@@ -155,11 +155,11 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     try:
         text = harmless(read_file(path).decode("utf-8").replace("\r\n", "\n"))
     except (OSError, UnicodeDecodeError) as error:
-        raise TableError(f"{path}: cannot be read: {error}; make it with: fiftyx validate --out DIR") from error
+        raise TableError(f"{path}: cannot be read: {error}; restore it or measure again") from error
     reader = csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1], newline=""))
     missing = [name for name in columns if name not in (reader.fieldnames or ())]
     if missing:
-        raise TableError(f"{path}: has no column {missing[0]!r}; is this a folder of fiftyx validate?")
+        raise TableError(f"{path}: has no column {missing[0]!r}; was it written by another version?")
     rows = []
     for row in reader:
         if None in row or None in row.values():
