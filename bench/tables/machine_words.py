@@ -68,5 +68,6 @@ def machine_facts(machine: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _device(found: Mapping[str, Any]) -> str:
-    rest = [f"{name.replace('_', ' ')} {value}" for name, value in found.items() if name not in ("model", "free_bytes")]
-    return ", ".join([str(found.get("model", "")), *rest])
+    known = {name: one for name, one in found.items() if one is not None and name not in ("model", "free_bytes")}
+    rest = [f"{name.replace('_', ' ')} {value}" for name, value in known.items()]
+    return ", ".join(filter(None, [str(found.get("model") or ""), *rest]))

@@ -54,7 +54,10 @@ def test_a_line_with_fewer_or_more_cells_than_the_header_is_refused_with_its_pla
 
 def test_a_table_of_any_command_that_cannot_be_read_is_not_said_to_be_of_validate(tmp_path):
     path = tmp_path / "rows.csv"
-    for content, says in ((b"name,count\na,1\n", "no column 'time_us'; was it written by"), (b"\xff\n", "cannot be read")):
+    for content, says in (
+        (b"name,count\na,1\n", "no column 'time_us'; was it written by"),
+        (b"\xff\n", "cannot be read"),
+    ):
         path.write_bytes(content)
         with pytest.raises(TableError, match=says) as caught:
             read_as(path, Row)

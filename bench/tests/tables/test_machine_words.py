@@ -37,3 +37,9 @@ def test_every_fact_has_its_name() -> None:
     assert facts["load before"] == "0.50 1.00 2.00"
     assert facts["cuda:0"] == "a GPU, total bytes 8"
     assert facts["no cuda"] == MACHINE["missing"]["cuda"]
+
+
+def test_what_is_not_known_of_a_device_is_not_said():
+    first, second = ({"model": model, "cuda": None, "capability": "9.4"} for model in ("a GPU", ""))
+    facts = machine_facts({"devices": {"cuda:0": first, "cuda:1": second}})
+    assert facts == [("cuda:0", "a GPU, capability 9.4"), ("cuda:1", "capability 9.4")]
