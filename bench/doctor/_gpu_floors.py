@@ -44,7 +44,6 @@ def calls(device: Device, count: int) -> Iterator[Item]:
     import torch
 
     number = torch.ones((), device=device.name)
-    through_torch = getattr(torch.cuda, "synchronize")  # noqa: B009
 
     def empty() -> None:
         torch.cuda._sleep(1)  # type: ignore[no-untyped-call]
@@ -57,7 +56,10 @@ def calls(device: Device, count: int) -> Iterator[Item]:
         return torch.cuda.Event(enable_timing=True).record  # type: ignore[no-untyped-call]
 
     yield "wait_us", lambda: each_us(device, device.synchronize or (lambda: None), count)
-    yield "wait_through_torch_us", lambda: each_us(device, lambda: through_torch(device.name), count)
+    yield (
+        "wait_through_torch_us",
+        lambda: each_us(device, lambda: getattr(torch.cuda, "synchronize")(device.name), count),  # noqa: B009
+    )
     yield "launch_us", lambda: each_us(device, empty, count)
     yield "launch_and_wait_us", lambda: each_us(device, empty, count, waited=True)
     yield "elementwise_us", lambda: each_us(device, lambda: number.add_(0), count)
