@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from bench.verdict.comparison import Comparison
 
 
-WITHIN = "when its whole interval is within ± this"
-BEYOND = "when B is slower by more, whole interval, or broken"
+MARGIN = "a case is `same` when its whole interval is within ± this"
+SLOWER = "exit 1 when B is slower by more, whole interval, or broken"
 
 
 def compare(
     a: Annotated[Path, Argument(metavar="A", help="run folder: before, or one machine")],
     b: Annotated[Path, Argument(metavar="B", help="run folder: after, or the other machine")],
     scope: Annotated[str, Option(metavar="NAME", help="iteration, throughput, loop or program")] = "iteration",
-    margin: Annotated[str, Option(metavar="2%", help=f"a case is `same` {WITHIN}")] = "2%",
-    fail_if_slower: Annotated[str | None, Option(metavar="5%", help=f"exit 1 {BEYOND}")] = None,
+    margin: Annotated[str, Option(metavar="2%", help=MARGIN)] = "2%",
+    fail_if_slower: Annotated[str | None, Option(metavar="5%", help=SLOWER)] = None,
     chart: Annotated[Path | None, Option(metavar="FILE", help="also draw it, .png or .svg")] = None,
     as_json: AsJson = False,
 ) -> int:

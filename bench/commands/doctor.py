@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 COLOURS = {"ok": "green", "warn": "yellow", "bad": "bold red"}
-ELSE_ALL = "without it all there are"
+DEVICE = "cpu, cuda:0, gpu (repeatable); without it all there are"
 
 
 def doctor(as_json: AsJson = False) -> int:
@@ -70,7 +70,7 @@ def sentence(findings: Sequence[Finding]) -> str:
 
 
 def floors(
-    device: Annotated[Names, Option(metavar="NAME", help=f"cpu, cuda:0, gpu (repeatable); {ELSE_ALL}")] = None,
+    device: Annotated[Names, Option(metavar="NAME", help=DEVICE)] = None,
     out: Annotated[Path | None, Option(metavar="FILE", help="write each figure into it when it is known")] = None,
     as_json: AsJson = False,
 ) -> int:
