@@ -96,7 +96,7 @@ def cells(one: Explanation) -> Mapping[str, Cell | str]:
 
 
 def shares_of(one: Explanation) -> dict[str, Share]:
-    """Of a case on a CPU its parts and what they leave, on an accelerator what is known of its time; all the same."""
+    """Of a case on a CPU its parts and what they leave, on an accelerator shares of its time; NaN is not known."""
     from bench.causes.device import BYTES, FLOP, LAUNCHES, ROUND_TRIP
     from bench.causes.shares import NOT_EXPLAINED, Explained, Share
 
