@@ -14,9 +14,9 @@ from bench.cases.case import CaseKey
 from bench.tables.by_case import cases_in
 from bench.tables.run import Run
 from bench.verdict.intervals import CONFIDENCE, Ratio, welch_p, welch_ratio
-from bench.verdict.one_speed import OWN_EFFECT, PER_REFERENCE, at_one_speed
+from bench.verdict.one_speed import OWN_EFFECT, PER_REFERENCE
 from bench.verdict.pairs import SCOPES
-from bench.verdict.speedup import mean_us, mostly_quiet
+from bench.verdict.speedup import mean_us, mostly_quiet, trusted
 
 MARGIN = 0.02
 OUTCOMES = ("faster", "slower", "same", "undecided")
@@ -111,7 +111,7 @@ def compare(a: Run, b: Run, *, scope: str = "iteration", margin: float = MARGIN)
     """Every case of either run: compared where both measured the very same work, else excluded with a reason."""
     identical = same_run(a, b)
     sides = [dict(cases_in(run.measurements)) for run in (a, b)]
-    at_speed = dict(cases_in(at_one_speed(a.measurements[a.measurements["status"] == "ok"])))
+    at_speed = dict(cases_in(trusted(a.measurements)))
     cases, excluded = [], []
     for key in dict.fromkeys([*sides[0], *sides[1]]):
         reason = obstacle(sides[0].get(key), sides[1].get(key), scope)

@@ -18,6 +18,7 @@ from bench.tests.fakes import a_measurement
 from bench.tests.runs import MACHINE, NUMPY, TORCH, around, write_run
 from bench.verdict.comparison import Compared, compare, judged, outcome_of, summary
 from bench.verdict.intervals import Ratio, welch_p, welch_ratio
+from bench.verdict.speedup import mean_us, trusted
 
 positive = st.lists(st.floats(1e-3, 1e9), min_size=2, max_size=12)
 
@@ -366,3 +367,13 @@ def test_the_margin_that_is_shown_is_the_one_that_was_given(tmp_path: Path, caps
     wide = str(write_run(tmp_path / "b", {NUMPY: [90, 100, 115]}, run_id="run2").folder)
     main(["compare", folder, wide, "--fail-if-slower", margin])
     assert f"by more than {margin};" in capsys.readouterr().err
+
+
+def test_a_time_of_a_is_that_of_its_tables_also_where_another_style_was_wrong(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", {NUMPY: around(100), TORCH: around(50)})
+    rows, torch = run.measurements, run.measurements["style"] == TORCH.style
+    us = np.where(torch, 40.0, 30.0) + rows["block"]
+    rows = rows.assign(reference_us=us, own_effect=0.0, latency_per_reference=rows["latency_median_us"] / us)
+    rows.loc[torch & (rows["block"] == 0), "status"] = "wrong"
+    run = replace(run, measurements=rows)
+    assert one(compare(run, run)).a_us == pytest.approx(mean_us(trusted(rows)), rel=1e-12)
