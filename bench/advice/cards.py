@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,17 +77,12 @@ def on_card(card: Card, steps: Sequence[Sequence[Operation]], *, tf32: bool = Fa
     """Each step on a card as float32 in eager code, or with `tf32` all its products on tensor cores."""
     asked, drawn = Asked.of(steps), _draws()
     throughput = step_us(asked, _speed(card, drawn, tf32=tf32), asynchronous=True) * drawn["model"]
-    ends = [np.quantile(times, ENDS, axis=0).T for times in (throughput + drawn["read us"], throughput)]
+    ends = [np.quantile(times, ENDS, axis=0).T.tolist() for times in (throughput + drawn["read us"], throughput)]
     middle = _speed(card, {name: one.middle for name, one in eager().items()}, tf32=tf32)
     return [
-        OnCard(card.name, _ends(mine), _ends(batched), why)
+        OnCard(card.name, cast(Ends, tuple(mine)), cast(Ends, tuple(batched)), why)
         for mine, batched, why in zip(*ends, binding(asked, middle), strict=True)
     ]
-
-
-def _ends(row: NDArray[np.float64]) -> Ends:
-    low, middle, high = map(float, row)
-    return low, middle, high
 
 
 def _speed(card: Card, values: Mapping[str, Any], *, tf32: bool) -> Speed:
