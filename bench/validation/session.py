@@ -23,7 +23,7 @@ from bench.tables.csv_files import read_as, read_rows, write_as, write_rows
 from bench.tables.run import read_machine
 from bench.tables.writer import write_machine
 from bench.validation._kills import Notify
-from bench.validation._script import run_ours
+from bench.validation._script import run_ours, script_tools
 from bench.validation.acceptance import (
     LEAST_EXPERIMENTS,
     Check,
@@ -49,7 +49,7 @@ from bench.validation.pool import (
     styles_of,
 )
 from bench.validation.simulated import disturb
-from bench.validation.tools import TOOLS, Tool, ToolError, ask, judge_tools, measure_tools, script_tools
+from bench.validation.tools import TOOLS, Tool, ToolError, ask, judge_tools, measure_tools
 from implementations import find_implementations
 
 CALIBRATIONS = 3
