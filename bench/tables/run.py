@@ -19,8 +19,6 @@ from bench.tables.columns import (
     MEASURED_AS_FOUND,
     MEASUREMENT_COLUMNS,
     MEASUREMENTS,
-    SPEEDUP_COLUMNS,
-    SPEEDUPS,
 )
 from bench.tables.csv_files import lines_of, parse_table, read_table
 from bench.tables.machine_shape import read_json, sound_machine
@@ -84,11 +82,6 @@ def read_process(folder: Path, row: Mapping[str, Any]) -> pd.DataFrame:
     lines = None if is_benchmark_file(folder) else lines_of(path, ITERATION_COLUMNS, [str(row[key]) for key in keys])
     table = read_iterations(folder) if lines is None else parse_table(lines, path, ITERATION_COLUMNS)
     return table[np.logical_and.reduce([table[key] == row[key] for key in keys])]
-
-
-def read_speedups(folder: Path) -> pd.DataFrame:
-    """speedups.csv of a run folder. Raises TableError."""
-    return read_table(folder / SPEEDUPS, SPEEDUP_COLUMNS)
 
 
 def read_machine(folder: Path) -> dict[str, Any]:

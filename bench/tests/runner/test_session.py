@@ -20,7 +20,9 @@ from bench.cases.request import Request, make_plan
 from bench.errors import UsageError
 from bench.runner.session import Session, measure, prepare, warn_of_styles
 from bench.runner.turns import Launch, schedule
-from bench.tables.run import read_iterations, read_run, read_speedups
+from bench.tables.columns import SPEEDUP_COLUMNS, SPEEDUPS
+from bench.tables.csv_files import read_table
+from bench.tables.run import read_iterations, read_run
 from bench.tests.fakes import PROBE, REASON, WITH_CUDA, a_case, a_plan, an_answer
 from bench.validation.lies import HONEST, write_style
 from implementations import find_implementations
@@ -100,7 +102,7 @@ def test_a_whole_run_leaves_its_tables_and_says_what_machine_it_was(tmp_path):
     assert set(run.measurements["run_id"]) == {run.machine["run_id"]}
     skipped = run.measurements[run.measurements["status"] == "skipped"]
     assert skipped["reason"].tolist() == [REASON]
-    assert not read_speedups(folder).empty
+    assert not read_table(folder / SPEEDUPS, SPEEDUP_COLUMNS).empty
 
 
 @pytest.mark.parametrize("killed_after", range(TURNS + 1))
