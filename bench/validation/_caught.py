@@ -12,6 +12,7 @@ from bench.machine.device import cpu_model
 from bench.validation._cheats import Cheat
 from bench.validation.acceptance import Check
 
+CHEATS_TABLE = "cheats.csv"
 SIZES = (TUTORIAL_SIZE, Size(16, 250, 25, 5))
 BLOCKS, MOST_BLOCKS = 2, 8  # more than BLOCKS for who seems to gain
 WITHOUT_GAIN = 1.05

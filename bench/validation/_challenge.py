@@ -20,8 +20,8 @@ from bench.machine.frameworks import open_device
 from bench.machine.line import witness_here
 from bench.machine.process import answer
 from bench.machine.witness import Record, Witness
+from bench.status import Say, status_line
 from bench.tables.csv_files import read_as, write_as
-from bench.validation._kills import Notify
 from bench.validation.acceptance import Check
 from bench.worker import clock
 from bench.worker.heap import scatter
@@ -114,20 +114,15 @@ def measure_cost(style: str, size: Size, rounds: int = ROUNDS) -> Cost:
                 iterations=int(found["iterations"]), rounds=rounds)  # fmt: skip
 
 
-def read_costs(folder: Path) -> list[Cost]:
-    """What challenge.csv of a folder says, nothing where it was not measured. Raises TableError."""
-    return read_as(folder / TABLE, Cost)
-
-
-def measure_costs(folder: Path, notify: Notify, styles: Sequence[str] = STYLES, rounds: int = ROUNDS) -> list[Cost]:
+def measure_costs(folder: Path, say: Say, styles: Sequence[str] = STYLES, rounds: int = ROUNDS) -> list[Cost]:
     """challenge.csv of a folder, one row after another; those that it holds are not measured again."""
-    found = read_costs(folder)
+    found = read_as(folder / TABLE, Cost)
     done = {(one.style, one.size) for one in found}
     for size in SIZES:
         for style in styles:
             missing = find_implementations()[style].missing
             if (style, str(size)) not in done and not missing:
-                notify(f"what an x that changes costs {style} at {size}")
+                say(f"what an x that changes costs {style} at {size}")
                 found.append(measure_cost(style, size, rounds))
                 write_as(folder / TABLE, Cost, found)
     return found
@@ -152,11 +147,8 @@ def main() -> None:
         parser.add_argument("--out", type=Path, default=Path("results/validation-cpu"), help="folder to write")
         given = parser.parse_args()
         given.out.mkdir(parents=True, exist_ok=True)
-
-        def notify(text: str) -> None:
-            sys.stderr.write(f"{text}\n")
-
-        check = judge_costs(measure_costs(given.out, notify, given.style or STYLES, given.rounds))
+        with status_line(sys.stderr, rewritten=False) as say:
+            check = judge_costs(measure_costs(given.out, say, given.style or STYLES, given.rounds))
         words = f"{check.experiment}: {check.got}, must be {check.must_reach} ({check.note}; {cpu_model()})"
         sys.stdout.write(f"{words}\n")
         return

@@ -17,11 +17,13 @@ from bench.cases.plan import Plan
 from bench.cases.problem import Problem, Size, stable_learning_rate
 from bench.runner.floor import Floors
 from bench.runner.turns import process_launcher, run
+from bench.status import Say, status_line
 from bench.tables.csv_files import read_as, write_as
 from bench.tables.writer import write_machine
 from bench.validation._caught import (
     BESIDE,
     BLOCKS,
+    CHEATS_TABLE,
     MOST_BLOCKS,
     SIZES,
     WITHOUT_GAIN,
@@ -32,15 +34,9 @@ from bench.validation._caught import (
 )
 from bench.validation._cheats import PLAIN, Cheat
 from bench.validation._inroads import INROADS
-from bench.validation._kills import Notify
 from bench.validation._shortcuts import SHORTCUTS
-from bench.validation.lies import HONEST, write_style
+from bench.validation.lies import HONEST, IN_TORCH, write_style
 
-CHEATS_TABLE = "cheats.csv"
-IN_TORCH = """    from implementations.torch_tensors import torch_tensors
-    w1, w2 = yield from torch_tensors(x, y, w1, w2, learning_rate, steps)
-    return w1, w2
-"""
 BASES = (
     Cheat("honest", "", "the loop as it should be", HONEST),
     Cheat("honest_torch", "", "the same in torch", IN_TORCH, framework="torch"),
@@ -49,9 +45,9 @@ BASES = (
 CHEATS = (*PLAIN, *SHORTCUTS, *INROADS)
 
 
-def measure_cheats(folder: Path, notify: Notify, cheats: Sequence[Cheat] = (*BASES, *CHEATS)) -> None:
+def measure_cheats(folder: Path, say: Say, cheats: Sequence[Cheat] = (*BASES, *CHEATS)) -> list[Caught]:
     """cheats.csv of a folder, a cheat after another at each size; those that it holds are not tried again."""
-    rows = read_cheats(folder)
+    rows = read_as(folder / CHEATS_TABLE, Caught)
     done = {(one.cheat, one.size) for one in rows}
     wanted = [(size, one) for size in SIZES for one in cheats if (one.name, str(size)) not in done]
     began = time.monotonic()
@@ -60,16 +56,12 @@ def measure_cheats(folder: Path, notify: Notify, cheats: Sequence[Cheat] = (*BAS
         for index, (size, cheat) in enumerate(wanted):
             left = (time.monotonic() - began) / index * (len(wanted) - index) / 60 if index else None
             more = f", about {left:.0f} min left" if left is not None else ""
-            notify(f"cheats at {size}, {index + 1} of {len(wanted)}: {cheat.name}{more}")
+            say(f"cheats at {size}, {index + 1} of {len(wanted)}: {cheat.name}{more}")
             found = bench.tried(cheat, size)
             if found is not None:
                 rows.append(found)
                 write_as(folder / CHEATS_TABLE, Caught, rows)
-
-
-def read_cheats(folder: Path) -> list[Caught]:
-    """What cheats.csv of a folder says, nothing where none was tried. Raises TableError."""
-    return read_as(folder / CHEATS_TABLE, Caught)
+    return rows
 
 
 class Bench:
@@ -141,12 +133,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, default=Path("results/cheats"), help="folder to write or to finish")
     given = parser.parse_args(arguments)
     given.out.mkdir(parents=True, exist_ok=True)
-
-    def notify(text: str) -> None:
-        sys.stderr.write(f"{text}\n")
-
-    measure_cheats(given.out, notify)
-    found = read_cheats(given.out)
+    with status_line(sys.stderr, rewritten=False) as say:
+        found = measure_cheats(given.out, say)
     (given.out / "README.md").write_text(summary(found, f"{parser.prog} --out {given.out}"), encoding="utf-8")
     check = judge_cheats(found)
     sys.stdout.write(f"{check.experiment}: {check.got} right; {check.note}\n")

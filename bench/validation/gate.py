@@ -20,6 +20,7 @@ import numpy as np
 from bench.cases.presets import SWEEP_SIZES, scaled
 from bench.cases.problem import TUTORIAL_SIZE, Size
 from bench.machine.environment import THREAD_VARIABLES
+from bench.status import Say, status_line
 from bench.tables.csv_files import append_rows
 from bench.validation._gate_table import COLUMNS, TABLE, Tally, done_seeds, merge, row
 from bench.validation._gate_words import summary
@@ -107,10 +108,7 @@ def run_part(stage: Stage, seeds: range) -> list[dict[str, object]]:
     return [row(stage.phase, stage.size, stage.whose["group"], subject, tally) | ends for subject, tally in tallies]
 
 
-Notify = Callable[[str], object]
-
-
-def measure(folder: Path, seeds: int, first: int, notify: Notify, processes: int = 1, minutes: float = math.inf) -> int:
+def measure(folder: Path, seeds: int, first: int, say: Say, processes: int = 1, minutes: float = math.inf) -> int:
     """gate.csv of a folder, a part at a time: how many parts are left after so many minutes, which end no part.
 
     Parts that it holds already are not run again. Raises TableError.
@@ -125,7 +123,7 @@ def measure(folder: Path, seeds: int, first: int, notify: Notify, processes: int
     for number, (stage, part, rows) in enumerate(run_parts(in_time, processes), start=1):
         append_rows(path, COLUMNS, rows)
         took = f"{len(part)} seeds, {number} of {len(left)} parts after {time.monotonic() - start:.0f} s"
-        notify(f"{' '.join(stage.whose.values())}: {took}")
+        say(f"{' '.join(stage.whose.values())}: {took}")
     return len(left) - number
 
 
@@ -156,11 +154,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--out", type=Path, default=Path("results/gate"), help="folder to write or to finish")
     parser.add_argument("--minutes", type=float, default=math.inf, help="begin nothing later; run again to go on")
     given = parser.parse_args(arguments)
-    left = measure(
-        given.out, given.seeds, given.seeds_from, lambda text: sys.stderr.write(f"{text}\n"), given.processes,
-        given.minutes,
-    )  # fmt: skip
-    command = f"python -m bench.validation.gate --seeds {given.seeds} --seeds-from {given.seeds_from}"
+    with status_line(sys.stderr, rewritten=False) as say:
+        left = measure(given.out, given.seeds, given.seeds_from, say, given.processes, given.minutes)
+    command = f"{parser.prog} --seeds {given.seeds} --seeds-from {given.seeds_from}"
     command += f" --processes {given.processes} --out {given.out}"
     (given.out / "README.md").write_text(summary(merge(given.out / TABLE), command, left), encoding="utf-8")
     return 0

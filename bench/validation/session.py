@@ -18,11 +18,11 @@ from bench.errors import TableError, UsageError
 from bench.machine.facts import describe, probe_devices
 from bench.plain import ShapeError, from_plain, to_plain
 from bench.runner.turns import Key, Launch, Progress, process_launcher, run
+from bench.status import Say
 from bench.tables.columns import ACCEPTANCE, ACCEPTANCE_COLUMNS, EXPERIMENTS, MACHINE
 from bench.tables.csv_files import read_as, read_rows, write_as, write_rows
 from bench.tables.run import read_machine
 from bench.tables.writer import write_machine
-from bench.validation._kills import Notify
 from bench.validation._script import run_ours, script_tools
 from bench.validation.acceptance import (
     LEAST_EXPERIMENTS,
@@ -168,15 +168,15 @@ def ours(launch: Launch, design: Design, column: str) -> float:
     return float(found.values[column] or 0)
 
 
-def measure(folder: Path, design: Design, budget_s: float | None, notify: Notify) -> None:
+def measure(folder: Path, design: Design, budget_s: float | None, say: Say) -> None:
     """What is still missing of tools and pool; a row is on the disk before the next process starts."""
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="fiftyx-") as name:
         styles = Path(name)
         plan = make_plan(design, styles)
-        launch, starting = process_launcher(plan), announcer(notify, start, budget_s)
+        launch, starting = process_launcher(plan), announcer(say, start, budget_s)
         if not (folder / TOOLS).exists():
-            notify("the clock, the same loop by other tools, the tutorial's own text as a script")
+            say("the clock, the same loop by other tools, the tutorial's own text as a script")
             tools = list(measure_tools(design.size, lambda column: ours(launch, design, column), design.rounds))
             tools += script_tools(lambda: run_ours(launch, design.seed), design.rounds)
             write_as(folder / TOOLS, Tool, tools)
@@ -188,7 +188,7 @@ def measure(folder: Path, design: Design, budget_s: float | None, notify: Notify
 
 
 def announcer(
-    notify: Notify, start: float, budget_s: float | None, now: Callable[[], float] = time.monotonic
+    say: Say, start: float, budget_s: float | None, now: Callable[[], float] = time.monotonic
 ) -> Callable[[Progress], None]:
     """Says which turn starts and about how long the rest takes: by the pace so far, or until the budget is spent."""
     began = now()
@@ -200,9 +200,7 @@ def announcer(
         ends = [spent / taken * (progress.total - progress.done)] if taken else []
         ends += [start + budget_s - now()] if budget_s is not None else []
         left = f", about {max(0.0, min(ends)) / 60:.1f} min left" if ends else ""
-        notify(
-            f"{progress.done + 1}/{progress.total}, block {progress.slot.block + 1}: {progress.slot.case.style}{left}"
-        )
+        say(f"{progress.done + 1}/{progress.total}, block {progress.slot.block + 1}: {progress.slot.case.style}{left}")
 
     return starting
 

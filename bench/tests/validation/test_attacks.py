@@ -9,7 +9,7 @@ import pytest
 
 from bench.cases.measurement import Found, Job
 from bench.commands import validate
-from bench.tables.csv_files import write_as
+from bench.tables.csv_files import read_as, write_as
 from bench.tables.writer import Writer, write_machine
 from bench.tests.fakes import a_case, a_measurement, an_answer
 from bench.validation._kills import Aimed, count_turns
@@ -18,12 +18,11 @@ from bench.validation.attacks import (
     LIARS,
     Killed,
     Trial,
+    judge_attacks,
     judge_kills,
     judge_liars,
     measure_liars,
     plan_liars,
-    read_kills,
-    read_liars,
     sum_of,
 )
 from bench.validation.lies import PLANTED
@@ -42,6 +41,10 @@ def found_out(job):
 
 def silent(_text):
     """Progress that nobody reads."""
+
+
+def read_liars(folder):
+    return read_as(folder / LIARS, Trial)
 
 
 def test_each_planted_style_gets_one_process_and_a_row_in_the_order_of_the_list(tmp_path):
@@ -177,7 +180,7 @@ def test_the_kills_of_all_targets_are_summed_and_a_refused_resume_has_lost_its_r
     assert sum_of(found) == Killed(kills=3, turns=8, lost=3, doubled=3, incomplete=4, gone=1)
 
 
-def test_kills_that_were_tried_are_read_again(tmp_path):
-    assert read_kills(tmp_path) is None
+def test_kills_that_were_tried_are_judged_as_they_are_read(tmp_path):
     write_as(tmp_path / KILLS, Killed, [Killed(5, 4, 3, 2, 1)])
-    assert read_kills(tmp_path) == Killed(5, 4, 3, 2, 1)
+    kills = judge_attacks(tmp_path)[1]
+    assert (kills.met, kills.n, kills.got) == (False, 5, "3 lost, 2 doubled, 1 incomplete of 4 turns")
