@@ -14,21 +14,21 @@ from bench.validation.experiments import (
     BLOCKS,
     BOOTSTRAP,
     COUNTS,
+    IDENTICAL,
     SEQUENTIAL,
     TWINS,
+    UNLIKE,
     UNPLANTED,
     Experiment,
     bootstrapped,
     calculated,
     identical,
-    identical_kind,
     planted,
     sequential,
     sequential_in_drift,
     share,
     twins,
     unlike,
-    unlike_kind,
 )
 from bench.validation.inside import SLOW_FIRST_S
 from bench.validation.pool import Floats, Pool, SlowFirst
@@ -86,16 +86,16 @@ def judge(pool: Pool, experiments: Iterable[Experiment], truths: Truths) -> list
     def coverage(what: str, blocks: int, kind: str) -> Check:
         enough = pool.blocks >= least_blocks(blocks)
         note = f"from one pool of {pool.blocks} blocks, all styles: they overlap"
-        if kind == unlike_kind(blocks) and pool.noisy.any():
+        if kind == UNLIKE.format(blocks) and pool.noisy.any():
             all_alike = unlike(replace(pool, noisy=pool.noisy & False), LEAST_EXPERIMENTS * COVERAGE_DRAWS, 0, blocks)
             note += f"; {percent(share([one.holds for one in all_alike]))} against a mean that holds noisy processes"
         few = f"{pool.blocks} whole blocks, takes {least_blocks(blocks)} of at least two styles; see --resume"
         return judge_coverage(what, blocks, of(kind) if enough else [], note if enough and of(kind) else few)
 
     return [
-        *(coverage("A/A coverage of the 95% interval", k, identical_kind(k)) for k in COUNTS),
+        *(coverage("A/A coverage of the 95% interval", k, IDENTICAL.format(k)) for k in COUNTS),
         judge_twins(of(TWINS)),
-        *(coverage("coverage of a ratio of unlike styles", k, unlike_kind(k)) for k in COUNTS),
+        *(coverage("coverage of a ratio of unlike styles", k, UNLIKE.format(k)) for k in COUNTS),
         judge_control(BOOTSTRAP, of(BOOTSTRAP), "every two of the copies kept, in each block"),
         judge_control(
             SEQUENTIAL,
@@ -110,7 +110,7 @@ def judge(pool: Pool, experiments: Iterable[Experiment], truths: Truths) -> list
         ),
         *(judge_bias(name, {name: ratios}, pool) for name, ratios in truths.items()),
         *([judge_bias("all of these together", truths, pool)] if len(truths) > 1 else []),
-        judge_half_width(pool, [one for one in of(identical_kind(BLOCKS)) if one.baseline in pool.copies]),
+        judge_half_width(pool, [one for one in of(IDENTICAL.format(BLOCKS)) if one.baseline in pool.copies]),
     ]
 
 

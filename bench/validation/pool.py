@@ -25,6 +25,7 @@ from bench.verdict.one_speed import OWN_EFFECT, PER_REFERENCE, REFERENCE, at_one
 from implementations import Implementation, find_implementations
 
 Floats: TypeAlias = NDArray[np.float64]
+Places: TypeAlias = NDArray[np.int64]
 Group: TypeAlias = tuple[str, ...]  # labels of copies: one and the same case
 POOL, ITERATIONS, TRUTHS = "pool.csv", "pool_iterations.csv", "plants.csv"
 TIMES = (
@@ -57,7 +58,7 @@ class Pool:
     wall_us: Floats
     reference_us: Floats
     per_reference: Floats
-    turns: NDArray[np.int64]
+    turns: Places
     medians_us: Floats  # at one speed of the core in each block, as a run compares them
     noisy: NDArray[np.bool_]  # processes that missed a noise gate
 
@@ -66,7 +67,7 @@ class Pool:
         cls,
         labels: tuple[str, ...],
         groups: tuple[Group, ...],
-        turns: NDArray[np.int64],
+        turns: Places,
         *times: Floats,
         noisy: NDArray[np.bool_] | None = None,
     ) -> Pool:
@@ -86,7 +87,7 @@ class Pool:
         """How many."""
         return len(self.wall_us)
 
-    def disturbed(self, blocks: NDArray[np.int64], machine: Floats, own: Floats | float = 1.0) -> Pool:
+    def disturbed(self, blocks: Places, machine: Floats, own: Floats | float = 1.0) -> Pool:
         """Some blocks, everything slower by `machine` (times and readings alike), times alone also by `own`."""
         wall, reference, share = (each[blocks] for each in (self.wall_us, self.reference_us, self.per_reference))
         times = wall * machine * own, reference * machine, share * own

@@ -83,10 +83,7 @@ def _replay(
 ) -> Iterator[Experiment]:
     """Experiments of one kind; all kinds draw the same blocks and copies, so that they differ by the plant alone."""
     random, plant = np.random.default_rng(seed), np.random.default_rng(seed + 1)
-    made = 0
-    for number, chosen in block_groups(pool.blocks, BLOCKS, random):
-        if made >= least:
-            return
+    for number, chosen in block_groups(pool.blocks, BLOCKS, random, math.ceil(least / len(pool.groups))):
         places = np.argsort(np.argsort(pool.turns[chosen], axis=1), axis=1)
         machine = np.take_along_axis(slower(plant, places.shape), places, axis=1)
         drawn = [drawn_copies(pool, group, BLOCKS, random) for group in pool.groups]
@@ -97,7 +94,6 @@ def _replay(
         for group, columns in zip(pool.groups, drawn, strict=True):
             before, after = part.medians_us[np.arange(BLOCKS), columns]
             yield Experiment(kind, number, group[1], group[0], 1 / (1 + percent / 100), paired_ratio(before, after))
-            made += 1
 
 
 def judge_disturbed(experiments: Iterable[Experiment]) -> list[Check]:
