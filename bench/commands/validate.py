@@ -59,9 +59,7 @@ def validate(
     folder = out or Path("results") / time.strftime("validate-%Y%m%d-%H%M%S")
     try:
         _measure(folder, quick=quick, minutes=minutes, seed=seed or 0, resume=resume)
-        _lie(folder)
-        _cheat(folder)
-        _kill(folder, kills)
+        _attack(folder, kills)
     except KeyboardInterrupt:
         again = f"{own_name()} validate --resume --out {shlex.quote(str(folder))}"
         print(f"interrupted; what was measured is kept. Continue with: {again}", file=sys.stderr)
@@ -92,33 +90,21 @@ def _measure(folder: Path, *, quick: bool, minutes: float | None, seed: int, res
         measure(folder, design, budget_s, notify)
 
 
-def _lie(folder: Path) -> None:
+def _attack(folder: Path, kills: int | None) -> None:
+    """Planted liars; of a whole validation what its guards cost and known cheats; and kills."""
     from bench.tables.run import read_machine
-    from bench.validation.attacks import measure_liars
-
-    with status(log=True) as notify:
-        measure_liars(folder, read_machine(folder)["devices"], notify)
-
-
-def _cheat(folder: Path) -> None:
     from bench.validation._challenge import measure_costs
+    from bench.validation.attacks import measure_kills, measure_liars
     from bench.validation.cheating import measure_cheats
     from bench.validation.session import read_design
 
-    if not read_design(folder).quick:
-        with status(log=True) as notify:
-            measure_costs(folder, notify)
-            measure_cheats(folder, notify)
-
-
-def _kill(folder: Path, kills: int | None) -> None:
-    from bench.validation.attacks import measure_kills
-    from bench.validation.session import read_design
-
     design = read_design(folder)
-    wanted = (0 if design.quick else KILLS) if kills is None else kills
-    with status(log=True) as notify:
-        measure_kills(folder, wanted, design.seed, notify)
+    with status(log=True) as say:
+        measure_liars(folder, read_machine(folder)["devices"], say)
+        if not design.quick:
+            measure_costs(folder, say)
+            measure_cheats(folder, say)
+        measure_kills(folder, (0 if design.quick else KILLS) if kills is None else kills, design.seed, say)
 
 
 def more(design: Design, minutes: float) -> Design:
@@ -140,11 +126,11 @@ def _sum_up(source: Path, folder: Path) -> int:
     quick = read_design(source).quick
     with status(log=True) as say:
         say("experiments on the pool, planted disturbances" + ("" if quick else ", simulated runs: a few minutes"))
-        outcome = analyse(source, folder)
+        checks = analyse(source, folder)
         with chart_style.applied():
             figure = validation_figure(read_rows(folder / EXPERIMENTS, EXPERIMENT_COLUMNS), read_machine(source))
             chart_style.save(figure, folder / "validation")
-    code = _show(outcome.checks, quick=quick)
+    code = _show(checks, quick=quick)
     print(f"tables: {folder / ACCEPTANCE}, {folder / EXPERIMENTS}   chart: validation.png")
     return code
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations, product
 from typing import Any
@@ -16,6 +16,8 @@ from bench.verdict.intervals import CONFIDENCE, LAG_1, Ratio, paired_ratio, welc
 BLOCKS = 10  # K, as a run measures by default
 IDENTICAL, UNLIKE = "A/A, K = {}", "unlike styles, K = {}"  # kinds of experiments, by their number of blocks
 COUNTS = (3, 5, BLOCKS)  # numbers of blocks for which intervals must hold what they say
+COVERAGE_DRAWS = 10  # A/A experiments for each of another kind
+PERCENTS = (5, 2, 1)  # slower
 RESAMPLES = 400
 SEQUENTIAL, BOOTSTRAP, TWINS = "all of A, then all of B, in a drift", "bootstrap over iterations", "twins"
 UNPLANTED, DRIFTS = "all of A, then all of B, as measured", 8
@@ -23,6 +25,7 @@ DRIFT_SD = 0.042  # of the mean speed of blocks, as seen on two shared cores
 EXPERIMENT_COLUMNS = (
     "kind", "group", "baseline", "contender", "blocks", "truth", "speedup", "low", "high", "holds", "found_slower",
 )  # fmt: skip
+Truths = Mapping[str, Mapping[int, float]]  # by plant and place of the block in the pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,26 @@ class Experiment:
 def share(found: Sequence[bool]) -> float:
     """Of the experiments; NaN of none."""
     return sum(found) / len(found) if found else math.nan
+
+
+def held(found: Iterable[Experiment]) -> float:
+    """What share of the intervals holds the truth."""
+    return share([one.holds for one in found])
+
+
+def run_experiments(
+    pool: Pool, samples: Mapping[tuple[int, str], Floats], truths: Truths, least: int, seed: int
+) -> list[Experiment]:
+    """Every experiment that the pool is enough for, at least `least` of each kind and many times that of A/A."""
+    found = twins(pool)
+    for blocks in COUNTS:
+        for kind in (identical, unlike):
+            found += kind(pool, least * COVERAGE_DRAWS, seed, blocks)
+    for percent in PERCENTS:
+        found += calculated(pool, percent, least, seed)
+    for plant, ratios in truths.items():
+        found += planted(pool, plant, ratios, least, seed)
+    return [*found, *bootstrapped(samples, seed), *sequential(pool), *sequential_in_drift(pool, seed)]
 
 
 def block_groups(of: int, blocks: int, random: np.random.Generator, count: int) -> Iterator[tuple[int, Places]]:

@@ -9,6 +9,7 @@ import pytest
 
 from bench.cases.measurement import Found, Job
 from bench.commands import validate
+from bench.plain import to_plain
 from bench.tables.csv_files import read_as, write_as
 from bench.tables.writer import Writer, write_machine
 from bench.tests.fakes import a_case, a_measurement, an_answer
@@ -26,6 +27,7 @@ from bench.validation.attacks import (
     sum_of,
 )
 from bench.validation.lies import PLANTED
+from bench.validation.session import draft
 
 MUST_SAY = {one.style: one.must_say for one in PLANTED}
 ON_CPU = [one for one in PLANTED if one.device == "cpu"]
@@ -140,12 +142,23 @@ def test_without_liars_or_without_an_honest_one_beside_them_nothing_was_tested(t
     assert judge_liars(trials).met is None
 
 
-def test_the_command_plants_liars_for_the_devices_of_the_folders_machine(tmp_path, monkeypatch):
+@pytest.mark.parametrize("quick", [True, False])
+def test_the_command_plants_liars_for_the_devices_of_the_folders_machine(tmp_path, monkeypatch, quick):
     asked = []
-    monkeypatch.setattr("bench.validation.attacks.measure_liars", lambda *given: asked.append(given[:2]))
-    (tmp_path / "machine.json").write_text(json.dumps({"run_id": "r", "devices": {"cpu": {}, "cuda:0": {}}}))
-    validate._lie(tmp_path)
-    assert asked == [(tmp_path, {"cpu": {}, "cuda:0": {}})]
+    for name in (
+        "attacks.measure_liars",
+        "_challenge.measure_costs",
+        "cheating.measure_cheats",
+        "attacks.measure_kills",
+    ):
+        monkeypatch.setattr(f"bench.validation.{name}", lambda *given, name=name: asked.append((name, *given[:-1])))
+    design = draft(quick=quick, minutes=None, seed=3)
+    machine = {"run_id": "r", "devices": {"cpu": {}, "cuda:0": {}}, "validation": to_plain(design)}
+    (tmp_path / "machine.json").write_text(json.dumps(machine))
+    validate._attack(tmp_path, None)
+    assert asked[0] == ("attacks.measure_liars", tmp_path, {"cpu": {}, "cuda:0": {}})
+    assert asked[-1] == ("attacks.measure_kills", tmp_path, 0 if quick else validate.KILLS, 3)
+    assert len(asked) == (2 if quick else 4)
 
 
 def test_kills_are_judged_by_every_row_and_few_of_them_prove_nothing():
