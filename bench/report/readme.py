@@ -17,6 +17,7 @@ from pathlib import Path
 from bench.machine.environment import ROOT
 from bench.report.card import CARD, read_card
 from bench.report.index import plain
+from bench.words import markdown
 
 PAGES = (
     "README.md",
@@ -47,7 +48,9 @@ def render(text: str, output_of: Callable[[str, int], str], root: Path = ROOT) -
             printed = output_of(what, int(match["columns"] or COLUMNS)).strip("\n").split("\n")
             body = "\n".join(["```text", f"$ fiftyx {what}", *(line.rstrip() for line in printed), "```"])
         elif kind == "csv":
-            body = markdown(root / what)
+            with open(root / what, encoding="utf-8", newline="") as file:
+                head, *rows = csv.reader(file)
+            body = markdown(head, rows)
         elif kind == "headline":
             body = f"**{plain(read_card(root / what / CARD).headline)}**"
         else:
@@ -69,14 +72,6 @@ def packages(root: Path) -> str:
         for name, path in there.items()
         if path.exists()
     )
-
-
-def markdown(path: Path) -> str:
-    """A CSV file as a Markdown table."""
-    with open(path, encoding="utf-8", newline="") as file:
-        head, *rows = csv.reader(file)
-    cells = [[cell.replace("|", "\\|") for cell in row] for row in [head, ["---"] * len(head), *rows]]
-    return "\n".join(f"| {' | '.join(row)} |" for row in cells)
 
 
 @cache

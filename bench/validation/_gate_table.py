@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
 
 from bench.cases.problem import Size
@@ -81,15 +80,17 @@ def done_seeds(path: Path) -> Callable[[Mapping[str, str], range], bool]:
 
 def merge(path: Path) -> list[Row]:
     """The table with one row a subject, phase and size: what was tried in parts is put together."""
-    rows = read_rows(path, COLUMNS)
-    order = {key: place for place, key in enumerate(dict.fromkeys(map(_whose, rows)))}
-    merged = [_merged(list(same)) for _, same in groupby(sorted(rows, key=lambda one: order[_whose(one)]), key=_whose)]
+    merged = [_merged(same) for _, same in grouped(read_rows(path, COLUMNS), WHOSE)]
     write_rows(path, COLUMNS, merged)
     return merged
 
 
-def _whose(one: Row) -> tuple[str, ...]:
-    return tuple(one[name] for name in WHOSE)
+def grouped(rows: Iterable[Row], names: Sequence[str]) -> Iterator[tuple[tuple[str, ...], list[Row]]]:
+    """Rows that agree in `names`, in the order of the first of each, after these cells."""
+    kinds: dict[tuple[str, ...], list[Row]] = {}
+    for one in rows:
+        kinds.setdefault(tuple(one[name] for name in names), []).append(one)
+    yield from kinds.items()
 
 
 def _merged(same: Sequence[Row]) -> Row:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from bench.machine.device import cpu_model
-from bench.validation._gate_table import BOUNDS, Row
+from bench.validation._gate_table import BOUNDS, Row, grouped
 from bench.validation._trials import OPENING, REHEARSAL, TIMED
+from bench.words import markdown
 from bench.worker import deviation
 
 PHASES = (REHEARSAL, OPENING, TIMED)
@@ -53,24 +54,24 @@ def summary(rows: Sequence[Row], command: str, left: int = 0) -> str:
         wrong=_sum(honest, "wrong"), trials=_sum(honest, "seeds"), model=cpu_model(), command=command,
         left=f" ({left} of its parts are not run yet: the same command goes on)" if left else "",
         passed=sum(not one[-1].startswith("0 ") for one in every), lies=len(every),
-        honest_table=_table(("phase", "net", "size", "subjects", "trials", "strayed", "wrong"), honest_rows(honest)),
-        lies_table=_table(
+        honest_table=markdown(("phase", "net", "size", "subjects", "trials", "strayed", "wrong"), honest_rows(honest)),
+        lies_table=markdown(
             ("lie", "net", *(f"{phase}: caught (least)" for phase in PHASES), "past the whole gate"), every
         ),
-        bounds_table=_table(("phase", "dtype", "net", "trials", *BOUNDS), bound_rows(honest)),
+        bounds_table=markdown(("phase", "dtype", "net", "trials", *BOUNDS), bound_rows(honest)),
     )  # fmt: skip
 
 
 def honest_rows(rows: Sequence[Row]) -> Iterator[list[str]]:
     """A line a phase, net and size."""
-    for key, same in _grouped(rows, ("phase", "oracle", "size")):
+    for key, same in grouped(rows, ("phase", "oracle", "size")):
         counts = (len(same), *(_sum(same, name) for name in ("seeds", "strayed", "wrong")))
         yield [*key, *(f"{count:,}" for count in counts)]
 
 
 def lie_rows(rows: Sequence[Row]) -> Iterator[list[str]]:
     """A line a lie and net: how often each phase caught it, and how often its best phase did not, at the worst size."""
-    for (lie, oracle, dtype), same in _grouped(rows, ("lie", "oracle", "dtype")):
+    for (lie, oracle, dtype), same in grouped(rows, ("lie", "oracle", "dtype")):
         phases = {phase: [one for one in same if one["phase"] == phase] for phase in PHASES}
         cells = [
             f"{_sum(of, 'wrong'):,} of {_sum(of, 'seeds'):,} ({min(float(one['least_excess']) for one in of):.3g})"
@@ -87,7 +88,7 @@ def lie_rows(rows: Sequence[Row]) -> Iterator[list[str]]:
 
 def bound_rows(rows: Sequence[Row]) -> Iterator[list[str]]:
     """A line a phase, dtype, and net where that has tolerances of its own: the largest error of what is allowed."""
-    for (phase, dtype, precision), same in _grouped(rows, ("phase", "dtype", "precision")):
+    for (phase, dtype, precision), same in grouped(rows, ("phase", "dtype", "precision")):
         nets = [key[2] for key in ALLOWED[phase] if key[:2] == (dtype, precision) and len(key) > 2]
         for net in ("", *nets):
             mine = [one for one in same if (one["oracle"] if one["oracle"] in nets else "") == net]
@@ -111,15 +112,3 @@ def _best(rows: Iterable[Row]) -> tuple[int, int]:
 
 def _sum(rows: Iterable[Row], name: str) -> int:
     return sum(int(one[name]) for one in rows)
-
-
-def _grouped(rows: Sequence[Row], names: Sequence[str]) -> Iterator[tuple[tuple[str, ...], list[Row]]]:
-    kinds: dict[tuple[str, ...], list[Row]] = {}
-    for one in rows:
-        kinds.setdefault(tuple(one[name] for name in names), []).append(one)
-    yield from kinds.items()
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
