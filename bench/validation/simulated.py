@@ -12,15 +12,7 @@ import numpy as np
 from bench.validation._comparing import COMPARISONS, judge_comparisons
 from bench.validation._worlds import TRUE_RUNS, WORLDS, outcomes
 from bench.validation.acceptance import BIAS_POINTS, Check, by_kind, judge_coverage, percent
-from bench.validation.experiments import (
-    BLOCKS,
-    DRIFT_SD,
-    Experiment,
-    autoregressive,
-    block_groups,
-    drawn_copies,
-    share,
-)
+from bench.validation.experiments import BLOCKS, DRIFT_SD, Experiment, autoregressive, block_groups, drawn_copies, share
 from bench.validation.pool import Floats, Pool
 from bench.verdict.claim import SUPPORTED
 from bench.verdict.intervals import paired_ratio
