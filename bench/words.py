@@ -55,12 +55,12 @@ def several(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + more
 
 
-def grouped(reasons: Iterable[tuple[str, str]]) -> list[str]:
+def grouped(reasons: Iterable[tuple[str, str]], noun: str = "case") -> list[str]:
     """A line a reason, from (reason, case): `no CUDA device: 8 cases: a, b, c and 5 more`."""
     alike: dict[str, dict[str, None]] = {}
     for reason, case in reasons:
         alike.setdefault(reason, {})[case] = None
-    return [f"{reason}: {counted(len(cases), 'case')}: {several(list(cases))}" for reason, cases in alike.items()]
+    return [f"{reason}: {counted(len(cases), noun)}: {several(list(cases))}" for reason, cases in alike.items()]
 
 
 def thread_count(threads: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,6 +50,8 @@ def run(
     """Measure, every case in every block in a fresh process, into CSV."""
     if at_least is not None and not decide:
         raise UsageError("--at-least goes with --decide; to judge a finished run: fiftyx verdict DIR --at-least X")
+    if preset is not None and preset not in PRESETS and preset in _of_networks():
+        raise UsageError(f"--preset {preset} measures networks: fiftyx advise --preset {preset} --out DIR")
     request = Request(
         preset=preset,
         styles=tuple(style or ()),
@@ -66,6 +69,12 @@ def run(
         anyway=anyway,
     )
     return _prepared(request, out, charts, resume=resume, dry_run=dry_run)
+
+
+def _of_networks() -> Collection[str]:
+    from bench.advice import rows
+
+    return rows.PRESETS
 
 
 def _prepared(request: Request, out: Path | None, charts: bool | None, *, resume: bool, dry_run: bool) -> int:

@@ -14,6 +14,7 @@ from typer import Option
 
 from bench.commands._common import DONE, INTERRUPTED, NO, console, own_name, status
 from bench.errors import UsageError
+from bench.words import grouped
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -149,8 +150,14 @@ def _disturb(source: Path) -> int:
 
 
 def _show(checks: Sequence[Check], *, quick: bool) -> int:
-    """The table and what it comes to; a quick one leaves open what it does not test."""
-    print_checks(console(), checks)
+    """The table and what it comes to; a quick one leaves open what it does not test, and says so in few words."""
+    from bench.report.sheet import print_words
+
+    left = [check for check in checks if quick and check.met is None]
+    to = console()
+    print_checks(to, [check for check in checks if check not in left])
+    for line in grouped(((check.note, check.experiment) for check in left), "line"):
+        print_words(to, f"untested: {line}")
     print(f"\n{sentence(checks)}")
     failing = (False,) if quick else (False, None)
     return NO if any(check.met in failing for check in checks) else DONE

@@ -59,6 +59,7 @@ def refused(capsys, tmp_path, *arguments: str) -> str:
         ("--style zzz", "no style 'zzz'; there are cupy_manual, jax_jit, jax_scan, numba_manual, "),
         ("--style numpy_manual --style nupy_manual", "did you mean 'numpy_manual'?"),
         ("--preset tutrial", "no preset 'tutrial'; did you mean 'tutorial'? See: fiftyx list"),
+        ("--preset cnn", "--preset cnn measures networks: fiftyx advise --preset cnn --out DIR"),
         ("--device cud", "no device 'cud'; did you mean 'cuda'?"),
         ("--device gpu", "--device gpu: no accelerator here: no CUDA device (torch "),
         ("--preset gpu", "--preset gpu: no accelerator here: no CUDA device (torch "),

@@ -75,3 +75,13 @@ def test_what_a_quick_look_does_not_test_is_no_failure_and_of_the_whole_one_it_i
 def test_more_minutes_make_room_for_more_blocks():
     design = replace(draft(quick=False, minutes=None, seed=0), blocks=40)
     assert more(design, 15.0).blocks == 100
+
+
+def test_a_quick_look_says_in_few_words_what_it_did_not_test(capsys):
+    left = [Check(f"coverage, K = {blocks}", "95%", "", None, 0, "no time for it") for blocks in range(3, 23)]
+    assert _show([CHECKS[0], *left], quick=True) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "untested: no time for it: 20 lines: coverage, K = 3," in out
+    assert out.endswith("1 of 1 met; 20 untested")
+    assert _show([CHECKS[0], *left], quick=False) == 1
+    assert "coverage, K = 22" in capsys.readouterr().out

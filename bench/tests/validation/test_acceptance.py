@@ -87,3 +87,12 @@ def test_a_first_call_that_changes_something_or_was_not_slow_is_not_met(change):
     slow = SlowFirst([265.0, 266.0, 267.0], [265.1, 266.1, 267.0], [500] * 6, [500] * 3, [2.0, 2.1, 2.0])
     assert judge_slow_first(slow).met
     assert judge_slow_first(replace(slow, **change)).met is not True
+
+
+@pytest.mark.parametrize(
+    ("slow_us", "met"),
+    [([265.1, 266.1, 267.0, 266.0], True), ([276.0, 276.5, 278.0, 277.0], False), ([268.0, 280.0, 266.0, 275.0], None)],
+)
+def test_a_first_call_is_missed_only_by_an_interval_that_excludes_the_limit(slow_us, met):
+    slow = SlowFirst(slow_us, [265.0, 266.0, 267.0, 266.0], [500] * 8, [500] * 4, [2.0, 2.1, 2.0, 2.0])
+    assert judge_slow_first(slow).met is met
