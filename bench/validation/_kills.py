@@ -133,14 +133,12 @@ def left_behind(token: str) -> int:
 
 
 def _carrying(token: str) -> list[psutil.Process]:
-    found = []
-    for one in psutil.process_iter():
-        try:
-            if one.environ().get(TOKEN) == token and one.status() != psutil.STATUS_ZOMBIE:
-                found.append(one)
-        except (psutil.Error, OSError):
-            continue
-    return found
+    every = psutil.process_iter(["environ", "status"])  # None where the system does not tell
+    return [
+        one
+        for one in every
+        if (one.info["environ"] or {}).get(TOKEN) == token and one.info["status"] != psutil.STATUS_ZOMBIE
+    ]
 
 
 def shoot(folder: Path, kills: int, blocks: int, seed: int, say: Say) -> Iterator[Aimed]:

@@ -17,11 +17,11 @@ from bench.machine.device import cpu_model, device_kind
 from bench.runner.turns import Launch, Progress, process_launcher, run
 from bench.status import Say, status_line
 from bench.tables.csv_files import columns_of, read_as, write_as
-from bench.validation._caught import CHEATS_TABLE, Caught, judge_cheats
 from bench.validation._challenge import TABLE, Cost, judge_costs
 from bench.validation._faults import Outcome, try_faults
 from bench.validation._kills import Aimed, kill_and_resume, total
 from bench.validation.acceptance import Check
+from bench.validation.cheating import CHEATS_TABLE, Caught, judge_cheats
 from bench.validation.lies import PLANTED, Liar, write_style
 
 KILLS, LIARS = "kills.csv", "liars.csv"

@@ -22,8 +22,7 @@ from bench.cases.problem import TUTORIAL_SIZE, Size
 from bench.machine.environment import THREAD_VARIABLES
 from bench.status import Say, status_line
 from bench.tables.csv_files import append_rows
-from bench.validation._gate_table import COLUMNS, TABLE, Tally, done_seeds, merge, row
-from bench.validation._gate_words import summary
+from bench.validation._gate_table import COLUMNS, TABLE, Tally, done_seeds, merge, row, summary
 from bench.validation._subjects import Subject, fewest_honest, fewest_lies, is_lie_at, lying, others, slow, telling
 from bench.validation._trials import OPENING, REHEARSAL, TIMED, try_subject
 

@@ -131,18 +131,18 @@ def make_loop(size: Sequence[int]) -> tuple[Any, Device]:
     return loop, device
 
 
-def clock_cost(samples: int = NOOP_SAMPLES, repeats: int = REPEATS) -> dict[str, float]:
+def clock_cost() -> dict[str, float]:
     """us of a no-op sample (both readings and the loss read), and of what lies untimed between samples."""
     device, loop = open_device("numpy", "cpu"), noop()
-    clock.time_latency(loop, device, samples)
+    clock.time_latency(loop, device, NOOP_SAMPLES)
     timed, untimed = [], []
-    for _ in range(repeats):
+    for _ in range(REPEATS):
         start = perf_counter_ns()
-        found = clock.time_latency(loop, device, samples)
+        found = clock.time_latency(loop, device, NOOP_SAMPLES)
         wall = perf_counter_ns() - start
         timed.append(median(found.elapsed_ns) / 1e3)
-        untimed.append((wall - sum(found.elapsed_ns)) / samples / 1e3)
-    return {"timed_us": median(timed), "untimed_us": median(untimed), "n": samples * repeats}
+        untimed.append((wall - sum(found.elapsed_ns)) / NOOP_SAMPLES / 1e3)
+    return {"timed_us": median(timed), "untimed_us": median(untimed), "n": NOOP_SAMPLES * REPEATS}
 
 
 def product_share(size: Sequence[int]) -> float:

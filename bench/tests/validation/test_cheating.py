@@ -17,9 +17,19 @@ from bench.machine.frameworks import open_device
 from bench.tables.csv_files import read_as
 from bench.tests.fakes import a_measurement
 from bench.validation import cheating
-from bench.validation._caught import BESIDE, CHEATS_TABLE, MOST_BLOCKS, SIZES, Caught, caught, judge_cheats, summary
 from bench.validation._cheats import Cheat
-from bench.validation.cheating import BASES, CHEATS
+from bench.validation.cheating import (
+    BASES,
+    BESIDE,
+    CHEATS,
+    CHEATS_TABLE,
+    MOST_BLOCKS,
+    SIZES,
+    Caught,
+    caught,
+    judge_cheats,
+    summary,
+)
 from bench.validation.lies import HONEST, write_style
 from bench.worker import gate
 from bench.worker.oracle import reference
