@@ -72,16 +72,18 @@ def cost(style: str, size: Sequence[int], rounds: int, witness: Witness) -> dict
     each_ns = median(clock.time_latency(loop, device, WARM).elapsed_ns)
     counts = plan_counts(Rule(), each_ns, referenced=True)
     course, at = Course(case, device, loop, inputs[0], witness, None), 0
-    found: list[tuple[float, ...]] = []
+    found: list[list[float]] = []
     for number in range(rounds):
-        us: dict[bool, tuple[float, ...]] = {}
+        ns: dict[bool, tuple[float, ...]] = {}
         for watched in (True, False) if number % 2 else (False, True):
-            us[watched] = _both(course if watched else None, loop, device, counts.resettle, counts.segment, at)
+            ns[watched] = _both(course if watched else None, loop, device, counts.resettle, counts.segment, at)
             at += 2 * (counts.resettle + counts.segment)
-        found.append(tuple(one / other - 1 for one, other in zip(us[True], us[False], strict=True)))
-    names = ("samples", "mean", "batch", "untimed")
-    shares = dict(zip(names, map(median, zip(*found, strict=True)), strict=True))
-    return {**shares, "iteration_us": each_ns / 1e3, "iterations": counts.segment}
+        found.append([one / other - 1 for one, other in zip(ns[True], ns[False], strict=True)])
+    samples, mean, batch, untimed = map(median, zip(*found, strict=True))
+    return {
+        "iteration_us": each_ns / 1e3, "samples": samples, "mean": mean, "batch": batch, "untimed": untimed,
+        "iterations": counts.segment,
+    }  # fmt: skip
 
 
 def _both(
@@ -108,10 +110,8 @@ def measure_cost(style: str, size: Size, rounds: int = ROUNDS) -> Cost:
     ended = process.ask("bench.validation._challenge", [style, list(size), rounds], record=Record(0))
     if ended.status is not None:
         raise UsageError(f"{style} at {size}: {ended.status}: {ended.reason}")
-    found = ended.value
-    shares = {name: round(found[name], 5) for name in ("samples", "mean", "batch", "untimed")}
-    return Cost(style, str(size), round(found["iteration_us"], 2), **shares,
-                iterations=int(found["iterations"]), rounds=rounds)  # fmt: skip
+    found = {name: round(value, 2 if name == "iteration_us" else 5) for name, value in ended.value.items()}
+    return Cost(style, str(size), rounds=rounds, **found)
 
 
 def measure_costs(folder: Path, say: Say, styles: Sequence[str] = STYLES, rounds: int = ROUNDS) -> list[Cost]:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.cases.problem import Size
 from bench.errors import TableError
 from bench.machine.device import cpu_model
 from bench.tables.csv_files import read_rows, write_rows
 from bench.validation._subjects import Subject
-from bench.validation._trials import OPENING, REHEARSAL, TIMED, Trial, steps_of
+from bench.validation._trials import OPENING, REHEARSAL, TIMED, Trial
 from bench.words import markdown
 from bench.worker import deviation
 
@@ -26,41 +24,24 @@ COLUMNS = (
 Row = Mapping[str, str]
 
 
-@dataclass(slots=True)
-class Tally:
-    """What became of one subject in one phase at one size: a row of the table."""
-
-    seeds: int = 0
-    strayed: int = 0  # seeds with something beyond its tolerance; that alone is not wrong yet
-    wrong: int = 0
-    least: float = math.inf
-    most: float = 0.0
-    errors: dict[str, list[float]] = field(default_factory=dict)  # by the bound of a tolerance, one a seed
-
-    def add(self, trial: Trial) -> None:
-        """One seed more."""
-        found, wrong = trial
-        excess = deviation.worst(found)
-        self.seeds += 1
-        self.strayed += excess > 1
-        self.wrong += wrong
-        self.least, self.most = min(self.least, excess), max(self.most, excess)
-        for bound in {one.bound for one in found if one.bound and math.isfinite(one.allowed)}:
-            error = max(math.inf if math.isnan(one.error) else one.error for one in found if one.bound == bound)
-            self.errors.setdefault(bound, []).append(error)
-
-
-def row(phase: str, size: Size, group: str, subject: Subject, tally: Tally) -> dict[str, object]:
-    """One line of the table, without its seeds' names."""
-    steps, checked = steps_of(phase, size, subject.case.oracle)
-    end = max if subject.honest else min
-    return {
-        "phase": phase, "oracle": subject.case.oracle, "size": str(size), "group": group, "steps": steps,
-        "checked": checked, "dtype": subject.case.problem.dtype, "precision": subject.case.precision,
-        "style": subject.case.style, "lie": subject.lie, "seeds": tally.seeds, "strayed": tally.strayed,
-        "wrong": tally.wrong, "least_excess": f"{tally.least:.3g}", "most_excess": f"{tally.most:.3g}",
-        **{bound: f"{end(tally.errors[bound]):.2g}" if bound in tally.errors else "" for bound in BOUNDS},
+def row_of(whose: Mapping[str, str], steps: tuple[int, int], subject: Subject, seed: int, trial: Trial) -> Row:
+    """The row of one seed; what strays beyond a tolerance is not wrong yet."""
+    found, wrong = trial
+    case, excess = subject.case, deviation.worst(found)
+    errors: dict[str, float] = {}  # by the bound of a tolerance
+    for one in found:
+        if one.bound and math.isfinite(one.allowed):
+            error = math.inf if math.isnan(one.error) else one.error
+            errors[one.bound] = max(error, errors.get(one.bound, 0.0))
+    cells = {
+        **whose, "steps": steps[0], "checked": steps[1],
+        "dtype": case.problem.dtype, "precision": case.precision, "style": case.style, "lie": subject.lie,
+        "seeds": 1, "strayed": int(excess > 1), "wrong": int(wrong),
+        "least_excess": f"{excess:.3g}", "most_excess": f"{excess:.3g}",
+        **{bound: f"{errors[bound]:.2g}" if bound in errors else "" for bound in BOUNDS},
+        "first_seed": seed, "last_seed": seed,
     }  # fmt: skip
+    return {name: str(cell) for name, cell in cells.items()}
 
 
 def done_seeds(path: Path) -> Callable[[Mapping[str, str], range], bool]:
@@ -82,9 +63,14 @@ def done_seeds(path: Path) -> Callable[[Mapping[str, str], range], bool]:
 
 def merge(path: Path) -> list[Row]:
     """The table with one row a subject, phase and size: what was tried in parts is put together."""
-    merged = [_merged(same) for _, same in grouped(read_rows(path, COLUMNS), WHOSE)]
+    merged = together(read_rows(path, COLUMNS))
     write_rows(path, COLUMNS, merged)
     return merged
+
+
+def together(rows: Iterable[Row]) -> list[Row]:
+    """One row a subject, phase and size: counts are sums, errors the largest of honest ones and the least of lies."""
+    return [_merged(same) for _, same in grouped(rows, WHOSE)]
 
 
 def grouped(rows: Iterable[Row], names: Sequence[str]) -> Iterator[tuple[tuple[str, ...], list[Row]]]:
@@ -96,18 +82,15 @@ def grouped(rows: Iterable[Row], names: Sequence[str]) -> Iterator[tuple[tuple[s
 
 
 def _merged(same: Sequence[Row]) -> Row:
-    least, most = ("least_excess", "first_seed"), ("most_excess", "last_seed")
     largest = min if same[0]["lie"] else max
-    found = {}
-    for name in COLUMNS:
-        cells = [one[name] for one in same]
-        if name in ("seeds", "strayed", "wrong"):
-            found[name] = str(sum(map(int, cells)))
-        elif cells[0] and name in (*least, *most, *BOUNDS):
-            end = min if name in least else max if name in most else largest
-            found[name] = end(cells, key=float)
-        else:
-            found[name] = cells[0]
+    ends = {"least_excess": min, "first_seed": min, "most_excess": max, "last_seed": max} | dict.fromkeys(
+        BOUNDS, largest
+    )
+    found = dict(same[0])
+    for name in ("seeds", "strayed", "wrong"):
+        found[name] = str(sum(int(one[name]) for one in same))
+    for name, end in ends.items():
+        found[name] = end((one[name] for one in same if one[name]), key=float, default="")
     return found
 
 

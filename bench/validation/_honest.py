@@ -109,10 +109,11 @@ def whole_plan(styles: Sequence[Implementation], sizes: Sequence[Size]) -> Plan:
 def row_of(found: Measurement, drawn: int, shape: Shape, share: float | None) -> Row:
     """One line of the table."""
     case = found.case
-    figures = {name: _rounded(getattr(shape, name)) for name in FIGURES}
+    known = {name: getattr(shape, name) for name in FIGURES} | {"told": share}
+    figures = {name: None if value is None else round(value, 4) for name, value in known.items()}
     return Row(
         case.style, case.framework, str(case.problem.size), case.problem.dtype, case.threads, drawn, found.block,
-        found.status, found.noisy, **figures, told=_rounded(share), attempts=found.attempts,
+        found.status, found.noisy, **figures, attempts=found.attempts,
         reason=found.reason if found.status != "ok" else "",
     )  # fmt: skip
 
@@ -155,10 +156,6 @@ def summary(found: Sequence[Row], command: str) -> str:
         frameworks=", ".join(sorted({one.framework for one in found})), threads=THREADS, model=cpu_model(),
         command=command,
     )  # fmt: skip
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
 
 
 def main(arguments: Sequence[str]) -> int:

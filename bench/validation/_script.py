@@ -11,11 +11,19 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from bench.cases.case import Case
-from bench.cases.measurement import Found, Job
-from bench.cases.phases import Rule
 from bench.cases.problem import TUTORIAL_ITERATIONS, TUTORIAL_SIZE, Problem, stable_learning_rate
-from bench.validation.tools import SCRIPT, SCRIPT_FAULTS, SCRIPT_LOOP, Tool, ToolError, in_turns, ratio_of, start
-from implementations import find_implementations
+from bench.runner.turns import Launch
+from bench.validation.tools import (
+    SCRIPT,
+    SCRIPT_FAULTS,
+    SCRIPT_LOOP,
+    Tool,
+    ToolError,
+    in_turns,
+    measured,
+    ratio_of,
+    start,
+)
 
 STYLE = "numpy_manual"
 SHARE = 2  # one round for so many of pyperf
@@ -104,16 +112,11 @@ def read_stamps(found: Any) -> AsWritten:
     return AsWritten(median(each_us[WARM:]), whole_s, per_iteration, median(prints[WARM:]) / 1e3)
 
 
-def run_ours(launch: Callable[[Job], Found], seed: int) -> AsWritten:
+def run_ours(launch: Launch, seed: int) -> AsWritten:
     """The baseline `tutorial-1` as `run` measures it, its program too. Raises ToolError."""
     problem = Problem(*TUTORIAL_SIZE, "float64", stable_learning_rate(TUTORIAL_SIZE), seed)
     case = Case(STYLE, "cpu", problem, framework="numpy", program=True)
-    found = launch(Job(case, find_implementations()[STYLE], Rule()))
-    names = ("latency_median_us", "loop_seconds", "minor_faults_per_iteration")
-    values = [found.values.get(name) for name in names]
-    if found.status != "ok" or not all(isinstance(value, float | int) for value in values):
-        raise ToolError(found.reason or "a worker does not say what an iteration, a loop and its page faults are")
-    return AsWritten(*(float(value or 0) for value in values))
+    return AsWritten(*measured(launch, case, "latency_median_us", "loop_seconds", "minor_faults_per_iteration"))
 
 
 def script_tools(ours: Callable[[], AsWritten], rounds: int) -> list[Tool]:

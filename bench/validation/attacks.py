@@ -22,11 +22,11 @@ from bench.validation._faults import Outcome, try_faults
 from bench.validation._kills import Aimed, kill_and_resume, total
 from bench.validation.acceptance import Check
 from bench.validation.cheating import CHEATS_TABLE, Caught, judge_cheats
-from bench.validation.lies import PLANTED, Liar, write_style
+from bench.validation.lies import PLANTED, write_style
 
 KILLS, LIARS = "kills.csv", "liars.csv"
 BLOCKS, LEAST_KILLS = 4, 100
-SIZE = Size(16, 250, 25, 5)  # small, so that a process takes about a second
+SIZE = Size(16, 250, 25, 5)  # small, so that a process takes about a second, and in float64 the gate at its strictest
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,24 +108,19 @@ def measure_liars(
 def plan_liars(folder: Path, devices: Collection[str]) -> Plan:
     """One block of all that `devices` can run, their style files written into `folder`; skipped without its library."""
     planted = [one for one in PLANTED if one.device in devices]
+    problem = Problem(*SIZE, "float64", stable_learning_rate(SIZE))
+    cases = {one.name: Case(one.name, one.device, problem, framework=one.framework) for one in planted}
     styles = {
         one.name: write_style(folder, one.body, one.style, framework=one.framework, devices=(device_kind(one.device),))
         for one in planted
     }
-    missing = {name: style.missing for name, style in styles.items() if style.missing}
     return Plan(
         preset="validate",
-        cases={make_case(one): 1 for one in planted if one.name not in missing},
+        cases={case: 1 for name, case in cases.items() if not styles[name].missing},
         blocks=1,
         styles=styles,
-        skips=tuple(Skip(make_case(one), missing[one.name]) for one in planted if one.name in missing),
+        skips=tuple(Skip(cases[name], style.missing) for name, style in styles.items() if style.missing),
     )
-
-
-def make_case(liar: Liar) -> Case:
-    """A small case in float64 on one thread, where the gate is at its strictest; its style is the liar's name."""
-    problem = Problem(*SIZE, "float64", stable_learning_rate(SIZE))
-    return Case(liar.name, liar.device, problem, framework=liar.framework)
 
 
 def judge_attacks(folder: Path) -> list[Check]:

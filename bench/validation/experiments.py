@@ -106,11 +106,6 @@ def drawn_copies(pool: Pool, group: Group, blocks: int, random: np.random.Genera
     return np.array([random.choice(pool.columns(group), 2, replace=False) for _ in range(blocks)]).T
 
 
-def any_copies(pool: Pool, group: Group, blocks: Places, random: np.random.Generator) -> Floats:
-    """Medians of two copies of a group, drawn anew in each block: (2, blocks)."""
-    return np.asarray(pool.medians_us[blocks, drawn_copies(pool, group, len(blocks), random)])
-
-
 def identical(pool: Pool, least: int, seed: int, blocks: int = BLOCKS) -> list[Experiment]:
     """A/A experiments on every group of copies in turn.
 
@@ -121,7 +116,7 @@ def identical(pool: Pool, least: int, seed: int, blocks: int = BLOCKS) -> list[E
     random, found = np.random.default_rng(seed), []
     for number, chosen in block_groups(pool.blocks, blocks, random, math.ceil(least / len(pool.groups))):
         for group in pool.groups:
-            ratio = paired_ratio(*any_copies(pool, group, chosen, random))
+            ratio = paired_ratio(*pool.medians_us[chosen, drawn_copies(pool, group, blocks, random)])
             found.append(Experiment(IDENTICAL.format(blocks), number, group[0], group[1], 1.0, ratio))
     return found
 
@@ -187,7 +182,7 @@ def planted(pool: Pool, plant: str, truths: Mapping[int, float], least: int, see
     random, known, found = np.random.default_rng(seed), np.array(sorted(truths), np.int64), []
     for number, places in block_groups(len(known), BLOCKS, random, least):
         chosen = known[places]
-        before, _other = any_copies(pool, pool.copies, chosen, random)
+        before, _other = pool.medians_us[chosen, drawn_copies(pool, pool.copies, BLOCKS, random)]
         truth = math.exp(-float(np.mean([math.log(truths[int(block)]) for block in chosen])))
         ratio = paired_ratio(before, pool.of(plant)[chosen])
         found.append(Experiment(plant, number, pool.copies[0], plant, truth, ratio))
@@ -223,9 +218,10 @@ def bootstrapped(samples: Mapping[tuple[int, str], Floats], seed: int) -> list[E
 
     `samples` are the timed iterations in us by (block, copy); every two copies of a block are one experiment.
     """
-    random = np.random.default_rng(seed)
-    medians = {key: log_medians(one, random) for key, one in samples.items()}
-    found = []
+    random, medians, found = np.random.default_rng(seed), {}, []
+    for key, times in samples.items():
+        resampled = times[random.integers(0, len(times), (RESAMPLES, len(times)))]
+        medians[key] = np.log(np.median(resampled, axis=1))
     for (block, baseline), (other, contender) in combinations(sorted(samples), 2):
         if block != other:
             continue
@@ -234,12 +230,6 @@ def bootstrapped(samples: Mapping[tuple[int, str], Floats], seed: int) -> list[E
         ratio = Ratio(value, float(low), float(high), 1)
         found.append(Experiment(BOOTSTRAP, block, baseline, contender, 1.0, ratio))
     return found
-
-
-def log_medians(samples: Floats, random: np.random.Generator) -> Floats:
-    """Logarithms of the medians of RESAMPLES resamples with replacement, (RESAMPLES,)."""
-    chosen = random.integers(0, len(samples), (RESAMPLES, len(samples)))
-    return np.asarray(np.log(np.median(samples[chosen], axis=1)))
 
 
 def experiment_row(one: Experiment) -> dict[str, Any]:

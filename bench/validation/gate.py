@@ -22,9 +22,9 @@ from bench.cases.problem import TUTORIAL_SIZE, Size
 from bench.machine.environment import THREAD_VARIABLES
 from bench.status import Say, status_line
 from bench.tables.csv_files import append_rows
-from bench.validation._gate_table import COLUMNS, TABLE, Tally, done_seeds, merge, row, summary
+from bench.validation._gate_table import COLUMNS, TABLE, Row, done_seeds, merge, row_of, summary, together
 from bench.validation._subjects import Subject, fewest_honest, fewest_lies, is_lie_at, lying, others, slow, telling
-from bench.validation._trials import OPENING, REHEARSAL, TIMED, try_subject
+from bench.validation._trials import OPENING, REHEARSAL, TIMED, steps_of, try_subject
 
 SIZES = (*SWEEP_SIZES, *scaled(12, 16))  # all that the presets hold
 # Shares of the seeds: an iteration's work grows by the cube of the size, a timed run of a small one has most iterations
@@ -47,8 +47,9 @@ class Stage:
     @property
     def whose(self) -> dict[str, str]:
         """What its rows have in common."""
-        names = {"phase": self.phase, "oracle": self.oracle, "size": str(self.size)}
-        return {**names, "group": self.subjects.__name__}
+        return {
+            "phase": self.phase, "oracle": self.oracle, "size": str(self.size), "group": self.subjects.__name__
+        }  # fmt: skip
 
 
 def stages() -> Iterator[Stage]:
@@ -87,15 +88,16 @@ def cheap(stage: Stage) -> bool:
     return stage.phase == OPENING and stage.size in SIZES[:3]
 
 
-def run_part(stage: Stage, seeds: range) -> list[dict[str, object]]:
+def run_part(stage: Stage, seeds: range) -> list[Row]:
     """The rows of one part of a stage."""
-    tallies = [(one, Tally()) for one in stage.subjects(stage.oracle) if is_lie_at(one, stage.size)]
+    subjects = [one for one in stage.subjects(stage.oracle) if is_lie_at(one, stage.size)]
+    steps = steps_of(stage.phase, stage.size, stage.oracle)
     with np.errstate(all="ignore"):  # a lie may overflow
-        for seed in seeds:
-            for subject, tally in tallies:
-                tally.add(try_subject(stage.phase, subject, stage.size, seed))
-    ends = {"first_seed": seeds.start, "last_seed": seeds.stop - 1}
-    return [row(stage.phase, stage.size, stage.whose["group"], subject, tally) | ends for subject, tally in tallies]
+        return together(
+            row_of(stage.whose, steps, one, seed, try_subject(stage.phase, one, stage.size, seed))
+            for seed in seeds
+            for one in subjects
+        )
 
 
 def measure(folder: Path, seeds: int, first: int, say: Say, processes: int = 1, minutes: float = math.inf) -> int:
@@ -117,15 +119,13 @@ def measure(folder: Path, seeds: int, first: int, say: Say, processes: int = 1, 
     return len(left) - number
 
 
-def run_parts(
-    left: Iterable[tuple[Stage, range]], processes: int
-) -> Iterator[tuple[Stage, range, list[dict[str, object]]]]:
+def run_parts(left: Iterable[tuple[Stage, range]], processes: int) -> Iterator[tuple[Stage, range, list[Row]]]:
     """Each part with its rows, in order, made here or in so many processes of one thread each."""
     if processes == 1:
         yield from ((stage, part, run_part(stage, part)) for stage, part in left)
         return
     os.environ |= dict.fromkeys(THREAD_VARIABLES, "1")  # read when a process loads its libraries
-    running = deque[tuple[Stage, range, Future[list[dict[str, object]]]]]()
+    running = deque[tuple[Stage, range, Future[list[Row]]]]()
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
         for stage, part in left:
             running.append((stage, part, pool.submit(run_part, stage, part)))

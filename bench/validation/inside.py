@@ -157,9 +157,21 @@ def product_share(size: Sequence[int]) -> float:
 
 
 def agreement(size: Sequence[int], rounds: int) -> dict[str, float]:
-    """us an iteration by others over ours, in the same process on the same loop, in turns: medians of `rounds`."""
+    """us an iteration in a batch by timeit and, where there is torch, torch.utils.benchmark, over ours.
+
+    In the same process on the same loop, in turns: medians of `rounds`.
+    """
     loop, device = make_loop(size)
-    timers = {"ours": lambda: clock.time_batch(loop, device, BATCH)[0].mean_us, **foreign_timers(loop)}
+    by_timeit = timeit.Timer("next(loop)", globals={"loop": loop})
+    timers: dict[str, Callable[[], float]] = {
+        "ours": lambda: clock.time_batch(loop, device, BATCH)[0].mean_us,
+        "timeit": lambda: by_timeit.timeit(BATCH) / BATCH * 1e6,
+    }
+    if importlib.util.find_spec("torch") is not None:
+        from torch.utils.benchmark import Timer
+
+        by_torch = Timer("next(loop)", globals={"loop": loop}, num_threads=1)
+        timers["torch"] = lambda: float(by_torch.timeit(BATCH).median) * 1e6
     seen: list[dict[str, float]] = []
     order = list(timers)
     for number in range(rounds):
@@ -170,18 +182,6 @@ def agreement(size: Sequence[int], rounds: int) -> dict[str, float]:
             us[name] = timers[name]()
         seen.append(us)
     return {name: median(us[name] / us["ours"] for us in seen) for name in order if name != "ours"}
-
-
-def foreign_timers(loop: Any) -> dict[str, Callable[[], float]]:
-    """us an iteration in a batch, as timeit and, where there is torch, torch.utils.benchmark take them."""
-    by_timeit = timeit.Timer("next(loop)", globals={"loop": loop})
-    timers: dict[str, Callable[[], float]] = {"timeit": lambda: by_timeit.timeit(BATCH) / BATCH * 1e6}
-    if importlib.util.find_spec("torch") is not None:
-        from torch.utils.benchmark import Timer
-
-        by_torch = Timer("next(loop)", globals={"loop": loop}, num_threads=1)
-        timers["torch"] = lambda: float(by_torch.timeit(BATCH).median) * 1e6
-    return timers
 
 
 QUESTIONS: dict[str, Callable[..., Any]] = {"clock": clock_cost, "product": product_share, "agreement": agreement}

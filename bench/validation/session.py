@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from bench.cases.measurement import Job
-from bench.cases.phases import Rule
 from bench.cases.plan import Plan
 from bench.cases.problem import TUTORIAL_SIZE, Size
 from bench.errors import TableError, UsageError
@@ -30,7 +28,7 @@ from bench.validation.attacks import judge_attacks
 from bench.validation.experiments import BLOCKS, EXPERIMENT_COLUMNS, PERCENTS, experiment_row, run_experiments
 from bench.validation.inside import SLOW_FIRST, SLOW_FIRST_S, SPIN_0, STYLE, WORK, WRAPPER
 from bench.validation.simulated import disturb
-from bench.validation.tools import TOOLS, Tool, ToolError, ask, judge_tools, measure_tools
+from bench.validation.tools import TOOLS, Tool, ask, judge_tools, measure_tools, measured
 from implementations import find_implementations
 
 CALIBRATIONS = 3
@@ -134,11 +132,7 @@ def read_design(folder: Path) -> Design:
 
 def ours(launch: Launch, design: Design, column: str) -> float:
     """One value that the harness finds of the plain case in a fresh process. Raises ToolError."""
-    case = pools.make_case(STYLE, design.size, design.seed)
-    found = launch(Job(case, find_implementations()[STYLE], Rule()))
-    if found.status != "ok":
-        raise ToolError(f"a worker fails, so nothing can be validated: {found.reason}; try: fiftyx doctor")
-    return float(found.values[column] or 0)
+    return measured(launch, pools.make_case(STYLE, design.size, design.seed), column)[0]
 
 
 def measure(folder: Path, design: Design, budget_s: float | None, say: Say) -> None:

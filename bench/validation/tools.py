@@ -11,13 +11,18 @@ from pathlib import Path
 from statistics import geometric_mean, median
 from typing import Any, TypeVar
 
+from bench.cases.case import Case
+from bench.cases.measurement import Job
+from bench.cases.phases import Rule
 from bench.cases.problem import Size
 from bench.errors import UsageError
 from bench.machine import process
 from bench.machine.environment import ROOT, THREAD_VARIABLES
+from bench.runner.turns import Launch
 from bench.tables.run import read_run
 from bench.validation.acceptance import Check
 from bench.validation.inside import STYLE
+from implementations import find_implementations
 
 T = TypeVar("T")
 TOOLS = "tools.csv"
@@ -173,6 +178,16 @@ def suite_us(folder: Path, size: Size) -> float:
     command = ["-m", "pytest", suite, "-q", "-p", "no:cacheprovider", "-k", "test_iteration"]
     start([*command, "--benchmark-only", f"--benchmark-json={out}", *options], ROOT)
     return float(read_run(out).measurements["latency_median_us"].median())
+
+
+def measured(launch: Launch, case: Case, *columns: str) -> list[float]:
+    """Some columns of what the harness finds of a case in a fresh process. Raises ToolError."""
+    found = launch(Job(case, find_implementations()[case.style], Rule()))
+    values = [found.values.get(name) for name in columns]
+    if found.status != "ok" or None in values:
+        reason = found.reason or f"it does not say {' and '.join(columns)}"
+        raise ToolError(f"a worker fails, so nothing can be compared: {reason}; try: fiftyx doctor")
+    return [float(value or 0) for value in values]
 
 
 def installed(module: str, package: str) -> None:
