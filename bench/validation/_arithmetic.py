@@ -122,20 +122,15 @@ def bfloat16_product(product: Product = blas) -> Product:
 
 @dataclass(frozen=True, slots=True)
 class Lie:
-    """What a training run leaves out; everything at its default is honest.
-
-    `product` is used instead of the arithmetic's own from iteration `from_step` on. `skips(t, steps)` says whether an
-    iteration leaves all weights as they are; `skips_last_weight` never trains w2; `untrained` is the share of inputs
-    whose weights stay as they began.
-    """
+    """What a training run leaves out; everything at its default is honest."""
 
     name: str = ""
-    product: Product | None = None
+    product: Product | None = None  # instead of the arithmetic's own
     half_batch: bool = False
     rate_factor: float = 1.0
-    skips: Callable[[int, int], bool] = lambda _t, _steps: False
+    skips: Callable[[int, int], bool] = lambda _t, _steps: False  # whether iteration t leaves all weights as they are
     skips_last_weight: bool = False
-    untrained: float = 0.0
+    untrained: float = 0.0  # share of inputs whose weights stay as they began
 
 
 LIES = (

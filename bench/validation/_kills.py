@@ -57,18 +57,14 @@ AIMS = (
 
 @dataclass(frozen=True, slots=True)
 class Aimed:
-    """What kills of one target in one phase came to: `refused` resumes, and processes `left` after 2 s.
-
-    Rows are counted at the end of the runs that were killed, in the row of all targets: those that are `gone` from the
-    table, and turns that are lost, doubled or incomplete.
-    """
+    """Kills of one target in one phase, and what came of them; rows and turns are counted at the end, for all."""
 
     target: str
     phase: str
     kills: int = 0
-    refused: int = 0
-    left: int = 0
-    gone: int = 0
+    refused: int = 0  # resumes
+    left: int = 0  # processes, 2 s later
+    gone: int = 0  # rows that stood in the table after a kill
     turns: int = 0
     lost: int = 0
     doubled: int = 0

@@ -120,10 +120,7 @@ def run_ours(launch: Launch, seed: int) -> AsWritten:
 
 
 def script_tools(ours: Callable[[], AsWritten], rounds: int) -> list[Tool]:
-    """The tutorial's text as a plain script over the baseline `tutorial-1`: an iteration, a loop, and page faults.
-
-    An iteration is on both sides without the script's print.
-    """
+    """The tutorial's text as a plain script over the baseline `tutorial-1`: an iteration, a loop, and page faults."""
     rounds = max(2, rounds // SHARE)
     try:
         with tempfile.TemporaryDirectory(prefix="fiftyx-") as name:

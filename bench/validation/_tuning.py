@@ -34,10 +34,7 @@ COLUMNS = (
 
 
 def in_turns(calls: Sequence[Callable[[], Any]]) -> list[list[float]]:
-    """The us of each of `calls` in every round, which calls each for about ROUND_S, one after the other.
-
-    Fewer than ROUNDS where LIMIT_S has passed.
-    """
+    """The us of each of `calls` in ROUNDS, fewer after LIMIT_S; a round calls each for about ROUND_S, one by one."""
     counts = []
     for call in calls:
         end = perf_counter_ns() + int(WARM_S * 1e9)

@@ -31,17 +31,14 @@ SIZE = Size(16, 250, 25, 5)  # small, so that a process takes about a second, an
 
 @dataclass(frozen=True, slots=True)
 class Killed:
-    """What a run that was killed `kills` times came to: rows per turn that are too few, or too many.
-
-    `gone` counts rows that stood in the table after a kill and not at the end.
-    """
+    """What a run that was killed `kills` times came to: rows per turn that are too few, or too many."""
 
     kills: int
     turns: int
     lost: int
     doubled: int
     incomplete: int  # turns whose timed iterations are not as many as their measurement says
-    gone: int = 0
+    gone: int = 0  # rows that stood in the table after a kill and not at the end
 
 
 def sum_of(found: Sequence[Aimed]) -> Killed:
@@ -53,16 +50,13 @@ def sum_of(found: Sequence[Aimed]) -> Killed:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A planted style and how its process ended; `must_say` has to stand in the reason, and is empty for an honest one.
-
-    `status` is one of those of measurements.csv; `skipped` where the style cannot run here.
-    """
+    """A planted style and how its process ended; `must_say` has to stand in the reason, and is empty if honest."""
 
     liar: str
     does: str
     device: str
     must_say: str
-    status: str
+    status: str  # of measurements.csv; `skipped` where the style cannot run here
     reason: str
 
     @property

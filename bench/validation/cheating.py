@@ -98,10 +98,7 @@ def caught(cheat: Cheat, size: Size, rows: Sequence[Measurement]) -> Caught:
 
 
 def gain(rows: Sequence[Measurement], honest: Sequence[Measurement], scope: str) -> float | None:
-    """By what factor a row is faster than the honest one of its block, the median over blocks.
-
-    At one speed of the core if that was read.
-    """
+    """How many times as fast as the honest row of its block, the median over blocks; at one speed if that was read."""
     per = {"latency_median_us": "latency_per_reference", "throughput_us": "throughput_per_reference"}.get(scope, scope)
     base = {one.block: one.values for one in honest if one.status == "ok"}
     pairs = [(base[one.block], one.values) for one in rows if one.block in base]
@@ -150,7 +147,7 @@ class Bench:
 
     def __init__(self, place: Path) -> None:
         self.place = place
-        self.floors: Floors | None = None
+        write_machine(place, {"run_id": uuid.uuid4().hex})
         self.paces_s: dict[Size, float] = {}
 
     def tried(self, cheat: Cheat, size: Size) -> Caught | None:
@@ -177,14 +174,10 @@ class Bench:
         return rows
 
     def floors_of(self, plan: Plan) -> Floors:
-        """One for all sizes and cheats: what is missing of `plan`'s ceilings is measured."""
-        if self.floors is None:
-            write_machine(self.place, {"run_id": uuid.uuid4().hex})
-            self.floors = Floors(self.place, plan, lambda _line: None, lambda _line: None)
-        self.floors.plan, self.floors.block, self.floors.tries = plan, 0, 0
-        self.floors.references_us = []
-        self.floors.complete()
-        return self.floors
+        """Of the ceilings that all sizes and cheats share: what is missing of `plan`'s is measured."""
+        floors = Floors(self.place, plan, lambda _line: None, lambda _line: None)
+        floors.complete()
+        return floors
 
 
 def plan_of(place: Path, styles: Sequence[Cheat], size: Size, pace_s: float) -> Plan | None:

@@ -81,10 +81,7 @@ def run_experiments(
 
 
 def block_groups(of: int, blocks: int, random: np.random.Generator, count: int) -> Iterator[tuple[int, Places]]:
-    """`count` groups of `blocks` of the `of` blocks there are, numbered: those of a round share none, rounds overlap.
-
-    None where there are fewer than `blocks`.
-    """
+    """`count` groups of `blocks` blocks of `of`, if there are so many: those of a round share none, rounds overlap."""
     for number in range(count if of >= blocks else 0):
         place = number % (of // blocks)
         if place == 0:
@@ -175,10 +172,7 @@ def times(ratio: Ratio, factor: float) -> Ratio:
 
 
 def planted(pool: Pool, plant: str, truths: Mapping[int, float], least: int, seed: int) -> list[Experiment]:
-    """A copy, drawn in each block, against a case that takes longer: by `truths`, the ratio in each of its processes.
-
-    `truths` are by the index of a block in the pool; blocks without one take no part.
-    """
+    """A copy, drawn in each block, against a case that takes longer, by its own process's ratio where that is known."""
     random, known, found = np.random.default_rng(seed), np.array(sorted(truths), np.int64), []
     for number, places in block_groups(len(known), BLOCKS, random, least):
         chosen = known[places]

@@ -157,10 +157,7 @@ def product_share(size: Sequence[int]) -> float:
 
 
 def agreement(size: Sequence[int], rounds: int) -> dict[str, float]:
-    """us an iteration in a batch by timeit and, where there is torch, torch.utils.benchmark, over ours.
-
-    In the same process on the same loop, in turns: medians of `rounds`.
-    """
+    """us an iteration by timeit and torch.utils.benchmark, if there, over ours, on one loop in turns: medians."""
     loop, device = make_loop(size)
     by_timeit = timeit.Timer("next(loop)", globals={"loop": loop})
     timers: dict[str, Callable[[], float]] = {

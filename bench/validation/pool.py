@@ -205,10 +205,7 @@ def read_pool(folder: Path, labels: Sequence[str], groups: tuple[Group, ...]) ->
 
 
 def read_truths(folder: Path, blocks: Sequence[int]) -> dict[str, dict[int, float]]:
-    """How many times as long an iteration takes with each plant, by its label and the block's place in `blocks`.
-
-    Raises TableError.
-    """
+    """The true ratio of each plant, by its label and the block's place in `blocks`. Raises TableError."""
     found: dict[str, dict[int, float]] = {}
     for one in read_as(folder / TRUTHS, Truth):
         if one.block in blocks:

@@ -81,10 +81,7 @@ def _replay(pool: Pool, least: int, seed: int, kind: str, slower: Disturbance, p
 
 
 def judge_disturbed(experiments: Iterable[Experiment]) -> list[Check]:
-    """Coverage under each planted disturbance; of a case that slows its own core also the bias, against the same draws.
-
-    `experiments` are those of `simulated.replayed`.
-    """
+    """Coverage in each kind of `replayed` experiments; of a case that slows its own core also the bias."""
     kinds = by_kind(experiments)
     kept = {
         kind: judge_coverage(kind, BLOCKS, kinds[kind], "planted", DISTURBED_COVERAGE)
@@ -106,10 +103,7 @@ def judge_disturbed(experiments: Iterable[Experiment]) -> list[Check]:
 
 
 def judge_claims(outcomes: Mapping[str, tuple[Sequence[str], Sequence[str]]]) -> list[Check]:
-    """How often 50x is supported where it is false; the note says how often where it is true.
-
-    `outcomes` are by the name of a world, of runs at FALSE_SPEEDUP and at TRUE_SPEEDUP.
-    """
+    """How often 50x is supported in each world, by name: in runs at FALSE_SPEEDUP, in the note at TRUE_SPEEDUP."""
     checks = []
     for name, (false, true) in outcomes.items():
         got = share([one == SUPPORTED for one in false])

@@ -78,10 +78,7 @@ class Tool:
 
 
 def measure_tools(size: Size, ours: Callable[[str], float], rounds: int) -> Iterator[Tool]:
-    """Every quantity in turn; a tool that fails is a quantity without a value, with the reason.
-
-    `ours` measures the loop by the harness in a fresh process and gives one column of it.
-    """
+    """Every quantity in turn, `ours` gives a column by the harness; a tool that fails is one without a value."""
     with tempfile.TemporaryDirectory(prefix="fiftyx-") as name:
         folder = Path(name)
         tools: tuple[tuple[tuple[str, ...], str, Callable[[], list[Tool]]], ...] = (
