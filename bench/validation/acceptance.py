@@ -187,9 +187,7 @@ def judge_half_width(pool: Pool, found: Sequence[Experiment]) -> Check:
     widths = [one.half_width for one in found if math.isfinite(one.half_width)]
     if not widths:
         return Check(name, must, "", None, 0, "no experiment")
-    unread = Pool.make(
-        pool.labels, pool.groups[:1], pool.turns, pool.wall_us, *[np.full_like(pool.wall_us, np.nan)] * 2
-    )
+    unread = replace(pool, groups=pool.groups[:1], medians_us=pool.wall_us)
     wall = median(one.half_width for one in identical(unread, LEAST_EXPERIMENTS, 0))
     note = f"of the same processes as timed, the core's speed not taken out: {wall:.2%}"
     return Check(name, must, f"{median(widths):.2%}", median(widths) <= HALF_WIDTH, len(widths), note)

@@ -62,26 +62,6 @@ class Pool:
     medians_us: Floats  # at one speed of the core in each block, as a run compares them
     noisy: NDArray[np.bool_]  # processes that missed a noise gate
 
-    @classmethod
-    def make(
-        cls,
-        labels: tuple[str, ...],
-        groups: tuple[Group, ...],
-        turns: Places,
-        *times: Floats,
-        noisy: NDArray[np.bool_] | None = None,
-    ) -> Pool:
-        """From wall_us, reference_us and per_reference, brought to one speed by what `run` does it with."""
-        wall_us, reference_us, per_reference = times
-        block, label = (index.ravel() for index in np.indices(wall_us.shape))
-        names = ("latency_median_us", REFERENCE, PER_REFERENCE["latency_median_us"])
-        columns = dict(zip(names, (one.ravel() for one in times), strict=True))
-        columns[OWN_EFFECT] = np.zeros(wall_us.size)  # that it was read is what counts: the reading is a neutral one
-        medians = at_one_speed(pd.DataFrame({"block": block, "label": label, **columns}), ("label",))
-        medians_us = medians["latency_median_us"].to_numpy(float).reshape(wall_us.shape)
-        noisy = np.zeros(wall_us.shape, bool) if noisy is None else noisy
-        return cls(labels, groups, wall_us, reference_us, per_reference, turns, medians_us, noisy)
-
     @property
     def blocks(self) -> int:
         """How many."""
@@ -91,7 +71,7 @@ class Pool:
         """Some blocks, everything slower by `machine` (times and readings alike), times alone also by `own`."""
         wall, reference, share = (each[blocks] for each in (self.wall_us, self.reference_us, self.per_reference))
         times = wall * machine * own, reference * machine, share * own
-        return Pool.make(self.labels, self.groups, self.turns[blocks], *times, noisy=self.noisy[blocks])
+        return Pool(self.labels, self.groups, *times, self.turns[blocks], at_usual_speed(*times), self.noisy[blocks])
 
     @property
     def copies(self) -> Group:
@@ -105,6 +85,16 @@ class Pool:
     def columns(self, labels: Sequence[str]) -> list[int]:
         """Where labels are."""
         return [self.labels.index(label) for label in labels]
+
+
+def at_usual_speed(wall_us: Floats, reference_us: Floats, per_reference: Floats) -> Floats:
+    """Medians of processes as timed brought to one speed of the core in each block, by what `run` does it with."""
+    block, label = np.indices(wall_us.shape)
+    names = ("latency_median_us", REFERENCE, PER_REFERENCE["latency_median_us"])
+    columns = dict(zip(names, map(np.ravel, (wall_us, reference_us, per_reference)), strict=True))
+    columns[OWN_EFFECT] = np.zeros(wall_us.size)  # that it was read is what counts: the reading is a neutral one
+    rows = pd.DataFrame({"block": block.ravel(), "label": label.ravel(), **columns})
+    return at_one_speed(rows, ("label",))["latency_median_us"].to_numpy(float).reshape(wall_us.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +190,7 @@ def read_pool(folder: Path, labels: Sequence[str], groups: tuple[Group, ...]) ->
     grids = [rows.pivot(index="block", columns="label", values=name).reindex(columns=list(labels)) for name in names]
     whole = grids[1].dropna().index
     turns, *times, noisy = (grid.loc[whole].to_numpy(float) for grid in grids)
-    pool = Pool.make(tuple(labels), groups, turns.astype(np.int64), *times, noisy=noisy.astype(bool))
+    pool = Pool(tuple(labels), groups, *times, turns.astype(np.int64), at_usual_speed(*times), noisy.astype(bool))
     return pool, [int(block) for block in whole]
 
 

@@ -127,8 +127,7 @@ def pyperf_tool(folder: Path, size: Size, ours: Callable[[str], float], rounds: 
     installed("pyperf", "pyperf")
     script = folder / "by_pyperf.py"
     script.write_text(PYPERF_SCRIPT.format(size=tuple(size)), encoding="utf-8")
-    theirs = iter(range(rounds))
-    pairs = in_turns(lambda: pyperf_us(script, next(theirs)), lambda: ours("throughput_us"), rounds)
+    pairs = in_turns(lambda: pyperf_us(script), lambda: ours("throughput_us"), rounds)
     return Tool(PYPERF, ratio_of(pairs), "ratio", rounds)
 
 
@@ -153,9 +152,10 @@ def ratio_of(pairs: Sequence[tuple[float, float]]) -> float:
     return geometric_mean(theirs / ours for theirs, ours in pairs)
 
 
-def pyperf_us(script: Path, number: int) -> float:
+def pyperf_us(script: Path) -> float:
     """us an iteration by pyperf: the median of its values from one fresh worker."""
-    out = script.with_name(f"out-{number}.json")
+    out = script.with_suffix(".json")
+    out.unlink(missing_ok=True)
     options = [
         "-q", "-o", str(out), "-p", "1", "-l", str(PYPERF_LOOPS), "-n", str(PYPERF_VALUES), "-w", str(PYPERF_WARMUPS),
         "--inherit-environ", ",".join((*THREAD_VARIABLES, "PYTHONPATH", "PYTHONHASHSEED")),
