@@ -93,11 +93,6 @@ def output_of(command: str, columns: int = COLUMNS) -> str:
     return ended.stdout
 
 
-def words(text: str) -> int:
-    """How many words a page has for a reader: its marks and other comments left out."""
-    return len(re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL).split())
-
-
 def main() -> None:
     """Rewrite every page in place."""
     for name in PAGES:

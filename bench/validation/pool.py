@@ -189,7 +189,8 @@ def read_pool(folder: Path, labels: Sequence[str], groups: tuple[Group, ...]) ->
     names = ("order", "latency_median_us", "reference_us", "latency_per_reference", "noisy")
     grids = [rows.pivot(index="block", columns="label", values=name).reindex(columns=list(labels)) for name in names]
     whole = grids[1].dropna().index
-    turns, *times, noisy = (grid.loc[whole].to_numpy(float) for grid in grids)
+    turns, wall_us, reference_us, per_reference, noisy = (grid.loc[whole].to_numpy(float) for grid in grids)
+    times = wall_us, reference_us, per_reference
     pool = Pool(tuple(labels), groups, *times, turns.astype(np.int64), at_usual_speed(*times), noisy.astype(bool))
     return pool, [int(block) for block in whole]
 
