@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter_ns
@@ -20,7 +21,7 @@ from bench.machine.frameworks import open_device
 from bench.machine.line import witness_here
 from bench.machine.process import answer
 from bench.machine.witness import Record, Witness
-from bench.status import Say, status_line
+from bench.status import Say
 from bench.tables.csv_files import read_as, write_as
 from bench.validation.acceptance import Check
 from bench.worker import clock
@@ -147,8 +148,8 @@ def main() -> None:
         parser.add_argument("--out", type=Path, default=Path("results/validation-cpu"), help="folder to write")
         given = parser.parse_args()
         given.out.mkdir(parents=True, exist_ok=True)
-        with status_line(sys.stderr, rewritten=False) as say:
-            check = judge_costs(measure_costs(given.out, say, given.style or STYLES, given.rounds))
+        say = partial(print, file=sys.stderr)
+        check = judge_costs(measure_costs(given.out, say, given.style or STYLES, given.rounds))
         words = f"{check.experiment}: {check.got}, must be {check.must_reach} ({check.note}; {cpu_model()})"
         sys.stdout.write(f"{words}\n")
         return

@@ -28,11 +28,10 @@ def row_of(whose: Mapping[str, str], steps: tuple[int, int], subject: Subject, s
     """The row of one seed; what strays beyond a tolerance is not wrong yet."""
     found, wrong = trial
     case, excess = subject.case, deviation.worst(found)
-    errors: dict[str, float] = {}  # by the bound of a tolerance
-    for one in found:
-        if one.bound and math.isfinite(one.allowed):
-            error = math.inf if math.isnan(one.error) else one.error
-            errors[one.bound] = max(error, errors.get(one.bound, 0.0))
+    errors = {
+        bound: max(math.inf if math.isnan(one.error) else one.error for one in found if one.bound == bound)
+        for bound in {one.bound for one in found if one.bound and math.isfinite(one.allowed)}
+    }
     cells = {
         **whose, "steps": steps[0], "checked": steps[1],
         "dtype": case.problem.dtype, "precision": case.precision, "style": case.style, "lie": subject.lie,
@@ -83,14 +82,14 @@ def grouped(rows: Iterable[Row], names: Sequence[str]) -> Iterator[tuple[tuple[s
 
 def _merged(same: Sequence[Row]) -> Row:
     largest = min if same[0]["lie"] else max
-    ends = {"least_excess": min, "first_seed": min, "most_excess": max, "last_seed": max} | dict.fromkeys(
-        BOUNDS, largest
-    )
     found = dict(same[0])
     for name in ("seeds", "strayed", "wrong"):
         found[name] = str(sum(int(one[name]) for one in same))
-    for name, end in ends.items():
-        found[name] = end((one[name] for one in same if one[name]), key=float, default="")
+    for end, names in (
+        (min, ("least_excess", "first_seed")), (max, ("most_excess", "last_seed")), (largest, BOUNDS),
+    ):  # fmt: skip
+        for name in names:
+            found[name] = end((one[name] for one in same if one[name]), key=float, default="")
     return found
 
 

@@ -6,6 +6,7 @@ import argparse
 import random
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import geometric_mean, median
 from time import perf_counter_ns
@@ -17,6 +18,7 @@ from bench.machine.device import cpu_model
 from bench.machine.environment import available_cpus
 from bench.machine.frameworks import open_device
 from bench.machine.process import answer, ask
+from bench.status import Say
 from bench.tables.csv_files import write_rows
 from bench.worker.ceilings import gemm_gflops
 from bench.worker.clock import without_gc
@@ -100,7 +102,7 @@ def summed_up(case: Sequence[Any], found: Sequence[Mapping[str, float]]) -> dict
 
 
 def rows(
-    cases: Sequence[tuple[str, str, int, Size]], files: Sequence[str], processes: int, say: Callable[[str], Any]
+    cases: Sequence[tuple[str, str, int, Size]], files: Sequence[str], processes: int, say: Say
 ) -> Iterator[dict[str, Any]]:
     """A row a case, once each has had its processes, in shuffled order; a process that fails is said and left out."""
     found: dict[Any, list[Mapping[str, float]]] = {case: [] for case in cases}
@@ -132,7 +134,7 @@ def main(arguments: Sequence[str]) -> None:
     styles = asked.style or [name for name in (*STYLES, *own) if not known[name].missing]
     threads = sorted({1, available_cpus()})
     cases = [(style, "float32", count, size) for size in SIZES for style in styles for count in threads]
-    write_rows(asked.out, COLUMNS, rows(cases, files, asked.processes, lambda line: sys.stderr.write(f"{line}\n")))
+    write_rows(asked.out, COLUMNS, rows(cases, files, asked.processes, partial(print, file=sys.stderr)))
     return None
 
 

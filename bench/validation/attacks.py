@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bench.cases.case import Case
@@ -15,7 +16,7 @@ from bench.cases.plan import Plan
 from bench.cases.problem import Problem, Size, stable_learning_rate
 from bench.machine.device import cpu_model, device_kind
 from bench.runner.turns import Launch, Progress, process_launcher, run
-from bench.status import Say, status_line
+from bench.status import Say
 from bench.tables.csv_files import columns_of, read_as, write_as
 from bench.validation._challenge import TABLE, Cost, judge_costs
 from bench.validation._faults import Outcome, try_faults
@@ -186,10 +187,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, default=Path("results/reliability"), help="folder to write")
     given = parser.parse_args(arguments)
     given.out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="fiftyx-") as place, status_line(sys.stderr, rewritten=False) as say:
+    with tempfile.TemporaryDirectory(prefix="fiftyx-") as place:
         faults = try_faults(Path(place), given.blocks, given.timeout)
         write_as(given.out / "faults.csv", Outcome, faults)
-        killed = kill_and_resume(Path(place), given.kills, BLOCKS, 0, say)
+        killed = kill_and_resume(Path(place), given.kills, BLOCKS, 0, partial(print, file=sys.stderr))
         write_as(given.out / KILLS, Aimed, killed)
     command = f"{parser.prog} --kills {given.kills} --blocks {given.blocks} --out {given.out}"
     (given.out / "README.md").write_text(summary(killed, faults, command), encoding="utf-8")

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 
@@ -20,7 +21,7 @@ import numpy as np
 from bench.cases.presets import SWEEP_SIZES, scaled
 from bench.cases.problem import TUTORIAL_SIZE, Size
 from bench.machine.environment import THREAD_VARIABLES
-from bench.status import Say, status_line
+from bench.status import Say
 from bench.tables.csv_files import append_rows
 from bench.validation._gate_table import COLUMNS, TABLE, Row, done_seeds, merge, row_of, summary, together
 from bench.validation._subjects import Subject, fewest_honest, fewest_lies, is_lie_at, lying, others, slow, telling
@@ -144,8 +145,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--out", type=Path, default=Path("results/gate"), help="folder to write or to finish")
     parser.add_argument("--minutes", type=float, default=math.inf, help="begin nothing later; run again to go on")
     given = parser.parse_args(arguments)
-    with status_line(sys.stderr, rewritten=False) as say:
-        left = measure(given.out, given.seeds, given.seeds_from, say, given.processes, given.minutes)
+    say = partial(print, file=sys.stderr)
+    left = measure(given.out, given.seeds, given.seeds_from, say, given.processes, given.minutes)
     command = f"{parser.prog} --seeds {given.seeds} --seeds-from {given.seeds_from}"
     command += f" --processes {given.processes} --out {given.out}"
     (given.out / "README.md").write_text(summary(merge(given.out / TABLE), command, left), encoding="utf-8")
