@@ -57,7 +57,8 @@ def _intervals(axes: Axes, rows: Sequence[Row]) -> None:
     axes.set(yticks=[], xlabel="difference, % with its 95% interval")
     axes.set_title(f"Two identical cases, {len(chosen)} of {len(rows)} experiments\norange: an interval without 0")
     if not rows:
-        _nothing(axes)
+        axes.set_xticks([])
+        axes.text(0.5, 0.5, "the pool is too small", ha="center", va="center", color=FAINT, transform=axes.transAxes)
 
 
 def _coverage(axes: Axes, rows: Sequence[Row]) -> None:
@@ -91,8 +92,3 @@ def _bar(axes: Axes, place: float, found: Sequence[bool], colour: str) -> None:
     height = 100 * sum(found) / len(found)
     axes.bar(place, height, 0.38, color=colour)
     axes.annotate(f"{height:.0f}", (place, height), ha="center", va="bottom", fontsize=8.5)
-
-
-def _nothing(axes: Axes) -> None:
-    axes.set_xticks([])
-    axes.text(0.5, 0.5, "the pool is too small", ha="center", va="center", color=FAINT, transform=axes.transAxes)
