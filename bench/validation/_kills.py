@@ -140,12 +140,12 @@ def _carrying(token: str) -> list[psutil.Process]:
 def shoot(folder: Path, kills: int, blocks: int, seed: int, say: Say) -> Iterator[Aimed]:
     """`kills` over all of AIMS in turn: each of them, and each run that was killed once it is finished."""
     draw, options = random.Random(seed), (*CASES, "--blocks", str(blocks), "--seed", "0")
-    aims, done, number = [AIMS[index % len(AIMS)] for index in range(kills)], 0, 0
+    done, number = 0, 0
     while done < kills:
         place, first, written = folder / f"run-{number}", done, set[bytes]()
         life, shot_at = Life.begin(place, options), set[int]()
         while done < kills:
-            aim = aims[done]
+            aim = AIMS[done % len(AIMS)]
             if done > first and aim == AIMS[0]:
                 break  # its ceilings are measured: the next run has its own
             target = life.child(aim.module, shot_at) if aim.module else psutil.Process(life.process.pid)
