@@ -79,15 +79,15 @@ def draft(*, quick: bool, minutes: float | None, seed: int) -> Design:
     )
 
 
-def begin(folder: Path, first: Design, now: Callable[[], float] = time.monotonic) -> Design:
+def begin(folder: Path, first: Design) -> Design:
     """Measure what an iteration takes, size plants and blocks by it, and write machine.json. Raises UsageError."""
     machine = describe(probe_devices())
     with tempfile.TemporaryDirectory(prefix="fiftyx-") as styles:
         launch = process_launcher(make_plan(first, Path(styles)))
-        start = now()
+        start = time.monotonic()
         for _ in range(CALIBRATIONS):
             ours(launch, first, "latency_median_us")
-        each_s = (now() - start) / CALIBRATIONS
+        each_s = (time.monotonic() - start) / CALIBRATIONS
     slow_s = first.slow_blocks * (each_s + SLOW_FIRST_S)
     fit = int((first.minutes * 60 - slow_s) / (each_s * len(first.labels)))  # at most: others take longer
     design = replace(sized(first, ask("product", first.size)), blocks=max(BLOCKS, fit))
@@ -189,14 +189,14 @@ def done_keys(folder: Path, design: Design) -> set[Key]:
     return {(int(row["block"]), pools.make_case(row["label"], design.size, design.seed).key) for row in rows}
 
 
-def analyse(source: Path, folder: Path, least: int = DRAWN) -> list[Check]:
+def analyse(source: Path, folder: Path) -> list[Check]:
     """The acceptance table of what `source` holds; it and all experiments into `folder`. Raises TableError."""
     design = read_design(source)
     pool, blocks = pools.read_pool(source, design.labels, design.groups)
     found = pools.read_truths(source, blocks)
     truths = {plant: found[plant] for plant in design.plants if plant in found}
-    experiments = run_experiments(pool, pools.read_samples(source), truths, least, design.seed)
-    disturbed, disturbances = disturb(pool, least, design.seed, simulate=not design.quick)
+    experiments = run_experiments(pool, pools.read_samples(source), truths, DRAWN, design.seed)
+    disturbed, disturbances = disturb(pool, DRAWN, design.seed, simulate=not design.quick)
     checks = [
         *judge(pool, experiments, truths),
         *disturbances,
