@@ -56,10 +56,8 @@ class Stage:
 def stages() -> Iterator[Stage]:
     """From what is cheap to what is dear."""
     for oracle, share in REHEARSAL_SHARES.items():
-        yield Stage(REHEARSAL, oracle, TUTORIAL_SIZE, telling, share)
-        yield Stage(REHEARSAL, oracle, TUTORIAL_SIZE, lying, share / 4)
-        yield Stage(REHEARSAL, oracle, TUTORIAL_SIZE, others, share / 10)
-        yield Stage(REHEARSAL, oracle, TUTORIAL_SIZE, slow, share / 30)
+        for subjects, rarer in ((telling, 1), (lying, 4), (others, 10), (slow, 30)):
+            yield Stage(REHEARSAL, oracle, TUTORIAL_SIZE, subjects, share / rarer)
     for phase, shares in ((OPENING, OPENING_SHARES), (TIMED, TIMED_SHARES)):
         for size, share in zip(SIZES, shares, strict=True):
             small = size in SWEEP_SIZES

@@ -183,7 +183,7 @@ def measured(launch: Launch, case: Case, *columns: str) -> list[float]:
     values = [found.values.get(name) for name in columns]
     if found.status != "ok" or None in values:
         reason = found.reason or f"it does not say {' and '.join(columns)}"
-        raise ToolError(f"a worker fails, so nothing can be compared: {reason}; try: fiftyx doctor")
+        raise ToolError(f"a worker fails, so nothing can be validated: {reason}; try: fiftyx doctor")
     return [float(value or 0) for value in values]
 
 
