@@ -24,7 +24,6 @@ from bench.words import counted, microseconds, percent
 Floats: TypeAlias = NDArray[np.float64]
 
 PRODUCTS, MEMORY, CALLS, FAULTS = "products", "memory", "Python and calls", "page faults"
-PARTS = (PRODUCTS, MEMORY, CALLS, FAULTS)
 NOT_EXPLAINED = "not explained"
 ALLOWED = 0.05  # what the shares may add up to above or below the whole
 NO_FAULTS = 0.5  # an iteration: a few of a process's pages, not those of its arrays

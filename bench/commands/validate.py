@@ -92,7 +92,7 @@ def _measure(folder: Path, *, quick: bool, minutes: float | None, seed: int, res
 
 
 def _attack(folder: Path, kills: int | None) -> None:
-    """Liars, cheats unless it is quick, and as many kills as were asked for."""
+    """Planted liars; of a whole validation what its guards cost and known cheats; and kills."""
     from bench.tables.run import read_machine
     from bench.validation._challenge import measure_costs
     from bench.validation.attacks import measure_kills, measure_liars
@@ -100,13 +100,12 @@ def _attack(folder: Path, kills: int | None) -> None:
     from bench.validation.session import read_design
 
     design = read_design(folder)
-    wanted = (0 if design.quick else KILLS) if kills is None else kills
-    with status(log=True) as notify:
-        measure_liars(folder, read_machine(folder)["devices"], notify)
+    with status(log=True) as say:
+        measure_liars(folder, read_machine(folder)["devices"], say)
         if not design.quick:
-            measure_costs(folder, notify)
-            measure_cheats(folder, notify)
-        measure_kills(folder, wanted, design.seed, notify)
+            measure_costs(folder, say)
+            measure_cheats(folder, say)
+        measure_kills(folder, (0 if design.quick else KILLS) if kills is None else kills, design.seed, say)
 
 
 def more(design: Design, minutes: float) -> Design:
@@ -128,11 +127,11 @@ def _sum_up(source: Path, folder: Path) -> int:
     quick = read_design(source).quick
     with status(log=True) as say:
         say("experiments on the pool, planted disturbances" + ("" if quick else ", simulated runs: a few minutes"))
-        outcome = analyse(source, folder)
+        checks = analyse(source, folder)
         with chart_style.applied():
             figure = validation_figure(read_rows(folder / EXPERIMENTS, EXPERIMENT_COLUMNS), read_machine(source))
             chart_style.save(figure, folder / "validation")
-    code = _show(outcome.checks, quick=quick)
+    code = _show(checks, quick=quick)
     print(f"tables: {folder / ACCEPTANCE}, {folder / EXPERIMENTS}   chart: validation.png")
     return code
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from bench.machine.environment import ROOT
 from bench.report.card import CARD, read_card
 from bench.report.index import plain
+from bench.words import markdown
 
 PAGES = (
     "README.md",
@@ -24,6 +25,7 @@ PAGES = (
     "bench/METHOD.md",
     "bench/DEVELOP.md",
     "results/validation-cpu/README.md",
+    "results/cnn-cpu/README.md",
     "results/tuning.md",
 )
 MARK = re.compile(
@@ -47,7 +49,9 @@ def render(text: str, output_of: Callable[[str, int], str], root: Path = ROOT) -
             printed = output_of(what, int(match["columns"] or COLUMNS)).strip("\n").split("\n")
             body = "\n".join(["```text", f"$ fiftyx {what}", *(line.rstrip() for line in printed), "```"])
         elif kind == "csv":
-            body = markdown(root / what)
+            with open(root / what, encoding="utf-8", newline="") as file:
+                head, *rows = csv.reader(file)
+            body = markdown(head, rows)
         elif kind == "headline":
             body = f"**{plain(read_card(root / what / CARD).headline)}**"
         else:
@@ -64,14 +68,6 @@ def packages(root: Path) -> str:
     there = {name: path for name in names if (path := root / "bench" / name / "__init__.py").exists()}
     said = {name: ast.get_docstring(ast.parse(path.read_text("utf-8"))) for name, path in there.items()}
     return "\n".join(f"- `{name}/` {words}" for name, words in said.items())
-
-
-def markdown(path: Path) -> str:
-    """A CSV file as a Markdown table."""
-    with open(path, encoding="utf-8", newline="") as file:
-        head, *rows = csv.reader(file)
-    cells = [[cell.replace("|", "\\|") for cell in row] for row in [head, ["---"] * len(head), *rows]]
-    return "\n".join(f"| {' | '.join(row)} |" for row in cells)
 
 
 @cache

@@ -9,7 +9,6 @@ from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from bench.cases.case import AS_FOUND
@@ -26,6 +25,8 @@ from bench.runner import turns as runner
 from bench.runner.below import floor_us
 from bench.runner.session import measure, prepare
 from bench.runner.turns import process_launcher, schedule
+from bench.tables.columns import SPEEDUP_COLUMNS, SPEEDUPS
+from bench.tables.csv_files import read_table
 from bench.tables.run import Run, read_iterations, read_machine, read_run
 from bench.tests.fakes import a_case, a_job, a_plan, an_answer
 from bench.validation.lies import HONEST, write_style
@@ -120,7 +121,7 @@ def test_its_rows_are_in_a_table_of_their_own_and_in_no_other(tmp_path):
     assert len(run.measurements) == PLAIN
     assert set(run.measurements["environment"]) == {"clean"}
     assert set(run.measurements["latency_median_us"]) == {100.0}
-    assert set(pd.read_csv(folder / "speedups.csv")["baseline_us"]) == {100.0, 90.0}
+    assert set(read_table(folder / SPEEDUPS, SPEEDUP_COLUMNS)["baseline_us"]) == {100.0, 90.0}
     assert len(read_iterations(folder)) == 4 * PLAIN
     orders = sorted([*run.measurements["order"], *(row["order"] for row in rows)])
     assert orders == list(range(PLAIN + FOUND))

@@ -21,31 +21,20 @@ Rounding = Callable[[Floats], Floats]
 Loop = Generator[Any, None, tuple[Any, ...]]
 
 
-def rounded_to(bits: int) -> Rounding:
-    """Float32 with `bits` explicit bits of its significand, to nearest, ties to even: TF32 has 10, bfloat16 7."""
+def rounded_to(bits: int, *, truncated: bool = False) -> Rounding:
+    """Float32 with `bits` explicit bits of its significand: TF32 has 10, bfloat16 7.
+
+    To nearest, ties to even; `truncated` towards zero, as a tensor core reads a float32 that nobody rounded for it.
+    """
     dropped = 23 - bits
     half, keep = np.uint32((1 << (dropped - 1)) - 1), np.uint32(0xFFFFFFFF << dropped & 0xFFFFFFFF)
 
     def rounded(array: Floats) -> Floats:
         word = np.ascontiguousarray(array, np.float32).view(np.uint32)
-        return ((word + half + (word >> np.uint32(dropped) & np.uint32(1))) & keep).view(np.float32)
+        up = np.uint32(0) if truncated else half + (word >> np.uint32(dropped) & np.uint32(1))
+        return ((word + up) & keep).view(np.float32)
 
     return rounded
-
-
-def truncated_to(bits: int) -> Rounding:
-    """The same, towards zero: how a tensor core reads a float32 that nobody rounded for it."""
-    keep = np.uint32(0xFFFFFFFF << (23 - bits) & 0xFFFFFFFF)
-
-    def truncated(array: Floats) -> Floats:
-        return (np.ascontiguousarray(array, np.float32).view(np.uint32) & keep).view(np.float32)
-
-    return truncated
-
-
-def as_it_is(array: Floats) -> Floats:
-    """No rounding beyond that of the array's own dtype."""
-    return array
 
 
 def blas(a: Floats, b: Floats) -> Floats:
@@ -101,7 +90,7 @@ class Arithmetic:
 
     name: str
     product: Product = blas
-    stored: Rounding = as_it_is
+    stored: Rounding = np.asarray
     dtype: str = "float32"
     precision: str = "ieee"
 
@@ -123,7 +112,7 @@ class Arithmetic:
         )
 
 
-TF32, TF32_TRUNCATED, BFLOAT16 = rounded_to(10), truncated_to(10), rounded_to(7)
+TF32, TF32_TRUNCATED, BFLOAT16 = rounded_to(10), rounded_to(10, truncated=True), rounded_to(7)
 
 
 def bfloat16_product(product: Product = blas) -> Product:
@@ -133,20 +122,15 @@ def bfloat16_product(product: Product = blas) -> Product:
 
 @dataclass(frozen=True, slots=True)
 class Lie:
-    """What a training run leaves out; everything at its default is honest.
-
-    `product` is used instead of the arithmetic's own from iteration `from_step` on. `skips(t, steps)` says whether an
-    iteration leaves all weights as they are; `skips_last_weight` never trains w2; `untrained` is the share of inputs
-    whose weights stay as they began.
-    """
+    """What a training run leaves out; everything at its default is honest."""
 
     name: str = ""
-    product: Product | None = None
+    product: Product | None = None  # instead of the arithmetic's own
     half_batch: bool = False
     rate_factor: float = 1.0
-    skips: Callable[[int, int], bool] = lambda _t, _steps: False
+    skips: Callable[[int, int], bool] = lambda _t, _steps: False  # whether iteration t leaves all weights as they are
     skips_last_weight: bool = False
-    untrained: float = 0.0
+    untrained: float = 0.0  # share of inputs whose weights stay as they began
 
 
 LIES = (

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter_ns
@@ -20,8 +21,8 @@ from bench.machine.frameworks import open_device
 from bench.machine.line import witness_here
 from bench.machine.process import answer
 from bench.machine.witness import Record, Witness
+from bench.status import Say
 from bench.tables.csv_files import read_as, write_as
-from bench.validation._kills import Notify
 from bench.validation.acceptance import Check
 from bench.worker import clock
 from bench.worker.heap import scatter
@@ -72,16 +73,18 @@ def cost(style: str, size: Sequence[int], rounds: int, witness: Witness) -> dict
     each_ns = median(clock.time_latency(loop, device, WARM).elapsed_ns)
     counts = plan_counts(Rule(), each_ns, referenced=True)
     course, at = Course(case, device, loop, inputs[0], witness, None), 0
-    found: list[tuple[float, ...]] = []
+    found: list[list[float]] = []
     for number in range(rounds):
-        us: dict[bool, tuple[float, ...]] = {}
+        ns: dict[bool, tuple[float, ...]] = {}
         for watched in (True, False) if number % 2 else (False, True):
-            us[watched] = _both(course if watched else None, loop, device, counts.resettle, counts.segment, at)
+            ns[watched] = _both(course if watched else None, loop, device, counts.resettle, counts.segment, at)
             at += 2 * (counts.resettle + counts.segment)
-        found.append(tuple(one / other - 1 for one, other in zip(us[True], us[False], strict=True)))
-    names = ("samples", "mean", "batch", "untimed")
-    shares = dict(zip(names, map(median, zip(*found, strict=True)), strict=True))
-    return {**shares, "iteration_us": each_ns / 1e3, "iterations": counts.segment}
+        found.append([one / other - 1 for one, other in zip(ns[True], ns[False], strict=True)])
+    samples, mean, batch, untimed = map(median, zip(*found, strict=True))
+    return {
+        "iteration_us": each_ns / 1e3, "samples": samples, "mean": mean, "batch": batch, "untimed": untimed,
+        "iterations": counts.segment,
+    }  # fmt: skip
 
 
 def _both(
@@ -108,26 +111,19 @@ def measure_cost(style: str, size: Size, rounds: int = ROUNDS) -> Cost:
     ended = process.ask("bench.validation._challenge", [style, list(size), rounds], record=Record(0))
     if ended.status is not None:
         raise UsageError(f"{style} at {size}: {ended.status}: {ended.reason}")
-    found = ended.value
-    shares = {name: round(found[name], 5) for name in ("samples", "mean", "batch", "untimed")}
-    return Cost(style, str(size), round(found["iteration_us"], 2), **shares,
-                iterations=int(found["iterations"]), rounds=rounds)  # fmt: skip
+    found = {name: round(value, 2 if name == "iteration_us" else 5) for name, value in ended.value.items()}
+    return Cost(style, str(size), rounds=rounds, **found)
 
 
-def read_costs(folder: Path) -> list[Cost]:
-    """What challenge.csv of a folder says, nothing where it was not measured. Raises TableError."""
-    return read_as(folder / TABLE, Cost)
-
-
-def measure_costs(folder: Path, notify: Notify, styles: Sequence[str] = STYLES, rounds: int = ROUNDS) -> list[Cost]:
+def measure_costs(folder: Path, say: Say, styles: Sequence[str] = STYLES, rounds: int = ROUNDS) -> list[Cost]:
     """challenge.csv of a folder, one row after another; those that it holds are not measured again."""
-    found = read_costs(folder)
+    found = read_as(folder / TABLE, Cost)
     done = {(one.style, one.size) for one in found}
     for size in SIZES:
         for style in styles:
             missing = find_implementations()[style].missing
             if (style, str(size)) not in done and not missing:
-                notify(f"what an x that changes costs {style} at {size}")
+                say(f"what an x that changes costs {style} at {size}")
                 found.append(measure_cost(style, size, rounds))
                 write_as(folder / TABLE, Cost, found)
     return found
@@ -152,11 +148,8 @@ def main() -> None:
         parser.add_argument("--out", type=Path, default=Path("results/validation-cpu"), help="folder to write")
         given = parser.parse_args()
         given.out.mkdir(parents=True, exist_ok=True)
-
-        def notify(text: str) -> None:
-            sys.stderr.write(f"{text}\n")
-
-        check = judge_costs(measure_costs(given.out, notify, given.style or STYLES, given.rounds))
+        say = partial(print, file=sys.stderr)
+        check = judge_costs(measure_costs(given.out, say, given.style or STYLES, given.rounds))
         words = f"{check.experiment}: {check.got}, must be {check.must_reach} ({check.note}; {cpu_model()})"
         sys.stdout.write(f"{words}\n")
         return

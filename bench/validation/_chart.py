@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bench.charts import style as chart_style
 from bench.charts.style import FAINT, INK, PALETTE, Words
 from bench.validation.acceptance import COVERAGE, POWER
-from bench.validation.experiments import BLOCKS, BOOTSTRAP, SEQUENTIAL, identical_kind
+from bench.validation.experiments import BLOCKS, BOOTSTRAP, IDENTICAL, SEQUENTIAL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,9 +19,9 @@ Row = Mapping[str, str]
 SHOWN = 100
 BODY_IN = 4.7
 GOOD, MISSED, REAL = PALETTE[0], PALETTE[1], PALETTE[2]
-IDENTICAL = identical_kind(BLOCKS)
+SAME = IDENTICAL.format(BLOCKS)
 KINDS = {
-    IDENTICAL: "paired\nby block",
+    SAME: "paired\nby block",
     SEQUENTIAL: "all of A, then\nall of B, drift",
     BOOTSTRAP: "bootstrap over\niterations",
 }
@@ -39,7 +39,7 @@ def validation_figure(experiments: Sequence[Row], machine: Mapping[str, Any]) ->
         f"block, 95% interval. All are drawn from one pool of measurements, so they overlap. From experiments.csv."
     )
     page = chart_style.page(Words("The harness measured by itself", subtitle, footer), BODY_IN)
-    _intervals(page.axes(0.35, 0.6, 3.5, 3.75), [row for row in experiments if row["kind"] == IDENTICAL])
+    _intervals(page.axes(0.35, 0.6, 3.5, 3.75), [row for row in experiments if row["kind"] == SAME])
     _coverage(page.axes(4.55, 2.95, 3.2, 1.4), experiments)
     _power(page.axes(4.55, 0.6, 3.2, 1.4), experiments)
     return page.figure
@@ -57,12 +57,13 @@ def _intervals(axes: Axes, rows: Sequence[Row]) -> None:
     axes.set(yticks=[], xlabel="difference, % with its 95% interval")
     axes.set_title(f"Two identical cases, {len(chosen)} of {len(rows)} experiments\norange: an interval without 0")
     if not rows:
-        _nothing(axes)
+        axes.set_xticks([])
+        axes.text(0.5, 0.5, "the pool is too small", ha="center", va="center", color=FAINT, transform=axes.transAxes)
 
 
 def _coverage(axes: Axes, rows: Sequence[Row]) -> None:
     for place, kind in enumerate(KINDS):
-        colour = GOOD if kind == IDENTICAL else MISSED
+        colour = GOOD if kind == SAME else MISSED
         _bar(axes, place, [row["holds"] == "True" for row in rows if row["kind"] == kind], colour)
     low, high = COVERAGE
     axes.axhspan(100 * low, 100 * high, xmax=1 / 3, color=INK, alpha=0.3, linewidth=0)
@@ -91,8 +92,3 @@ def _bar(axes: Axes, place: float, found: Sequence[bool], colour: str) -> None:
     height = 100 * sum(found) / len(found)
     axes.bar(place, height, 0.38, color=colour)
     axes.annotate(f"{height:.0f}", (place, height), ha="center", va="bottom", fontsize=8.5)
-
-
-def _nothing(axes: Axes) -> None:
-    axes.set_xticks([])
-    axes.text(0.5, 0.5, "the pool is too small", ha="center", va="center", color=FAINT, transform=axes.transAxes)

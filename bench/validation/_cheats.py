@@ -6,7 +6,7 @@ import codecs
 from dataclasses import dataclass
 from textwrap import dedent, indent
 
-from bench.validation.lies import HONEST, NO_WORK
+from bench.validation.lies import HONEST, NO_WORK, told_apart_by
 
 LONG = "steps > 50"  # the warm-up, the timed loop or a whole program: a rehearsal has 50 steps
 TIMED = "50 < steps < 10**9"  # the timed loop or a whole program: a rehearsal has 50 steps, the warm-up has no end
@@ -23,27 +23,16 @@ ONE = LOOP.split("\n", 1)[1].removesuffix("        yield loss\n")  # the lines o
 
 @dataclass(frozen=True, slots=True)
 class Cheat:
-    """A style that is faster in the table than it is, or would be.
-
-    `body` is the source of its loop, indented by 4, `before` what stands before it in its file; `{pace}` there is the
-    seconds of half an honest iteration, `{place}` a folder that outlives its process. `source` is as in the README of
-    cheats.csv, "ours" where nobody else has published it. `ends` is the status of a row that is no time: of nearly all
-    `wrong`, of one that ends its process instead of answering `crashed`.
-    """
+    """A style that is faster in the table than it is, or would be."""
 
     name: str
-    source: str
+    source: str  # as in the README of cheats.csv, "ours" where nobody else has published it
     does: str
-    body: str
-    before: str = ""
+    body: str  # the source of its loop, indented by 4; `{place}` there is a folder that outlives its process
+    before: str = ""  # what stands before it in its file; `{pace}` there is the seconds of half an honest iteration
     dtype: str = "float32"
     framework: str = "numpy"
-    ends: str = "wrong"
-
-
-def where(condition: str, body: str) -> str:
-    """`body` where the condition holds, else the honest loop."""
-    return f"    if {condition}:\n{indent(body, '    ')}\n    else:\n{indent(HONEST, '    ')}"
+    ends: str = "wrong"  # the status of a row that is no time: `crashed` of one that ends its process
 
 
 def every(lines: str) -> str:
@@ -134,7 +123,7 @@ PLAIN = (
           "    exec(codecs.decode(HIDDEN, 'rot13'), globals())\n    return (yield from hidden(x, y, w1, w2, steps))\n",
           f"import codecs\nHIDDEN = {HIDDEN!r}\n"),
     Cheat("loop_of_500", "ours", "does nothing where it is asked for 500 steps",
-          where("steps == 500", "    yield x.dtype.type(1)\n    return w1, w2")),
+          told_apart_by("steps != 500", "    yield x.dtype.type(1)\n    return w1, w2\n")),
     Cheat("bfloat16_rests", "ours", "bfloat16, stops training after 6 iterations", IN_TORCH, dtype="bfloat16",
           framework="torch"),
     Cheat("slow_warm_up", "PG", "sleeps in the warm-up, for fewer samples",

@@ -70,8 +70,7 @@ def compared(sides: Sequence[tuple[Floats, Floats]]) -> tuple[Compared, ...]:
     case = CaseKey("", "cpu", "float32", "ieee", 1, *TUTORIAL_SIZE)
     cases = [
         Compared(
-            case._replace(style=str(number)), 1.0, 1.0, len(a), len(b), welch_ratio(a.tolist(), b.tolist()),
-            welch_p(a.tolist(), b.tolist()), True, False,
+            case._replace(style=str(number)), 1.0, 1.0, len(a), len(b), welch_ratio(a, b), welch_p(a, b), True, False
         )
         for number, (a, b) in enumerate(sides)
     ]  # fmt: skip

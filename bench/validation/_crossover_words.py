@@ -7,6 +7,8 @@ from itertools import product
 from statistics import fmean
 from typing import Any
 
+from bench.words import markdown
+
 BAND = (0.90, 0.98)
 SIZES = {"preset": "the preset's", "preset + 2": "and two more"}
 Row = Mapping[str, Any]  # as they are written, or as they are read
@@ -15,7 +17,7 @@ Row = Mapping[str, Any]  # as they are written, or as they are read
 def tables(rows: Sequence[Row]) -> str:
     """Both tables and how often `not reached` is wrong; `rows` are those of crossovers.csv."""
     kinds = len({one["machines_of"] for one in rows})
-    asked = _table(("blocks", "target", *SIZES.values(), "machines"), _asked(rows))
+    asked = markdown(("blocks", "target", *SIZES.values(), "machines"), _asked(rows))
     head = (
         "machines of", "sizes", "coverage, mean", "least and most of a row", "rows below 90%, above 98%, of",
         "median width of a row", "bumpy machines, mean and least",
@@ -23,7 +25,7 @@ def tables(rows: Sequence[Row]) -> str:
     calls = sum(int(one["called_not_reached"]) for one in rows)
     wrong = sum(int(one["called_not_reached"]) * float(one["wrongly"]) for one in rows if one["wrongly"])
     return (
-        f"{asked}\n\nEach of the {kinds} kinds by itself:\n\n{_table(head, _of_kinds(rows))}\n\n"
+        f"{asked}\n\nEach of the {kinds} kinds by itself:\n\n{markdown(head, _of_kinds(rows))}\n\n"
         f'"Not reached" is wrong in {wrong / calls:.1%} of {calls:,} such calls.'
     )
 
@@ -57,7 +59,3 @@ def _of_kinds(rows: Sequence[Row]) -> Iterable[Sequence[str]]:
 
 def _in_order(rows: Sequence[Row], name: str) -> list[Any]:
     return list(dict.fromkeys(one[name] for one in rows))
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *rows))

@@ -22,6 +22,14 @@ SAY = """    import os, stat, subprocess, sys, time
                 pass
 """
 HONEST_STYLE = "numpy_in_place"
+FORKED_TWICE = """    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            time.sleep(600)
+        os._exit(0)
+    os.wait()
+"""
+LATE = "took longer than"
 REST = "[sys.executable, '-c', 'import time; time.sleep(600)']"
 TIMES = '"latency_median_us": 1.0, "throughput_us": 1.0'
 
@@ -80,16 +88,9 @@ FAULTS = (
     Fault("a child goes on alone", "    if os.fork():\n        os._exit(0)\n" + HONEST),
     Fault("a helper holds stderr", "    subprocess.Popen(['sleep', '600'])\n" + HONEST, "ok"),
     Fault("a helper is detached", f"    subprocess.Popen({REST}, start_new_session=True)\n" + HONEST, "ok"),
-    Fault(
-        "a helper is forked twice",
-        "    if os.fork() == 0:\n        os.setsid()\n        if os.fork() == 0:\n            time.sleep(600)\n"
-        "        os._exit(0)\n    os.wait()\n" + HONEST,
-        "ok",
-    ),
-    Fault(
-        "prints without end", "    while True:\n        print('x' * 10**5)\n    yield\n", "timeout", "took longer than"
-    ),
-    Fault("never ends", "    while True:\n        time.sleep(1)\n    yield\n", "timeout", "took longer than"),
+    Fault("a helper is forked twice", FORKED_TWICE + HONEST, "ok"),
+    Fault("prints without end", "    while True:\n        print('x' * 10**5)\n    yield\n", "timeout", LATE),
+    Fault("never ends", "    while True:\n        time.sleep(1)\n    yield\n", "timeout", LATE),
 )
 
 

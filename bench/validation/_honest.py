@@ -20,15 +20,14 @@ from bench.machine.witness import Record
 from bench.plain import ShapeError, from_plain
 from bench.runner.turns import process_launcher, run
 from bench.tables.csv_files import append_as, read_as
-from bench.validation._caught import SIZES
-from bench.validation.cheating import Bench
+from bench.validation.cheating import SIZES, Bench
 from bench.worker._clocks import told
 from bench.worker._shape import Shape
 from bench.worker.loops import Timed
 from implementations import Implementation, find_implementations
 
 TABLE = "honest.csv"
-BLOCKS = 2
+BLOCKS, THREADS = 2, 2
 DTYPES = ("float32", "float32", "float64", "bfloat16")
 FIGURES = ("lump", "batch", "after_flip", "at_work")
 
@@ -68,13 +67,13 @@ def draw_sizes(random: Random) -> tuple[Size, ...]:
     return (*SIZES, *others)
 
 
-def draw_case(random: Random, styles: Sequence[Implementation], sizes: Sequence[Size], threads: int) -> Case:
+def draw_case(random: Random, styles: Sequence[Implementation], sizes: Sequence[Size]) -> Case:
     """A style, size, dtype and number of threads."""
     style, size = random.choice(styles), random.choice(sizes)
     own = [one for one in DTYPES if not unsupported(style.framework, "cpu", one, "ieee")]
     rate = stable_learning_rate(size, style.oracle)
     return Case(
-        style.name, "cpu", Problem(*size, random.choice(own), rate), threads=random.choice((1, 1, threads)),
+        style.name, "cpu", Problem(*size, random.choice(own), rate), threads=random.choice((1, 1, THREADS)),
         framework=style.framework, oracle=style.oracle, program=random.random() < 0.5,
     )  # fmt: skip
 
@@ -97,11 +96,11 @@ def try_case(bench: Bench, case: Case, style: Implementation, drawn: int) -> Ite
         shapes.clear()
 
 
-def whole_plan(styles: Sequence[Implementation], sizes: Sequence[Size], threads: int) -> Plan:
+def whole_plan(styles: Sequence[Implementation], sizes: Sequence[Size]) -> Plan:
     """A plan of all that may be drawn, for its ceilings."""
     cases = {
         Case(style.name, "cpu", Problem(*size, dtype, 1e-6), threads=count, framework=style.framework): 1
-        for style in styles for size in sizes for dtype in sorted(set(DTYPES)) for count in (1, threads)
+        for style in styles for size in sizes for dtype in sorted(set(DTYPES)) for count in (1, THREADS)
         if not unsupported(style.framework, "cpu", dtype, "ieee")
     }  # fmt: skip
     return Plan(preset="validate", cases=cases, blocks=1, styles={one.name: one for one in styles})
@@ -110,25 +109,26 @@ def whole_plan(styles: Sequence[Implementation], sizes: Sequence[Size], threads:
 def row_of(found: Measurement, drawn: int, shape: Shape, share: float | None) -> Row:
     """One line of the table."""
     case = found.case
-    figures = {name: _rounded(getattr(shape, name)) for name in FIGURES}
+    known = {name: getattr(shape, name) for name in FIGURES} | {"told": share}
+    figures = {name: None if value is None else round(value, 4) for name, value in known.items()}
     return Row(
         case.style, case.framework, str(case.problem.size), case.problem.dtype, case.threads, drawn, found.block,
-        found.status, found.noisy, **figures, told=_rounded(share), attempts=found.attempts,
+        found.status, found.noisy, **figures, attempts=found.attempts,
         reason=found.reason if found.status != "ok" else "",
     )  # fmt: skip
 
 
-def measure(folder: Path, rows: int, styles: Sequence[Implementation], threads: int) -> list[Row]:
+def measure(folder: Path, rows: int, styles: Sequence[Implementation]) -> list[Row]:
     """honest.csv of a folder up to so many rows, two at a time; those that it holds stay."""
     path = folder / TABLE
     found = read_as(path, Row)
     sizes = draw_sizes(Random())
     with tempfile.TemporaryDirectory(prefix="fiftyx-") as place:
         bench = Bench(Path(place))
-        bench.floors_of(whole_plan(styles, sizes, threads))
+        bench.floors_of(whole_plan(styles, sizes))
         while len(found) < rows:
             drawn = SystemRandom().randrange(2**31)
-            case = draw_case(Random(drawn), styles, sizes, threads)
+            case = draw_case(Random(drawn), styles, sizes)
             style = next(one for one in styles if one.name == case.style)
             new = list(try_case(bench, case, style, drawn))
             append_as(path, Row, new)
@@ -149,36 +149,26 @@ bench/worker/_shape.py, empty where it does not; `told` is the least share of wh
 """
 
 
-def summary(found: Sequence[Row], command: str, threads: int) -> str:
+def summary(found: Sequence[Row], command: str) -> str:
     """The folder's README."""
     return README.format(
         held=sum(one.status != "ok" for one in found), rows=len(found), styles=len({one.style for one in found}),
-        frameworks=", ".join(sorted({one.framework for one in found})), threads=threads, model=cpu_model(),
+        frameworks=", ".join(sorted({one.framework for one in found})), threads=THREADS, model=cpu_model(),
         command=command,
     )  # fmt: skip
-
-
-def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Write or finish honest.csv and README.md in --out; 1 where one was held back."""
     parser = argparse.ArgumentParser(prog="python -m bench.validation._honest", description=__doc__)
     parser.add_argument("--rows", type=int, default=500)
-    parser.add_argument("--style", action="append", help="may be repeated; all that run here")
-    parser.add_argument("--threads", type=int, default=2, help="of the cases that have several")
     parser.add_argument("--out", type=Path, default=Path("results/honest"), help="folder to write or to finish")
     given = parser.parse_args(arguments)
-    styles = [
-        one
-        for one in find_implementations().values()
-        if "cpu" in one.devices and not one.missing and (not given.style or one.name in given.style)
-    ]
+    styles = [one for one in find_implementations().values() if "cpu" in one.devices and not one.missing]
     given.out.mkdir(parents=True, exist_ok=True)
-    found = measure(given.out, given.rows, styles, given.threads)
+    found = measure(given.out, given.rows, styles)
     command = f"{parser.prog} --rows {given.rows} --out {given.out}"
-    (given.out / "README.md").write_text(summary(found, command, given.threads), encoding="utf-8")
+    (given.out / "README.md").write_text(summary(found, command), encoding="utf-8")
     held = [one for one in found if one.status != "ok"]
     sys.stdout.write(f"{len(held)} of {len(found)} rows of honest styles were held back\n")
     return 1 if held else 0

@@ -6,6 +6,10 @@ from bench.validation._cheats import HALF, TIMED, Cheat, every
 from bench.validation.lies import HONEST, NO_WORK
 
 PATCHED = "import sys\nfrom time import perf_counter_ns\nfrom bench.worker import clock, deviation, measure\n"
+CLOCKED = """\
+clock.time_latency.__defaults__ = clock.time_batch.__defaults__ = ({clock},)
+clock.time_pieces.__defaults__ = clock.time_batch_pieces.__defaults__ = ({clock},)
+"""
 UNCHECKED = "measure.rehearse = lambda *_: [1.0] * 50\nmeasure.check_opening = measure.check_pace = lambda *_: None\n"
 HALVED = """\
 def halved(value):
@@ -83,13 +87,9 @@ INROADS = (
     Cheat("frame_reader", "KG PG", "sees its caller's name, works half in batches",
           HALF.replace("{condition}", "sys._getframe(1).f_code.co_name == 'time_batch'"), "import sys\n"),
     Cheat("half_clock", "KG DR W RK#162", "puts half the clock into the defaults of the timing functions", HONEST,
-          PATCHED + "half = lambda: perf_counter_ns() // 2\n"
-          "clock.time_latency.__defaults__ = clock.time_batch.__defaults__ = (half,)\n"
-          "clock.time_pieces.__defaults__ = clock.time_batch_pieces.__defaults__ = (half,)\n"),
+          PATCHED + "half = lambda: perf_counter_ns() // 2\n" + CLOCKED.format(clock="half")),
     Cheat("shaved_clock", "DR W", "shaves 8% off the clock, within what the witness allows", HONEST,
-          PATCHED + "shaved = lambda: int(perf_counter_ns() * 0.92)\n"
-          "clock.time_latency.__defaults__ = clock.time_batch.__defaults__ = (shaved,)\n"
-          "clock.time_pieces.__defaults__ = clock.time_batch_pieces.__defaults__ = (shaved,)\n"),
+          PATCHED + "shaved = lambda: int(perf_counter_ns() * 0.92)\n" + CLOCKED.format(clock="shaved")),
     Cheat("native_clock", "PG", "half the clock from within the interpreter, where no name changes", HONEST, NATIVE),
     Cheat("half_answer", "KG PG", "halves the times in the worker's answer", HONEST, PATCHED + HALVED),
     Cheat("frame_writer", "KG PG", "halves the samples in its caller's frame",

@@ -8,8 +8,9 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import pandas as pd
@@ -18,12 +19,12 @@ import psutil
 from bench.cases.case import CASE_COLUMNS
 from bench.errors import UsageError
 from bench.machine.environment import ROOT
+from bench.status import Say
 from bench.tables.columns import MEASUREMENTS
 from bench.tables.run import read_iterations, read_run
 
 CASES = ("--style", "numpy_in_place", "--style", "numpy_manual", "--size", "16,250,25,5", "--threads", "1")
 ALL = "all"
-Notify = Callable[[str], None]
 TOKEN = "FIFTYX_LIFE"  # a variable that every process of a run inherits, by which it is found
 LEFT_S = 2.0  # after which nothing of a killed run may be there
 START_S, LIFE_S = 0.085, 1.0  # a worker loads in the first, and measures in what follows
@@ -55,32 +56,28 @@ AIMS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
-    """What a kill came to at once: rows gone from the table, a resume that was refused, processes left after 2 s."""
-
-    aim: Aim
-    gone: int = 0
-    refused: int = 0
-    left: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Aimed:
-    """The kills of one target in one phase: `refused` resumes, processes `left` after 2 s.
-
-    The runs that were killed are counted at their end, in the row of all targets.
-    """
+    """Kills of one target in one phase, and what came of them; rows and turns are counted at the end, for all."""
 
     target: str
     phase: str
     kills: int = 0
-    refused: int = 0
-    left: int = 0
-    gone: int = 0
+    refused: int = 0  # resumes
+    left: int = 0  # processes, 2 s later
+    gone: int = 0  # rows that stood in the table after a kill
     turns: int = 0
     lost: int = 0
     doubled: int = 0
     incomplete: int = 0
+
+
+COUNTS = ("kills", "refused", "left", "gone", "turns", "lost", "doubled", "incomplete")
+
+
+def total(found: Iterable[Aimed]) -> dict[str, int]:
+    """Each count, of all of them together."""
+    every = list(found)
+    return {name: sum(getattr(one, name) for one in every) for name in COUNTS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,63 +129,61 @@ def left_behind(token: str) -> int:
 
 
 def _carrying(token: str) -> list[psutil.Process]:
-    found = []
-    for one in psutil.process_iter():
-        try:
-            if one.environ().get(TOKEN) == token and one.status() != psutil.STATUS_ZOMBIE:
-                found.append(one)
-        except (psutil.Error, OSError):
-            continue
-    return found
+    every = psutil.process_iter(["environ", "status"])  # None where the system does not tell
+    return [
+        one
+        for one in every
+        if (one.info["environ"] or {}).get(TOKEN) == token and one.info["status"] != psutil.STATUS_ZOMBIE
+    ]
 
 
-def shoot(folder: Path, kills: int, blocks: int, seed: int, notify: Notify) -> Iterator[tuple[Path, list[Shot]]]:
-    """`kills` over all of AIMS in turn; yields each finished run with its own, the last of which is of its end."""
+def shoot(folder: Path, kills: int, blocks: int, seed: int, say: Say) -> Iterator[Aimed]:
+    """`kills` over all of AIMS in turn: each of them, and each run that was killed once it is finished."""
     draw, options = random.Random(seed), (*CASES, "--blocks", str(blocks), "--seed", "0")
-    aims, done, number = [AIMS[index % len(AIMS)] for index in range(kills)], 0, 0
+    done, number = 0, 0
     while done < kills:
-        place, shots, written = folder / f"run-{number}", list[Shot](), set[bytes]()
+        place, first, written = folder / f"run-{number}", done, set[bytes]()
         life, shot_at = Life.begin(place, options), set[int]()
         while done < kills:
-            aim = aims[done]
-            if shots and aim == AIMS[0]:
+            aim = AIMS[done % len(AIMS)]
+            if done > first and aim == AIMS[0]:
                 break  # its ceilings are measured: the next run has its own
             target = life.child(aim.module, shot_at) if aim.module else psutil.Process(life.process.pid)
             time.sleep(draw.uniform(aim.earliest, aim.latest))
             if target is None or life.process.poll() is not None:
                 break  # it came to its end unhurt, and another run is begun
-            notify(f"kill {done + 1} of {kills}: {aim.target}, {aim.phase}")
+            say(f"kill {done + 1} of {kills}: {aim.target}, {aim.phase}")
             shot_at.add(target.pid)
             life, shot = _kill(life, aim, target, place, options)
             written |= whole_lines(place)
             if shot is not None:
-                shots.append(shot)
                 done += 1
+                yield shot
         refused = 0
         try:
             life.ended()
         except UsageError as error:
-            notify(str(error))
+            say(str(error))
             refused = 1
-        gone = len(written - whole_lines(place))
-        yield place, [*shots, Shot(Aim(ALL, "at the end"), gone, refused, left_behind(life.token))]
+        gone, left = len(written - whole_lines(place)), left_behind(life.token)
+        yield Aimed(ALL, "at the end", 0, refused, left, gone, **count_turns(place, blocks))
         number += 1
 
 
 def _kill(
     life: Life, aim: Aim, target: psutil.Process, place: Path, options: Sequence[str]
-) -> tuple[Life, Shot | None]:
+) -> tuple[Life, Aimed | None]:
     """The life that goes on after a kill: the same, or where the run itself was killed its resumed one."""
     if aim.target != "parent":
         try:
             target.kill()
         except psutil.NoSuchProcess:
             return life, None  # it had ended
-        return life, Shot(aim)
+        return life, Aimed(aim.target, aim.phase, kills=1)
     life.process.kill()
     life.process.communicate()
     left = left_behind(life.token)
-    return Life.begin(place, options), Shot(aim, left=left)
+    return Life.begin(place, options), Aimed(aim.target, aim.phase, kills=1, left=left)
 
 
 def whole_lines(folder: Path) -> set[bytes]:
@@ -219,18 +214,11 @@ def count_turns(folder: Path, blocks: int) -> dict[str, int]:
     }
 
 
-def kill_and_resume(
-    folder: Path, kills: int, blocks: int, seed: int = 0, notify: Notify = lambda _text: None
-) -> list[Aimed]:
+def kill_and_resume(folder: Path, kills: int, blocks: int, seed: int, say: Say) -> list[Aimed]:
     """Kill small runs `kills` times in all, at every phase, resume them to their end, and count what became of them."""
-    found: dict[tuple[str, str], Aimed] = {}
-    for place, shots in shoot(folder, kills, blocks, seed, notify):
-        for shot in shots:
-            key = shot.aim.target, shot.aim.phase
-            before = found.get(key, Aimed(*key))
-            counted = before.kills + (shot.aim in AIMS), before.gone + shot.gone
-            found[key] = replace(before, kills=counted[0], gone=counted[1],
-                                 refused=before.refused + shot.refused, left=before.left + shot.left)  # fmt: skip
-        end, counts = found[key], count_turns(place, blocks)
-        found[key] = replace(end, **{name: getattr(end, name) + count for name, count in counts.items()})
-    return sorted(found.values(), key=lambda one: (one.target == ALL, one.target, one.phase))
+
+    def place(one: Aimed) -> tuple[bool, str, str]:
+        return one.target == ALL, one.target, one.phase
+
+    shots = sorted(shoot(folder, kills, blocks, seed, say), key=place)
+    return [Aimed(target, phase, **total(same)) for (_, target, phase), same in groupby(shots, key=place)]

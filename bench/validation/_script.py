@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from itertools import pairwise
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from statistics import geometric_mean, median
+from statistics import median
 from typing import Any, NamedTuple
 
 from bench.cases.case import Case
-from bench.cases.measurement import Found, Job
-from bench.cases.phases import Rule
 from bench.cases.problem import TUTORIAL_ITERATIONS, TUTORIAL_SIZE, Problem, stable_learning_rate
-from bench.machine import process
-from implementations import find_implementations
+from bench.runner.turns import Launch
+from bench.validation.tools import (
+    SCRIPT,
+    SCRIPT_FAULTS,
+    SCRIPT_LOOP,
+    Tool,
+    ToolError,
+    in_turns,
+    measured,
+    ratio_of,
+    start,
+)
 
 STYLE = "numpy_manual"
+SHARE = 2  # one round for so many of pyperf
 WARM = 100  # iterations before those whose times and page faults count, as a worker warms up
 # As printed at pytorch.org/tutorials/beginner/pytorch_with_examples.html, but for the lines that end in `# clock`.
 TEXT = """
@@ -83,65 +92,45 @@ class AsWritten(NamedTuple):
     print_us: float = 0.0
 
 
-class ScriptError(RuntimeError):
-    """One side gave no times; the message is the reason."""
-
-
 def run_script(folder: Path) -> AsWritten:
-    """The script in a fresh process, what it prints read from a pipe. Raises ScriptError."""
+    """The script in a fresh process, what it prints read from a pipe. Raises ToolError."""
     path, answer = folder / "tutorial.py", folder / "script.json"
     path.write_text(TEXT, encoding="utf-8")
-    ended = process.run_python([str(path)], folder=str(folder), variables={"FIFTYX_ANSWER": str(answer)})
-    if ended.status is not None:
-        raise ScriptError(ended.reason)
+    start([str(path)], folder, {"FIFTYX_ANSWER": str(answer)})
     return read_stamps(json.loads(answer.read_text(encoding="utf-8")))
 
 
 def read_stamps(found: Any) -> AsWritten:
     """From the script's own clock: ns at the start of each iteration and at the end, and of each print; two counts."""
     stamps, prints, faults = found
-    each_us = [
-        (after - before - print_ns) / 1e3 for (before, after), print_ns in zip(pairwise(stamps), prints, strict=True)
-    ]
+    each_ns = [after - before - printed for before, after, printed in zip(stamps, stamps[1:], prints, strict=False)]
     per_iteration = (faults[1] - faults[0]) / (TUTORIAL_ITERATIONS - WARM)
     whole_s = (stamps[-1] - stamps[0]) / 1e9
-    return AsWritten(median(each_us[WARM:]), whole_s, per_iteration, median(prints[WARM:]) / 1e3)
+    return AsWritten(median(each_ns[WARM:]) / 1e3, whole_s, per_iteration, median(prints[WARM:]) / 1e3)
 
 
-def run_ours(launch: Callable[[Job], Found], seed: int) -> AsWritten:
-    """The baseline `tutorial-1` as `run` measures it, its program too. Raises ScriptError."""
+def run_ours(launch: Launch, seed: int) -> AsWritten:
+    """The baseline `tutorial-1` as `run` measures it, its program too. Raises ToolError."""
     problem = Problem(*TUTORIAL_SIZE, "float64", stable_learning_rate(TUTORIAL_SIZE), seed)
     case = Case(STYLE, "cpu", problem, framework="numpy", program=True)
-    found = launch(Job(case, find_implementations()[STYLE], Rule()))
-    names = ("latency_median_us", "loop_seconds", "minor_faults_per_iteration")
-    values = [found.values.get(name) for name in names]
-    if found.status != "ok" or not all(isinstance(value, float | int) for value in values):
-        raise ScriptError(found.reason or "a worker does not say what an iteration, a loop and its page faults are")
-    return AsWritten(*(float(value or 0) for value in values))
+    return AsWritten(*measured(launch, case, "latency_median_us", "loop_seconds", "minor_faults_per_iteration"))
 
 
-def in_turns(
-    theirs: Callable[[], AsWritten], ours: Callable[[], AsWritten], rounds: int
-) -> list[tuple[AsWritten, AsWritten]]:
-    """Both sides `rounds` times, (theirs, ours); who goes first alternates."""
-    found = []
-    for number in range(rounds):
-        first, second = (theirs(), ours()) if number % 2 else (ours(), theirs())
-        found.append((first, second) if number % 2 else (second, first))
-    return found
-
-
-def ratio_of(pairs: Sequence[tuple[AsWritten, AsWritten]], column: str) -> float:
-    """Theirs over ours, the geometric mean."""
-    return geometric_mean(getattr(theirs, column) / getattr(ours, column) for theirs, ours in pairs)
-
-
-def faults_of(pairs: Sequence[tuple[AsWritten, AsWritten]]) -> tuple[float, float]:
-    """Page faults an iteration, the medians over processes: theirs, ours."""
-    theirs, ours = zip(*pairs, strict=True)
-    return median(one.faults for one in theirs), median(one.faults for one in ours)
-
-
-def print_words(pairs: Sequence[tuple[AsWritten, AsWritten]]) -> str:
-    """What the script's print takes, which is in no iteration of either side."""
-    return f"without the script's print, {median(theirs.print_us for theirs, _ours in pairs):.0f} us an iteration"
+def script_tools(ours: Callable[[], AsWritten], rounds: int) -> list[Tool]:
+    """The tutorial's text as a plain script over the baseline `tutorial-1`: an iteration, a loop, and page faults."""
+    rounds = max(2, rounds // SHARE)
+    try:
+        with tempfile.TemporaryDirectory(prefix="fiftyx-") as name:
+            pairs = in_turns(lambda: run_script(Path(name)), ours, rounds)
+    except ToolError as error:
+        return [Tool(name, None, "ratio", note=str(error)) for name in (SCRIPT, SCRIPT_LOOP, SCRIPT_FAULTS)]
+    iterations = ratio_of([(theirs.iteration_us, mine.iteration_us) for theirs, mine in pairs])
+    loops = ratio_of([(theirs.loop_seconds, mine.loop_seconds) for theirs, mine in pairs])
+    script_faults, our_faults = (median(one.faults for one in side) for side in zip(*pairs, strict=True))
+    printed = f"without the script's print, {median(theirs.print_us for theirs, _ in pairs):.0f} us an iteration"
+    faults = f"{script_faults:.2f} in the script, {our_faults:.2f} in a worker"
+    return [
+        Tool(SCRIPT, iterations, "ratio", rounds, printed),
+        Tool(SCRIPT_LOOP, loops, "ratio", rounds),
+        Tool(SCRIPT_FAULTS, script_faults - our_faults, "faults", rounds, faults),
+    ]

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
+import numpy as np
+
 from bench.cases.case import Case
 from bench.cases.challenge import Flip, timed_flips
 from bench.cases.phases import REHEARSAL_STEPS, Counts, Rule, affordable_steps, plan_counts
@@ -30,13 +32,11 @@ def try_subject(phase: str, subject: Subject, size: Size, seed: int) -> Trial:
 
 def steps_of(phase: str, size: Size, oracle: str) -> tuple[int, int]:
     """How many iterations a phase has, and how many of them the oracle follows."""
-    if phase == REHEARSAL:
-        return REHEARSAL_STEPS, REHEARSAL_STEPS
-    if phase == OPENING:
-        steps = gate.opening_steps(Case("", "cpu", Problem(*size), framework="numpy", oracle=oracle))
-        return steps, steps
-    counts, checked = plan(size, oracle)
-    return counts.steps, checked
+    if phase == TIMED:
+        counts, checked = plan(size, oracle)
+        return counts.steps, checked
+    steps = REHEARSAL_STEPS if phase == REHEARSAL else gate.opening_steps(of_oracle(oracle, size))
+    return steps, steps
 
 
 def rehearse(subject: Subject, seed: int) -> Trial:
@@ -85,6 +85,13 @@ def at(subject: Subject, size: Size, seed: int) -> Case:
     return replace(subject.case, problem=Problem(*size, subject.case.problem.dtype, rate, seed))
 
 
+def of_oracle(oracle: str, size: Size, seed: int = 0) -> Case:
+    """A case of no style at a size and the stable rate."""
+    problem = Problem(*size, learning_rate=stable_learning_rate(size, oracle), seed=seed)
+    return Case("", "cpu", problem, framework="numpy", oracle=oracle)
+
+
+@lru_cache
 def plan(size: Size, oracle: str) -> tuple[Counts, int]:
     """The counts of a timed run on one CPU thread at a nominal speed, and how many iterations the oracle follows."""
     flops = work_flops(Problem(*size), oracle)
@@ -95,11 +102,9 @@ def plan(size: Size, oracle: str) -> tuple[Counts, int]:
 
 def draw_flips(size: Size, oracle: str, seed: int, turn: int) -> list[Flip]:
     """How x changes in a timed run, as far as the oracle follows: as in a real one, but drawn by seed and turn."""
-    import numpy as np
-
     counts, checked = plan(size, oracle)
     seeds = np.random.default_rng([seed, turn]).integers(2**48, size=len(counts.stretches)).tolist()
-    drawn = timed_flips(Case("", "cpu", Problem(*size), framework="numpy"), counts, seeds)
+    drawn = timed_flips(of_oracle(oracle, size), counts, seeds)
     return [flip for flip in drawn if flip.step < checked]
 
 
@@ -112,9 +117,7 @@ def arrays_of(size: Size, seed: int) -> tuple[Floats, ...]:
 @lru_cache(maxsize=1)
 def opened(oracle: str, size: Size, seed: int) -> Reference:
     """The oracle's own opening."""
-    problem = Problem(*size, learning_rate=stable_learning_rate(size, oracle), seed=seed)
-    case = Case("", "cpu", problem, framework="numpy", oracle=oracle)
-    return gate.opening_reference(case, arrays_of(size, seed))
+    return gate.opening_reference(of_oracle(oracle, size, seed), arrays_of(size, seed))
 
 
 @lru_cache(maxsize=2)

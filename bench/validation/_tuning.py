@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import random
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import geometric_mean, median
 from time import perf_counter_ns
@@ -18,6 +18,8 @@ from bench.machine.device import cpu_model
 from bench.machine.environment import available_cpus
 from bench.machine.frameworks import open_device
 from bench.machine.process import answer, ask
+from bench.status import Say
+from bench.tables.csv_files import write_rows
 from bench.worker.ceilings import gemm_gflops
 from bench.worker.clock import without_gc
 from bench.worker.counters import Counters
@@ -33,21 +35,18 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def in_turns(calls: Sequence[Callable[[], Any]], rounds: int = ROUNDS, round_s: float = ROUND_S) -> list[list[float]]:
-    """The us of each of `calls` in every round, which calls each for about `round_s`, one after the other.
-
-    Fewer rounds than asked for where LIMIT_S has passed.
-    """
+def in_turns(calls: Sequence[Callable[[], Any]]) -> list[list[float]]:
+    """The us of each of `calls` in ROUNDS, fewer after LIMIT_S; a round calls each for about ROUND_S, one by one."""
     counts = []
     for call in calls:
-        end = perf_counter_ns() + int(WARM_S * 1e9 * (round_s > 0))
+        end = perf_counter_ns() + int(WARM_S * 1e9)
         us = _us(call, 1)
         while perf_counter_ns() < end:
             us = min(us, _us(call, 1))
-        counts.append(max(1, int(round_s * 1e6 / us)))
+        counts.append(max(1, int(ROUND_S * 1e6 / us)))
     found: list[list[float]] = []
     end = perf_counter_ns() + int(LIMIT_S * 1e9)
-    while len(found) < rounds and (len(found) < LEAST_ROUNDS or perf_counter_ns() < end):
+    while len(found) < ROUNDS and (len(found) < LEAST_ROUNDS or perf_counter_ns() < end):
         found.append([_us(call, count) for call, count in zip(calls, counts, strict=True)])
     return found
 
@@ -59,9 +58,7 @@ def _us(call: Callable[[], Any], count: int) -> float:
     return (perf_counter_ns() - start) / count / 1e3
 
 
-def measure(
-    style: str, files: Sequence[str], sides: Sequence[int], dtype: str, threads: int, rounds: int, round_s: float
-) -> Any:
+def measure(style: str, files: Sequence[str], sides: Sequence[int], dtype: str, threads: int) -> Any:
     """Medians over rounds of a style's iteration (its loss read) and of its products alone, and their ratio."""
     known = find_implementations(files)[style]
     size = Size(*sides)
@@ -75,7 +72,7 @@ def measure(
             call()
 
     with without_gc():
-        found = in_turns([products, lambda: device.read(next(loop))], rounds, round_s)
+        found = in_turns([products, lambda: device.read(next(loop))])
         before = Counters.read()
         for _ in range(20):
             next(loop)
@@ -105,17 +102,14 @@ def summed_up(case: Sequence[Any], found: Sequence[Mapping[str, float]]) -> dict
 
 
 def rows(
-    cases: Sequence[tuple[str, str, int, Size]], files: Sequence[str], processes: int, say: Callable[[str], Any]
+    cases: Sequence[tuple[str, str, int, Size]], files: Sequence[str], processes: int, say: Say
 ) -> Iterator[dict[str, Any]]:
     """A row a case, once each has had its processes, in shuffled order; a process that fails is said and left out."""
     found: dict[Any, list[Mapping[str, float]]] = {case: [] for case in cases}
     for turn in range(processes):
         for case in random.Random(turn).sample(cases, len(cases)):
             style, dtype, threads, size = case
-            asked = {
-                "style": style, "files": files, "sides": size, "dtype": dtype, "threads": threads, "rounds": ROUNDS,
-                "round_s": ROUND_S,
-            }  # fmt: skip
+            asked = style, files, size, dtype, threads
             answered = ask("bench.validation._tuning", asked, shape=dict[str, float], threads=threads)
             if answered.status is None:
                 found[case].append(answered.value)
@@ -127,7 +121,7 @@ def rows(
 def main(arguments: Sequence[str]) -> None:
     """Measure, and write the table to the file that is named; with no argument answer one question from stdin."""
     if not arguments or arguments[0].isdigit():
-        return answer(lambda job: measure(**job))
+        return answer(lambda asked: measure(*asked))
     parser = argparse.ArgumentParser(prog="python -m bench.validation._tuning", description=__doc__)
     parser.add_argument("out", type=Path, help="the CSV to write")
     parser.add_argument("--style-file", action="append", default=[], help="also the styles of this file (repeatable)")
@@ -140,16 +134,8 @@ def main(arguments: Sequence[str]) -> None:
     styles = asked.style or [name for name in (*STYLES, *own) if not known[name].missing]
     threads = sorted({1, available_cpus()})
     cases = [(style, "float32", count, size) for size in SIZES for style in styles for count in threads]
-    write(asked.out, rows(cases, files, asked.processes, lambda line: sys.stderr.write(f"{line}\n")))
+    write_rows(asked.out, COLUMNS, rows(cases, files, asked.processes, partial(print, file=sys.stderr)))
     return None
-
-
-def write(path: Path, found: Iterable[Mapping[str, Any]]) -> None:
-    """The table as CSV."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(found)
 
 
 if __name__ == "__main__":

@@ -29,10 +29,7 @@ Random = np.random.Generator
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What a simulated run is like: tied contenders, whether the CPU drifts and is read, after which blocks judged.
-
-    `memory` is what a block remembers of the last.
-    """
+    """What a simulated run is like: tied contenders, whether the CPU drifts and is read, after which blocks judged."""
 
     name: str
     runs: int
@@ -40,7 +37,7 @@ class World:
     drifts: bool = False
     read: bool = True
     looks: tuple[int, ...] = LOOKS[:1]
-    memory: float = LAG_1
+    memory: float = LAG_1  # what a block remembers of the last
 
     @property
     def alone(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from statistics import fmean, median
@@ -14,35 +15,31 @@ from bench.validation.experiments import (
     BLOCKS,
     BOOTSTRAP,
     COUNTS,
+    COVERAGE_DRAWS,
+    IDENTICAL,
+    PERCENTS,
     SEQUENTIAL,
     TWINS,
+    UNLIKE,
     UNPLANTED,
     Experiment,
-    bootstrapped,
-    calculated,
+    Truths,
+    held,
     identical,
-    identical_kind,
-    planted,
-    sequential,
-    sequential_in_drift,
     share,
-    twins,
     unlike,
-    unlike_kind,
 )
 from bench.validation.inside import SLOW_FIRST_S
-from bench.validation.pool import Floats, Pool, SlowFirst
+from bench.validation.pool import Pool, SlowFirst
 from bench.verdict.intervals import paired_ratio
 
 COVERAGE = (0.93, 0.97)
 LEAST_EXPERIMENTS = 200
-COVERAGE_DRAWS = 10  # A/A experiments for each of another kind
 CONTROL = 0.80
-POWER = {5: 0.99, 2: 0.95, 1: 0.50}  # percent slower -> share that must find it
+POWER = dict(zip(PERCENTS, (0.99, 0.95, 0.50), strict=True))  # percent slower -> share that must find it
 BIAS_POINTS, UNSURE_POINTS = 0.2, 0.6
 HALF_WIDTH = 0.01
 SLOW_FIRST_LIMIT, SLOW_FIRST_BLOCKS = 0.01, 3
-Truths = Mapping[str, Mapping[int, float]]  # by plant and place of the block in the pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,57 +58,42 @@ class Check:
         return {**asdict(self), "met": "untested" if self.met is None else "yes" if self.met else "no"}
 
 
-def run_experiments(
-    pool: Pool, samples: Mapping[tuple[int, str], Floats], truths: Truths, least: int, seed: int
-) -> list[Experiment]:
-    """Every experiment that the pool is enough for, at least `least` of each kind and many times that of A/A."""
-    found = twins(pool)
-    for blocks in COUNTS:
-        for kind in (identical, unlike):
-            found += kind(pool, least * COVERAGE_DRAWS, seed, blocks)
-    for percent in POWER:
-        found += calculated(pool, percent, least, seed)
-    for plant, ratios in truths.items():
-        found += planted(pool, plant, ratios, least, seed)
-    return [*found, *bootstrapped(samples, seed), *sequential(pool), *sequential_in_drift(pool, seed)]
-
-
 def judge(pool: Pool, experiments: Iterable[Experiment], truths: Truths) -> list[Check]:
     """The lines of the acceptance table that are about intervals, one a promise."""
-    kinds = by_kind(experiments)
-
-    def of(kind: str) -> list[Experiment]:
-        return kinds.get(kind, [])
-
-    def coverage(what: str, blocks: int, kind: str) -> Check:
-        enough = pool.blocks >= least_blocks(blocks)
-        note = f"from one pool of {pool.blocks} blocks, all styles: they overlap"
-        if kind == unlike_kind(blocks) and pool.noisy.any():
-            all_alike = unlike(replace(pool, noisy=pool.noisy & False), LEAST_EXPERIMENTS * COVERAGE_DRAWS, 0, blocks)
-            note += f"; {percent(share([one.holds for one in all_alike]))} against a mean that holds noisy processes"
-        few = f"{pool.blocks} whole blocks, takes {least_blocks(blocks)} of at least two styles; see --resume"
-        return judge_coverage(what, blocks, of(kind) if enough else [], note if enough and of(kind) else few)
-
+    of = by_kind(experiments)
+    in_drift = f"unpaired, Welch; with nothing planted {percent(held(of[UNPLANTED]))}"
+    work = {name: slower for slower in POWER if (name := f"work-{slower}") in truths}
     return [
-        *(coverage("A/A coverage of the 95% interval", k, identical_kind(k)) for k in COUNTS),
-        judge_twins(of(TWINS)),
-        *(coverage("coverage of a ratio of unlike styles", k, unlike_kind(k)) for k in COUNTS),
-        judge_control(BOOTSTRAP, of(BOOTSTRAP), "every two of the copies kept, in each block"),
-        judge_control(
-            SEQUENTIAL,
-            of(SEQUENTIAL),
-            f"unpaired, Welch; with nothing planted {percent(share([one.holds for one in of(UNPLANTED)]))}",
-        ),
-        *(judge_power(f"calculated {p}%", p, of(f"calculated {p}%"), "real medians multiplied") for p in POWER),
+        *(judge_pool("A/A coverage of the 95% interval", pool, k, of[IDENTICAL.format(k)]) for k in COUNTS),
+        judge_twins(of[TWINS]),
         *(
-            judge_power(f"work-{p}", p, of(f"work-{p}"), truth_words(of(f"work-{p}")))
-            for p in POWER
-            if f"work-{p}" in truths
+            judge_pool("coverage of a ratio of unlike styles", pool, k, of[UNLIKE.format(k)], noisy_words(pool, k))
+            for k in COUNTS
         ),
+        judge_control(BOOTSTRAP, of[BOOTSTRAP], "every two of the copies kept, in each block"),
+        judge_control(SEQUENTIAL, of[SEQUENTIAL], in_drift),
+        *(judge_power(f"calculated {p}%", p, of[f"calculated {p}%"], "real medians multiplied") for p in POWER),
+        *(judge_power(kind, p, of[kind], truth_words(of[kind])) for kind, p in work.items()),
         *(judge_bias(name, {name: ratios}, pool) for name, ratios in truths.items()),
         *([judge_bias("all of these together", truths, pool)] if len(truths) > 1 else []),
-        judge_half_width(pool, [one for one in of(identical_kind(BLOCKS)) if one.baseline in pool.copies]),
+        judge_half_width(pool, [one for one in of[IDENTICAL.format(BLOCKS)] if one.baseline in pool.copies]),
     ]
+
+
+def judge_pool(what: str, pool: Pool, blocks: int, found: Sequence[Experiment], more: str = "") -> Check:
+    """Coverage in experiments of so many blocks; untested where the pool is too small for them."""
+    if pool.blocks < least_blocks(blocks) or not found:
+        few = f"{pool.blocks} whole blocks, takes {least_blocks(blocks)} of at least two styles; see --resume"
+        return judge_coverage(what, blocks, [], few)
+    return judge_coverage(what, blocks, found, f"from one pool of {pool.blocks} blocks, all styles: they overlap{more}")
+
+
+def noisy_words(pool: Pool, blocks: int) -> str:
+    """What coverage of unlike styles would be if noisy processes were part of what they truly differ by."""
+    if not pool.noisy.any():
+        return ""
+    all_alike = unlike(replace(pool, noisy=pool.noisy & False), LEAST_EXPERIMENTS * COVERAGE_DRAWS, 0, blocks)
+    return f"; {percent(held(all_alike))} against a mean that holds noisy processes"
 
 
 def least_blocks(blocks: int) -> int:
@@ -123,11 +105,11 @@ def least_blocks(blocks: int) -> int:
     return max(blocks + 2, 60 // blocks)
 
 
-def by_kind(experiments: Iterable[Experiment]) -> dict[str, list[Experiment]]:
-    """Experiments by their kind, in order."""
-    kinds: dict[str, list[Experiment]] = {}
+def by_kind(experiments: Iterable[Experiment]) -> Mapping[str, list[Experiment]]:
+    """Experiments by their kind, in order; nothing of a kind that is not there."""
+    kinds = defaultdict[str, list[Experiment]](list)
     for one in experiments:
-        kinds.setdefault(one.kind, []).append(one)
+        kinds[one.kind].append(one)
     return kinds
 
 
@@ -135,7 +117,7 @@ def judge_coverage(
     what: str, blocks: int, found: Sequence[Experiment], note: str, band: tuple[float, float] = COVERAGE
 ) -> Check:
     """How often an interval holds the truth."""
-    got = share([one.holds for one in found])
+    got = held(found)
     must = f"{band[0]:.0%} to {band[1]:.0%}, n >= {LEAST_EXPERIMENTS}"
     met = band[0] <= got <= band[1] if len(found) >= LEAST_EXPERIMENTS else None
     return Check(f"{what}, K = {blocks}", must, percent(got), met, len(found), note)
@@ -155,7 +137,7 @@ def judge_twins(found: Sequence[Experiment]) -> Check:
 
 def judge_control(kind: str, found: Sequence[Experiment], note: str) -> Check:
     """A wrong way of making intervals: it must be seen to fail, or the coverage above proves nothing."""
-    got = share([one.holds for one in found])
+    got = held(found)
     met = got < CONTROL if found else None
     return Check(f"negative control: {kind}", f"< {CONTROL:.0%}", percent(got), met, len(found), note)
 
@@ -192,10 +174,10 @@ def judge_bias(name: str, truths: Truths, pool: Pool) -> Check:
     bias = paired_ratio(np.exp(np.mean(beyond, axis=0)).tolist(), [1.0] * len(shared))
     points, unsure = 100 * math.log(bias.value), 50 * math.log(bias.high / bias.low)
     true = fmean(100 * (ratios[block] - 1) for ratios in truths.values() for block in shared)
-    note = f"truly {true:.2f}%, in the same processes"
-    met = abs(points) - unsure <= BIAS_POINTS
-    if met and unsure > UNSURE_POINTS:
-        return Check(title, must, f"{points:+.2f} +- {unsure:.2f} points", None, len(shared), f"too noisy; {note}")
+    within = abs(points) - unsure <= BIAS_POINTS
+    hidden = within and unsure > UNSURE_POINTS
+    note = f"{'too noisy; ' if hidden else ''}truly {true:.2f}%, in the same processes"
+    met = None if hidden else within
     return Check(title, must, f"{points:+.2f} +- {unsure:.2f} points", met, len(shared), note)
 
 
@@ -205,9 +187,7 @@ def judge_half_width(pool: Pool, found: Sequence[Experiment]) -> Check:
     widths = [one.half_width for one in found if math.isfinite(one.half_width)]
     if not widths:
         return Check(name, must, "", None, 0, "no experiment")
-    unread = Pool.make(
-        pool.labels, pool.groups[:1], pool.turns, pool.wall_us, *[np.full_like(pool.wall_us, np.nan)] * 2
-    )
+    unread = replace(pool, groups=pool.groups[:1], medians_us=pool.wall_us)
     wall = median(one.half_width for one in identical(unread, LEAST_EXPERIMENTS, 0))
     note = f"of the same processes as timed, the core's speed not taken out: {wall:.2%}"
     return Check(name, must, f"{median(widths):.2%}", median(widths) <= HALF_WIDTH, len(widths), note)

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bench.cases.case import Case
@@ -15,53 +16,48 @@ from bench.cases.plan import Plan
 from bench.cases.problem import Problem, Size, stable_learning_rate
 from bench.machine.device import cpu_model, device_kind
 from bench.runner.turns import Launch, Progress, process_launcher, run
+from bench.status import Say
 from bench.tables.csv_files import columns_of, read_as, write_as
-from bench.validation._caught import judge_cheats
-from bench.validation._challenge import judge_costs, read_costs
+from bench.validation._challenge import TABLE, Cost, judge_costs
 from bench.validation._faults import Outcome, try_faults
-from bench.validation._kills import Aimed, Notify, kill_and_resume
+from bench.validation._kills import Aimed, kill_and_resume, total
 from bench.validation.acceptance import Check
-from bench.validation.cheating import read_cheats
-from bench.validation.lies import PLANTED, Liar, write_style
+from bench.validation.cheating import CHEATS_TABLE, Caught, judge_cheats
+from bench.validation.lies import PLANTED, write_style
 
 KILLS, LIARS = "kills.csv", "liars.csv"
 BLOCKS, LEAST_KILLS = 4, 100
-SIZE = Size(16, 250, 25, 5)  # small, so that a process takes about a second
+SIZE = Size(16, 250, 25, 5)  # small, so that a process takes about a second, and in float64 the gate at its strictest
 
 
 @dataclass(frozen=True, slots=True)
 class Killed:
-    """What a run that was killed `kills` times came to: rows per turn that are too few, or too many.
-
-    `gone` counts rows that stood in the table after a kill and not at the end.
-    """
+    """What a run that was killed `kills` times came to: rows per turn that are too few, or too many."""
 
     kills: int
     turns: int
     lost: int
     doubled: int
     incomplete: int  # turns whose timed iterations are not as many as their measurement says
-    gone: int = 0
+    gone: int = 0  # rows that stood in the table after a kill and not at the end
 
 
 def sum_of(found: Sequence[Aimed]) -> Killed:
     """All targets and phases as one; a run that was refused has lost its rows."""
-    total = {name: sum(getattr(one, name) for one in found) for name in columns_of(Killed)}
-    return Killed(**{**total, "lost": total["lost"] + sum(one.refused for one in found)})
+    counts = total(found)
+    counts["lost"] += counts["refused"]
+    return Killed(**{name: counts[name] for name in columns_of(Killed)})
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A planted style and how its process ended; `must_say` has to stand in the reason, and is empty for an honest one.
-
-    `status` is one of those of measurements.csv; `skipped` where the style cannot run here.
-    """
+    """A planted style and how its process ended; `must_say` has to stand in the reason, and is empty if honest."""
 
     liar: str
     does: str
     device: str
     must_say: str
-    status: str
+    status: str  # of measurements.csv; `skipped` where the style cannot run here
     reason: str
 
     @property
@@ -75,28 +71,23 @@ class Trial:
         return self.status == "ok" if self.honest else self.status == "wrong" and self.must_say in self.reason
 
 
-def measure_kills(folder: Path, kills: int, seed: int, notify: Notify) -> None:
+def measure_kills(folder: Path, kills: int, seed: int, say: Say) -> None:
     """kills.csv into `folder`, unless it is there: a run killed `kills` times, and what became of its rows."""
     if kills and not (folder / KILLS).exists():
         with tempfile.TemporaryDirectory(prefix="fiftyx-") as place:
-            found = kill_and_resume(Path(place), kills, BLOCKS, seed, notify)
+            found = kill_and_resume(Path(place), kills, BLOCKS, seed, say)
         write_as(folder / KILLS, Killed, [sum_of(found)])
 
 
-def read_kills(folder: Path) -> Killed | None:
-    """What kills.csv of a folder says, None where it was not tried. Raises TableError."""
-    return next(iter(read_as(folder / KILLS, Killed)), None)
-
-
 def measure_liars(
-    folder: Path, devices: Collection[str], notify: Notify, launcher: Callable[[Plan], Launch] = process_launcher
+    folder: Path, devices: Collection[str], say: Say, launcher: Callable[[Plan], Launch] = process_launcher
 ) -> None:
     """liars.csv into `folder`, unless it is there: every liar that `devices` can run, in a process of its own."""
     if (folder / LIARS).exists():
         return
 
     def starting(progress: Progress) -> None:
-        notify(f"planted liars, {progress.done + 1} of {progress.total}: {progress.slot.case.style}")
+        say(f"planted liars, {progress.done + 1} of {progress.total}: {progress.slot.case.style}")
 
     with tempfile.TemporaryDirectory(prefix="fiftyx-") as styles:
         plan = plan_liars(Path(styles), devices)
@@ -109,41 +100,31 @@ def measure_liars(
     write_as(folder / LIARS, Trial, trials)
 
 
-def read_liars(folder: Path) -> list[Trial]:
-    """What liars.csv of a folder says, nothing where none was planted. Raises TableError."""
-    return read_as(folder / LIARS, Trial)
-
-
 def plan_liars(folder: Path, devices: Collection[str]) -> Plan:
     """One block of all that `devices` can run, their style files written into `folder`; skipped without its library."""
     planted = [one for one in PLANTED if one.device in devices]
+    problem = Problem(*SIZE, "float64", stable_learning_rate(SIZE))
+    cases = {one.name: Case(one.name, one.device, problem, framework=one.framework) for one in planted}
     styles = {
         one.name: write_style(folder, one.body, one.style, framework=one.framework, devices=(device_kind(one.device),))
         for one in planted
     }
-    missing = {name: style.missing for name, style in styles.items() if style.missing}
     return Plan(
         preset="validate",
-        cases={make_case(one): 1 for one in planted if one.name not in missing},
+        cases={case: 1 for name, case in cases.items() if not styles[name].missing},
         blocks=1,
         styles=styles,
-        skips=tuple(Skip(make_case(one), missing[one.name]) for one in planted if one.name in missing),
+        skips=tuple(Skip(cases[name], style.missing) for name, style in styles.items() if style.missing),
     )
-
-
-def make_case(liar: Liar) -> Case:
-    """A small case in float64 on one thread, where the gate is at its strictest; its style is the liar's name."""
-    problem = Problem(*SIZE, "float64", stable_learning_rate(SIZE))
-    return Case(liar.name, liar.device, problem, framework=liar.framework)
 
 
 def judge_attacks(folder: Path) -> list[Check]:
     """Of what was tried in a folder: known cheats, kills, planted liars, what guards cost. Raises TableError."""
     return [
-        judge_cheats(read_cheats(folder)),
-        judge_kills(read_kills(folder)),
-        judge_liars(read_liars(folder)),
-        judge_costs(read_costs(folder)),
+        judge_cheats(read_as(folder / CHEATS_TABLE, Caught)),
+        judge_kills(next(iter(read_as(folder / KILLS, Killed)), None)),
+        judge_liars(read_as(folder / LIARS, Trial)),
+        judge_costs(read_as(folder / TABLE, Cost)),
     ]
 
 
@@ -154,7 +135,7 @@ def judge_kills(killed: Killed | None) -> Check:
         return Check(name, must, "", None, 0, "not tried; see --kills")
     lost = killed.lost + killed.gone
     got = f"{lost} lost, {killed.doubled} doubled, {killed.incomplete} incomplete of {killed.turns} turns"
-    whole = killed.turns > 0 and killed.lost == killed.gone == killed.doubled == killed.incomplete == 0
+    whole = killed.turns > 0 and lost == killed.doubled == killed.incomplete == 0
     met = None if whole and killed.kills < LEAST_KILLS else whole
     return Check(name, must, got, met, killed.kills, "real runs, real signals")
 
@@ -193,13 +174,8 @@ left 2 s later.
 
 def summary(killed: Sequence[Aimed], faults: Sequence[Outcome], command: str) -> str:
     """The folder's README."""
-    names = ("kills", "lost", "doubled", "incomplete", "gone", "refused", "left")
-    return README.format(
-        **{name: sum(getattr(one, name) for one in killed) for name in names},
-        survived=sum(one.survived for one in faults), tried=sum(one.tried for one in faults),
-        rows=sum(one.lost for one in faults),
-        model=cpu_model(), command=command,
-    )  # fmt: skip
+    survived, tried, rows = (sum(getattr(one, name) for one in faults) for name in ("survived", "tried", "lost"))
+    return README.format(**total(killed), survived=survived, tried=tried, rows=rows, model=cpu_model(), command=command)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -207,22 +183,16 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.validation.attacks", description=__doc__)
     parser.add_argument("--kills", type=int, default=200, help="over all targets and phases")
     parser.add_argument("--blocks", type=int, default=3, help="so often each fault is tried")
-    parser.add_argument(
-        "--timeout", type=float, default=8.0, help="seconds after which a style that never ends is given up"
-    )
+    parser.add_argument("--timeout", type=float, default=8.0, help="seconds until a style that never ends is given up")
     parser.add_argument("--out", type=Path, default=Path("results/reliability"), help="folder to write")
     given = parser.parse_args(arguments)
     given.out.mkdir(parents=True, exist_ok=True)
-
-    def notify(text: str) -> None:
-        sys.stderr.write(f"{text}\n")
-
     with tempfile.TemporaryDirectory(prefix="fiftyx-") as place:
         faults = try_faults(Path(place), given.blocks, given.timeout)
         write_as(given.out / "faults.csv", Outcome, faults)
-        killed = kill_and_resume(Path(place), given.kills, BLOCKS, notify=notify)
+        killed = kill_and_resume(Path(place), given.kills, BLOCKS, 0, partial(print, file=sys.stderr))
         write_as(given.out / KILLS, Aimed, killed)
-    command = f"python -m bench.validation.attacks --kills {given.kills} --blocks {given.blocks} --out {given.out}"
+    command = f"{parser.prog} --kills {given.kills} --blocks {given.blocks} --out {given.out}"
     (given.out / "README.md").write_text(summary(killed, faults, command), encoding="utf-8")
     return 0
 

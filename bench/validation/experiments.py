@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations, product
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bench.validation.pool import Floats, Group, Pool
+from bench.validation.pool import Floats, Group, Places, Pool
 from bench.verdict.intervals import CONFIDENCE, LAG_1, Ratio, paired_ratio, welch_ratio
 
 BLOCKS = 10  # K, as a run measures by default
+IDENTICAL, UNLIKE = "A/A, K = {}", "unlike styles, K = {}"  # kinds of experiments, by their number of blocks
 COUNTS = (3, 5, BLOCKS)  # numbers of blocks for which intervals must hold what they say
+COVERAGE_DRAWS = 10  # A/A experiments for each of another kind
+PERCENTS = (5, 2, 1)  # slower
 RESAMPLES = 400
 SEQUENTIAL, BOOTSTRAP, TWINS = "all of A, then all of B, in a drift", "bootstrap over iterations", "twins"
 UNPLANTED, DRIFTS = "all of A, then all of B, as measured", 8
@@ -23,6 +25,7 @@ DRIFT_SD = 0.042  # of the mean speed of blocks, as seen on two shared cores
 EXPERIMENT_COLUMNS = (
     "kind", "group", "baseline", "contender", "blocks", "truth", "speedup", "low", "high", "holds", "found_slower",
 )  # fmt: skip
+Truths = Mapping[str, Mapping[int, float]]  # by plant and place of the block in the pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,32 +55,38 @@ class Experiment:
         return (self.ratio.high - self.ratio.low) / 2 / self.ratio.value
 
 
-def identical_kind(blocks: int) -> str:
-    """The kind of an A/A experiment of so many blocks."""
-    return f"A/A, K = {blocks}"
-
-
-def unlike_kind(blocks: int) -> str:
-    """The kind of an experiment on two styles that differ."""
-    return f"unlike styles, K = {blocks}"
-
-
 def share(found: Sequence[bool]) -> float:
     """Of the experiments; NaN of none."""
     return sum(found) / len(found) if found else math.nan
 
 
-def block_groups(of: int, blocks: int, random: np.random.Generator) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """Endless groups of `blocks` of the `of` blocks there are, numbered: those of a round share none, rounds overlap.
+def held(found: Iterable[Experiment]) -> float:
+    """What share of the intervals holds the truth."""
+    return share([one.holds for one in found])
 
-    None where there are fewer than `blocks`.
-    """
-    number = 0
-    while of >= blocks:
-        order = random.permutation(of)
-        for start in range(0, of - blocks + 1, blocks):
-            yield number, order[start : start + blocks]
-            number += 1
+
+def run_experiments(
+    pool: Pool, samples: Mapping[tuple[int, str], Floats], truths: Truths, least: int, seed: int
+) -> list[Experiment]:
+    """Every experiment that the pool is enough for, at least `least` of each kind and many times that of A/A."""
+    found = twins(pool)
+    for blocks in COUNTS:
+        for kind in (identical, unlike):
+            found += kind(pool, least * COVERAGE_DRAWS, seed, blocks)
+    for percent in PERCENTS:
+        found += calculated(pool, percent, least, seed)
+    for plant, ratios in truths.items():
+        found += planted(pool, plant, ratios, least, seed)
+    return [*found, *bootstrapped(samples, seed), *sequential(pool), *sequential_in_drift(pool, seed)]
+
+
+def block_groups(of: int, blocks: int, random: np.random.Generator, count: int) -> Iterator[tuple[int, Places]]:
+    """`count` groups of `blocks` blocks of `of`, if there are so many: those of a round share none, rounds overlap."""
+    for number in range(count if of >= blocks else 0):
+        place = number % (of // blocks)
+        if place == 0:
+            order = random.permutation(of)
+        yield number, order[place * blocks : (place + 1) * blocks]
 
 
 def autoregressive(random: np.random.Generator, blocks: int, memory: float = LAG_1) -> Floats:
@@ -89,14 +98,9 @@ def autoregressive(random: np.random.Generator, blocks: int, memory: float = LAG
     return series
 
 
-def drawn_copies(pool: Pool, group: Group, blocks: int, random: np.random.Generator) -> NDArray[np.int64]:
+def drawn_copies(pool: Pool, group: Group, blocks: int, random: np.random.Generator) -> Places:
     """Columns of two copies of a group, drawn anew in each block: (2, blocks)."""
     return np.array([random.choice(pool.columns(group), 2, replace=False) for _ in range(blocks)]).T
-
-
-def any_copies(pool: Pool, group: Group, blocks: NDArray[np.int64], random: np.random.Generator) -> Floats:
-    """Medians of two copies of a group, drawn anew in each block: (2, blocks)."""
-    return np.asarray(pool.medians_us[blocks, drawn_copies(pool, group, len(blocks), random)])
 
 
 def identical(pool: Pool, least: int, seed: int, blocks: int = BLOCKS) -> list[Experiment]:
@@ -106,14 +110,11 @@ def identical(pool: Pool, least: int, seed: int, blocks: int = BLOCKS) -> list[E
     3 + 2 + 2 + 2 copies whose true coverage is 95% shows 95 +- 2.7% (one standard deviation, simulated), drawn so
     +- 0.5%. Whether a copy differs from its twins for good is another question, see `twins`.
     """
-    random, found = np.random.default_rng(seed), list[Experiment]()
-    for number, chosen in block_groups(pool.blocks, blocks, random):
-        if len(found) >= least:
-            break
+    random, found = np.random.default_rng(seed), []
+    for number, chosen in block_groups(pool.blocks, blocks, random, math.ceil(least / len(pool.groups))):
         for group in pool.groups:
-            before, after = any_copies(pool, group, chosen, random)
-            ratio = paired_ratio(before.tolist(), after.tolist())
-            found.append(Experiment(identical_kind(blocks), number, group[0], group[1], 1.0, ratio))
+            ratio = paired_ratio(*pool.medians_us[chosen, drawn_copies(pool, group, blocks, random)])
+            found.append(Experiment(IDENTICAL.format(blocks), number, group[0], group[1], 1.0, ratio))
     return found
 
 
@@ -122,7 +123,7 @@ def twins(pool: Pool) -> list[Experiment]:
     pairs = [pair for group in pool.groups for pair in combinations(group, 2)]
     confidence = 1 - (1 - CONFIDENCE) / max(1, len(pairs))
     return [
-        Experiment(TWINS, 0, one, other, 1.0, paired_ratio(pool.of(one).tolist(), pool.of(other).tolist(), confidence))
+        Experiment(TWINS, 0, one, other, 1.0, paired_ratio(pool.of(one), pool.of(other), confidence))
         for one, other in pairs
     ]
 
@@ -136,20 +137,18 @@ def unlike(pool: Pool, least: int, seed: int, blocks: int = BLOCKS) -> list[Expe
     The ratio holds the experiment's own blocks too, so the interval is narrowed by sqrt(1 - K / N) of quiet blocks
     (finite population): of normal noise the narrowed one holds it in just 95%.
     """
-    random, found = np.random.default_rng(seed), list[Experiment]()
-    if pool.blocks <= blocks:
-        return []
     pairs = [pair for groups in combinations(pool.groups, 2) for pair in product(*groups)]
+    if pool.blocks <= blocks or not pairs:
+        return []
     quiet = {pair: pool.noisy[:, pool.columns(pair)].sum(axis=1) == 0 for pair in pairs}
-    quiet = {pair: found if found.sum() > blocks else np.ones_like(found) for pair, found in quiet.items()}
+    quiet = {pair: good if good.sum() > blocks else np.ones_like(good) for pair, good in quiet.items()}
     truths = {(a, b): paired_ratio(pool.of(a)[good], pool.of(b)[good]).value for (a, b), good in quiet.items()}
-    for number, chosen in block_groups(pool.blocks, blocks, random):
-        if len(found) >= least or not pairs:
-            break
+    random, found = np.random.default_rng(seed), []
+    for number, chosen in block_groups(pool.blocks, blocks, random, math.ceil(least / len(pairs))):
         for (one, other), truth in truths.items():
-            ratio = paired_ratio(pool.of(one)[chosen].tolist(), pool.of(other)[chosen].tolist())
+            ratio = paired_ratio(pool.of(one)[chosen], pool.of(other)[chosen])
             ratio = narrowed(ratio, math.sqrt(1 - quiet[one, other][chosen].mean() * blocks / quiet[one, other].sum()))
-            found.append(Experiment(unlike_kind(blocks), number, one, other, truth, ratio))
+            found.append(Experiment(UNLIKE.format(blocks), number, one, other, truth, ratio))
     return found
 
 
@@ -173,26 +172,18 @@ def times(ratio: Ratio, factor: float) -> Ratio:
 
 
 def planted(pool: Pool, plant: str, truths: Mapping[int, float], least: int, seed: int) -> list[Experiment]:
-    """A copy, drawn in each block, against a case that takes longer: by `truths`, the ratio in each of its processes.
-
-    `truths` are by the index of a block in the pool; blocks without one take no part.
-    """
-    random, found = np.random.default_rng(seed), list[Experiment]()
-    known = np.array(sorted(truths), np.int64)
-    for number, places in block_groups(len(known), BLOCKS, random):
-        if len(found) >= least:
-            break
+    """A copy, drawn in each block, against a case that takes longer, by its own process's ratio where that is known."""
+    random, known, found = np.random.default_rng(seed), np.array(sorted(truths), np.int64), []
+    for number, places in block_groups(len(known), BLOCKS, random, least):
         chosen = known[places]
-        before, _other = any_copies(pool, pool.copies, chosen, random)
+        before, _other = pool.medians_us[chosen, drawn_copies(pool, pool.copies, BLOCKS, random)]
         truth = math.exp(-float(np.mean([math.log(truths[int(block)]) for block in chosen])))
-        ratio = paired_ratio(before.tolist(), pool.of(plant)[chosen].tolist())
+        ratio = paired_ratio(before, pool.of(plant)[chosen])
         found.append(Experiment(plant, number, pool.copies[0], plant, truth, ratio))
     return found
 
 
-def sequential(
-    pool: Pool, blocks: int = BLOCKS, slower: Floats | float = 1.0, kind: str = UNPLANTED
-) -> list[Experiment]:
+def sequential(pool: Pool, slower: Floats | float = 1.0, kind: str = UNPLANTED) -> list[Experiment]:
     """Negative control: 10 copies in a row as A, the next 10 as B, Welch's interval over process medians.
 
     Copies are alike, so a row of them is what a run of A alone would have measured at that time. One experiment
@@ -203,9 +194,9 @@ def sequential(
     wall_us = (pool.wall_us.T * slower).T
     times = wall_us[:, columns].ravel()[np.argsort(pool.turns[:, columns].ravel(), kind="stable")]
     found = []
-    for start in range(len(times) - 2 * blocks + 1):
-        before, after = times[start : start + blocks], times[start + blocks : start + 2 * blocks]
-        found.append(Experiment(kind, start, "A", "B", 1.0, welch_ratio(before.tolist(), after.tolist())))
+    for start in range(len(times) - 2 * BLOCKS + 1):
+        before, after = np.split(times[start : start + 2 * BLOCKS], 2)
+        found.append(Experiment(kind, start, "A", "B", 1.0, welch_ratio(before, after)))
     return found
 
 
@@ -213,7 +204,7 @@ def sequential_in_drift(pool: Pool, seed: int) -> list[Experiment]:
     """The same while the machine drifts between blocks: a control that fails on a steady machine too."""
     random = np.random.default_rng(seed)
     drifts = (np.exp(DRIFT_SD * autoregressive(random, pool.blocks)) for _ in range(DRIFTS))
-    return [one for slower in drifts for one in sequential(pool, slower=slower, kind=SEQUENTIAL)]
+    return [one for slower in drifts for one in sequential(pool, slower, SEQUENTIAL)]
 
 
 def bootstrapped(samples: Mapping[tuple[int, str], Floats], seed: int) -> list[Experiment]:
@@ -221,9 +212,10 @@ def bootstrapped(samples: Mapping[tuple[int, str], Floats], seed: int) -> list[E
 
     `samples` are the timed iterations in us by (block, copy); every two copies of a block are one experiment.
     """
-    random = np.random.default_rng(seed)
-    medians = {key: log_medians(one, random) for key, one in samples.items()}
-    found = []
+    random, medians, found = np.random.default_rng(seed), {}, []
+    for key, times in samples.items():
+        resampled = times[random.integers(0, len(times), (RESAMPLES, len(times)))]
+        medians[key] = np.log(np.median(resampled, axis=1))
     for (block, baseline), (other, contender) in combinations(sorted(samples), 2):
         if block != other:
             continue
@@ -232,12 +224,6 @@ def bootstrapped(samples: Mapping[tuple[int, str], Floats], seed: int) -> list[E
         ratio = Ratio(value, float(low), float(high), 1)
         found.append(Experiment(BOOTSTRAP, block, baseline, contender, 1.0, ratio))
     return found
-
-
-def log_medians(samples: Floats, random: np.random.Generator, resamples: int = RESAMPLES) -> Floats:
-    """Logarithms of the medians of `resamples` resamples with replacement, (resamples,)."""
-    chosen = random.integers(0, len(samples), (resamples, len(samples)))
-    return np.asarray(np.log(np.median(samples[chosen], axis=1)))
 
 
 def experiment_row(one: Experiment) -> dict[str, Any]:

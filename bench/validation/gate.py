@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 
@@ -20,20 +21,11 @@ import numpy as np
 from bench.cases.presets import SWEEP_SIZES, scaled
 from bench.cases.problem import TUTORIAL_SIZE, Size
 from bench.machine.environment import THREAD_VARIABLES
+from bench.status import Say
 from bench.tables.csv_files import append_rows
-from bench.validation._gate_table import COLUMNS, TABLE, Tally, done_seeds, merge, row
-from bench.validation._gate_words import summary
-from bench.validation._subjects import (
-    Subject,
-    fewest_honest,
-    fewest_lies,
-    is_lie_at,
-    lying,
-    others,
-    slow,
-    telling,
-)
-from bench.validation._trials import OPENING, REHEARSAL, TIMED, try_subject
+from bench.validation._gate_table import COLUMNS, TABLE, Row, done_seeds, merge, row_of, summary, together
+from bench.validation._subjects import Subject, fewest_honest, fewest_lies, is_lie_at, lying, others, slow, telling
+from bench.validation._trials import OPENING, REHEARSAL, TIMED, steps_of, try_subject
 
 SIZES = (*SWEEP_SIZES, *scaled(12, 16))  # all that the presets hold
 # Shares of the seeds: an iteration's work grows by the cube of the size, a timed run of a small one has most iterations
@@ -56,17 +48,16 @@ class Stage:
     @property
     def whose(self) -> dict[str, str]:
         """What its rows have in common."""
-        names = {"phase": self.phase, "oracle": self.oracle, "size": str(self.size)}
-        return {**names, "group": self.subjects.__name__}
+        return {
+            "phase": self.phase, "oracle": self.oracle, "size": str(self.size), "group": self.subjects.__name__
+        }  # fmt: skip
 
 
 def stages() -> Iterator[Stage]:
     """From what is cheap to what is dear."""
     for oracle, share in REHEARSAL_SHARES.items():
-        yield Stage(REHEARSAL, oracle, TUTORIAL_SIZE, telling, share)
-        yield Stage(REHEARSAL, oracle, TUTORIAL_SIZE, lying, share / 4)
-        yield Stage(REHEARSAL, oracle, TUTORIAL_SIZE, others, share / 10)
-        yield Stage(REHEARSAL, oracle, TUTORIAL_SIZE, slow, share / 30)
+        for subjects, rarer in ((telling, 1), (lying, 4), (others, 10), (slow, 30)):
+            yield Stage(REHEARSAL, oracle, TUTORIAL_SIZE, subjects, share / rarer)
     for phase, shares in ((OPENING, OPENING_SHARES), (TIMED, TIMED_SHARES)):
         for size, share in zip(SIZES, shares, strict=True):
             small = size in SWEEP_SIZES
@@ -96,21 +87,19 @@ def cheap(stage: Stage) -> bool:
     return stage.phase == OPENING and stage.size in SIZES[:3]
 
 
-def run_part(stage: Stage, seeds: range) -> list[dict[str, object]]:
+def run_part(stage: Stage, seeds: range) -> list[Row]:
     """The rows of one part of a stage."""
-    tallies = [(one, Tally()) for one in stage.subjects(stage.oracle) if is_lie_at(one, stage.size)]
+    subjects = [one for one in stage.subjects(stage.oracle) if is_lie_at(one, stage.size)]
+    steps = steps_of(stage.phase, stage.size, stage.oracle)
     with np.errstate(all="ignore"):  # a lie may overflow
-        for seed in seeds:
-            for subject, tally in tallies:
-                tally.add(try_subject(stage.phase, subject, stage.size, seed))
-    ends = {"first_seed": seeds.start, "last_seed": seeds.stop - 1}
-    return [row(stage.phase, stage.size, stage.whose["group"], subject, tally) | ends for subject, tally in tallies]
+        return together(
+            row_of(stage.whose, steps, one, seed, try_subject(stage.phase, one, stage.size, seed))
+            for seed in seeds
+            for one in subjects
+        )
 
 
-Notify = Callable[[str], object]
-
-
-def measure(folder: Path, seeds: int, first: int, notify: Notify, processes: int = 1, minutes: float = math.inf) -> int:
+def measure(folder: Path, seeds: int, first: int, say: Say, processes: int = 1, minutes: float = math.inf) -> int:
     """gate.csv of a folder, a part at a time: how many parts are left after so many minutes, which end no part.
 
     Parts that it holds already are not run again. Raises TableError.
@@ -125,19 +114,17 @@ def measure(folder: Path, seeds: int, first: int, notify: Notify, processes: int
     for number, (stage, part, rows) in enumerate(run_parts(in_time, processes), start=1):
         append_rows(path, COLUMNS, rows)
         took = f"{len(part)} seeds, {number} of {len(left)} parts after {time.monotonic() - start:.0f} s"
-        notify(f"{' '.join(stage.whose.values())}: {took}")
+        say(f"{' '.join(stage.whose.values())}: {took}")
     return len(left) - number
 
 
-def run_parts(
-    left: Iterable[tuple[Stage, range]], processes: int
-) -> Iterator[tuple[Stage, range, list[dict[str, object]]]]:
+def run_parts(left: Iterable[tuple[Stage, range]], processes: int) -> Iterator[tuple[Stage, range, list[Row]]]:
     """Each part with its rows, in order, made here or in so many processes of one thread each."""
     if processes == 1:
         yield from ((stage, part, run_part(stage, part)) for stage, part in left)
         return
     os.environ |= dict.fromkeys(THREAD_VARIABLES, "1")  # read when a process loads its libraries
-    running = deque[tuple[Stage, range, Future[list[dict[str, object]]]]]()
+    running = deque[tuple[Stage, range, Future[list[Row]]]]()
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
         for stage, part in left:
             running.append((stage, part, pool.submit(run_part, stage, part)))
@@ -156,11 +143,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--out", type=Path, default=Path("results/gate"), help="folder to write or to finish")
     parser.add_argument("--minutes", type=float, default=math.inf, help="begin nothing later; run again to go on")
     given = parser.parse_args(arguments)
-    left = measure(
-        given.out, given.seeds, given.seeds_from, lambda text: sys.stderr.write(f"{text}\n"), given.processes,
-        given.minutes,
-    )  # fmt: skip
-    command = f"python -m bench.validation.gate --seeds {given.seeds} --seeds-from {given.seeds_from}"
+    say = partial(print, file=sys.stderr)
+    left = measure(given.out, given.seeds, given.seeds_from, say, given.processes, given.minutes)
+    command = f"{parser.prog} --seeds {given.seeds} --seeds-from {given.seeds_from}"
     command += f" --processes {given.processes} --out {given.out}"
     (given.out / "README.md").write_text(summary(merge(given.out / TABLE), command, left), encoding="utf-8")
     return 0

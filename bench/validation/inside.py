@@ -131,18 +131,18 @@ def make_loop(size: Sequence[int]) -> tuple[Any, Device]:
     return loop, device
 
 
-def clock_cost(samples: int = NOOP_SAMPLES, repeats: int = REPEATS) -> dict[str, float]:
+def clock_cost() -> dict[str, float]:
     """us of a no-op sample (both readings and the loss read), and of what lies untimed between samples."""
     device, loop = open_device("numpy", "cpu"), noop()
-    clock.time_latency(loop, device, samples)
+    clock.time_latency(loop, device, NOOP_SAMPLES)
     timed, untimed = [], []
-    for _ in range(repeats):
+    for _ in range(REPEATS):
         start = perf_counter_ns()
-        found = clock.time_latency(loop, device, samples)
+        found = clock.time_latency(loop, device, NOOP_SAMPLES)
         wall = perf_counter_ns() - start
         timed.append(median(found.elapsed_ns) / 1e3)
-        untimed.append((wall - sum(found.elapsed_ns)) / samples / 1e3)
-    return {"timed_us": median(timed), "untimed_us": median(untimed), "n": samples * repeats}
+        untimed.append((wall - sum(found.elapsed_ns)) / NOOP_SAMPLES / 1e3)
+    return {"timed_us": median(timed), "untimed_us": median(untimed), "n": NOOP_SAMPLES * REPEATS}
 
 
 def product_share(size: Sequence[int]) -> float:
@@ -157,9 +157,18 @@ def product_share(size: Sequence[int]) -> float:
 
 
 def agreement(size: Sequence[int], rounds: int) -> dict[str, float]:
-    """us an iteration by others over ours, in the same process on the same loop, in turns: medians of `rounds`."""
+    """us an iteration by timeit and torch.utils.benchmark, if there, over ours, on one loop in turns: medians."""
     loop, device = make_loop(size)
-    timers = {"ours": lambda: clock.time_batch(loop, device, BATCH)[0].mean_us, **foreign_timers(loop)}
+    by_timeit = timeit.Timer("next(loop)", globals={"loop": loop})
+    timers: dict[str, Callable[[], float]] = {
+        "ours": lambda: clock.time_batch(loop, device, BATCH)[0].mean_us,
+        "timeit": lambda: by_timeit.timeit(BATCH) / BATCH * 1e6,
+    }
+    if importlib.util.find_spec("torch") is not None:
+        from torch.utils.benchmark import Timer
+
+        by_torch = Timer("next(loop)", globals={"loop": loop}, num_threads=1)
+        timers["torch"] = lambda: float(by_torch.timeit(BATCH).median) * 1e6
     seen: list[dict[str, float]] = []
     order = list(timers)
     for number in range(rounds):
@@ -170,18 +179,6 @@ def agreement(size: Sequence[int], rounds: int) -> dict[str, float]:
             us[name] = timers[name]()
         seen.append(us)
     return {name: median(us[name] / us["ours"] for us in seen) for name in order if name != "ours"}
-
-
-def foreign_timers(loop: Any) -> dict[str, Callable[[], float]]:
-    """us an iteration in a batch, as timeit and, where there is torch, torch.utils.benchmark take them."""
-    by_timeit = timeit.Timer("next(loop)", globals={"loop": loop})
-    timers: dict[str, Callable[[], float]] = {"timeit": lambda: by_timeit.timeit(BATCH) / BATCH * 1e6}
-    if importlib.util.find_spec("torch") is not None:
-        from torch.utils.benchmark import Timer
-
-        by_torch = Timer("next(loop)", globals={"loop": loop}, num_threads=1)
-        timers["torch"] = lambda: float(by_torch.timeit(BATCH).median) * 1e6
-    return timers
 
 
 QUESTIONS: dict[str, Callable[..., Any]] = {"clock": clock_cost, "product": product_share, "agreement": agreement}

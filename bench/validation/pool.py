@@ -25,6 +25,7 @@ from bench.verdict.one_speed import OWN_EFFECT, PER_REFERENCE, REFERENCE, at_one
 from implementations import Implementation, find_implementations
 
 Floats: TypeAlias = NDArray[np.float64]
+Places: TypeAlias = NDArray[np.int64]
 Group: TypeAlias = tuple[str, ...]  # labels of copies: one and the same case
 POOL, ITERATIONS, TRUTHS = "pool.csv", "pool_iterations.csv", "plants.csv"
 TIMES = (
@@ -57,40 +58,20 @@ class Pool:
     wall_us: Floats
     reference_us: Floats
     per_reference: Floats
-    turns: NDArray[np.int64]
+    turns: Places
     medians_us: Floats  # at one speed of the core in each block, as a run compares them
     noisy: NDArray[np.bool_]  # processes that missed a noise gate
-
-    @classmethod
-    def make(
-        cls,
-        labels: tuple[str, ...],
-        groups: tuple[Group, ...],
-        turns: NDArray[np.int64],
-        *times: Floats,
-        noisy: NDArray[np.bool_] | None = None,
-    ) -> Pool:
-        """From wall_us, reference_us and per_reference, brought to one speed by what `run` does it with."""
-        wall_us, reference_us, per_reference = times
-        block, label = (index.ravel() for index in np.indices(wall_us.shape))
-        names = ("latency_median_us", REFERENCE, PER_REFERENCE["latency_median_us"])
-        columns = dict(zip(names, (one.ravel() for one in times), strict=True))
-        columns[OWN_EFFECT] = np.zeros(wall_us.size)  # that it was read is what counts: the reading is a neutral one
-        medians = at_one_speed(pd.DataFrame({"block": block, "label": label, **columns}), ("label",))
-        medians_us = medians["latency_median_us"].to_numpy(float).reshape(wall_us.shape)
-        noisy = np.zeros(wall_us.shape, bool) if noisy is None else noisy
-        return cls(labels, groups, wall_us, reference_us, per_reference, turns, medians_us, noisy)
 
     @property
     def blocks(self) -> int:
         """How many."""
         return len(self.wall_us)
 
-    def disturbed(self, blocks: NDArray[np.int64], machine: Floats, own: Floats | float = 1.0) -> Pool:
+    def disturbed(self, blocks: Places, machine: Floats, own: Floats | float = 1.0) -> Pool:
         """Some blocks, everything slower by `machine` (times and readings alike), times alone also by `own`."""
         wall, reference, share = (each[blocks] for each in (self.wall_us, self.reference_us, self.per_reference))
         times = wall * machine * own, reference * machine, share * own
-        return Pool.make(self.labels, self.groups, self.turns[blocks], *times, noisy=self.noisy[blocks])
+        return Pool(self.labels, self.groups, *times, self.turns[blocks], at_usual_speed(*times), self.noisy[blocks])
 
     @property
     def copies(self) -> Group:
@@ -104,6 +85,16 @@ class Pool:
     def columns(self, labels: Sequence[str]) -> list[int]:
         """Where labels are."""
         return [self.labels.index(label) for label in labels]
+
+
+def at_usual_speed(wall_us: Floats, reference_us: Floats, per_reference: Floats) -> Floats:
+    """Medians of processes as timed brought to one speed of the core in each block, by what `run` does it with."""
+    block, label = np.indices(wall_us.shape)
+    names = ("latency_median_us", REFERENCE, PER_REFERENCE["latency_median_us"])
+    columns = dict(zip(names, map(np.ravel, (wall_us, reference_us, per_reference)), strict=True))
+    columns[OWN_EFFECT] = np.zeros(wall_us.size)  # that it was read is what counts: the reading is a neutral one
+    rows = pd.DataFrame({"block": block.ravel(), "label": label.ravel(), **columns})
+    return at_one_speed(rows, ("label",))["latency_median_us"].to_numpy(float).reshape(wall_us.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,16 +189,14 @@ def read_pool(folder: Path, labels: Sequence[str], groups: tuple[Group, ...]) ->
     names = ("order", "latency_median_us", "reference_us", "latency_per_reference", "noisy")
     grids = [rows.pivot(index="block", columns="label", values=name).reindex(columns=list(labels)) for name in names]
     whole = grids[1].dropna().index
-    turns, *times, noisy = (grid.loc[whole].to_numpy(float) for grid in grids)
-    pool = Pool.make(tuple(labels), groups, turns.astype(np.int64), *times, noisy=noisy.astype(bool))
+    turns, wall_us, reference_us, per_reference, noisy = (grid.loc[whole].to_numpy(float) for grid in grids)
+    times = wall_us, reference_us, per_reference
+    pool = Pool(tuple(labels), groups, *times, turns.astype(np.int64), at_usual_speed(*times), noisy.astype(bool))
     return pool, [int(block) for block in whole]
 
 
 def read_truths(folder: Path, blocks: Sequence[int]) -> dict[str, dict[int, float]]:
-    """How many times as long an iteration takes with each plant, by its label and the block's place in `blocks`.
-
-    Raises TableError.
-    """
+    """The true ratio of each plant, by its label and the block's place in `blocks`. Raises TableError."""
     found: dict[str, dict[int, float]] = {}
     for one in read_as(folder / TRUTHS, Truth):
         if one.block in blocks:

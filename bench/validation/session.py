@@ -10,46 +10,25 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from bench.cases.measurement import Job
-from bench.cases.phases import Rule
 from bench.cases.plan import Plan
 from bench.cases.problem import TUTORIAL_SIZE, Size
 from bench.errors import TableError, UsageError
 from bench.machine.facts import describe, probe_devices
 from bench.plain import ShapeError, from_plain, to_plain
 from bench.runner.turns import Key, Launch, Progress, process_launcher, run
+from bench.status import Say
 from bench.tables.columns import ACCEPTANCE, ACCEPTANCE_COLUMNS, EXPERIMENTS, MACHINE
 from bench.tables.csv_files import read_as, read_rows, write_as, write_rows
 from bench.tables.run import read_machine
 from bench.tables.writer import write_machine
-from bench.validation._kills import Notify
-from bench.validation._script import run_ours
-from bench.validation.acceptance import (
-    LEAST_EXPERIMENTS,
-    Check,
-    judge,
-    judge_slow_first,
-    run_experiments,
-)
+from bench.validation import pool as pools
+from bench.validation._script import run_ours, script_tools
+from bench.validation.acceptance import LEAST_EXPERIMENTS, Check, judge, judge_slow_first
 from bench.validation.attacks import judge_attacks
-from bench.validation.experiments import BLOCKS, EXPERIMENT_COLUMNS, Experiment, experiment_row
+from bench.validation.experiments import BLOCKS, EXPERIMENT_COLUMNS, PERCENTS, experiment_row, run_experiments
 from bench.validation.inside import SLOW_FIRST, SLOW_FIRST_S, SPIN_0, STYLE, WORK, WRAPPER
-from bench.validation.pool import (
-    POOL,
-    POOL_COLUMNS,
-    Group,
-    append_measurement,
-    copies_of,
-    make_case,
-    read_pool,
-    read_samples,
-    read_slow_first,
-    read_truths,
-    repair,
-    styles_of,
-)
 from bench.validation.simulated import disturb
-from bench.validation.tools import TOOLS, Tool, ToolError, ask, judge_tools, measure_tools, script_tools
+from bench.validation.tools import TOOLS, Tool, ask, judge_tools, measure_tools, measured
 from implementations import find_implementations
 
 CALIBRATIONS = 3
@@ -78,24 +57,16 @@ class Design:
         return (*(label for group in self.groups for label in group), *self.plants)
 
     @property
-    def groups(self) -> tuple[Group, ...]:
+    def groups(self) -> tuple[pools.Group, ...]:
         """The labels of each style's copies."""
-        return tuple(copies_of(style, count) for style, count in self.copies.items())
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """Every experiment and the acceptance table."""
-
-    experiments: list[Experiment]
-    checks: list[Check]
+        return tuple(pools.copies_of(style, count) for style, count in self.copies.items())
 
 
 def draft(*, quick: bool, minutes: float | None, seed: int) -> Design:
     """A design before the machine is known: what work a plant is made of, and how many blocks fit, is open."""
     known = find_implementations()
     there = {style: count for style, count in COPIES.items() if find_spec(known[style].framework)}
-    work = {f"{WORK}-{percent}": percent for percent in ((2,) if quick else (5, 2, 1))}
+    work = {f"{WORK}-{percent}": percent for percent in ((2,) if quick else PERCENTS)}
     return Design(
         quick=quick,
         minutes=minutes or (3.0 if quick else 15.0),
@@ -108,15 +79,15 @@ def draft(*, quick: bool, minutes: float | None, seed: int) -> Design:
     )
 
 
-def begin(folder: Path, first: Design, now: Callable[[], float] = time.monotonic) -> Design:
+def begin(folder: Path, first: Design) -> Design:
     """Measure what an iteration takes, size plants and blocks by it, and write machine.json. Raises UsageError."""
     machine = describe(probe_devices())
     with tempfile.TemporaryDirectory(prefix="fiftyx-") as styles:
         launch = process_launcher(make_plan(first, Path(styles)))
-        start = now()
+        start = time.monotonic()
         for _ in range(CALIBRATIONS):
             ours(launch, first, "latency_median_us")
-        each_s = (now() - start) / CALIBRATIONS
+        each_s = (time.monotonic() - start) / CALIBRATIONS
     slow_s = first.slow_blocks * (each_s + SLOW_FIRST_S)
     fit = int((first.minutes * 60 - slow_s) / (each_s * len(first.labels)))  # at most: others take longer
     design = replace(sized(first, ask("product", first.size)), blocks=max(BLOCKS, fit))
@@ -144,7 +115,7 @@ def take_up(folder: Path) -> Design:
         if before.get(name) != here[name]:
             raise UsageError(f"--resume: {folder} was begun elsewhere ({name} differs); choose another --out")
     design = read_design(folder)
-    repair(folder)
+    pools.repair(folder)
     return design
 
 
@@ -161,34 +132,30 @@ def read_design(folder: Path) -> Design:
 
 def ours(launch: Launch, design: Design, column: str) -> float:
     """One value that the harness finds of the plain case in a fresh process. Raises ToolError."""
-    case = make_case(STYLE, design.size, design.seed)
-    found = launch(Job(case, find_implementations()[STYLE], Rule()))
-    if found.status != "ok":
-        raise ToolError(f"a worker fails, so nothing can be validated: {found.reason}; try: fiftyx doctor")
-    return float(found.values[column] or 0)
+    return measured(launch, pools.make_case(STYLE, design.size, design.seed), column)[0]
 
 
-def measure(folder: Path, design: Design, budget_s: float | None, notify: Notify) -> None:
+def measure(folder: Path, design: Design, budget_s: float | None, say: Say) -> None:
     """What is still missing of tools and pool; a row is on the disk before the next process starts."""
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="fiftyx-") as name:
         styles = Path(name)
         plan = make_plan(design, styles)
-        launch, starting = process_launcher(plan), announcer(notify, start, budget_s)
+        launch, starting = process_launcher(plan), announcer(say, start, budget_s)
         if not (folder / TOOLS).exists():
-            notify("the clock, the same loop by other tools, the tutorial's own text as a script")
+            say("the clock, the same loop by other tools, the tutorial's own text as a script")
             tools = list(measure_tools(design.size, lambda column: ours(launch, design, column), design.rounds))
             tools += script_tools(lambda: run_ours(launch, design.seed), design.rounds)
             write_as(folder / TOOLS, Tool, tools)
         for measurement in run(plan, launch, done=done_keys(folder, design), starting=starting):
-            append_measurement(folder, measurement, styles)
+            pools.append_measurement(folder, measurement, styles)
             # the plan's own budget would stop before a block that might not fit; here a part of one does no harm
             if budget_s is not None and time.monotonic() - start > budget_s:
                 break
 
 
 def announcer(
-    notify: Notify, start: float, budget_s: float | None, now: Callable[[], float] = time.monotonic
+    say: Say, start: float, budget_s: float | None, now: Callable[[], float] = time.monotonic
 ) -> Callable[[Progress], None]:
     """Says which turn starts and about how long the rest takes: by the pace so far, or until the budget is spent."""
     began = now()
@@ -200,50 +167,44 @@ def announcer(
         ends = [spent / taken * (progress.total - progress.done)] if taken else []
         ends += [start + budget_s - now()] if budget_s is not None else []
         left = f", about {max(0.0, min(ends)) / 60:.1f} min left" if ends else ""
-        notify(
-            f"{progress.done + 1}/{progress.total}, block {progress.slot.block + 1}: {progress.slot.case.style}{left}"
-        )
+        say(f"{progress.done + 1}/{progress.total}, block {progress.slot.block + 1}: {progress.slot.case.style}{left}")
 
     return starting
 
 
 def make_plan(design: Design, folder: Path) -> Plan:
     """A plan for the runner: every label a case in every block, the slow first call in the first blocks only."""
-    styles = styles_of(folder, design.copies, design.plants)
+    styles = pools.styles_of(folder, design.copies, design.plants)
     blocks = dict.fromkeys(design.labels, design.blocks) | {SLOW_FIRST: min(design.slow_blocks, design.blocks)}
-    cases = {
-        make_case(label, design.size, design.seed, styles[label].framework): count for label, count in blocks.items()
-    }
+    made = {label: pools.make_case(label, design.size, design.seed, styles[label].framework) for label in blocks}
+    cases = {made[label]: count for label, count in blocks.items()}
     return Plan("validate", cases, design.blocks, styles, seed=design.seed)
 
 
 def done_keys(folder: Path, design: Design) -> set[Key]:
     """The turns that the pool already holds."""
-    if not (folder / POOL).exists():
+    if not (folder / pools.POOL).exists():
         return set()
-    rows = read_rows(folder / POOL, POOL_COLUMNS)
-    return {(int(row["block"]), make_case(row["label"], design.size, design.seed).key) for row in rows}
+    rows = read_rows(folder / pools.POOL, pools.POOL_COLUMNS)
+    return {(int(row["block"]), pools.make_case(row["label"], design.size, design.seed).key) for row in rows}
 
 
-def analyse(source: Path, folder: Path, least: int = DRAWN) -> Outcome:
-    """Experiments on the pool in `source`, their tables into `folder`. Raises TableError."""
+def analyse(source: Path, folder: Path) -> list[Check]:
+    """The acceptance table of what `source` holds; it and all experiments into `folder`. Raises TableError."""
     design = read_design(source)
-    pool, blocks = read_pool(source, design.labels, design.groups)
-    found = read_truths(source, blocks)
+    pool, blocks = pools.read_pool(source, design.labels, design.groups)
+    found = pools.read_truths(source, blocks)
     truths = {plant: found[plant] for plant in design.plants if plant in found}
-    tools = {tool.quantity: tool for tool in read_as(source / TOOLS, Tool)}
-    slow, samples = read_slow_first(source), read_samples(source)
-    experiments = run_experiments(pool, samples, truths, least, design.seed)
-    disturbed, checks = disturb(pool, least, design.seed, simulate=not design.quick)
+    experiments = run_experiments(pool, pools.read_samples(source), truths, DRAWN, design.seed)
+    disturbed, disturbances = disturb(pool, DRAWN, design.seed, simulate=not design.quick)
     checks = [
         *judge(pool, experiments, truths),
-        *checks,
-        *judge_tools(tools),
-        judge_slow_first(slow),
+        *disturbances,
+        *judge_tools({tool.quantity: tool for tool in read_as(source / TOOLS, Tool)}),
+        judge_slow_first(pools.read_slow_first(source)),
         *judge_attacks(source),
     ]
-    experiments += disturbed
     folder.mkdir(parents=True, exist_ok=True)
-    write_rows(folder / EXPERIMENTS, EXPERIMENT_COLUMNS, map(experiment_row, experiments))
+    write_rows(folder / EXPERIMENTS, EXPERIMENT_COLUMNS, map(experiment_row, [*experiments, *disturbed]))
     write_rows(folder / ACCEPTANCE, ACCEPTANCE_COLUMNS, [check.row() for check in checks])
-    return Outcome(experiments, checks)
+    return checks

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from statistics import fmean
 
 import numpy as np
@@ -11,27 +12,20 @@ import numpy as np
 from bench.validation._comparing import COMPARISONS, judge_comparisons
 from bench.validation._worlds import TRUE_RUNS, WORLDS, outcomes
 from bench.validation.acceptance import BIAS_POINTS, Check, by_kind, judge_coverage, percent
-from bench.validation.experiments import (
-    BLOCKS,
-    DRIFT_SD,
-    Experiment,
-    autoregressive,
-    block_groups,
-    drawn_copies,
-    share,
-)
+from bench.validation.experiments import BLOCKS, DRIFT_SD, Experiment, autoregressive, block_groups, drawn_copies, share
 from bench.validation.pool import Floats, Pool
 from bench.verdict.claim import SUPPORTED
 from bench.verdict.intervals import paired_ratio
 
 STEP, STEP_ODDS = 0.03, 0.1  # a change of frequency, and how often a turn begins with one
 MOST_SLOWED, NEIGHBOUR_ODDS = 0.30, 0.2  # by a neighbour, and in how many turns there is one
-OWN_PERCENTS = (2, 4, 8)
+OWN, OWN_PERCENTS = "a case that slows its own core by {}%", (2, 4, 8)
 FALSE_SPEEDUP, TRUE_SPEEDUP = 49.5, 55.0
 DISTURBED_COVERAGE = (0.92, 0.98)
 FALSELY = 0.025  # one side of a 95% interval
 
 Random = np.random.Generator
+Disturbance = Callable[[Random, tuple[int, int]], Floats]  # factors of time by (block, turn)
 
 
 def drifting(random: Random, shape: tuple[int, int]) -> Floats:
@@ -52,16 +46,11 @@ def slowed(random: Random, shape: tuple[int, int]) -> Floats:
     return 1 + (random.random(shape) < NEIGHBOUR_ODDS) * MOST_SLOWED * random.random(shape)
 
 
-DISTURBANCES: dict[str, Callable[[Random, tuple[int, int]], Floats]] = {
+DISTURBANCES: dict[str, Disturbance] = {
     f"slow drift between blocks, sd {DRIFT_SD:.1%}": drifting,
     f"steps of {STEP:.0%} in frequency": stepping,
     f"a neighbour that slows turns by up to {MOST_SLOWED:.0%}": slowed,
 }
-
-
-def own_kind(percent: int) -> str:
-    """The kind of an experiment on a case that slows its own core."""
-    return f"a case that slows its own core by {percent}%"
 
 
 def replayed(pool: Pool, least: int, seed: int) -> list[Experiment]:
@@ -70,23 +59,15 @@ def replayed(pool: Pool, least: int, seed: int) -> list[Experiment]:
     What slows the core multiplies times and readings of the reference alike. The readings are taken after a pause
     in which the case does not work, so what a case does to its own core is in its times alone, where it belongs.
     """
-    found: list[Experiment] = []
-    for kind, slower in DISTURBANCES.items():
-        found += _replay(pool, kind, least, seed, slower, 0)
-    for slower_by in (0, *OWN_PERCENTS):
-        found += _replay(pool, own_kind(slower_by), least, seed, lambda _random, shape: np.ones(shape), slower_by)
-    return found
+    plants = [(kind, slower, 0) for kind, slower in DISTURBANCES.items()]
+    plants += [(OWN.format(percent), lambda _random, shape: np.ones(shape), percent) for percent in (0, *OWN_PERCENTS)]
+    return [one for plant in plants for one in _replay(pool, least, seed, *plant)]
 
 
-def _replay(
-    pool: Pool, kind: str, least: int, seed: int, slower: Callable[[Random, tuple[int, int]], Floats], percent: int = 0
-) -> Iterator[Experiment]:
+def _replay(pool: Pool, least: int, seed: int, kind: str, slower: Disturbance, percent: int) -> Iterator[Experiment]:
     """Experiments of one kind; all kinds draw the same blocks and copies, so that they differ by the plant alone."""
     random, plant = np.random.default_rng(seed), np.random.default_rng(seed + 1)
-    made = 0
-    for number, chosen in block_groups(pool.blocks, BLOCKS, random):
-        if made >= least:
-            return
+    for number, chosen in block_groups(pool.blocks, BLOCKS, random, math.ceil(least / len(pool.groups))):
         places = np.argsort(np.argsort(pool.turns[chosen], axis=1), axis=1)
         machine = np.take_along_axis(slower(plant, places.shape), places, axis=1)
         drawn = [drawn_copies(pool, group, BLOCKS, random) for group in pool.groups]
@@ -97,37 +78,32 @@ def _replay(
         for group, columns in zip(pool.groups, drawn, strict=True):
             before, after = part.medians_us[np.arange(BLOCKS), columns]
             yield Experiment(kind, number, group[1], group[0], 1 / (1 + percent / 100), paired_ratio(before, after))
-            made += 1
 
 
 def judge_disturbed(experiments: Iterable[Experiment]) -> list[Check]:
-    """Coverage under each planted disturbance; of a case that slows its own core also the bias, against the same draws.
-
-    `experiments` are those of `simulated.replayed`.
-    """
+    """Coverage in each kind of `replayed` experiments; of a case that slows its own core also the bias."""
     kinds = by_kind(experiments)
-    checks = [judge_coverage(kind, BLOCKS, kinds.get(kind, []), "planted", DISTURBED_COVERAGE) for kind in DISTURBANCES]
-    calm = kinds.get(own_kind(0), [])
-    for slower in OWN_PERCENTS:
-        found = kinds.get(own_kind(slower), [])
-        check = judge_coverage(own_kind(slower), BLOCKS, found, "planted", DISTURBED_COVERAGE)
-        if found:
-            off = [
-                math.log(one.ratio.value / one.truth / other.ratio.value)
-                for one, other in zip(found, calm, strict=True)
-            ]
-            points = -100 * fmean(off)
-            met, got = bool(check.met) and abs(points) <= BIAS_POINTS, f"{check.got}, bias {points:+.2f} points"
-            check = Check(check.experiment, f"{check.must_reach}, bias <= {BIAS_POINTS}", got, met, check.n, check.note)
-        checks.append(check)
-    return checks
+    kept = {
+        kind: judge_coverage(kind, BLOCKS, kinds[kind], "planted", DISTURBED_COVERAGE)
+        for kind in (*DISTURBANCES, *map(OWN.format, OWN_PERCENTS))
+    }
+    for kind in map(OWN.format, OWN_PERCENTS):
+        if not kinds[kind]:
+            continue
+        pairs = zip(kinds[kind], kinds[OWN.format(0)], strict=True)
+        points = -100 * fmean(math.log(one.ratio.value / one.truth / calm.ratio.value) for one, calm in pairs)
+        check = kept[kind]
+        kept[kind] = replace(
+            check,
+            must_reach=f"{check.must_reach}, bias <= {BIAS_POINTS}",
+            got=f"{check.got}, bias {points:+.2f} points",
+            met=bool(check.met) and abs(points) <= BIAS_POINTS,
+        )
+    return list(kept.values())
 
 
 def judge_claims(outcomes: Mapping[str, tuple[Sequence[str], Sequence[str]]]) -> list[Check]:
-    """How often 50x is supported where it is false; the note says how often where it is true.
-
-    `outcomes` are by the name of a world, of runs at FALSE_SPEEDUP and at TRUE_SPEEDUP.
-    """
+    """How often 50x is supported in each world, by name: in runs at FALSE_SPEEDUP, in the note at TRUE_SPEEDUP."""
     checks = []
     for name, (false, true) in outcomes.items():
         got = share([one == SUPPORTED for one in false])

@@ -5,28 +5,32 @@ from __future__ import annotations
 import importlib.util
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import geometric_mean, median
-from typing import Any
+from typing import Any, TypeVar
 
+from bench.cases.case import Case
+from bench.cases.measurement import Job
+from bench.cases.phases import Rule
 from bench.cases.problem import Size
 from bench.errors import UsageError
 from bench.machine import process
 from bench.machine.environment import ROOT, THREAD_VARIABLES
+from bench.runner.turns import Launch
 from bench.tables.run import read_run
-from bench.validation._script import AsWritten, ScriptError, faults_of, print_words, ratio_of, run_script
-from bench.validation._script import in_turns as script_in_turns
 from bench.validation.acceptance import Check
 from bench.validation.inside import STYLE
+from implementations import find_implementations
 
+T = TypeVar("T")
 TOOLS = "tools.csv"
 PEDANTIC_ROUNDS = 20_000
 AGREEMENT_ROUNDS = 60
 FEW_PAIRS = 5
 PYPERF_LOOPS, PYPERF_VALUES, PYPERF_WARMUPS = 50, 10, 10
-SUITE_SHARE, SCRIPT_SHARE = 4, 2  # one round of these for so many of pyperf: they take so many times as long
+SUITE_SHARE = 4  # one round for so many of pyperf: it takes so many times as long
 CLOCK, UNTIMED, PEDANTIC = "clock", "untimed", "pedantic untimed"
 TIMEIT, TORCH, PYPERF, SUITE = "timeit", "torch Timer", "pyperf", "pytest --benchmark-only"
 SCRIPT, SCRIPT_LOOP, SCRIPT_FAULTS = "the tutorial's script", "the tutorial's script, loop", "script page faults"
@@ -74,10 +78,7 @@ class Tool:
 
 
 def measure_tools(size: Size, ours: Callable[[str], float], rounds: int) -> Iterator[Tool]:
-    """Every quantity in turn; a tool that fails is a quantity without a value, with the reason.
-
-    `ours` measures the loop by the harness in a fresh process and gives one column of it.
-    """
+    """Every quantity in turn, `ours` gives a column by the harness; a tool that fails is one without a value."""
     with tempfile.TemporaryDirectory(prefix="fiftyx-") as name:
         folder = Path(name)
         tools: tuple[tuple[tuple[str, ...], str, Callable[[], list[Tool]]], ...] = (
@@ -126,46 +127,35 @@ def pyperf_tool(folder: Path, size: Size, ours: Callable[[str], float], rounds: 
     installed("pyperf", "pyperf")
     script = folder / "by_pyperf.py"
     script.write_text(PYPERF_SCRIPT.format(size=tuple(size)), encoding="utf-8")
-    theirs = iter(range(rounds))
-    ratio = in_turns(lambda: pyperf_us(script, next(theirs)), lambda: ours("throughput_us"), rounds)
-    return Tool(PYPERF, ratio, "ratio", rounds)
+    pairs = in_turns(lambda: pyperf_us(script), lambda: ours("throughput_us"), rounds)
+    return Tool(PYPERF, ratio_of(pairs), "ratio", rounds)
 
 
 def suite_tool(folder: Path, size: Size, ours: Callable[[str], float], rounds: int) -> Tool:
     """`pytest --benchmark-only` of this project over `run`: the medians of one case."""
     installed("pytest_benchmark", "pytest-benchmark")
-    ratio = in_turns(lambda: suite_us(folder, size), lambda: ours("latency_median_us"), rounds)
-    return Tool(SUITE, ratio, "ratio", rounds)
+    pairs = in_turns(lambda: suite_us(folder, size), lambda: ours("latency_median_us"), rounds)
+    return Tool(SUITE, ratio_of(pairs), "ratio", rounds)
 
 
-def script_tools(ours: Callable[[], AsWritten], rounds: int) -> list[Tool]:
-    """The tutorial's text as a plain script over the baseline `tutorial-1`: an iteration, a loop, and page faults."""
-    rounds = max(2, rounds // SCRIPT_SHARE)
-    try:
-        with tempfile.TemporaryDirectory(prefix="fiftyx-") as name:
-            pairs = script_in_turns(lambda: run_script(Path(name)), ours, rounds)
-    except ScriptError as error:
-        return [Tool(name, None, "ratio", note=str(error)) for name in (SCRIPT, SCRIPT_LOOP, SCRIPT_FAULTS)]
-    theirs, mine = faults_of(pairs)
-    return [
-        Tool(SCRIPT, ratio_of(pairs, "iteration_us"), "ratio", rounds, print_words(pairs)),
-        Tool(SCRIPT_LOOP, ratio_of(pairs, "loop_seconds"), "ratio", rounds),
-        Tool(SCRIPT_FAULTS, theirs - mine, "faults", rounds, f"{theirs:.2f} in the script, {mine:.2f} in a worker"),
-    ]
-
-
-def in_turns(theirs: Callable[[], float], ours: Callable[[], float], rounds: int) -> float:
-    """Theirs over ours, geometric mean; who goes first alternates, so that a drift of the machine favours neither."""
-    ratios = []
+def in_turns(theirs: Callable[[], T], ours: Callable[[], T], rounds: int) -> list[tuple[T, T]]:
+    """(theirs, ours) of so many rounds; who goes first alternates, so that a drift of the machine favours neither."""
+    found = []
     for number in range(rounds):
         first, second = (theirs(), ours()) if number % 2 else (ours(), theirs())
-        ratios.append(first / second if number % 2 else second / first)
-    return geometric_mean(ratios)
+        found.append((first, second) if number % 2 else (second, first))
+    return found
 
 
-def pyperf_us(script: Path, number: int) -> float:
+def ratio_of(pairs: Sequence[tuple[float, float]]) -> float:
+    """Theirs over ours, the geometric mean."""
+    return geometric_mean(theirs / ours for theirs, ours in pairs)
+
+
+def pyperf_us(script: Path) -> float:
     """us an iteration by pyperf: the median of its values from one fresh worker."""
-    out = script.with_name(f"out-{number}.json")
+    out = script.with_suffix(".json")
+    out.unlink(missing_ok=True)
     options = [
         "-q", "-o", str(out), "-p", "1", "-l", str(PYPERF_LOOPS), "-n", str(PYPERF_VALUES), "-w", str(PYPERF_WARMUPS),
         "--inherit-environ", ",".join((*THREAD_VARIABLES, "PYTHONPATH", "PYTHONHASHSEED")),
@@ -185,6 +175,16 @@ def suite_us(folder: Path, size: Size) -> float:
     command = ["-m", "pytest", suite, "-q", "-p", "no:cacheprovider", "-k", "test_iteration"]
     start([*command, "--benchmark-only", f"--benchmark-json={out}", *options], ROOT)
     return float(read_run(out).measurements["latency_median_us"].median())
+
+
+def measured(launch: Launch, case: Case, *columns: str) -> list[float]:
+    """Some columns of what the harness finds of a case in a fresh process. Raises ToolError."""
+    found = launch(Job(case, find_implementations()[case.style], Rule()))
+    values = [found.values.get(name) for name in columns]
+    if found.status != "ok" or None in values:
+        reason = found.reason or f"it does not say {' and '.join(columns)}"
+        raise ToolError(f"a worker fails, so nothing can be validated: {reason}; try: fiftyx doctor")
+    return [float(value or 0) for value in values]
 
 
 def installed(module: str, package: str) -> None:
@@ -212,37 +212,33 @@ def judge_tools(tools: Mapping[str, Tool]) -> list[Check]:
     """What the clock costs, and whether other tools find the same."""
     pedantic = tools.get(PEDANTIC) or Tool(PEDANTIC, None, "us", note="not measured")
     note = f"pytest-benchmark pedantic: {pedantic.note if pedantic.value is None else f'{pedantic.value:.2f} us'}"
-    checks = [
-        judge_at_most("cost of the clock: a no-op sample", tools.get(CLOCK), CLOCK_US),
-        judge_at_most("untimed between samples", tools.get(UNTIMED), UNTIMED_US, note),
+    clock, untimed, us = tools.get(CLOCK), tools.get(UNTIMED), "{:.3f} us"
+    return [
+        judge_tool("cost of the clock: a no-op sample", f"<= {CLOCK_US:g} us", clock, CLOCK_US, us),
+        judge_tool("untimed between samples", f"<= {UNTIMED_US:g} us", untimed, UNTIMED_US, us, note=note),
+        *(judge_agreement(name, tools.get(name), limit) for name, limit in AGREEMENT.items()),
+        judge_faults(tools.get(SCRIPT_FAULTS)),
     ]
-    checks += [judge_agreement(name, tools.get(name), limit) for name, limit in AGREEMENT.items()]
-    return [*checks, judge_faults(tools.get(SCRIPT_FAULTS))]
 
 
-def judge_at_most(name: str, tool: Tool | None, limit: float, note: str = "") -> Check:
-    """A cost in us."""
-    must = f"<= {limit:g} us"
-    if tool is None or tool.value is None:
-        return Check(name, must, "", None, 0, tool.note if tool else "not measured")
-    return Check(name, must, f"{tool.value:.3f} us", tool.value <= limit, tool.n, note)
+def judge_agreement(name: str, tool: Tool | None, limit: float) -> Check:
+    """The same loop by another tool, over ours."""
+    title, must = f"same quantity by {name}", f"within {limit:.1%}"
+    return judge_tool(title, must, tool, limit, "{:+.2%}", expected=1.0, note="theirs over ours, in turns")
 
 
 def judge_faults(tool: Tool | None) -> Check:
     """Page faults an iteration of the tutorial's script, less those of the baseline that stands for it."""
-    title, must = "page faults an iteration: the tutorial's script less ours", f"within {FAULTS_LIMIT:g}"
-    if tool is None or tool.value is None:
-        return Check(title, must, "", None, 0, tool.note if tool else "not measured")
-    met = abs(tool.value) <= FAULTS_LIMIT or (None if tool.n < FEW_PAIRS else False)
-    return Check(title, must, f"{tool.value:+.2f}", met, tool.n, tool.note)
+    title = "page faults an iteration: the tutorial's script less ours"
+    return judge_tool(title, f"within {FAULTS_LIMIT:g}", tool, FAULTS_LIMIT, "{:+.2f}")
 
 
-def judge_agreement(name: str, tool: Tool | None, limit: float) -> Check:
-    """The same loop by another tool, over ours; of fewer than FEW_PAIRS a miss is noise, and tests nothing."""
-    title, must = f"same quantity by {name}", f"within {limit:.1%}"
+def judge_tool(
+    title: str, must: str, tool: Tool | None, limit: float, shown: str, *, expected: float = 0.0, note: str = ""
+) -> Check:
+    """How far a quantity is from what is expected; of fewer than FEW_PAIRS a miss is noise, and tests nothing."""
     if tool is None or tool.value is None:
         return Check(title, must, "", None, 0, tool.note if tool else "not measured")
-    error = tool.value - 1
-    met = abs(error) <= limit or (None if tool.n < FEW_PAIRS else False)
-    note = "; ".join(filter(None, ("theirs over ours, in turns", tool.note)))
-    return Check(title, must, f"{error:+.2%}", met, tool.n, note)
+    off = tool.value - expected
+    met = abs(off) <= limit or (None if tool.n < FEW_PAIRS else False)
+    return Check(title, must, shown.format(off), met, tool.n, "; ".join(filter(None, (note, tool.note))))

@@ -47,7 +47,6 @@ class Reach:
     cards: tuple[OnCard, ...]
     eager_style: str
     eager: OnCard | None
-    eager_cards: int
 
     @property
     def best(self) -> OnCard:
@@ -73,7 +72,7 @@ def reach(evidence: Evidence, size: Size, baseline: str, contender: str, scope: 
     sharper = not style and eager and eager[0].term == LAUNCHES
     if not cards:
         return None
-    return Reach(size, scope, arithmetic, upper_us, cards, EAGER, eager[0] if sharper else None, len(eager))
+    return Reach(size, scope, arithmetic, upper_us, cards, EAGER, eager[0] if sharper else None)
 
 
 def _asked(evidence: Evidence, contender: str) -> tuple[str, str]:

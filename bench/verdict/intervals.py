@@ -100,7 +100,7 @@ def of_drift(blocks: int, *, read: bool = True) -> tuple[float, float]:
     return float(correlated.mean()) * (blocks - 1) / seen, seen**2 / float(np.trace(centred @ centred))
 
 
-def welch_ratio(a: Sequence[float], b: Sequence[float]) -> Ratio:
+def welch_ratio(a: Times, b: Times) -> Ratio:
     """The ratio of two independent series of times, one a process, any unit; `blocks` is the shorter one's length.
 
     With u = ln a, v = ln b: estimate exp(mean u - mean v), interval exp(mean u - mean v ± t(nu, 0.975) * e),
@@ -128,7 +128,7 @@ def welch_ratio(a: Sequence[float], b: Sequence[float]) -> Ratio:
     return Ratio(math.exp(middle), math.exp(middle - half), math.exp(middle + half), blocks)
 
 
-def welch_p(a: Sequence[float], b: Sequence[float]) -> float:
+def welch_p(a: Times, b: Times) -> float:
     """Two-sided p of Welch's t-test over logarithms that two series of times have one mean; NaN as `welch_ratio`'s."""
     from scipy.special import stdtr
 

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from bench.cases.problem import TUTORIAL_SIZE, Problem
 from bench.causes import shares
-from bench.causes.shares import ALLOWED, CALLS, FAULTS, MEMORY, PARTS, PRODUCTS, explain, summary
+from bench.causes.shares import ALLOWED, CALLS, FAULTS, MEMORY, PRODUCTS, explain, summary
 from bench.tables.columns import MEASUREMENT_COLUMNS
 from bench.tables.run import Run, read_run
 from bench.tests.planted import MACHINE, planted_row, write_run
 
 ROOT = Path(__file__).resolve().parents[3]
+PARTS = (PRODUCTS, MEMORY, CALLS, FAULTS)
 SIDE = ("numpy_in_place", "cpu", "float32", 1)
 MEASURED = ("calls_us", "products_us", "passes_us", "fault_us")
 RESULTS = sorted(path.parent for path in (ROOT / "results").glob("*/measurements.csv"))

@@ -9,10 +9,9 @@ import pandas as pd
 import pytest
 
 from bench.cases.problem import TUTORIAL_SIZE
-from bench.causes.shares import PARTS
 from bench.cli import main
 from bench.tables.columns import MEASUREMENT_COLUMNS
-from bench.tests.causes.test_shares import planted
+from bench.tests.causes.test_shares import PARTS, planted
 from bench.tests.planted import MACHINE, planted_row, write_run
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -13,7 +13,7 @@ from bench.cases.problem import Problem
 from bench.plain import to_plain
 from bench.tables.csv_files import append_as, write_as
 from bench.validation.inside import SLOW_FIRST
-from bench.validation.pool import TRUTHS, Pool, Truth, append_measurement, copies_of
+from bench.validation.pool import TRUTHS, Pool, Truth, append_measurement, at_usual_speed, copies_of
 from bench.validation.session import draft
 from bench.validation.tools import (
     CLOCK,
@@ -64,7 +64,8 @@ def make_pool(
     medians[noisy] *= 1.3
     speed = np.exp(0.03 * random.standard_normal(shape)) if referenced else np.full(shape, np.nan)
     wall = medians * speed if referenced else medians
-    return Pool.make(labels, groups, turns, wall, 40 * speed, medians / 40 * speed / speed, noisy=noisy)
+    times = wall, 40 * speed, medians / 40 * speed / speed
+    return Pool(labels, groups, *times, turns, at_usual_speed(*times), noisy)
 
 
 def measured(label, block, order, median=265.0, status="ok"):

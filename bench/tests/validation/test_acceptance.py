@@ -14,9 +14,8 @@ from bench.validation.acceptance import (
     judge_bias,
     judge_coverage,
     judge_slow_first,
-    run_experiments,
 )
-from bench.validation.experiments import identical
+from bench.validation.experiments import identical, run_experiments
 from bench.validation.pool import SlowFirst
 from bench.validation.tools import Tool, judge_agreement
 

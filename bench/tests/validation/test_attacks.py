@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 
 from bench.cases.measurement import Found, Job
 from bench.commands import validate
-from bench.tables.csv_files import write_as
+from bench.plain import to_plain
+from bench.tables.csv_files import read_as, write_as
 from bench.tables.writer import Writer, write_machine
 from bench.tests.fakes import a_case, a_measurement, an_answer
 from bench.validation._kills import Aimed, count_turns
@@ -19,15 +19,15 @@ from bench.validation.attacks import (
     LIARS,
     Killed,
     Trial,
+    judge_attacks,
     judge_kills,
     judge_liars,
     measure_liars,
     plan_liars,
-    read_kills,
-    read_liars,
     sum_of,
 )
 from bench.validation.lies import PLANTED
+from bench.validation.session import draft
 
 MUST_SAY = {one.style: one.must_say for one in PLANTED}
 ON_CPU = [one for one in PLANTED if one.device == "cpu"]
@@ -43,6 +43,10 @@ def found_out(job):
 
 def silent(_text):
     """Progress that nobody reads."""
+
+
+def read_liars(folder):
+    return read_as(folder / LIARS, Trial)
 
 
 def test_each_planted_style_gets_one_process_and_a_row_in_the_order_of_the_list(tmp_path):
@@ -138,14 +142,23 @@ def test_without_liars_or_without_an_honest_one_beside_them_nothing_was_tested(t
     assert judge_liars(trials).met is None
 
 
-def test_the_command_plants_liars_for_the_devices_of_the_folders_machine(tmp_path, monkeypatch):
+@pytest.mark.parametrize("quick", [True, False])
+def test_the_command_plants_liars_for_the_devices_of_the_folders_machine(tmp_path, monkeypatch, quick):
     asked = []
-    monkeypatch.setattr("bench.validation.attacks.measure_liars", lambda *given: asked.append(given[:2]))
-    monkeypatch.setattr("bench.validation.attacks.measure_kills", lambda _folder, kills, *_: asked.append(kills))
-    monkeypatch.setattr("bench.validation.session.read_design", lambda _folder: SimpleNamespace(quick=True, seed=0))
-    (tmp_path / "machine.json").write_text(json.dumps({"run_id": "r", "devices": {"cpu": {}, "cuda:0": {}}}))
+    for name in (
+        "attacks.measure_liars",
+        "_challenge.measure_costs",
+        "cheating.measure_cheats",
+        "attacks.measure_kills",
+    ):
+        monkeypatch.setattr(f"bench.validation.{name}", lambda *given, name=name: asked.append((name, *given[:-1])))
+    design = draft(quick=quick, minutes=None, seed=3)
+    machine = {"run_id": "r", "devices": {"cpu": {}, "cuda:0": {}}, "validation": to_plain(design)}
+    (tmp_path / "machine.json").write_text(json.dumps(machine))
     validate._attack(tmp_path, None)
-    assert asked == [(tmp_path, {"cpu": {}, "cuda:0": {}}), 0]
+    assert asked[0] == ("attacks.measure_liars", tmp_path, {"cpu": {}, "cuda:0": {}})
+    assert asked[-1] == ("attacks.measure_kills", tmp_path, 0 if quick else validate.KILLS, 3)
+    assert len(asked) == (2 if quick else 4)
 
 
 def test_kills_are_judged_by_every_row_and_few_of_them_prove_nothing():
@@ -180,7 +193,7 @@ def test_the_kills_of_all_targets_are_summed_and_a_refused_resume_has_lost_its_r
     assert sum_of(found) == Killed(kills=3, turns=8, lost=3, doubled=3, incomplete=4, gone=1)
 
 
-def test_kills_that_were_tried_are_read_again(tmp_path):
-    assert read_kills(tmp_path) is None
+def test_kills_that_were_tried_are_judged_as_they_are_read(tmp_path):
     write_as(tmp_path / KILLS, Killed, [Killed(5, 4, 3, 2, 1)])
-    assert read_kills(tmp_path) == Killed(5, 4, 3, 2, 1)
+    kills = judge_attacks(tmp_path)[1]
+    assert (kills.met, kills.n, kills.got) == (False, 5, "3 lost, 2 doubled, 1 incomplete of 4 turns")

@@ -8,8 +8,9 @@ import pytest
 
 from bench.cases.phases import Rule
 from bench.machine.witness import Record
+from bench.tables.csv_files import read_as
 from bench.validation import _challenge as challenge
-from bench.validation._challenge import MOST, Cost, judge_costs, measure_costs, read_costs
+from bench.validation._challenge import MOST, TABLE, Cost, judge_costs, measure_costs
 
 COST = Cost("numpy_manual", "16x250x25x5", 20.0, 0.001, 0.004, 0.002, 0.03, 500, 60)
 
@@ -52,4 +53,4 @@ def test_rows_that_are_there_are_not_measured_again(tmp_path, monkeypatch):
     for _ in range(2):
         measure_costs(tmp_path, lambda _text: None, ("numpy_manual", "numpy_in_place"), 7)
     assert len(asked) == len(set(asked)) == 4
-    assert {one.rounds for one in read_costs(tmp_path)} == {7}
+    assert {one.rounds for one in read_as(tmp_path / TABLE, Cost)} == {7}

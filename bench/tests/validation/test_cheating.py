@@ -14,11 +14,22 @@ from bench.cases.challenge import Flip
 from bench.cases.measurement import Measurement
 from bench.cases.problem import Problem, Size, stable_learning_rate
 from bench.machine.frameworks import open_device
+from bench.tables.csv_files import read_as
 from bench.tests.fakes import a_measurement
 from bench.validation import cheating
-from bench.validation._caught import BESIDE, MOST_BLOCKS, SIZES, Caught, caught, judge_cheats, summary
 from bench.validation._cheats import Cheat
-from bench.validation.cheating import BASES, CHEATS, CHEATS_TABLE
+from bench.validation.cheating import (
+    BASES,
+    BESIDE,
+    CHEATS,
+    CHEATS_TABLE,
+    MOST_BLOCKS,
+    SIZES,
+    Caught,
+    caught,
+    judge_cheats,
+    summary,
+)
 from bench.validation.lies import HONEST, write_style
 from bench.worker import gate
 from bench.worker.oracle import reference
@@ -179,9 +190,9 @@ def test_a_table_that_is_cut_short_is_finished_and_no_cheat_tried_again(tmp_path
     with pytest.raises(KeyboardInterrupt):
         cheating.measure_cheats(tmp_path, lambda _text: None, cheats)
     said: list[str] = []
-    cheating.measure_cheats(tmp_path, said.append, cheats)
-    assert [one.cheat for one in cheating.read_cheats(tmp_path)] == ["a", "b", "a", "b"]
-    assert len({(one.cheat, one.size) for one in cheating.read_cheats(tmp_path)}) == 4
+    found = cheating.measure_cheats(tmp_path, said.append, cheats)
+    assert found == read_as(tmp_path / CHEATS_TABLE, Caught)
+    assert [one.cheat for one in found] == ["a", "b", "a", "b"]
+    assert len({(one.cheat, one.size) for one in found}) == 4
     assert said[0].startswith("cheats at 64x1000x100x10, 1 of 5: a_library_is_missing")
-    assert (tmp_path / CHEATS_TABLE).exists()
-    assert "4 of 4 cheats" in summary(cheating.read_cheats(tmp_path), "a command")
+    assert "4 of 4 cheats" in summary(found, "a command")

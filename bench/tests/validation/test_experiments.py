@@ -120,8 +120,7 @@ def test_a_plant_is_held_against_the_truth_of_the_very_processes_in_its_blocks()
 
 @given(st.integers(10, 45), st.integers(1, 12), st.integers(0, 5))
 def test_groups_of_a_round_share_no_block(of, groups, seed):
-    drawn = block_groups(of, BLOCKS, np.random.default_rng(seed))
-    first = [next(drawn) for _ in range(of // BLOCKS)]
+    first = list(block_groups(of, BLOCKS, np.random.default_rng(seed), of // BLOCKS))
     together = [int(block) for _number, group in first for block in group]
     assert len(together) == len(set(together)) == BLOCKS * (of // BLOCKS)
     assert [number for number, _group in first] == list(range(of // BLOCKS))

@@ -16,8 +16,7 @@ from bench.errors import TableError
 from bench.tables.csv_files import read_rows
 from bench.validation import _trials as trials
 from bench.validation import gate
-from bench.validation._gate_table import BOUNDS, COLUMNS, TABLE, merge
-from bench.validation._gate_words import bound_rows, lie_rows
+from bench.validation._gate_table import BOUNDS, COLUMNS, TABLE, bound_rows, lie_rows, merge
 from bench.validation._subjects import fewest_honest, fewest_lies, is_lie_at, lying, others, slow, telling
 from bench.worker.deviation import FLOAT32, TIMED, Deviation, fault
 from implementations import find_implementations

@@ -21,10 +21,10 @@ STYLES = [one for one in find_implementations().values() if "cpu" in one.devices
 @settings(max_examples=50)
 @given(st.integers(0, 2**31))
 def test_a_drawn_case_is_one_that_its_framework_has(seed):
-    case = draw_case(Random(seed), STYLES, draw_sizes(Random(seed)), 4)
-    assert case == draw_case(Random(seed), STYLES, draw_sizes(Random(seed)), 4)
+    case = draw_case(Random(seed), STYLES, draw_sizes(Random(seed)))
+    assert case == draw_case(Random(seed), STYLES, draw_sizes(Random(seed)))
     assert unsupported(case.framework, "cpu", case.problem.dtype, case.precision) is None
-    assert case.threads in (1, 4)
+    assert case.threads in (1, honest.THREADS)
     assert case.problem.learning_rate > 0
 
 
@@ -40,13 +40,13 @@ def test_rows_are_added_until_there_are_enough_and_those_held_back_are_counted(t
     monkeypatch.setattr(honest, "try_case", fake)
     planned = []
     monkeypatch.setattr(Bench, "floors_of", lambda _bench, plan: planned.append(plan))
-    assert len(measure(tmp_path, 5, STYLES, 2)) == 6
-    rows = measure(tmp_path, 8, STYLES, 2)
+    assert len(measure(tmp_path, 5, STYLES)) == 6
+    rows = measure(tmp_path, 8, STYLES)
     assert (len(rows), len(tried)) == (8, 4)
     assert [one.status for one in rows].count("wrong") == 2
     assert (rows[0].lump, rows[0].told, rows[2].reason) == (1.0234, 0.9877, "it strays")
     assert len(planned) == 2
-    assert summary(rows, "a command", 2).startswith("# Honest styles, let through\n\n2 of 8 rows")
+    assert summary(rows, "a command").startswith("# Honest styles, let through\n\n2 of 8 rows")
 
 
 def test_a_row_without_samples_has_no_figures():

@@ -25,11 +25,11 @@ from bench.validation._worlds import (
 from bench.validation.experiments import autoregressive
 from bench.validation.simulated import (
     DISTURBANCES,
+    OWN,
     OWN_PERCENTS,
     disturb,
     judge_claims,
     judge_disturbed,
-    own_kind,
     replayed,
 )
 from bench.verdict.claim import TUTORIAL_CLAIM, find_one, verdict_on
@@ -44,7 +44,7 @@ def test_what_slows_times_and_readings_alike_changes_no_coverage(seed):
     checks = judge_disturbed(found)
     assert [check.experiment.removesuffix(", K = 10") for check in checks] == [
         *DISTURBANCES,
-        *map(own_kind, OWN_PERCENTS),
+        *map(OWN.format, OWN_PERCENTS),
     ]
     biases = [check.got for check in checks if "bias" in check.got]
     assert all("bias +0.00 points" in got or "bias -0.00 points" in got for got in biases)
@@ -54,7 +54,7 @@ def test_what_slows_times_and_readings_alike_changes_no_coverage(seed):
 def test_a_harness_that_takes_out_what_a_case_does_to_its_own_core_is_missed():
     pool = make_pool(blocks=25, copies=(4, 2), referenced=True)
     found = [
-        replace(one, ratio=replace(one.ratio, value=1.0)) if one.kind == own_kind(8) else one
+        replace(one, ratio=replace(one.ratio, value=1.0)) if one.kind == OWN.format(8) else one
         for one in replayed(pool, 400, 0)
     ]
     assert judge_disturbed(found)[-1].met is False

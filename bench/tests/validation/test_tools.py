@@ -23,6 +23,7 @@ from bench.validation.tools import (
     judge_agreement,
     judge_tools,
     measure_tools,
+    ratio_of,
     start,
 )
 
@@ -43,7 +44,7 @@ def test_who_goes_first_alternates_and_the_ratio_is_theirs_over_ours():
         called.append("ours")
         return 2.0
 
-    assert in_turns(theirs, ours, 2) == pytest.approx(1.5)
+    assert ratio_of(in_turns(theirs, ours, 2)) == pytest.approx(1.5)
     assert called == ["ours", "theirs", "theirs", "ours"]
 
 

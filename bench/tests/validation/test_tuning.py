@@ -25,14 +25,17 @@ def test_each_round_calls_both_and_gives_what_a_call_takes(monkeypatch, seed):
         called.append(name)
         clock.pass_ns(us * 1000)
 
-    found = in_turns([lambda: call("slow", slow), lambda: call("fast", fast)], 4, 0.002)
+    monkeypatch.setattr(tuning, "ROUNDS", 4)
+    found = in_turns([lambda: call("slow", slow), lambda: call("fast", fast)])
     assert found == [[slow, fast]] * 4
     runs = [name for name, before in zip(called, [None, *called], strict=False) if name != before]
     assert runs == ["slow", "fast"] * 5  # once to count, then in turns
 
 
-def test_a_style_is_measured_beside_products_of_its_own_size():
-    found = measure("numpy_in_place", [], TINY, "float32", 1, 2, 0.0)
+def test_a_style_is_measured_beside_products_of_its_own_size(monkeypatch):
+    for name, brief in (("ROUNDS", 2), ("ROUND_S", 0.0), ("WARM_S", 0.0)):
+        monkeypatch.setattr(tuning, name, brief)
+    found = measure("numpy_in_place", [], TINY, "float32", 1)
     assert min(found["products_us"], found["iteration_us"], found["over_products"], found["of_gemm_rate"]) > 0
     assert set(found) <= {*COLUMNS}
 
@@ -42,7 +45,7 @@ def test_a_row_is_over_processes_and_one_that_fails_is_said(monkeypatch):
     answers = iter([1.0, 4.0, None])
 
     def ask(_module, question, **_options):
-        signature(measure).bind(**question)
+        signature(measure).bind(*question)
         ratio = next(answers)
         if ratio is None:
             return Answer(None, 1.0, "crashed", "gone")

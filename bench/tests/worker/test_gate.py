@@ -28,7 +28,6 @@ from bench.validation._arithmetic import (
     permuted,
     rounded_to,
     split,
-    truncated_to,
 )
 from bench.worker import gate
 from bench.worker.deviation import Deviation, fault, reason, worst
@@ -192,7 +191,7 @@ def test_a_timed_run_is_compared_to_its_end_where_the_oracle_follows_and_at_its_
 def test_rounding_keeps_its_bits_and_is_the_nearest(value):
     kept = np.array([value], np.float32)
     for bits in (7, 10):
-        nearest, towards_zero = rounded_to(bits)(kept)[0], truncated_to(bits)(kept)[0]
+        nearest, towards_zero = rounded_to(bits)(kept)[0], rounded_to(bits, truncated=True)(kept)[0]
         if abs(value) > 1e-30:
             assert abs(nearest - value) <= 2.0 ** -(bits + 1) * abs(value) * (1 + 1e-6)
             assert 0 <= abs(value) - abs(towards_zero) <= 2.0**-bits * abs(value) * (1 + 1e-6)
