@@ -77,9 +77,11 @@ def ladder(
     noisy = ", * noisy" if any(one.noisy for one in (*found, *at_once)) else ""
     rows: list[Row] = []
     lines: Lines = []
-    own = [(config, [(case, one) for case, one in here if one]) for config, here in grouped(at_once)]
-    groups = [(config.label, here) for config, here in grouped(found)]
-    for heading, here in [*groups, *((f"{config.label}, throughput", here) for config, here in own if here)]:
+    groups: list[tuple[str, Lines]] = [(config.label, here) for config, here in grouped(found)]
+    for config, here in grouped(at_once):
+        contenders: Lines = [(case, one) for case, one in here if one is not None]
+        groups += [(f"{config.label}, throughput", contenders)] if contenders else []
+    for heading, here in groups:
         rows.append(Row(heading, "" if rows else f"[{interval_words(confidence)}]{noisy}", heading=True))
         rows += [Row(elided(case.style), value_words(one), faint=one is None) for case, one in here]
         lines += here

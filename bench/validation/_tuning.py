@@ -110,7 +110,7 @@ def rows(
         for case in random.Random(turn).sample(cases, len(cases)):
             style, dtype, threads, size = case
             asked = style, files, size, dtype, threads
-            answered = ask("bench.validation._tuning", asked, shape=dict[str, float], threads=threads)
+            answered = ask("bench.validation._tuning", asked, shape=dict[str, float | None], threads=threads)
             if answered.status is None:
                 found[case].append(answered.value)
             else:
