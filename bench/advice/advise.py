@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from bench.advice.asked import Counted, StepFound, StepJob
+from bench.advice.asked import Counted, Processor, StepFound, StepJob
 from bench.advice.cards import OnCard, predicted
 from bench.bounds.cards import all_cards
 from bench.bounds.least import Demand, least_of
@@ -105,7 +105,7 @@ def measure_steps(
                 continue  # it will not go better
             say(f"block {block + 1}/{blocks}: batch {batch}, threads {count} ({at + 1}/{len(keys)})")
             first = block == 0 and count == keys[0][1]
-            job = replace(what, batch=batch, threads=count, count=first)
+            job = replace(what, batch=batch, on=Processor(threads=count), count=first)
             answer = ask_one(job)
             if answer.status == "ok" and answer.noise and (again := ask_one(job)).status == "ok":
                 answer = again
@@ -126,7 +126,7 @@ def check_numbers(blocks: int, timeout_s: float) -> None:
 
 def ask_step(job: StepJob, timeout_s: float = DEFAULT_TIMEOUT_S) -> StepFound:
     """What a fresh process finds; whatever goes wrong with it is a status and a reason."""
-    answer = ask("bench.advice.step", to_plain(job), shape=StepFound, threads=job.threads, timeout_s=timeout_s)
+    answer = ask("bench.advice.step", to_plain(job), shape=StepFound, threads=job.on.threads, timeout_s=timeout_s)
     if answer.status is not None:
         return StepFound(answer.status, answer.reason)
     found: StepFound = answer.value

@@ -6,13 +6,37 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bench.cases.phases import Rule
+from bench.words import thread_count
 
 PRODUCT, CONVOLUTION, COSTLY, OTHER = "product", "convolution", "costly", "other"
 
 
 @dataclass(frozen=True, slots=True)
+class Processor:
+    """What a step runs on: a device, its model, its threads (of an accelerator 1), its products of float32."""
+
+    device: str = "cpu"
+    model: str = ""
+    threads: int = 1
+    precision: str = "ieee"
+
+    @property
+    def on_cpu(self) -> bool:
+        """Whether it is the CPU."""
+        return self.device == "cpu"
+
+    @property
+    def arithmetic(self) -> str:
+        """`float32`, or `float32 tf32`."""
+        return "float32" if self.precision == "ieee" else f"float32 {self.precision}"
+
+    def __str__(self) -> str:
+        return thread_count(self.threads) if self.on_cpu else f"{self.device} {self.arithmetic}"
+
+
+@dataclass(frozen=True, slots=True)
 class StepJob:
-    """One network at one batch, in a process of so many threads; how long to time, and whether to count.
+    """One network at one batch, in a process on a processor; how long to time, and whether to count.
 
     `passes`: time so many passes as cnn-benchmarks does too, fewer where they are slow. `check` is what the network is
     made with for the gate instead of the batch alone, where that would be too dear.
@@ -21,7 +45,7 @@ class StepJob:
     path: str
     function: str
     batch: int
-    threads: int
+    on: Processor
     rule: Rule
     seed: int = 0
     count: bool = False

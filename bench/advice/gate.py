@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import copy
 import math
-import types
 from collections.abc import Callable, Generator
 from typing import Any
 
 import torch
 from torch import nn
 
+from bench.advice._moved import holding
 from bench.machine.process import one_line
 
 LEARNING_RATE = 1e-6  # does not change the time, and no loss runs away
 STRAYS = 1e-3  # of a loss, relative; rounding alone moved none of this repository's networks by more than 4e-5
+TF32_STRAYS = 0.01
 GRADIENT_STRAYS = 0.02  # of a gradient by its length; the most seen was 6e-3, in ResNet-200
+
+Network = tuple[nn.Module, tuple[Any, ...], Callable[[Any], Any]]
 
 
 def steps(
@@ -32,29 +35,53 @@ def steps(
 
 
 def gate(model: nn.Module, inputs: tuple[Any, ...], loss_of: Callable[[Any], Any]) -> str:
-    """`strays ...` if loss or gradient are not those of the same network in float64; else how far it was checked.
+    """`strays ...` if loss or gradient are not those of the same network in float64 on the CPU; else what was seen.
 
     For the gradient batch norm takes the statistics that it has stored: over the few values of a small batch a rounding
     moves its own gradient by a third in a network of 200 layers.
     """
-    single = _without_dropout(model)
-    double = copy.deepcopy(single).double()
-    exact = tuple(map(_double, inputs)), _in_double(loss_of)
+    single, double = _twins(model, inputs, loss_of)
     try:
-        with torch.no_grad():
-            mine, right = float(loss_of(single(*inputs))), float(exact[1](double(*exact[0])))
-        if not abs(mine - right) <= STRAYS * abs(right):
-            return f"strays from float64: loss {mine:.6g} instead of {right:.6g}"
-        for one, given in ((single, (inputs, loss_of)), (double, exact)):
-            for norm in one.modules():
+        if strays := _loss_strays(single, double, STRAYS):
+            return strays
+        for one in (single, double):
+            for norm in one[0].modules():
                 if isinstance(norm, nn.modules.batchnorm._BatchNorm):
                     norm.eval()
-            next(steps(one, *given))
-        if not (off := _apart(single, double)) <= GRADIENT_STRAYS:
+            next(steps(*one))
+        if not (off := _apart(single[0], double[0])) <= GRADIENT_STRAYS:
             return f"strays from float64: its gradient is off by {off:.3g} of its length"
     except RuntimeError as error:
         return f"not checked: in float64 {one_line(str(error))}"
     return "its loss and gradient are those of float64"
+
+
+def gate_of_loss(model: nn.Module, inputs: tuple[Any, ...], loss_of: Callable[[Any], Any]) -> str:
+    """As `gate`, of the loss alone and to TF32_STRAYS: what TF32 rounds a deep network multiplies in its gradient."""
+    try:
+        strays = _loss_strays(*_twins(model, inputs, loss_of), TF32_STRAYS)
+    except RuntimeError as error:
+        return f"not checked: in float64 {one_line(str(error))}"
+    return strays or f"its loss is that of float64 to {TF32_STRAYS:.0%}"
+
+
+def _twins(*network: Any) -> tuple[Network, Network]:
+    """The network without dropout, and the same in float64 on the CPU, each with inputs and loss of its own."""
+    model, inputs, loss_of = network
+    single = _without_dropout(model)
+    double = copy.deepcopy(single).cpu().double()
+    return (
+        (single, inputs, holding(loss_of, lambda held: held, {id(model): single})),
+        (double, tuple(map(_double, inputs)), holding(loss_of, _double, {id(model): double})),
+    )
+
+
+def _loss_strays(single: Network, double: Network, most: float) -> str:
+    with torch.no_grad():
+        mine, right = (float(loss_of(model(*inputs))) for model, inputs, loss_of in (single, double))
+    return "" if abs(mine - right) <= most * abs(right) else (
+        f"strays from float64: loss {mine:.6g} instead of {right:.6g}"
+    )  # fmt: skip
 
 
 def _apart(single: nn.Module, double: nn.Module) -> float:
@@ -62,7 +89,7 @@ def _apart(single: nn.Module, double: nn.Module) -> float:
     off = length = 0.0
     for mine, right in zip(single.parameters(), double.parameters(), strict=True):
         if mine.grad is not None and right.grad is not None:
-            off += float((mine.grad.double() - right.grad).square().sum())
+            off += float((mine.grad.cpu().double() - right.grad).square().sum())
             length += float(right.grad.square().sum())
     return math.sqrt(off / length) if length else math.sqrt(off)
 
@@ -79,15 +106,9 @@ def _without_dropout(model: nn.Module) -> nn.Module:
 
 
 def _double(value: Any) -> Any:
-    return value.double() if isinstance(value, torch.Tensor) and value.is_floating_point() else value
-
-
-def _in_double(loss_of: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """The same function with the tensors that it holds, such as its targets, in float64."""
-    if not isinstance(loss_of, types.FunctionType):
-        return loss_of
-    cells = tuple(types.CellType(_double(cell.cell_contents)) for cell in loss_of.__closure__ or ())
-    defaults = tuple(map(_double, loss_of.__defaults__ or ()))
-    double = types.FunctionType(loss_of.__code__, loss_of.__globals__, loss_of.__name__, defaults, cells)
-    double.__kwdefaults__ = {name: _double(one) for name, one in (loss_of.__kwdefaults__ or {}).items()}
-    return double
+    """In float64 on the CPU; a module as a copy."""
+    if isinstance(value, nn.Module):
+        return copy.deepcopy(value).cpu().double()
+    if isinstance(value, torch.Tensor):
+        return value.cpu().double() if value.is_floating_point() else value.cpu()
+    return value

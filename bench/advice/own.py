@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.advice.advise import BATCHES, BLOCKS, Advice, measure_steps
-from bench.advice.asked import StepJob
+from bench.advice.asked import Processor, StepJob
 from bench.cases.phases import Rule
 from bench.errors import UsageError
 from implementations import read_network
@@ -38,7 +38,7 @@ def advise(
         if example is not None or loss is not None:
             raise UsageError("advise: a file says itself what its inputs and its loss are: leave out example and loss")
         function = read_network(Path(model), network)
-        job = StepJob(str(Path(model).resolve()), function, 0, 0, rule or Rule())
+        job = StepJob(str(Path(model).resolve()), function, 0, Processor(), rule or Rule())
         return measure_steps(function, job, batches, threads, blocks, **options)
     from torch import nn
 
@@ -52,5 +52,5 @@ def advise(
         raise UsageError("advise: give an example of the input after the model, such as torch.randn(64, 1000)")
     with tempfile.TemporaryDirectory() as folder:
         memory.save(Path(folder), model, example, loss)
-        job = StepJob(folder, "", 0, 0, rule or Rule())
+        job = StepJob(folder, "", 0, Processor(), rule or Rule())
         return measure_steps(type(model).__name__, job, batches, threads, blocks, **options)

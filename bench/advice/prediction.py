@@ -12,15 +12,14 @@ from statistics import median
 
 import numpy as np
 
-from bench.advice.asked import Counted, Operation
+from bench.advice.asked import Counted, Operation, Processor
 from bench.advice.cards import on_card
 from bench.advice.predict import COVERED, Asked, LeftOut, Speed, fit, leave_out
-from bench.advice.rows import Row, count_of, jobs_of, path_of, step_us
+from bench.advice.rows import count_of, jobs_of, on_cpu, path_of, rows_of, step_us
 from bench.bounds.cards import all_cards
 from bench.cases.presets import SWEEP_SIZES
 from bench.cases.problem import Problem
 from bench.errors import UsageError, known
-from bench.tables.columns import NETWORKS
 from bench.tables.csv_files import columns_of, read_as, write_as, write_rows
 from bench.tables.files import replace_text
 from bench.words import microseconds, number, percent
@@ -81,7 +80,7 @@ def operations_of(folder: Path, steps: Iterable[tuple[str, int]]) -> dict[tuple[
 
 def validate(folder: Path) -> tuple[list[LeftOut], list[str], Speed]:
     """Each measured step predicted without its network; what has no prediction; the speed that all of them give."""
-    rows = read_as(folder / NETWORKS, Row)
+    rows = on_cpu(rows_of(folder))
     measured = list(step_us(rows))
     work = operations_of(folder, [(network, batch) for network, batch, _ in measured])
     there = [one for one in measured if one[:2] in work]
@@ -145,7 +144,7 @@ def _steps() -> Iterator[tuple[str, int, Counted]]:
     for size in SWEEP_SIZES:
         for style in STYLES:
             yield f"{style} {size}", size.n, style_work(style, Problem(*size))
-    for job in jobs_of("cnn", ["all"], [1]):
+    for job in jobs_of("cnn", ["all"], [Processor()]):
         yield job.function, job.batch, count_of(job.path, job.function, job.batch)
     for network in TEN:
         for batch in (FEW, MANY):
@@ -212,7 +211,7 @@ def write_validation(folder: Path, found: Sequence[LeftOut], lines: Sequence[str
     from bench.charts.style import Words
 
     write_as(folder / PREDICTIONS, LeftOut, found)
-    rows = read_as(folder / NETWORKS, Row)
+    rows = on_cpu(rows_of(folder))
     footer = f"{rows[0].cpu_model}, one thread, torch {rows[0].torch}. From {PREDICTIONS}."
     points = [(one.measured_us, one.predicted_us, one.low_us, one.high_us) for one in found]
     save_prediction(points, Words("A training step predicted without its network", lines[0], footer), folder / CHART)

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import fmean, geometric_mean, median
 
 from bench.advice.advise import Ask
-from bench.advice.asked import Counted, StepJob
+from bench.advice.asked import Counted, Processor, StepJob
 from bench.cases.phases import Rule
 from bench.errors import UsageError, known
 from bench.machine.ceilings import Ceiling
@@ -18,7 +18,7 @@ from bench.machine.device import cpu_model
 from bench.machine.process import ask
 from bench.status import Say
 from bench.tables.columns import NETWORKS
-from bench.tables.csv_files import append_as, read_as
+from bench.tables.csv_files import append_as, read_as, write_as
 from bench.tables.files import drop_cut_line
 from implementations import networks as own
 from implementations import read_networks
@@ -40,9 +40,9 @@ class Preset:
     check: tuple[tuple[str, int], ...] = ()
 
 
-FEW = Rule(  # of whole seconds each
-    warmup_iterations=1, warmup_s=0, warmup_floor=1, latency_iterations=10, latency_s=0, batch_iterations=1, batches=1,
-    batches_s=0, parts_s=0, limit_s=12, floor_iterations=3,
+FEW = Rule(  # of whole seconds each on a CPU; more of them where they are short
+    warmup_iterations=1, warmup_s=0, warmup_floor=1, latency_iterations=10, latency_s=0.5, batch_iterations=1,
+    batches=1, batches_s=0.5, parts_s=0, limit_s=12, floor_iterations=3,
 )  # fmt: skip
 SHORT = Rule(
     warmup_iterations=20, warmup_s=0.1, warmup_limit_s=1, warmup_floor=2, latency_iterations=20, latency_s=0.2,
@@ -56,13 +56,16 @@ PRESETS = {
 }
 
 
+LATER = ("device", "device_model", "precision")
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """A process: times in us a step, the loss read and not, and of a pass; empty is unknown.
 
     `forward_us` and `backward_us` are means over `passes`, as cnn-benchmarks has them, `pass_us` is their sum's median.
-    `flops` are those counted in a step, which a pass has too, `peak_gflops` is the fastest product of the machine at so
-    many threads, in the same block.
+    `flops` are those counted in a step, which a pass has too, `peak_gflops` is the fastest product of the same
+    processor and precision in the same block. A table from before there was a `device` is of CPUs.
     """
 
     block: int
@@ -84,6 +87,14 @@ class Row:
     peak_gflops: float
     cpu_model: str
     torch: str
+    device: str = "cpu"
+    device_model: str = ""
+    precision: str = "ieee"
+
+    @property
+    def key(self) -> tuple[int, str, int, Processor]:
+        """What no other row has: block, network, batch and processor, its model aside."""
+        return self.block, self.network, self.batch, Processor(self.device, "", self.threads, self.precision)
 
 
 def path_of(name: str) -> str:
@@ -91,7 +102,7 @@ def path_of(name: str) -> str:
     return str(Path(own.__path__[0], PRESETS[name].file))
 
 
-def jobs_of(name: str, networks: Sequence[str], threads: Sequence[int]) -> list[StepJob]:
+def jobs_of(name: str, networks: Sequence[str], processors: Sequence[Processor]) -> list[StepJob]:
     """What a preset measures; `networks` instead of its own, of which `all` is every one. Raises UsageError."""
     known("preset", [name], PRESETS)
     preset = PRESETS[name]
@@ -100,10 +111,10 @@ def jobs_of(name: str, networks: Sequence[str], threads: Sequence[int]) -> list[
     chosen = there if "all" in networks else list(networks) or list(preset.networks) or there
     known("network", chosen, there)
     return [
-        StepJob(path, network, batch, count, preset.rule, passes=preset.passes, check=dict(preset.check))
+        StepJob(path, network, batch, one, preset.rule, passes=preset.passes, check=dict(preset.check))
         for network in dict.fromkeys(chosen)
         for batch in preset.batches or batches_of(path, network)
-        for count in threads
+        for one in processors
     ]
 
 
@@ -112,7 +123,7 @@ def count_of(path: str, network: str, batch: int, *, foreach: bool = True) -> Co
     """What a step of a network asks for, counted without computing anything; see bench.advice.step.count."""
     from bench.advice.step import count
 
-    return count(StepJob(path, network, batch, 1, Rule()), "meta", foreach=foreach)
+    return count(StepJob(path, network, batch, Processor(), Rule()), "meta", foreach=foreach)
 
 
 def flops_of(path: str, network: str, batch: int) -> float:
@@ -135,7 +146,7 @@ def measure_rows(
     blocks: int,
     asked: Ask,
     say: Say = lambda _words: None,
-    peak: Callable[[int], float] | None = None,
+    peak: Callable[[Processor], float] | None = None,
 ) -> list[Row]:
     """Each job once in each block, in the order given, a row on the disk after each; all rows that the folder holds.
 
@@ -144,32 +155,43 @@ def measure_rows(
     path, here = folder / NETWORKS, (cpu_model(), importlib.metadata.version("torch"))
     folder.mkdir(parents=True, exist_ok=True)
     drop_cut_line(path)
-    rows = read_as(path, Row)
-    if others := {(row.cpu_model, row.torch) for row in rows} - {here}:
-        raise UsageError(f"{path}: was measured on {' with torch '.join(min(others))}; give another --out")
-    done = {(row.block, row.network, row.batch, row.threads) for row in rows}
+    rows = rows_of(folder)
+    _refuse_others(path, rows, jobs, here)
+    if rows:
+        write_as(path, Row, rows)  # with the columns of today
+    done = {row.key for row in rows}
     for block in range(blocks):
-        peaks: dict[int, float] = {}
+        peaks: dict[Processor, float] = {}
         for at, job in enumerate(jobs):
-            if (block, job.function, job.batch, job.threads) in done:
+            if (block, job.function, job.batch, replace(job.on, model="")) in done:
                 continue
-            if job.threads not in peaks:
-                peaks[job.threads] = (peak or peak_gflops)(job.threads)
-            say(f"block {block + 1}/{blocks}: {job.function}, batch {job.batch} ({at + 1}/{len(jobs)})")
-            rows.append(_row(block, replace(job, seed=block), asked, peaks[job.threads], *here))
+            if job.on not in peaks:
+                peaks[job.on] = (peak or peak_gflops)(job.on)
+            say(f"block {block + 1}/{blocks}: {job.function}, batch {job.batch}, {job.on} ({at + 1}/{len(jobs)})")
+            rows.append(_row(block, replace(job, seed=block), asked, peaks[job.on], *here))
             append_as(path, Row, rows[-1:])
     return rows
 
 
-def peak_gflops(threads: int) -> float:
-    """The fastest float32 product of torch here, measured in a process of its own, GFLOP/s. Raises UsageError."""
+def _refuse_others(path: Path, rows: Sequence[Row], jobs: Sequence[StepJob], here: tuple[str, str]) -> None:
+    """Raises UsageError where rows are of another machine, or of another card under the name of one of the jobs."""
+    if others := {(row.cpu_model, row.torch) for row in rows} - {here}:
+        raise UsageError(f"{path}: was measured on {' with torch '.join(min(others))}; give another --out")
+    models = {job.on.device: job.on.model for job in jobs if not job.on.on_cpu}
+    for row in rows:
+        if row.device_model != models.get(row.device, row.device_model):
+            raise UsageError(f"{path}: {row.device} was {row.device_model}; give another --out")
+
+
+def peak_gflops(on: Processor) -> float:
+    """The fastest float32 product of torch there, measured in a process of its own, GFLOP/s. Raises UsageError."""
     job = {
-        "framework": "torch", "device": "cpu", "precision": "ieee", "threads": threads, "dtypes": ["float32"],
-        "small": [], "largest": 0,
+        "framework": "torch", "device": on.device, "precision": on.precision, "threads": on.threads,
+        "dtypes": ["float32"], "small": [], "largest": 0,
     }  # fmt: skip
-    found = ask("bench.worker.ceilings", job, shape=list[Ceiling], threads=threads)
+    found = ask("bench.worker.ceilings", job, shape=list[Ceiling], threads=on.threads)
     if found.status is not None:
-        raise UsageError(f"the machine's fastest product could not be measured: {found.reason}")
+        raise UsageError(f"the fastest product of {on} could not be measured: {found.reason}")
     return max(one.gflops or 0.0 for one in found.value)
 
 
@@ -178,10 +200,21 @@ def _row(block: int, job: StepJob, asked: Ask, peak: float, processor: str, vers
     forward, backward = found.forward_us, found.backward_us
     both = [sum(pair) for pair in zip(forward, backward, strict=True)]
     return Row(
-        block, job.function, job.batch, job.threads, found.status, found.reason, found.latency_us, found.throughput_us,
-        found.noise, found.checked, found.parameters, flops, len(both), fmean(forward) if both else None,
-        fmean(backward) if both else None, median(both) if both else None, peak, processor, version,
+        block, job.function, job.batch, job.on.threads, found.status, found.reason, found.latency_us,
+        found.throughput_us, found.noise, found.checked, found.parameters, flops, len(both),
+        fmean(forward) if both else None, fmean(backward) if both else None, median(both) if both else None, peak,
+        processor, version, job.on.device, job.on.model, job.on.precision,
     )  # fmt: skip
+
+
+def rows_of(folder: Path) -> list[Row]:
+    """The rows of a folder's table, none where there is no table. Raises TableError."""
+    return read_as(folder / NETWORKS, Row, LATER)
+
+
+def on_cpu(rows: Sequence[Row]) -> list[Row]:
+    """Those that were measured on a CPU."""
+    return [row for row in rows if row.device == "cpu"]
 
 
 def step_us(rows: Sequence[Row]) -> Iterator[tuple[str, int, float]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -13,18 +12,18 @@ import torch
 from torch import nn
 
 from bench.advice import memory
+from bench.advice._moved import holding
 from bench.advice.asked import Counted, StepFound, StepJob
 from bench.advice.counts import count_step
-from bench.advice.gate import gate, steps
+from bench.advice.gate import Network, gate, gate_of_loss, steps
 from bench.cases.phases import plan_counts
-from bench.machine.frameworks import open_device
+from bench.machine.device import Device
+from bench.machine.frameworks import open_device, wait_for
 from bench.machine.process import answer, one_line
 from bench.plain import from_plain, to_plain
 from bench.worker import clock
 from bench.worker.noise import Sampled, disturbance
 from implementations import import_network
-
-Made = tuple[nn.Module, tuple[Any, ...], Callable[[Any], Any]]
 
 
 class BadNetworkError(Exception):
@@ -46,16 +45,21 @@ def examine(job: StepJob) -> StepFound:
 
 def measure_step(job: StepJob) -> StepFound:
     """Cold and warm, timed with each loss read and in batches, then checked and counted. Raises BadNetworkError."""
-    device = open_device("torch", "cpu")
-    made = build(job)
-    checked = gate(*(build(job, **job.check) if job.check else made))
-    if checked.startswith("strays"):
+    device = open_device("torch", job.on.device)
+    wait_for(device)
+    made = build(job, device.name)
+    look = build(job, device.name, **job.check) if job.check else made
+    checked = gate(*look)
+    if job.on.precision != "ieee" and not checked.startswith("strays"):
+        device = open_device("torch", job.on.device, job.on.precision)
+        checked = f"float32: {checked}; {job.on.arithmetic}: {gate_of_loss(*look)}"
+    if "strays" in checked:
         return StepFound("wrong", checked)
-    model, inputs, loss_of = made
-    loop = steps(model, inputs, loss_of)
+    model, inputs, _ = made
+    loop = steps(*made)
     with clock.without_gc():
-        forward_us, backward_us = time_passes(model, inputs, job) if job.passes else ((), ())
         warm = clock.warm_up(loop, device, job.rule)
+        forward_us, backward_us = time_passes(model, inputs, job, device) if job.passes else ((), ())
         _finite(warm.losses)
         counts = plan_counts(job.rule, median(warm.elapsed_ns[1:][-50:]))
         timed = clock.time_latency(loop, device, counts.latency)
@@ -63,7 +67,9 @@ def measure_step(job: StepJob) -> StepFound:
     _finite(timed.losses)
     cycles = [ns / 1e3 for ns in timed.elapsed_ns]
     throughput_us = batches[len(batches) // 2]
-    noise = disturbance(Sampled(cycles, on_cpu=True, threads=job.threads, cpu_utilisation=None, batch_us=throughput_us))
+    noise = disturbance(
+        Sampled(cycles, on_cpu=job.on.on_cpu, threads=job.on.threads, cpu_utilisation=None, batch_us=throughput_us)
+    )
     parameters = sum(one.numel() for one in model.parameters())
     return StepFound(
         "ok", latency_us=median(cycles), throughput_us=throughput_us, noise=noise or "", checked=checked,
@@ -72,20 +78,21 @@ def measure_step(job: StepJob) -> StepFound:
     )  # fmt: skip
 
 
-def time_passes(model: nn.Module, inputs: tuple[Any, ...], job: StepJob) -> tuple[list[float], list[float]]:
+def time_passes(
+    model: nn.Module, inputs: tuple[Any, ...], job: StepJob, device: Device
+) -> tuple[list[float], list[float]]:
     """Forward and backward us of each pass as cnn-benchmarks times them; the first pass is discarded.
 
     A random gradient goes in behind; there is no loss, no update, and gradients add up. Of the passes asked for, only
     as many as the rule's limit holds.
     """
-    first = _pass(model, inputs)
+    first = _pass(model, inputs, device)
     count = max(job.rule.floor_iterations, min(job.passes, int(job.rule.limit_s * 1e6 / sum(first))))
-    timed = [_pass(model, inputs) for _ in range(count)]
+    timed = [_pass(model, inputs, device) for _ in range(count)]
     return [forward for forward, _ in timed], [backward for _, backward in timed]
 
 
-def _pass(model: nn.Module, inputs: tuple[Any, ...]) -> tuple[float, float]:
-    device = open_device("torch", "cpu")
+def _pass(model: nn.Module, inputs: tuple[Any, ...], device: Device) -> tuple[float, float]:
     forward_s, out = clock.time_call(lambda: model(*inputs), device)
     backward_s, _ = clock.time_call(partial(out.backward, torch.randn_like(out)), device)
     return forward_s * 1e6, backward_s * 1e6
@@ -103,8 +110,11 @@ def count(job: StepJob, device: str = "cpu", *, foreach: bool = True) -> Counted
     return count_step(lambda: next(loop), model, inputs)
 
 
-def build(job: StepJob, **more: int) -> Made:
-    """What the file's function makes for the batch, or for what is given instead, checked. Raises BadNetworkError."""
+def build(job: StepJob, device: str = "cpu", **more: int) -> Network:
+    """What the file's function makes for the batch, or for what is given instead, checked. Raises BadNetworkError.
+
+    It is made as the file says; then model, inputs and what the loss holds go to a device that is not the CPU.
+    """
     torch.manual_seed(job.seed)
     made = _made(job, {"batch": job.batch} | more)
     if not isinstance(made, tuple) or len(made) != 3:
@@ -117,6 +127,8 @@ def build(job: StepJob, **more: int) -> Made:
         raise BadNetworkError(f"{job.function} must return a tuple of tensors as inputs, and a function as loss")
     if not any(one.requires_grad for one in model.parameters()):
         raise BadNetworkError("the model has no parameter to train")
+    if device != "cpu":
+        model, inputs, loss_of = holding((model, inputs, loss_of), lambda held: held.to(device), {})
     model.train()
     loss = loss_of(model(*inputs))
     if not isinstance(loss, torch.Tensor) or loss.numel() != 1 or not loss.requires_grad:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option
 
 from bench.commands._common import DONE, NO, AsJson, Names, console, status
-from bench.errors import UsageError
+from bench.errors import UsageError, known
 from bench.plain import to_plain
 from bench.words import grouped
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 BATCH = "a batch; again and again  [default: 1 8 64 512]"
 CHART = "draw speedup against batch as STEM.png and STEM.svg"
+DEVICE = "of --preset: cpu, gpu (the one that is here), cuda:1, mps, xpu; again and again  [default: cpu]"
 PRESET = "no FILE: cnn, the networks of the claim's source, or small"
 
 
@@ -34,6 +35,8 @@ def advise(
     as_json: AsJson = False,
     preset: Annotated[str | None, Option(metavar="NAME", help=PRESET)] = None,
     out: Annotated[Path | None, Option(metavar="DIR", help="of --preset: its table; goes on where it ended")] = None,
+    device: Annotated[Names, Option(metavar="DEVICE", help=DEVICE)] = None,
+    precision: Annotated[str, Option(metavar="NAME", help="of float32 on cuda: ieee or tf32")] = "ieee",
 ) -> int:
     """Would a GPU pay for my own network? A row a batch, a row a card.
 
@@ -44,8 +47,12 @@ def advise(
     """
     if preset is not None:
         if file is not None or out is None or batch or chart is not None or as_json:
-            raise UsageError("--preset goes with --out DIR, --network, --threads, --blocks and --timeout alone")
-        return _preset(preset, network or [], threads or [], blocks, timeout, out)
+            raise UsageError(
+                "--preset goes with --out DIR, --network, --device, --precision, --threads, --blocks, --timeout alone"
+            )
+        return _preset(preset, network or [], device or ["cpu"], threads or [], precision, blocks, timeout, out)
+    if device or precision != "ieee":
+        raise UsageError("--device and --precision go with --preset")
     if file is None or out is not None:
         raise UsageError("advise: name a file with your network, or with --preset a folder with --out")
     if len(network or ()) > 1:
@@ -70,19 +77,27 @@ def advise(
     return DONE
 
 
-def _preset(name: str, networks: list[str], threads: list[str], blocks: int, timeout: float, out: Path) -> int:
+def _preset(
+    name: str, networks: list[str], devices: list[str], threads: list[str], precision: str, blocks: int, timeout: float,
+    out: Path,
+) -> int:  # fmt: skip
+    from bench.advice._processors import processors_of
     from bench.advice.advise import ask_step, check_numbers
     from bench.advice.rows import PRESETS, jobs_of, measure_rows
     from bench.report.sheet import print_words
 
     check_numbers(blocks, timeout)
-    every = name in PRESETS and PRESETS[name].every_thread
-    jobs = jobs_of(name, networks, _threads(threads or ["all" if every else "1"]))
+    if threads and "cpu" not in devices:
+        raise UsageError("--threads are the CPU's: leave them out, or add --device cpu")
+    known("preset", [name], PRESETS)
+    counts = _threads(threads or ["all" if PRESETS[name].every_thread else "1"])
     with status(log=True) as say:
+        processors = processors_of(devices, counts, precision)
+        jobs = jobs_of(name, networks, processors)
         rows = measure_rows(out, jobs, blocks, lambda job: ask_step(job, timeout), say)
     bad = [row for row in rows if row.status != "ok"]
     print_words(console(), f"{out}: {len(rows) - len(bad)} of {len(rows)} processes measured")
-    for line in grouped((f"{row.status}: {row.reason}", f"{row.network} {row.batch}") for row in bad):
+    for line in grouped((f"{row.status}: {row.reason}", f"{row.network} {row.batch} {row.device}") for row in bad):
         print_words(console(), line)
     return DONE if len(bad) < len(rows) else NO
 

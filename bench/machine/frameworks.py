@@ -56,7 +56,9 @@ def _open_torch(name: str, precision: str, _framework: str) -> Device:
         raise DeviceError(reason)
     place = torch.device(name)
     if kind == "cuda":
-        torch.backends.cuda.matmul.fp32_precision = precision
+        # left alone, a convolution of float32 is TF32
+        for products in (torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn):
+            products.fp32_precision = precision
     asked = os.environ.get("OMP_NUM_THREADS", "")
     if kind == "cpu" and asked.isdigit():
         # MKL starts with no more threads than physical cores, whatever the variables say; this call it obeys

@@ -9,7 +9,7 @@ import math
 import mmap
 import re
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args, get_type_hints
@@ -183,14 +183,18 @@ def append_as(path: Path, kind: type[T], rows: Iterable[T]) -> None:
     append_rows(path, columns_of(kind), (asdict(cast(Any, row)) for row in rows))
 
 
-def read_as(path: Path, kind: type[T]) -> list[T]:
-    """The inverse of `write_as` for text, numbers and booleans; empty where there is no file. Raises TableError."""
+def read_as(path: Path, kind: type[T], later: Collection[str] = ()) -> list[T]:
+    """The inverse of `write_as` for text, numbers and booleans; empty where there is no file. Raises TableError.
+
+    A table from before the columns that came `later` has their defaults.
+    """
     if not path.exists():
         return []
     hints = get_type_hints(kind)
+    needed = [name for name in columns_of(kind) if name not in later]
     return [
-        kind(**{name: _parsed(path, name, hints[name], row[name]) for name in columns_of(kind)})
-        for row in read_rows(path, columns_of(kind))
+        kind(**{name: _parsed(path, name, hints[name], row[name]) for name in columns_of(kind) if name in row})
+        for row in read_rows(path, needed)
     ]
 
 

@@ -61,8 +61,8 @@ def test_every_block_holds_every_batch_and_thread_count_once_and_counts_once_a_b
         return ok(100.0 + len(asked) / 100, job)
 
     found = advise(file, [1, 8], [1, 2], 3, asked=one)
-    assert [(job.batch, job.threads) for job in asked] == [(1, 1), (1, 2), (8, 1), (8, 2)] * 3
-    assert [(job.batch, job.threads) for job in asked if job.count] == [(1, 1), (8, 1)]
+    assert [(job.batch, job.on.threads) for job in asked] == [(1, 1), (1, 2), (8, 1), (8, 2)] * 3
+    assert [(job.batch, job.on.threads) for job in asked if job.count] == [(1, 1), (8, 1)]
     assert [one.batch for one in found.batches] == [1, 8]
 
 

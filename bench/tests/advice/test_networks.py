@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from bench.advice.asked import StepFound, StepJob
+from bench.advice.asked import Processor, StepFound, StepJob
 from bench.advice.rows import MOST_FLOP, PRESETS, Row, count_of, flops_of, jobs_of, measure_rows, step_us
 from bench.advice.step import build, examine, time_passes
 from bench.cases.phases import Rule
@@ -53,7 +53,7 @@ def test_no_network_is_found_as_a_style():
 @pytest.mark.parametrize("name", read_networks(SMALL))
 def test_a_small_network_trains_and_is_that_of_float64(name):
     batch = Random(name).randint(2, 5)
-    found = examine(StepJob(str(SMALL), name, batch, 1, QUICK))
+    found = examine(StepJob(str(SMALL), name, batch, Processor(), QUICK))
     assert (found.status, found.reason) == ("ok", "")
     assert "are those of float64" in found.checked
 
@@ -69,7 +69,7 @@ def test_of_several_networks_in_a_file_one_is_named():
 @pytest.mark.parametrize("limit_s", [1e-9, 100.0])
 def test_one_pass_is_discarded_and_as_many_are_timed_as_the_limit_holds(limit_s):
     passes = Random().randint(2, 6)
-    job = StepJob(str(SMALL), "iris", 3, 1, replace(QUICK, limit_s=limit_s), passes=passes)
+    job = StepJob(str(SMALL), "iris", 3, Processor(), replace(QUICK, limit_s=limit_s), passes=passes)
     model, inputs, _ = build(job)
     seen = []
     model.register_forward_hook(lambda *_: seen.append(1))
@@ -78,7 +78,7 @@ def test_one_pass_is_discarded_and_as_many_are_timed_as_the_limit_holds(limit_s)
 
 
 def test_the_gate_of_a_large_network_looks_at_a_small_one():
-    job = jobs_of("cnn", [Random().choice(["resnet_18", "resnet_34"])], [1])[0]
+    job = jobs_of("cnn", [Random().choice(["resnet_18", "resnet_34"])], [Processor()])[0]
     _, (images,), _ = build(job, **job.check)
     assert images.shape == (2, 3, 64, 64)
     _, (images,), _ = build(replace(job, batch=1))
@@ -86,17 +86,18 @@ def test_the_gate_of_a_large_network_looks_at_a_small_one():
 
 
 def test_a_preset_is_its_own_networks_or_those_named_or_all():
-    assert [job.function for job in jobs_of("cnn", [], [2])] == ["resnet_18", "resnet_50", "vgg16"]
-    assert [job.function for job in jobs_of("cnn", ["all"], [2])] == list(PUBLISHED)
-    assert {(job.batch, job.passes, job.threads) for job in jobs_of("cnn", [], [2])} == {(16, 10, 2)}
+    assert [job.function for job in jobs_of("cnn", [], [Processor(threads=2)])] == ["resnet_18", "resnet_50", "vgg16"]
+    assert [job.function for job in jobs_of("cnn", ["all"], [Processor(threads=2)])] == list(PUBLISHED)
+    jobs = jobs_of("cnn", [], [Processor(threads=2)])
+    assert {(job.batch, job.passes, job.on.threads) for job in jobs} == {(16, 10, 2)}
     with pytest.raises(UsageError, match="did you mean 'vgg16'"):
-        jobs_of("cnn", ["vgg-16"], [1])
+        jobs_of("cnn", ["vgg-16"], [Processor()])
     with pytest.raises(UsageError, match="no preset 'cmn'"):
-        jobs_of("cmn", [], [1])
+        jobs_of("cmn", [], [Processor()])
 
 
 def test_small_networks_have_four_batches_that_are_done_in_moments():
-    jobs = jobs_of("small", ["two_layer", "resnet_50_small", "transformer_wide"], [1])
+    jobs = jobs_of("small", ["two_layer", "resnet_50_small", "transformer_wide"], [Processor()])
     assert [job.batch for job in jobs[:4]] == [1, 8, 64, 512]
     assert len(jobs) == 12
     assert all(flops_of(job.path, job.function, job.batch) <= 2 * MOST_FLOP for job in jobs)
@@ -108,7 +109,7 @@ def fake(us):
 
 
 def test_a_table_has_each_job_once_a_block_and_goes_on_where_it_ended(tmp_path):
-    jobs, asked = jobs_of("small", ["iris", "policy"], [1]), []
+    jobs, asked = jobs_of("small", ["iris", "policy"], [Processor()]), []
 
     def one(job):
         asked.append(job)
@@ -117,8 +118,8 @@ def test_a_table_has_each_job_once_a_block_and_goes_on_where_it_ended(tmp_path):
         return fake(10.0)
 
     with pytest.raises(KeyboardInterrupt):
-        measure_rows(tmp_path, jobs, 2, one, peak=lambda _threads: 50.0)
-    rows = measure_rows(tmp_path, jobs, 2, one, peak=lambda _threads: 50.0)
+        measure_rows(tmp_path, jobs, 2, one, peak=lambda _on: 50.0)
+    rows = measure_rows(tmp_path, jobs, 2, one, peak=lambda _on: 50.0)
     assert len(asked) == 1 + 2 * len(jobs)
     assert [(row.block, row.network, row.batch) for row in rows] == [
         (block, job.function, job.batch) for block in range(2) for job in jobs
@@ -129,12 +130,12 @@ def test_a_table_has_each_job_once_a_block_and_goes_on_where_it_ended(tmp_path):
 
 
 def test_a_table_of_another_machine_is_not_gone_on_with(tmp_path):
-    jobs = jobs_of("small", ["iris"], [1])
-    (row, *_) = measure_rows(tmp_path, jobs[:1], 1, lambda _job: fake(1.0), peak=lambda _threads: 50.0)
+    jobs = jobs_of("small", ["iris"], [Processor()])
+    (row, *_) = measure_rows(tmp_path, jobs[:1], 1, lambda _job: fake(1.0), peak=lambda _on: 50.0)
     path = tmp_path / NETWORKS
     path.write_text(path.read_text().replace(row.torch, "0.1"))
     with pytest.raises(UsageError, match=r"torch 0\.1"):
-        measure_rows(tmp_path, jobs, 1, lambda _job: fake(1.0), peak=lambda _threads: 50.0)
+        measure_rows(tmp_path, jobs, 1, lambda _job: fake(1.0), peak=lambda _on: 50.0)
 
 
 @pytest.mark.usefixtures("handlers")

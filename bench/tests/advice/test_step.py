@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from bench.advice.asked import StepJob
+from bench.advice.asked import Processor, StepJob
 from bench.advice.counts import count_step
 from bench.advice.gate import gate, steps
 from bench.advice.step import count, examine
@@ -19,7 +19,7 @@ HEAD = "import torch\nfrom torch import nn\nfrom implementations import network\
 def job(tmp_path, body, **changes):
     path = tmp_path / "net.py"
     path.write_text(HEAD + "@network\ndef net(batch):\n    x = torch.randn(batch, 4)\n" + body)
-    return StepJob(str(path), "net", 3, 1, QUICK, **changes)
+    return StepJob(str(path), "net", 3, Processor(), QUICK, **changes)
 
 
 def test_a_network_is_timed_checked_and_counted(tmp_path):

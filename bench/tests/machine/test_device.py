@@ -124,3 +124,18 @@ def test_a_library_that_runs_other_threads_than_the_case_is_caught(monkeypatch):
     with pytest.raises(RuntimeError, match="torch runs 2 threads, asked for 1"):
         counters.threads_in_use(a_case(threads=1))
     assert counters.threads_in_use(a_case("torch_nn", "cuda:0", threads=1)) == ""
+
+
+@pytest.mark.parametrize("precision", ["ieee", "tf32"])
+def test_every_kind_of_product_on_cuda_is_of_the_precision_that_was_asked_for(monkeypatch, precision):
+    torch = pytest.importorskip("torch")
+    kinds = [SimpleNamespace(fp32_precision="none") for _ in range(3)]
+    backends = SimpleNamespace(
+        cuda=SimpleNamespace(matmul=kinds[0]), cudnn=SimpleNamespace(conv=kinds[1], rnn=kinds[2])
+    )
+    monkeypatch.setattr(torch, "backends", backends)
+    monkeypatch.setattr("bench.machine.frameworks.torch_missing", lambda _kind: None)
+    for name, value in (("device_count", 1), ("set_device", None), ("get_device_name", "a card")):
+        monkeypatch.setattr(torch.cuda, name, lambda *_, value=value: value)
+    assert open_device("torch", "cuda", precision).model == "a card"
+    assert [one.fp32_precision for one in kinds] == [precision] * 3

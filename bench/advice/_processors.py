@@ -1,0 +1,44 @@
+"""Which processors a step is measured on: the CPU at so many threads, and the accelerators that are here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.advice.asked import Processor
+from bench.cases.request import PRECISIONS, check_device, the_device
+from bench.errors import UsageError, known
+from bench.machine.device import canonical_name, cpu_model, device_kind, unsupported
+from bench.machine.facts import Machine, as_grid_machine, probe_devices
+
+
+def processors_of(devices: Sequence[str], threads: Sequence[int], precision: str = "ieee") -> list[Processor]:
+    """The CPU at each of `threads` if it is among `devices`; any other once, its products of float32 of `precision`.
+
+    `gpu` is the accelerator that is here. Raises UsageError for what is not here or has no such precision.
+    """
+    known("precision", [precision], PRECISIONS)
+    for name in devices:
+        check_device(name)
+    found = _accelerators([name for name in devices if name != "cpu"], precision)
+    for one in found or [Processor(precision=precision)]:
+        if why := unsupported("torch", device_kind(one.device), "float32", one.precision):
+            raise UsageError(f"--precision {precision}: {why}")
+    on_cpu = [Processor("cpu", cpu_model(), count) for count in dict.fromkeys(threads)] if "cpu" in devices else []
+    return [*on_cpu, *found]
+
+
+def _accelerators(names: Sequence[str], precision: str) -> list[Processor]:
+    """Asks a process what is here, where any is named."""
+    if not names:
+        return []
+    probe = probe_devices()
+    there = dict.fromkeys(_here(name, as_grid_machine(probe)) for name in names)
+    return [Processor(name, str(probe["devices"][name]["model"]), 1, precision) for name in there]
+
+
+def _here(name: str, machine: Machine) -> str:
+    found = canonical_name(the_device(name, machine))
+    if found not in machine.devices:
+        others = f"not here; there are {', '.join(sorted(machine.devices))}"
+        raise UsageError(f"--device {name}: {machine.missing.get(device_kind(found)) or others}")
+    return found
