@@ -1,4 +1,7 @@
-"""Predictions written down: `python -m bench.advice.prediction DIR` validates, with `--card NAME` it freezes them."""
+"""Predictions written down: `python -m bench.advice.prediction DIR` validates them, `--card NAME` freezes them.
+
+`--measured DIR` holds frozen ones against what was measured.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from statistics import median
 
 import numpy as np
 
+from bench.advice._held import HELD, CardRow, Held, hold
+from bench.advice._held import summary as held_words
 from bench.advice.asked import Counted, Operation, Processor
 from bench.advice.cards import on_card
 from bench.advice.predict import COVERED, Asked, LeftOut, Speed, fit, leave_out
@@ -25,11 +30,7 @@ from bench.tables.files import replace_text
 from bench.words import microseconds, number, percent
 
 OPERATIONS, PREDICTIONS, CHART = "operations.csv", "predictions.csv", "predicted"
-TEN = (
-    "mnist_mlp", "wide_mlp", "deep_mlp", "lenet", "cifar_cnn", "resnet_18_small", "transformer_small",
-    "transformer_wide", "unrolled_gru", "factorisation",
-)  # fmt: skip
-FEW, MANY = 8, 512  # batches of the ten
+WIDE = 160  # columns of a printed table
 STYLES = ("torch_tensors", "torch_autograd")
 
 
@@ -39,24 +40,6 @@ class Step:
 
     network: str
     batch: int
-
-
-@dataclass(frozen=True, slots=True)
-class CardRow:
-    """A step on a card as float32, ieee or tf32, in eager code: us with the ends of their 80% intervals."""
-
-    card: str
-    network: str
-    batch: int
-    precision: str
-    launches: int
-    flops: float
-    latency_us: float
-    latency_low_us: float
-    latency_high_us: float
-    throughput_us: float
-    throughput_low_us: float
-    throughput_high_us: float
 
 
 def operations_of(folder: Path, steps: Iterable[tuple[str, int]]) -> dict[tuple[str, int], list[Operation]]:
@@ -146,9 +129,8 @@ def _steps() -> Iterator[tuple[str, int, Counted]]:
             yield f"{style} {size}", size.n, style_work(style, Problem(*size))
     for job in jobs_of("cnn", ["all"], [Processor()]):
         yield job.function, job.batch, count_of(job.path, job.function, job.batch)
-    for network in TEN:
-        for batch in (FEW, MANY):
-            yield network, batch, count_of(path_of("small"), network, batch)
+    for job in jobs_of("frozen", [], [Processor()]):
+        yield job.function, job.batch, count_of(job.path, job.function, job.batch)
 
 
 def style_work(name: str, problem: Problem) -> Counted:
@@ -172,12 +154,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.advice.prediction", description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--card", help="freeze predictions for this card of bench/bounds/gpus.csv")
+    parser.add_argument("--measured", type=Path, nargs="+", metavar="DIR", help="hold them against these folders")
     chosen = parser.parse_args(arguments)
     try:
         if chosen.card is not None:
             rows = freeze(chosen.folder, chosen.card)
             sys.stdout.write(f"{chosen.folder}: {len(rows)} predictions for {chosen.card}\n")
             return 0
+        if chosen.measured:
+            return _hold(chosen.folder, chosen.measured)
         found, without, speed = validate(chosen.folder)
     except UsageError as error:
         sys.stderr.write(f"{error}\n")
@@ -185,6 +170,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lines = list(summary(found, without, speed))
     write_validation(chosen.folder, found, lines)
     sys.stdout.write("\n".join(lines) + "\n")
+    return 0
+
+
+def _hold(folder: Path, measured: Sequence[Path]) -> int:
+    """Write and print predictions beside measurements; the predictions themselves stay as they are."""
+    from rich.console import Console
+
+    from bench.advice._held import held_sheet
+    from bench.report.sheet import print_sheet
+
+    predictions = read_as(folder / PREDICTIONS, CardRow)
+    if not predictions:
+        raise UsageError(f"{folder}: holds no {PREDICTIONS}; freeze some with --card NAME")
+    found = hold(predictions, measured)
+    write_as(folder / HELD, Held, found)
+    print_sheet(Console(file=sys.stdout, width=WIDE, highlight=False, markup=False), held_sheet(found))
+    sys.stdout.write("\n".join(held_words(predictions, found)) + f"\n{folder / HELD}: {len(found)} rows\n")
     return 0
 
 

@@ -48,11 +48,16 @@ SHORT = Rule(
     warmup_iterations=20, warmup_s=0.1, warmup_limit_s=1, warmup_floor=2, latency_iterations=20, latency_s=0.2,
     batch_iterations=5, batches=1, batches_s=0.05, limit_s=1.5, floor_iterations=5,
 )  # fmt: skip
+TEN = (
+    "mnist_mlp", "wide_mlp", "deep_mlp", "lenet", "cifar_cnn", "resnet_18_small", "transformer_small",
+    "transformer_wide", "unrolled_gru", "factorisation",
+)  # fmt: skip
 CHOSEN = ("resnet_18", "resnet_50", "vgg16")
 PRESETS = {
     # batch and passes of cnn-benchmarks; the gate looks at a pair of small images
     "cnn": Preset("cnn_benchmarks.py", CHOSEN, True, FEW, (16,), 10, (("batch", 2), ("image", 64))),
     "small": Preset("small.py", (), False, SHORT),
+    "frozen": Preset("small.py", TEN, False, SHORT, (8, 512)),  # those that results/prediction-h200 foretells
 }
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 BATCH = "a batch; again and again  [default: 1 8 64 512]"
 CHART = "draw speedup against batch as STEM.png and STEM.svg"
 DEVICE = "of --preset: cpu, gpu (the one that is here), cuda:1, mps, xpu; again and again  [default: cpu]"
-PRESET = "no FILE: cnn, the networks of the claim's source, or small"
+PRESET = "no FILE: cnn, the networks of the claim's source, small, or frozen, those with predictions"
 
 
 def advise(
