@@ -83,7 +83,7 @@ def _cnn(folders: Sequence[Path], *, as_json: bool) -> int:
     else:
         for one in found:
             print_cnn(console(), one)
-    return OPEN
+    return exit_code([one.verdict for one in found])
 
 
 def _question(at_least: float | None, baseline: str | None, contender: str | None, scope: str | None) -> Question:

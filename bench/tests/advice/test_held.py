@@ -18,8 +18,7 @@ from bench.errors import UsageError
 from bench.machine.environment import ROOT
 from bench.tables.columns import NETWORKS
 from bench.tables.csv_files import read_as, write_as
-from bench.tests.planted import MACHINE, planted
-from bench.tests.runs import write_run
+from bench.tests.planted import MACHINE, planted, write_run
 
 FROZEN = read_as(ROOT / "results" / "prediction-h200" / PREDICTIONS, CardRow)
 MODEL = "NVIDIA H200"
@@ -95,8 +94,9 @@ def test_the_styles_of_a_run_are_held_too(tmp_path):
     sides = [("torch_tensors", "cuda:0", "float32", 1), ("torch_tensors", "cpu", "float32", 1)]
     table = planted([*sides, ("torch_autograd", "cuda:0", "float32", 1)], [TUTORIAL_SIZE], blocks=3)
     table.loc[table["style"] == "torch_autograd", "style"] = "torch_nn"  # of which nothing is predicted
-    table["device_model"] = MODEL
-    found = hold(FROZEN, [write_run(tmp_path / "run", table, MACHINE)])
+    table.loc[table["device"] == "cuda:0", "device_model"] = MODEL
+    machine = {**MACHINE, "devices": {**MACHINE["devices"], "cuda:0": {"model": MODEL}}}
+    found = hold(FROZEN, [write_run(tmp_path / "run", table, machine)])
     assert [(one.network, one.batch, one.precision, one.scope, one.processes) for one in found] == [
         ("torch_tensors 64x1000x100x10", 64, "ieee", scope, 3) for scope in ("iteration", "throughput")
     ]

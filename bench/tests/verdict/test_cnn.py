@@ -5,12 +5,13 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.advice.rows import Row
 from bench.cli import main
 from bench.errors import UsageError
+from bench.report._cnn import gpu_sheet, sentence
 from bench.tables.columns import NETWORKS
 from bench.tables.csv_files import write_as
 from bench.verdict._cnn import THEIR_PEAK_GFLOPS, Beside, read_cnn
@@ -30,6 +31,7 @@ def row(block, network="vgg16", us=1e6, **changes):
 
 
 def folder(path, rows):
+    path.mkdir(exist_ok=True)
     write_as(path / NETWORKS, Row, rows)
     return path
 
@@ -76,3 +78,93 @@ def test_the_command_says_untested_and_what_the_ratio_would_be(tmp_path, capsys)
         assert main(["verdict", str(made), option, value]) == 2
         assert f"leave out {option}" in capsys.readouterr().err
     assert main(["verdict", str(made), "results/tutorial-cpu"]) == 2
+
+
+def on_gpu(block, network="vgg16", us=2e4, **changes):
+    return row(
+        block,
+        network,
+        us,
+        **{"device": "cuda:0", "device_model": "a card", "threads": 1, "peak_gflops": 5e4, **changes},
+    )
+
+
+def test_a_table_from_before_there_was_a_device_is_of_a_cpu(tmp_path):
+    rows = [row(block) for block in range(3)]
+    new, old = (folder(tmp_path / name, rows) for name in ("new", "old"))
+    lines = [line.rsplit(",", 3)[0] for line in (old / NETWORKS).read_text().splitlines()]
+    (old / NETWORKS).write_text("\n".join(lines) + "\n")
+    assert lines[0].endswith("torch")
+    assert replace(read_cnn(old), name="new") == read_cnn(new)
+
+
+@settings(max_examples=15)
+@given(st.floats(1e4, 1e8), st.floats(1e2, 1e6), st.integers(1, 5))
+def test_the_measured_ratio_is_a_pass_here_over_a_pass_there_block_by_block(tmp_path, here_us, there_us, blocks):
+    drift = [1 + Random(block).random() / 9 for block in range(blocks)]
+    cpu = [row(block, us=here_us * drift[block]) for block in range(blocks)]
+    gpu = [on_gpu(block, us=there_us * drift[block]) for block in range(blocks)]
+    (found,) = read_cnn(folder(tmp_path / "both", [*gpu, *cpu])).rows
+    (card,) = found.gpus
+    assert card.ratio.value == pytest.approx(here_us / there_us)
+    assert (card.device, card.model, card.precision, card.ratio.blocks) == ("cuda:0", "a card", "ieee", blocks)
+    if blocks > 1:  # both sides moved alike
+        assert card.ratio.low == pytest.approx(card.ratio.high)
+    assert replace(found, gpus=()) == read_cnn(folder(tmp_path / "alone", cpu)).rows[0]
+
+
+def spread(made, us):
+    return [made(block, us=us * factor) for block, factor in enumerate((1.0, 1.01, 0.99, 1.005))]
+
+
+@pytest.mark.parametrize(
+    ("ratios", "outcome"),
+    [
+        ((60.0, 70.0, 20.0), "supported"),
+        ((60.0, 10.0, 20.0), "refuted"),
+        ((60.0, 50.0, 20.0), "undecided"),
+        ((60.0, None, None), "undecided"),
+        ((None, None, None), "untested"),
+    ],
+)
+def test_the_claim_is_judged_by_half_of_its_networks_in_float32(tmp_path, ratios, outcome):
+    rows = []
+    for network, ratio in zip(("vgg16", "resnet_18", "resnet_50"), ratios, strict=True):
+        rows += spread(lambda block, us, network=network: row(block, network, us), 1e6)
+        rows += spread(lambda block, us, network=network: row(block, network, us, threads=4), 4e6)  # no faster
+        if ratio is not None:
+            # the same factors in another order: as a neighbour would have it
+            rows += spread(lambda block, us, network=network: on_gpu(3 - block, network, us), 1e6 / ratio)
+        # however fast TF32 is, it decides nothing
+        rows += spread(lambda block, us, network=network: on_gpu(block, network, us, precision="tf32"), 1e3)
+    found = read_cnn(folder(tmp_path, rows))
+    assert found.verdict.outcome == outcome
+    assert found.verdict.reason.endswith("in float32") == (outcome == "untested")
+
+
+def test_what_has_no_counterpart_is_said(tmp_path):
+    rows = [row(0), on_gpu(0, "resnet_18"), on_gpu(1), on_gpu(0, status="oom", reason="out of memory")]
+    found = read_cnn(folder(tmp_path, rows))
+    assert found.missing == (("out of memory", "vgg16 cuda:0"), ("no CPU row of it", "resnet-18"))
+    assert "no block in common" in [cell.text for cell in gpu_sheet(found).rows[0]]
+    assert "Undecided" in sentence(found)
+    with pytest.raises(UsageError, match="on a CPU"):
+        read_cnn(folder(tmp_path, rows[1:]))
+    with pytest.raises(UsageError, match="no precision"):
+        read_cnn(folder(tmp_path, [row(0), on_gpu(0, precision="odd")]))
+
+
+@pytest.mark.usefixtures("handlers")
+def test_the_command_puts_the_measured_ratio_beside_that_of_2017(tmp_path, capsys):
+    rows = spread(row, 1e6) + spread(lambda b, us: on_gpu(3 - b, us=us), 1e6 / 80)
+    rows += spread(lambda b, us: on_gpu(b, us=us, precision="tf32"), 5e3)
+    assert main(["verdict", str(folder(tmp_path, rows))]) == 0
+    out = capsys.readouterr().out
+    assert "Supported: 1 of 1 networks reach 50x, 0 do not. On a card (float32) a pass is 80.0x as fast" in out
+    assert "On a card (TF32) a pass is 200x as fast as on this CPU, where the source measured 66.1x." in " ".join(
+        out.split()
+    )
+    assert main(["verdict", str(tmp_path), "--json"]) == 0
+    (one,) = json.loads(capsys.readouterr().out)["networks"]
+    assert one["outcome"] == "supported"
+    assert one["rows"][0]["gpus"][0]["ratio"]["value"] == pytest.approx(80)
