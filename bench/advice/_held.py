@@ -120,9 +120,10 @@ def _took(folder: Path) -> Iterator[Took]:
     measured = read_run(folder).measurements
     for case, rows in cases_in(measured[measured["status"] == "ok"]):
         if not case.on_cpu and case.dtype == "float32":
-            for row in rows.itertuples():
-                step = (f"{case.style} {case.size}", case.size.n, case.precision)
-                yield Took(step, row.device_model, row.latency_median_us, row.throughput_us)
+            step = (f"{case.style} {case.size}", case.size.n, case.precision)
+            columns = (rows["device_model"], rows["latency_median_us"], rows["throughput_us"])
+            for model, latency_us, throughput_us in zip(*columns, strict=True):
+                yield Took(step, str(model), float(latency_us), float(throughput_us))
 
 
 def _held(row: CardRow, took: Sequence[Took], scope: str) -> Iterator[Held]:

@@ -110,7 +110,7 @@ def count(job: StepJob, device: str = "cpu", *, foreach: bool = True) -> Counted
     return count_step(lambda: next(loop), model, inputs)
 
 
-def build(job: StepJob, device: str = "cpu", **more: int) -> Network:
+def build(job: StepJob, device: str = "cpu", /, **more: int) -> Network:
     """What the file's function makes for the batch, or for what is given instead, checked. Raises BadNetworkError.
 
     It is made as the file says; then model, inputs and what the loss holds go to a device that is not the CPU.

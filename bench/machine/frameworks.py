@@ -57,7 +57,9 @@ def _open_torch(name: str, precision: str, _framework: str) -> Device:
     place = torch.device(name)
     if kind == "cuda":
         # left alone, a convolution of float32 is TF32
-        for products in (torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn):
+        backends: Any = torch.backends  # whose types lack some of these
+        kinds = (backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn)
+        for products in kinds:
             products.fp32_precision = precision
     asked = os.environ.get("OMP_NUM_THREADS", "")
     if kind == "cpu" and asked.isdigit():

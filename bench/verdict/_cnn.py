@@ -185,7 +185,6 @@ def _beside(same: pd.DataFrame, gpu: pd.DataFrame, theirs: pd.DataFrame) -> Besi
 def _on_gpu(cpu: pd.DataFrame, gpu: pd.DataFrame) -> OnGpu:
     first = gpu.iloc[0]
     both = cpu.merge(gpu, on="block", suffixes=("_cpu", "_gpu"))
-    passes = [_pass_us(both, side) for side in ("_cpu", "_gpu")]
     unknown = [math.nan] * len(both)  # what drifts on a CPU does not on a GPU
     return OnGpu(
         str(first["device"]),
@@ -193,7 +192,7 @@ def _on_gpu(cpu: pd.DataFrame, gpu: pd.DataFrame) -> OnGpu:
         str(first["precision"]),
         _ms(_pass_us(gpu)),
         _ms(list(gpu["latency_us"])),
-        paired_ratio(*passes, drift=unknown),
+        paired_ratio(_pass_us(both, "_cpu"), _pass_us(both, "_gpu"), drift=unknown),
         paired_ratio(list(both["latency_us_cpu"]), list(both["latency_us_gpu"]), drift=unknown),
         float(gpu["peak_gflops"].max()),
         int(gpu["noise"].notna().sum()),

@@ -12,6 +12,7 @@ from bench.advice.step import build, examine, time_passes
 from bench.cases.phases import Rule
 from bench.cli import main
 from bench.errors import UsageError
+from bench.machine.frameworks import open_device
 from bench.tables.columns import NETWORKS
 from bench.tables.csv_files import read_as
 from implementations import StyleError, find_implementations, read_network, read_networks
@@ -73,7 +74,7 @@ def test_one_pass_is_discarded_and_as_many_are_timed_as_the_limit_holds(limit_s)
     model, inputs, _ = build(job)
     seen = []
     model.register_forward_hook(lambda *_: seen.append(1))
-    forward, backward = time_passes(model, inputs, job)
+    forward, backward = time_passes(model, inputs, job, open_device("torch", "cpu"))
     assert len(forward) == len(backward) == len(seen) - 1 == (passes if limit_s > 1 else QUICK.floor_iterations)
 
 

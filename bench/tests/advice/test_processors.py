@@ -5,6 +5,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from random import Random
+from types import FunctionType
+from typing import Any
 
 import pytest
 import torch
@@ -22,6 +24,7 @@ from bench.advice.step import build, examine, time_passes
 from bench.cases.phases import Rule
 from bench.cli import main
 from bench.errors import UsageError
+from bench.machine.ceilings import Ceiling
 from bench.machine.process import Answer
 from bench.tables.columns import NETWORKS
 from bench.tests.fakes import PROBE, REASON, fake_device
@@ -96,7 +99,8 @@ def file(tmp_path):
 
 def test_model_inputs_and_what_the_loss_holds_are_moved_to_the_device(file):
     model, (x,), loss_of = build(StepJob(file, "tiny", Random().randint(1, 9), CARD, QUICK), "meta")
-    held = [cell.cell_contents for cell in loss_of.__closure__] + list(loss_of.__defaults__)
+    assert isinstance(loss_of, FunctionType)
+    held = [cell.cell_contents for cell in loss_of.__closure__ or ()] + list(loss_of.__defaults__ or ())
     assert {str(one.device) for one in (*model.parameters(), x, *held)} == {"meta"}
 
 
@@ -125,7 +129,7 @@ def test_a_loss_of_any_make_moves_with_what_it_holds_and_is_the_same_loss():
         return again(out, more - 1) if more else inner(out)
 
     compared = Compared(y)
-    losses = [
+    losses: list[Any] = [
         inner, again, compared, compared.weighed, partial(compared.weighed, by=y.sum()), lambda out: again(out, 3),
         lambda out, *, pair=pair: (out - pair["y"][0]).square().sum(),
     ]  # fmt: skip
@@ -135,8 +139,8 @@ def test_a_loss_of_any_make_moves_with_what_it_holds_and_is_the_same_loss():
         assert torch.equal(same(*arguments), loss_of(*arguments))
     for loss_of in losses:  # last: a module moves in place
         moved = holding(loss_of, lambda held: held.to("meta"), {})
-        arguments = [one.to("meta") for one in ((out, y.sum()) if loss_of == compared.weighed else (out,))]
-        assert moved(*arguments).device.type == "meta"
+        there = [one.to("meta") for one in ((out, y.sum()) if loss_of == compared.weighed else (out,))]
+        assert moved(*there).device.type == "meta"
 
 
 def test_a_loss_that_speaks_of_its_model_speaks_of_the_one_that_is_checked():
@@ -190,7 +194,7 @@ def test_a_pass_is_waited_for_forward_and_backward(file, monkeypatch, forwards):
 
 
 def test_tf32_is_checked_in_float32_first_and_then_timed_as_tf32(file, monkeypatch):
-    events = []
+    events: list[str] = []
     recorded(monkeypatch, events)
     found = examine(StepJob(file, "tiny", 3, TF32, QUICK))
     assert [one for one in events if " " in one] == ["cpu ieee", "cuda:0 ieee", "cuda:0 tf32"]
@@ -202,7 +206,11 @@ def test_tf32_is_checked_in_float32_first_and_then_timed_as_tf32(file, monkeypat
 def test_noise_of_an_accelerator_is_no_spread_of_a_cpu(file, monkeypatch):
     seen = []
     recorded(monkeypatch, [])
-    monkeypatch.setattr(step, "disturbance", lambda sampled: seen.append(sampled) or "")
+
+    def quiet(sampled):
+        seen.append(sampled)
+
+    monkeypatch.setattr(step, "disturbance", quiet)
     examine(StepJob(file, "tiny", 3, CARD, QUICK))
     examine(StepJob(file, "tiny", 3, Processor(threads=2), QUICK))
     assert [(one.on_cpu, one.threads) for one in seen] == [(False, 1), (True, 2)]
@@ -278,11 +286,10 @@ def test_a_table_that_lacks_any_other_column_is_refused(tmp_path):
 
 def test_the_peak_is_that_of_the_device_and_precision(monkeypatch):
     asked = []
-    product = {"kind": "gemm", "framework": "torch", "device": "cuda:0", "dtype": "float32", "precision": "tf32"}
 
     def ask(_module, job, *, shape, threads):
         asked.append((job["device"], job["precision"], job["threads"], threads, job["framework"]))
-        return Answer([table.Ceiling(**product, threads=1, gflops=one) for one in (3.0, 7.0)], 1.0)
+        return Answer([Ceiling("gemm", "torch", "cuda:0", "float32", "tf32", 1, one) for one in (3.0, 7.0)], 1.0)
 
     monkeypatch.setattr(table, "ask", ask)
     assert table.peak_gflops(TF32) == 7.0
@@ -303,7 +310,12 @@ def test_the_command_measures_a_preset_on_the_gpu_or_says_in_a_line_why_not(tmp_
     assert "--threads are the CPU's" in capsys.readouterr().err
     asked = []
     monkeypatch.setattr("bench.advice.rows.peak_gflops", lambda on: 10.0 if on.on_cpu else 100.0)
-    monkeypatch.setattr("bench.advice.advise.ask_step", lambda job, _timeout: asked.append(job.on) or fake(job))
+
+    def ask_step(job, _timeout):
+        asked.append(job.on)
+        return fake(job)
+
+    monkeypatch.setattr("bench.advice.advise.ask_step", ask_step)
     assert main([*arguments, "--device", "cpu", "--device", "gpu", "--precision", "tf32"]) == 0
     assert "2 of 2 processes measured" in capsys.readouterr().out
     assert [(one.device, one.precision) for one in asked] == [("cpu", "ieee"), ("cuda:0", "tf32")]

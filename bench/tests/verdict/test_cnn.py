@@ -146,7 +146,9 @@ def test_what_has_no_counterpart_is_said(tmp_path):
     rows = [row(0), on_gpu(0, "resnet_18"), on_gpu(1), on_gpu(0, status="oom", reason="out of memory")]
     found = read_cnn(folder(tmp_path, rows))
     assert found.missing == (("out of memory", "vgg16 cuda:0"), ("no CPU row of it", "resnet-18"))
-    assert "no block in common" in [cell.text for cell in gpu_sheet(found).rows[0]]
+    table = gpu_sheet(found)
+    assert table is not None
+    assert "no block in common" in [cell.text for cell in table.rows[0]]
     assert "Undecided" in sentence(found)
     with pytest.raises(UsageError, match="on a CPU"):
         read_cnn(folder(tmp_path, rows[1:]))
