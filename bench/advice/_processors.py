@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bench.advice.asked import Processor
-from bench.cases.request import PRECISIONS, check_device, the_device
+from bench.cases.request import PRECISIONS, accelerators, check_device, the_device
 from bench.errors import UsageError, known
 from bench.machine.device import canonical_name, cpu_model, device_kind, unsupported
 from bench.machine.facts import Machine, as_grid_machine, probe_devices
@@ -19,21 +19,38 @@ def processors_of(devices: Sequence[str], threads: Sequence[int], precision: str
     known("precision", [precision], PRECISIONS)
     for name in devices:
         check_device(name)
-    found = _accelerators([name for name in devices if name != "cpu"], precision)
+    return _checked("cpu" in devices, threads, _named([name for name in devices if name != "cpu"]), precision)
+
+
+def cpu_and(device: str | None, threads: Sequence[int], precision: str = "ieee") -> list[Processor]:
+    """The CPU at each of `threads` and one accelerator: `device`, or without a name that which is here, if any.
+
+    With `cpu` none. Raises UsageError as `processors_of`.
+    """
+    if device is not None:
+        return processors_of(["cpu", device], threads, precision)
+    known("precision", [precision], PRECISIONS)
+    probe = probe_devices()
+    there = accelerators(as_grid_machine(probe))[:1]
+    return _checked(True, threads, {name: str(probe["devices"][name]["model"]) for name in there}, precision)
+
+
+def _checked(cpu: bool, threads: Sequence[int], models: Mapping[str, str], precision: str) -> list[Processor]:
+    found = [Processor(name, model, 1, precision) for name, model in models.items()]
     for one in found or [Processor(precision=precision)]:
         if why := unsupported("torch", device_kind(one.device), "float32", one.precision):
             raise UsageError(f"--precision {precision}: {why}")
-    on_cpu = [Processor("cpu", cpu_model(), count) for count in dict.fromkeys(threads)] if "cpu" in devices else []
+    on_cpu = [Processor("cpu", cpu_model(), count) for count in dict.fromkeys(threads)] if cpu else []
     return [*on_cpu, *found]
 
 
-def _accelerators(names: Sequence[str], precision: str) -> list[Processor]:
-    """Asks a process what is here, where any is named."""
+def _named(names: Sequence[str]) -> dict[str, str]:
+    """The models of devices by their full names; a process is asked what is here, where any is named."""
     if not names:
-        return []
+        return {}
     probe = probe_devices()
-    there = dict.fromkeys(_here(name, as_grid_machine(probe)) for name in names)
-    return [Processor(name, str(probe["devices"][name]["model"]), 1, precision) for name in there]
+    there = [_here(name, as_grid_machine(probe)) for name in names]
+    return {name: str(probe["devices"][name]["model"]) for name in there}
 
 
 def _here(name: str, machine: Machine) -> str:

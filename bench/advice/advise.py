@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from bench.advice._accelerated import SCOPES, Accelerated, accelerated, time_of
 from bench.advice.asked import Counted, Processor, StepFound, StepJob
 from bench.advice.cards import OnCard, predicted
 from bench.bounds.cards import all_cards
@@ -15,11 +16,10 @@ from bench.errors import UsageError
 from bench.machine.process import DEFAULT_TIMEOUT_S, ask
 from bench.plain import to_plain
 from bench.status import Say
-from bench.verdict.intervals import CONFIDENCE, Ratio, paired_ratio
+from bench.verdict.intervals import Ratio
 
 BATCHES, BLOCKS = (1, 8, 64, 512), 5
 MOST_BATCH = 10**9
-SCOPES = ("iteration", "throughput")
 Ask = Callable[[StepJob], StepFound]
 
 
@@ -39,7 +39,8 @@ class Bound:
 class AtBatch:
     """One batch: its fastest thread count, its times there in us a step with intervals, counts and bounds.
 
-    `latency` and `throughput` are as ratios to 1 us. Where `status` is not ok, only `reason` counts.
+    `latency` and `throughput` are as ratios to 1 us. Where `status` is not ok, only `reason` counts. `gpu` is the same
+    on the accelerator, where one was measured.
     """
 
     batch: int
@@ -54,6 +55,7 @@ class AtBatch:
     counted: Counted | None = None
     bounds: tuple[Bound, ...] = ()
     predicted: tuple[OnCard, ...] = ()
+    gpu: Accelerated | None = None
 
     def best(self, scope: str) -> Bound | None:
         """The card on which most is possible in a scope, of equals the latest."""
@@ -68,7 +70,7 @@ class AtBatch:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What is known of a network: `blocks` processes a batch and thread count, a row a batch."""
+    """What is known of a network: `blocks` processes a batch and processor, a row a batch."""
 
     name: str
     threads: tuple[int, ...]
@@ -80,7 +82,7 @@ def measure_steps(
     name: str,
     what: StepJob,
     batches: Sequence[int],
-    threads: Sequence[int],
+    processors: Sequence[Processor],
     blocks: int,
     *,
     timeout_s: float = DEFAULT_TIMEOUT_S,
@@ -89,7 +91,8 @@ def measure_steps(
 ) -> Advice:
     """The training step of `what`, measured in fresh processes and bounded. Raises UsageError.
 
-    Blocks are outermost, so that each holds every batch and thread count once; `say` gets a line before each process,
+    `processors` are the CPU at one or more thread counts first, and at most one accelerator.
+    Blocks are outermost, so that each holds every batch and processor once; `say` gets a line before each process,
     `asked` replaces one, for tests.
     """
     if not batches or any(not 1 <= batch <= MOST_BATCH for batch in batches):
@@ -97,23 +100,22 @@ def measure_steps(
     check_numbers(blocks, timeout_s)
     batches = sorted(set(batches))
     ask_one = asked or (lambda job: ask_step(job, timeout_s))
-    found: dict[tuple[int, int], list[StepFound]] = {}
-    keys = [(batch, count) for batch in batches for count in dict.fromkeys(threads)]
+    found: dict[tuple[int, Processor], list[StepFound]] = {}
+    keys = [(batch, on) for batch in batches for on in dict.fromkeys(processors)]
     for block in range(blocks):
-        for at, (batch, count) in enumerate(keys):
-            if any(one.status != "ok" for one in found.get((batch, count), ())):
+        for at, (batch, on) in enumerate(keys):
+            if any(one.status != "ok" for one in found.get((batch, on), ())):
                 continue  # it will not go better
-            say(f"block {block + 1}/{blocks}: batch {batch}, threads {count} ({at + 1}/{len(keys)})")
-            first = block == 0 and count == keys[0][1]
-            job = replace(what, batch=batch, on=Processor(threads=count), count=first)
+            say(f"block {block + 1}/{blocks}: batch {batch}, {on} ({at + 1}/{len(keys)})")
+            job = replace(what, batch=batch, on=on, count=block == 0 and on == processors[0])
             answer = ask_one(job)
             if answer.status == "ok" and answer.noise and (again := ask_one(job)).status == "ok":
                 answer = again
-            found.setdefault((batch, count), []).append(answer)
+            found.setdefault((batch, on), []).append(answer)
     rows = [_at_batch(batch, {key[1]: same for key, same in found.items() if key[0] == batch}) for batch in batches]
     on_cards = predicted([one.counted for one in rows])
     rows = [replace(one, predicted=on_card) for one, on_card in zip(rows, on_cards, strict=True)]
-    return Advice(name, tuple(threads), blocks, tuple(rows))
+    return Advice(name, tuple(one.threads for one in processors if one.on_cpu), blocks, tuple(rows))
 
 
 def check_numbers(blocks: int, timeout_s: float) -> None:
@@ -136,12 +138,14 @@ def ask_step(job: StepJob, timeout_s: float = DEFAULT_TIMEOUT_S) -> StepFound:
     return found
 
 
-def _at_batch(batch: int, by_threads: dict[int, list[StepFound]]) -> AtBatch:
+def _at_batch(batch: int, by_processor: Mapping[Processor, Sequence[StepFound]]) -> AtBatch:
+    by_threads = {on.threads: same for on, same in by_processor.items() if on.on_cpu}
     bad = next((one for same in by_threads.values() for one in same if one.status != "ok"), None)
     if bad is not None:
         return AtBatch(batch, bad.status, bad.reason)
-    candidates = len(by_threads)
-    times = {(count, scope): _time(same, scope, candidates) for count, same in by_threads.items() for scope in SCOPES}
+    times = {
+        (count, scope): time_of(same, scope, len(by_threads)) for count, same in by_threads.items() for scope in SCOPES
+    }
     threads = min(by_threads, key=lambda count: times[count, "iteration"].value)
     everything = [one for same in by_threads.values() for one in same]
     counted = next((one.counted for one in everything if one.counted is not None), None)
@@ -151,18 +155,13 @@ def _at_batch(batch: int, by_threads: dict[int, list[StepFound]]) -> AtBatch:
         for bound in bounds_of(counted, scope, min(times[count, scope].high for count in by_threads))
     )  # fmt: skip
     latency, throughput = (times[threads, scope] for scope in SCOPES)
+    there = [(on, same) for on, same in by_processor.items() if not on.on_cpu]
     return AtBatch(
         batch, "ok", threads=threads, latency=latency, throughput=throughput, counted=counted, bounds=bounds,
         noisy=sum(bool(one.noise) for one in everything), checked=everything[0].checked,
         parameters=everything[0].parameters,
+        gpu=next((accelerated(on, same, list(by_threads.values()), counted) for on, same in there), None),
     )  # fmt: skip
-
-
-def _time(found: Sequence[StepFound], scope: str, candidates: int) -> Ratio:
-    """A time in us with its interval, drift and all; wide enough to choose the fastest of so many thread counts."""
-    times = [(one.latency_us if scope == "iteration" else one.throughput_us) or math.nan for one in found]
-    confidence = 1 - (1 - CONFIDENCE) / candidates
-    return paired_ratio(times, [1.0] * len(times), confidence, drift=[math.nan] * len(times))
 
 
 def bounds_of(counted: Counted, scope: str, upper_us: float) -> tuple[Bound, ...]:

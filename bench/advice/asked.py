@@ -94,6 +94,7 @@ class Counted:
 class StepFound:
     """`status` is ok, failed, oom or wrong, `reason` why; times in us a step, the loss read and not. See StepJob.
 
+    `start_s` passed from the opening of the device to the end of the first step, the network made and moved meanwhile.
     `forward_us` and `backward_us` are of the passes that were asked for, each.
     """
 
@@ -107,3 +108,4 @@ class StepFound:
     counted: Counted | None = None
     forward_us: Sequence[float] = ()
     backward_us: Sequence[float] = ()
+    start_s: float | None = None

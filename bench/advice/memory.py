@@ -47,7 +47,7 @@ def save(folder: Path, model: nn.Module, example: Any, loss: Callable[[Any], Any
 def load(folder: Path, batch: int) -> tuple[nn.Module, tuple[Any, ...], Callable[[Any], Any]]:
     """Model, inputs and loss; the example's rows come again and again until there are `batch` of them."""
     sys.path += [one for one in json.loads((folder / PATHS).read_text("utf-8")) if one not in sys.path]
-    model, inputs, loss = torch.load(folder / MODEL, weights_only=False)
+    model, inputs, loss = torch.load(folder / MODEL, map_location="cpu", weights_only=False)
     rows = torch.arange(batch)
     return (
         model,

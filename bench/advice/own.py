@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.advice._processors import cpu_and
 from bench.advice.advise import BATCHES, BLOCKS, Advice, measure_steps
 from bench.advice.asked import Processor, StepJob
 from bench.cases.phases import Rule
@@ -23,10 +24,15 @@ def advise(
     threads: Sequence[int] = (1,),
     blocks: int = BLOCKS,
     network: str | None = None,
+    device: str | None = None,
+    precision: str = "ieee",
     rule: Rule | None = None,
     **options: Any,
 ) -> Advice:
-    """Would a GPU pay for a network? Its step measured here, and what published figures leave each card.
+    """Would a GPU pay for a network? Its step measured here, on the accelerator too, and what others' figures leave.
+
+    The accelerator is `device`, or without a name that which is here, if any; `cpu` leaves it out. Its products of
+    float32 are of `precision`, ieee or tf32.
 
     `model` is a torch.nn.Module and `example` its input, a tensor or a tuple of them whose first side is the batch; for
     another batch its rows come again. `loss` is a function of the output, by default the mean of its squares. Fresh
@@ -39,7 +45,7 @@ def advise(
             raise UsageError("advise: a file says itself what its inputs and its loss are: leave out example and loss")
         function = read_network(Path(model), network)
         job = StepJob(str(Path(model).resolve()), function, 0, Processor(), rule or Rule())
-        return measure_steps(function, job, batches, threads, blocks, **options)
+        return measure_steps(function, job, batches, cpu_and(device, threads, precision), blocks, **options)
     from torch import nn
 
     from bench.advice import memory
@@ -53,4 +59,4 @@ def advise(
     with tempfile.TemporaryDirectory() as folder:
         memory.save(Path(folder), model, example, loss)
         job = StepJob(folder, "", 0, Processor(), rule or Rule())
-        return measure_steps(type(model).__name__, job, batches, threads, blocks, **options)
+        return measure_steps(type(model).__name__, job, batches, cpu_and(device, threads, precision), blocks, **options)

@@ -6,6 +6,7 @@ import math
 from functools import partial
 from pathlib import Path
 from statistics import median
+from time import perf_counter
 from typing import Any
 
 import torch
@@ -45,9 +46,13 @@ def examine(job: StepJob) -> StepFound:
 
 def measure_step(job: StepJob) -> StepFound:
     """Cold and warm, timed with each loss read and in batches, then checked and counted. Raises BadNetworkError."""
+    began = perf_counter()
     device = open_device("torch", job.on.device)
     wait_for(device)
     made = build(job, device.name)
+    loop = steps(*made)
+    first = clock.time_latency(loop, device, 1)
+    start_s = perf_counter() - began
     look = build(job, device.name, **job.check) if job.check else made
     checked = gate(*look)
     if job.on.precision != "ieee" and not checked.startswith("strays"):
@@ -56,11 +61,10 @@ def measure_step(job: StepJob) -> StepFound:
     if "strays" in checked:
         return StepFound("wrong", checked)
     model, inputs, _ = made
-    loop = steps(*made)
     with clock.without_gc():
         warm = clock.warm_up(loop, device, job.rule)
         forward_us, backward_us = time_passes(model, inputs, job, device) if job.passes else ((), ())
-        _finite(warm.losses)
+        _finite(first.losses + warm.losses)
         counts = plan_counts(job.rule, median(warm.elapsed_ns[1:][-50:]))
         timed = clock.time_latency(loop, device, counts.latency)
         batches = sorted(clock.time_batch(loop, device, counts.batch)[0].mean_us for _ in range(counts.batches))
@@ -74,7 +78,7 @@ def measure_step(job: StepJob) -> StepFound:
     return StepFound(
         "ok", latency_us=median(cycles), throughput_us=throughput_us, noise=noise or "", checked=checked,
         parameters=parameters, counted=count(job) if job.count else None, forward_us=forward_us,
-        backward_us=backward_us,
+        backward_us=backward_us, start_s=start_s,
     )  # fmt: skip
 
 
@@ -127,6 +131,9 @@ def build(job: StepJob, device: str = "cpu", /, **more: int) -> Network:
         raise BadNetworkError(f"{job.function} must return a tuple of tensors as inputs, and a function as loss")
     if not any(one.requires_grad for one in model.parameters()):
         raise BadNetworkError("the model has no parameter to train")
+    for one in (*model.parameters(), *model.buffers(), *inputs):
+        if isinstance(one, torch.Tensor) and one.device.type not in ("cpu", "meta"):
+            raise BadNetworkError(f"made on {one.device}: make the model and its inputs on the CPU; they are moved")
     if device != "cpu":
         model, inputs, loss_of = holding((model, inputs, loss_of), lambda held: held.to(device), {})
     model.train()

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 from rich.console import Console
 
+from bench.advice._accelerated import Accelerated
+from bench.advice._measured import measured, of_gpus, since, speedup_cell
 from bench.advice.advise import Advice, AtBatch
+from bench.advice.asked import Processor
 from bench.advice.cards import FASTER, SLOWER, UNDECIDED, OnCard, is_countable
 from bench.report.run_tables import times_cell
 from bench.report.sheet import Cell, Sheet, print_sheet, print_words, sheet
@@ -46,6 +49,7 @@ def paragraph(advice: Advice) -> Iterator[str]:
         f"{advice.name}: a training step of batch {last.batch} takes {microseconds(last.latency.value)} us here "
         f"({thread_count(last.threads)}, its loss read; {last.parameters:,} parameters)."
     )
+    yield from measured([one for one in known if one.gpu is not None and one.gpu.status == "ok"])
     if not bounded:
         yield "Nothing bounds what a GPU could be: one block has no interval."
         return
@@ -66,14 +70,14 @@ def _predicted(known: list[AtBatch]) -> Iterator[str]:
         )
     if not known:
         return
-    faster = [one.batch for one in known if any(card.outcome(_latency(one)) == FASTER for card in one.predicted)]
-    slower, last = [one.batch for one in known if one.batch not in faster], known[-1]
+    each = {one.batch: any(card.outcome(_latency(one)) == FASTER for card in one.predicted) for one in known}
+    faster, last = [batch for batch, is_so in each.items() if is_so], known[-1]
     if not faster:
         yield "At no batch measured is a card faster by its whole interval."
-    elif last.batch in slower:
+    elif (first := since(each)) is None:
         yield f"At batch {last.batch} no card is faster by its whole interval, though at batch {faster[-1]} one is."
     else:
-        first, best = min(one for one in faster if one > max(slower, default=0)), _best(last)
+        best = _best(last)
         repaid = best.repaid_after(_latency(last))
         yield (
             f"From batch {first} on a card is faster by its whole interval; at batch {last.batch} the start of "
@@ -128,6 +132,8 @@ def lines_of(advice: Advice) -> dict[str, list[tuple[int, float]]]:
     for one in advice.batches:
         if (best := one.best("iteration")) is not None:
             lines.setdefault("any program, loss read", []).append((one.batch, best.at_most))
+        if one.gpu is not None and one.gpu.speedup is not None:
+            lines.setdefault(f"measured on {one.gpu.name}, loss read", []).append((one.batch, one.gpu.speedup.value))
         if (eager := one.eager("iteration")) is not None:
             lines.setdefault("eager code, loss read", []).append((one.batch, eager.eager_at_most))
     return lines
@@ -140,13 +146,17 @@ def batch_sheet(advice: Advice) -> Sheet:
         if one.latency is None or one.throughput is None:
             continue
         best, batched, eager = one.best("iteration"), one.best("throughput"), one.eager("iteration")
-        work = one.counted
+        work, gpu = one.counted, one.gpu or Accelerated(Processor(), "not measured")
         rows.append(
             {
                 "batch": Cell(f"{one.batch}", sort=one.batch),
                 "threads": Cell(f"{one.threads}", sort=one.threads),
                 "step us": _time(one.latency),
                 "in a batch us": _time(one.throughput),
+                "GPU step us": _time(gpu.latency),
+                "GPU in a batch us": _time(gpu.throughput),
+                "GPU faster": speedup_cell(gpu.speedup),
+                "in a batch faster": speedup_cell(gpu.batch_speedup),
                 "work": Cell(engineering(work.product_flops + work.other_flops, "FLOP")) if work else Cell(""),
                 "launches": Cell(str(work.launches), sort=work.launches) if work and work.launches else Cell(""),
                 "a GPU at most": times_cell(best.at_most, best.card) if best else Cell(""),
@@ -154,10 +164,14 @@ def batch_sheet(advice: Advice) -> Sheet:
                 "eager at most": times_cell(eager.eager_at_most) if eager else Cell(""),
             }
         )
-    return sheet(f"{advice.name}: a training step on this CPU, {counted(advice.blocks, 'block')}", rows)
+    gpus = dict.fromkeys(one.gpu.name for one in advice.batches if one.gpu is not None)
+    where = " and on ".join(["this CPU", *gpus])
+    return sheet(f"{advice.name}: a training step on {where}, {counted(advice.blocks, 'block')}", rows)
 
 
-def _time(time: Ratio) -> Cell:
+def _time(time: Ratio | None) -> Cell:
+    if time is None:
+        return Cell("")
     interval = f"[{microseconds(time.low)}, {microseconds(time.high)}]" if time.low > 0 else ""
     return Cell(microseconds(time.value), interval, time.value)
 
@@ -181,6 +195,7 @@ def remarks(advice: Advice) -> Iterator[str]:
     known = [one for one in advice.batches if one.status == "ok"]
     for words in dict.fromkeys(one.checked for one in known):
         yield f"Check: {words}."
+    yield from of_gpus([(one.batch, one.gpu) for one in advice.batches if one.gpu is not None])
     work = [one.counted for one in known if one.counted is not None]
     if names := dict.fromkeys(name for one in work for name in one.uncounted):
         yield f"Not counted, so that the bound knows nothing of it: {', '.join(names)}."
@@ -190,5 +205,5 @@ def remarks(advice: Advice) -> Iterator[str]:
         yield f"No bound for eager code: {why}."
     if any(not is_countable(one) for one in work):
         yield "No prediction where not all of the work is counted."
-    if noisy := sum(one.noisy for one in known):
+    if noisy := sum(one.noisy + (one.gpu.noisy if one.gpu else 0) for one in known):
         yield f"Of the processes {noisy} stayed noisy even when measured again; the intervals hold that."

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 BATCH = "a batch; again and again  [default: 1 8 64 512]"
 CHART = "draw speedup against batch as STEM.png and STEM.svg"
-DEVICE = "of --preset: cpu, gpu (the one that is here), cuda:1, mps, xpu; again and again  [default: cpu]"
+DEVICE = "cpu, gpu (the one that is here), cuda:1, mps, xpu  [default: both; with --preset cpu, again and again]"
 PRESET = "no FILE: cnn, the networks of the claim's source, small, or frozen, those with predictions"
 
 
@@ -40,7 +41,8 @@ def advise(
 ) -> int:
     """Would a GPU pay for my own network? A row a batch, a row a card.
 
-    Its training step is measured on this CPU; published figures bound what any card could be, and predict eager code.
+    Its training step is measured on this CPU, and on the accelerator that is here; --device cpu leaves that out.
+    Published figures bound what any card could be, and predict eager code.
     With --preset the networks of this repository into a table; --network NAME or all, again and again.
 
     Exit code 0 measured, 2 bad input, or no batch could be measured.
@@ -51,30 +53,38 @@ def advise(
                 "--preset goes with --out DIR, --network, --device, --precision, --threads, --blocks, --timeout alone"
             )
         return _preset(preset, network or [], device or ["cpu"], threads or [], precision, blocks, timeout, out)
-    if device or precision != "ieee":
-        raise UsageError("--device and --precision go with --preset")
     if file is None or out is not None:
         raise UsageError("advise: name a file with your network, or with --preset a folder with --out")
-    if len(network or ()) > 1:
-        raise UsageError("--network: give one; several go with --preset")
-    from bench.advice import own
-    from bench.advice.advise import BATCHES
-    from bench.advice.words import print_advice
-
-    one, counts = next(iter(network or ()), None), _threads(threads or ["1", "all"])
-    with status(log=True) as say:
-        found = own.advise(
-            file, batches=batch or BATCHES, threads=counts, blocks=blocks, network=one, timeout_s=timeout, say=say
-        )
-    if all(row.status != "ok" for row in found.batches):
-        raise UsageError(f"{file}: no batch could be measured: {found.batches[0].reason or found.batches[0].status}")
+    for name, given in (("network", network), ("device", device)):
+        if len(given or ()) > 1:
+            raise UsageError(f"--{name}: give one; several go with --preset")
+    options = {"network": next(iter(network or ()), None), "device": next(iter(device or ()), None)}
+    found = _advice(file, batch, threads, blocks, timeout, {**options, "precision": precision})
     if chart is not None:
         _draw(found, chart)
     if as_json:
         print(json.dumps(to_plain(found), indent=1, allow_nan=False))
     else:
+        from bench.advice.words import print_advice
+
         print_advice(console(), found)
     return DONE
+
+
+def _advice(
+    file: Path, batch: list[int] | None, threads: Names, blocks: int, timeout: float, options: Mapping[str, Any]
+) -> Advice:
+    from bench.advice import own
+    from bench.advice.advise import BATCHES
+
+    counts = _threads(threads or ["1", "all"])
+    with status(log=True) as say:
+        found = own.advise(
+            file, batches=batch or BATCHES, threads=counts, blocks=blocks, timeout_s=timeout, say=say, **options
+        )
+    if all(row.status != "ok" for row in found.batches):
+        raise UsageError(f"{file}: no batch could be measured: {found.batches[0].reason or found.batches[0].status}")
+    return found
 
 
 def _preset(

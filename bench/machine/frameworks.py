@@ -56,11 +56,7 @@ def _open_torch(name: str, precision: str, _framework: str) -> Device:
         raise DeviceError(reason)
     place = torch.device(name)
     if kind == "cuda":
-        # left alone, a convolution of float32 is TF32
-        backends: Any = torch.backends  # whose types lack some of these
-        kinds = (backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn)
-        for products in kinds:
-            products.fp32_precision = precision
+        _multiply_in(precision)
     asked = os.environ.get("OMP_NUM_THREADS", "")
     if kind == "cpu" and asked.isdigit():
         # MKL starts with no more threads than physical cores, whatever the variables say; this call it obeys
@@ -93,6 +89,15 @@ def _open_torch(name: str, precision: str, _framework: str) -> Device:
         peak_bytes=(lambda: int(torch.cuda.max_memory_allocated(place))) if on_cuda else None,
         negate=lambda array, place: array[place].neg_(),
     )
+
+
+def _multiply_in(precision: str) -> None:
+    """Every kind of product of float32 on CUDA; left alone, a convolution is TF32."""
+    import torch
+
+    backends: Any = torch.backends  # whose types lack some of these
+    for products in (backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn):
+        products.fp32_precision = precision
 
 
 def _torch_stopwatch() -> Callable[[], float]:

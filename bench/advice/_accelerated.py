@@ -1,0 +1,121 @@
+"""A step on an accelerator beside the same on the CPU: times, speedups paired by block, its start, its bound (pure)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from bench.advice.asked import Counted, Processor, StepFound
+from bench.bounds.cards import all_cards, card_of
+from bench.bounds.least import Demand, Least, least_of
+from bench.verdict.intervals import CONFIDENCE, Ratio, paired_ratio
+from bench.words import microseconds
+
+SCOPES = ("iteration", "throughput")
+
+
+@dataclass(frozen=True, slots=True)
+class Accelerated:
+    """One batch on an accelerator; where `status` is not ok, only `reason` counts.
+
+    `latency` and `throughput` are us a step as ratios to 1 us, `speedup` and `batch_speedup` the fastest CPU's times
+    over them, paired by block. `start_s` is what its start takes more than the CPU's. `faults` are times that its
+    card's bound forbids, in words.
+    """
+
+    on: Processor
+    status: str
+    reason: str = ""
+    latency: Ratio | None = None
+    throughput: Ratio | None = None
+    speedup: Ratio | None = None
+    batch_speedup: Ratio | None = None
+    start_s: float = math.nan
+    noisy: int = 0
+    checked: str = ""
+    faults: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """`NVIDIA H200 (cuda:0 float32)`."""
+        return f"{self.on.model or self.on.device} ({self.on})"
+
+    @property
+    def faster(self) -> bool:
+        """By its whole interval, its loss read."""
+        return self.speedup is not None and self.speedup.low > 1
+
+    def repaid_after(self, cpu: Ratio) -> float:
+        """The steps after which its start has paid for itself; infinite if never, NaN where it is not known."""
+        assert self.latency is not None
+        saved_us = cpu.value - self.latency.value
+        more_s = self.start_s if math.isnan(self.start_s) else max(0.0, self.start_s)
+        return more_s * 1e6 / saved_us if saved_us > 0 else math.inf
+
+
+def times_us(found: Sequence[StepFound], scope: str) -> list[float]:
+    """A time a process in a scope; NaN where there is none."""
+    return [(one.latency_us if scope == "iteration" else one.throughput_us) or math.nan for one in found]
+
+
+def time_of(found: Sequence[StepFound], scope: str, candidates: int = 1) -> Ratio:
+    """A time in us with its interval, drift and all; wide enough to choose the fastest of so many thread counts."""
+    times = times_us(found, scope)
+    return paired_ratio(times, [1.0] * len(times), _confidence(candidates), drift=[math.nan] * len(times))
+
+
+def accelerated(
+    on: Processor, found: Sequence[StepFound], cpus: Sequence[Sequence[StepFound]], counted: Counted | None
+) -> Accelerated:
+    """From the processes of a batch on an accelerator and on each thread count of the CPU, in the order of blocks."""
+    bad = next((one for one in found if one.status != "ok"), None)
+    if bad is not None:
+        return Accelerated(on, bad.status, bad.reason)
+    latency, throughput = (time_of(found, scope) for scope in SCOPES)
+    speedup, batched = (_over_the_fastest(found, cpus, scope) for scope in SCOPES)
+    return Accelerated(
+        on, "ok", latency=latency, throughput=throughput, speedup=speedup, batch_speedup=batched,
+        start_s=_start_s(found) - min(map(_start_s, cpus)), noisy=sum(bool(one.noise) for one in found),
+        checked=found[0].checked, faults=tuple(_faults(on, {"iteration": latency, "throughput": throughput}, counted)),
+    )  # fmt: skip
+
+
+def _confidence(candidates: int) -> float:
+    return 1 - (1 - CONFIDENCE) / candidates
+
+
+def _over_the_fastest(found: Sequence[StepFound], cpus: Sequence[Sequence[StepFound]], scope: str) -> Ratio:
+    """The fastest CPU's times over these: of the ratios over each, which cannot all be too high, the least ends."""
+    times = times_us(found, scope)
+    unknown = [math.nan] * len(times)  # what drifts on a CPU does not on an accelerator
+    each = [paired_ratio(times_us(one, scope), times, _confidence(len(cpus)), drift=unknown) for one in cpus]
+    least = min(each, key=lambda one: one.value)
+    return Ratio(least.value, min(one.low for one in each), min(one.high for one in each), least.blocks)
+
+
+def _start_s(found: Sequence[StepFound]) -> float:
+    known = [one.start_s for one in found if one.start_s is not None]
+    return median(known) if known else math.nan
+
+
+def _faults(on: Processor, times: Mapping[str, Ratio], counted: Counted | None) -> Iterator[str]:
+    """A line for each scope in which the card took less than published figures leave it: somewhere is a fault."""
+    if counted is None:
+        return
+    demand = Demand(counted.product_flops, counted.held_bytes, counted.launches or 0)
+    card = card_of(on.model)
+    for scope, time in times.items():
+        each = [least_of(one, demand, on.arithmetic, scope) for one in ([card] if card else all_cards())]
+        bound = _weakest(each)
+        if bound is not None and time.value < bound.us:
+            yield (
+                f"a step by {scope} took {microseconds(time.value)} us on {on}, less than the {microseconds(bound.us)} "
+                f"us that published figures leave ({bound.term}): the bound or the measurement is wrong"
+            )
+
+
+def _weakest(each: Sequence[Least | None]) -> Least | None:
+    known = [one for one in each if one is not None]
+    return min(known, key=lambda one: one.us) if len(known) == len(each) and known else None
