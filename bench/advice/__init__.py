@@ -1,1 +1,1 @@
-"""Would a GPU pay for a network of one's own: its step measured on this CPU, counted, and bounded on every card."""
+"""Would a GPU pay for a network of one's own: its step measured here, counted, and bounded on every card."""

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bench.advice._held import HELD, CardRow, Held, hold, summary
 from bench.advice.asked import Processor
 from bench.advice.prediction import PREDICTIONS, main
-from bench.advice.rows import PRESETS, Row, jobs_of
+from bench.advice.rows import Row, jobs_of
 from bench.cases.problem import TUTORIAL_SIZE
 from bench.errors import UsageError
 from bench.machine.environment import ROOT
@@ -129,8 +129,8 @@ def test_without_a_miss_none_is_named(tmp_path):
     assert not any("misses" in line for line in summary(FROZEN, found))
 
 
-def test_the_ten_are_on_batches_of_eight_and_five_hundred_and_twelve():
-    assert PRESETS["frozen"].batches == (8, 512)
+def test_the_gate_of_a_large_batch_looks_at_a_small_one():
+    assert {(job.batch, job.check["batch"]) for job in jobs_of("frozen", [], [Processor()])} == {(8, 8), (512, 8)}
 
 
 def _made(path: Path) -> Path:

@@ -27,6 +27,7 @@ def test_a_network_is_timed_checked_and_counted(tmp_path):
     assert found.status == "ok", found.reason
     assert found.latency_us is not None
     assert found.latency_us > 0
+    assert (found.start_s or 0) > 0
     assert found.counted is not None
     assert found.counted.product_flops == 2 * (2 * 3 * 4 * 2)  # forward, and the gradient of the weight
     assert found.counted.held_bytes == 4 * (3 * 4 + 4 * 2 + 2)
