@@ -15,8 +15,8 @@ from bench.machine.process import one_line
 
 LEARNING_RATE = 1e-6  # does not change the time, and no loss runs away
 STRAYS = 1e-3  # of a loss, relative; rounding alone moved none of this repository's networks by more than 4e-5
-# Of a loss, its products rounded as TF32 rounds (bench/tests/advice/test_processors.py does it): in 168 trials no network
-# of small.py strayed by more than 0.02, in 12 ResNet-18 to -200 by up to 0.06, their gradients by up to 0.21.
+# Of a loss. With products rounded as TF32 rounds (as in bench/tests/advice/test_processors.py) no network of small.py
+# strayed by more than 0.02 in 168 trials, ResNet-18 to -200 by up to 0.06 in 12, their gradients by up to 0.21.
 TF32_STRAYS = 0.2
 GRADIENT_STRAYS = 0.02  # of a gradient by its length; the most seen was 6e-3, in ResNet-200
 
