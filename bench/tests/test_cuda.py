@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
 
+from bench.advice.asked import Processor, StepJob
+from bench.advice.rows import path_of
 from bench.cases.measurement import Job
 from bench.cases.phases import Rule
 from bench.cases.problem import DTYPES, TUTORIAL_SIZE, Problem, stable_learning_rate
@@ -45,9 +48,11 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     if reason is not None:
         pytest.skip(f"cuda: {reason}")
     monkeypatch.setattr(worker, "threads_in_use", lambda _case: "")
-    before = torch.backends.cuda.matmul.fp32_precision
+    kinds = (torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn)
+    before = [one.fp32_precision for one in kinds]
     yield
-    torch.backends.cuda.matmul.fp32_precision = before
+    for one, precision in zip(kinds, before, strict=True):
+        one.fp32_precision = precision
 
 
 def on_gpu(style: Implementation, **changes: Any) -> Job:
@@ -203,6 +208,38 @@ def test_a_product_has_the_precision_that_the_case_names(precision, least, most)
     product = device.fetch(device.put(x, "float32").mm(device.put(w1, "float32")))
     error = float(np.linalg.norm(product - x @ w1) / np.linalg.norm(x @ w1))
     assert least <= error < most
+
+
+@pytest.mark.parametrize(("precision", "least", "most"), [("ieee", 0.0, 1e-5), ("tf32", 5e-5, 5e-3)])
+def test_a_convolution_has_the_precision_that_was_asked_for(precision, least, most):
+    """Left alone it would be TF32."""
+    import torch
+
+    device = open_device("torch", "cuda:0", precision)
+    if precision == "tf32" and not has_tf32():
+        pytest.skip("this GPU has no TF32")
+    draw = np.random.default_rng(Random().randint(0, 10**6)).standard_normal
+    x, kernel = draw((8, 64, 32, 32)), draw((64, 64, 3, 3))
+    exact = torch.nn.functional.conv2d(torch.from_numpy(x), torch.from_numpy(kernel)).numpy()
+    found = device.fetch(torch.nn.functional.conv2d(device.put(x, "float32"), device.put(kernel, "float32")))
+    off = np.linalg.norm(found - exact) / np.linalg.norm(exact)
+    assert least <= off <= most, off
+
+
+@pytest.mark.filterwarnings("ignore:RNN module weights")  # of the copy that is checked
+@pytest.mark.parametrize("precision", ["ieee", "tf32"])
+@pytest.mark.parametrize("network", ["two_layer", "lenet", "transformer_small", "unrolled_gru", "fused_lstm"])
+def test_a_network_is_measured_and_checked_on_the_gpu(network, precision):
+    from bench.advice.step import examine as examine_network
+
+    if precision == "tf32" and not has_tf32():
+        pytest.skip("this GPU has no TF32")
+    on = Processor("cuda:0", "", 1, precision)
+    found = examine_network(StepJob(path_of("small"), network, 8, on, QUICK, passes=3))
+    assert (found.status, found.reason) == ("ok", "")
+    assert "are those of float64" in found.checked
+    assert len(found.forward_us) == len(found.backward_us) == 3
+    assert 0 < (found.throughput_us or 0) <= (found.latency_us or 0) * 1.2
 
 
 def has_tf32() -> bool:
