@@ -19,7 +19,7 @@ from bench.words import counted, engineering, grouped, microseconds, number, sev
 BOUND = "At most: a bound from published figures, each taken 30% better; a real GPU stays below it, often far."
 PREDICTED = (
     "Predicted: float32 in eager code, from published figures and what such code reaches of them; 80% intervals, no "
-    "GPU was measured. Faster or slower is only said where the whole interval is."
+    "measurement. Faster or slower is only said where the whole interval is."
 )
 
 
@@ -28,7 +28,7 @@ def print_advice(console: Console, advice: Advice) -> None:
     print_words(console, " ".join(paragraph(advice)))
     if any(one.status == "ok" for one in advice.batches):
         console.print()
-        print_sheet(console, batch_sheet(advice), ("in a batch us", "launches", "work"))
+        print_sheet(console, batch_sheet(advice), ("in a batch us", "GPU in a batch us", "launches", "work"))
     for table in filter(None, (card_sheet(advice), predicted_sheet(advice))):
         console.print()
         print_sheet(console, table)
@@ -155,8 +155,8 @@ def batch_sheet(advice: Advice) -> Sheet:
                 "in a batch us": _time(one.throughput),
                 "GPU step us": _time(gpu.latency),
                 "GPU in a batch us": _time(gpu.throughput),
-                "GPU faster": speedup_cell(gpu.speedup),
-                "in a batch faster": speedup_cell(gpu.batch_speedup),
+                "GPU speedup": speedup_cell(gpu.speedup),
+                "in a batch speedup": speedup_cell(gpu.batch_speedup),
                 "work": Cell(engineering(work.product_flops + work.other_flops, "FLOP")) if work else Cell(""),
                 "launches": Cell(str(work.launches), sort=work.launches) if work and work.launches else Cell(""),
                 "a GPU at most": times_cell(best.at_most, best.card) if best else Cell(""),

@@ -170,7 +170,7 @@ def test_the_table_and_the_chart_have_the_measured_speedup_and_the_bounds_stay(f
     found = own.advise(file, batches=[1, 8], blocks=4, asked=answers(lambda _batch: 900.0, lambda _batch: 300.0))
     table = batch_sheet(found)
     assert table.title == f"tiny: a training step on this CPU and on {H200} (cuda:0 float32), 4 blocks"
-    at = [column.name for column in table.columns].index("GPU faster")
+    at = [column.name for column in table.columns].index("GPU speedup")
     assert all(row[at].text.endswith("x") and 2.8 < (row[at].sort or 0) < 3.2 for row in table.rows)
     assert all(row[at].small for row in table.rows)
     line = lines_of(found)[f"measured on {H200} (cuda:0 float32), loss read"]
