@@ -7,7 +7,7 @@ import re
 import shlex
 import shutil
 import sys
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -40,13 +40,16 @@ def console(*, stderr: bool = False) -> Console:
     return Console(file=stream, width=width, highlight=False, markup=False, _environ=known)
 
 
-def status(*, log: bool = False) -> AbstractContextManager[Say]:
-    """The line on stderr that says what is being done, for who watches a terminal; with `log` a file has it at once.
+def status(*, log: bool = False, late: bool = False) -> AbstractContextManager[Say]:
+    """The line on stderr that says what is being done, for who watches a terminal; with `log` a file has it too.
 
-    Else a file has it only after a while: what is over in two seconds leaves stderr to warnings and complaints there.
+    A log wants to know of what takes minutes, and of what takes seconds only where it does (`late`). What is over at
+    once leaves stderr to warnings and complaints there.
     """
-    width = shutil.get_terminal_size().columns
-    return status_line(sys.stderr, rewritten=sys.stderr.isatty(), width=width, patient=not log)
+    watched, width = sys.stderr.isatty(), shutil.get_terminal_size().columns
+    if not (watched or log or late):
+        return nullcontext(lambda _text: None)
+    return status_line(sys.stderr, rewritten=watched, width=width, patient=not log)
 
 
 def evidence_of(folder: Path) -> Evidence:

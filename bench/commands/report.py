@@ -26,7 +26,7 @@ def report(
                 f"{folder}: is a file; report takes run folders (table, chart and verdict take x.json too)"
             )
         evidence = evidence_of(folder)
-        with status() as say:
+        with status(late=True) as say:
             say(f"writing the page of {folder}")
             from bench.charts.draw import draw, for_phones
             from bench.report.page import chart_files, write

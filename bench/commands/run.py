@@ -77,7 +77,7 @@ def _prepared(request: Request, out: Path | None, charts: bool | None, *, resume
         if preset in rows.PRESETS:
             raise UsageError(f"--preset {preset} measures networks: fiftyx advise --preset {preset} --out DIR")
     folder = out or Path("results") / time.strftime("run-%Y%m%d-%H%M%S")
-    with status() as say:
+    with status(late=True) as say:
         say("looking at this machine: its devices, its libraries, its speed")
         from bench.runner.session import prepare
 
@@ -95,7 +95,7 @@ def _measure(session: Session, charts: bool | None) -> int:
     from bench.runner.session import measure
 
     errors = console(stderr=True)
-    with status() as say:
+    with status(late=True) as say:
         say("looking who else is busy")
         busy = who_is_busy()
     if busy:

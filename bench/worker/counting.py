@@ -19,11 +19,11 @@ from bench.cases.problem import Problem
 from implementations import Implementation, find_implementations
 
 WARM = 3  # iterations before the one that is counted
-UNCOUNTED = {
-    "torch_compile": "its compiler chooses the kernels, for the device it finds",
-    "torch_triton": "one launch of one kernel for all that it starts at once, see ahead=",
+UNCOUNTED = {  # by what stands in a style's file
+    "torch.compile": "its compiler chooses the kernels, for the device it finds",
+    "import triton": "one launch of one kernel for all that it starts at once, see ahead=",
 }
-GRAPHS = ("torch_cuda_graph", "torch_cuda_graph_in_place")  # recorded once, and replayed by one launch
+GRAPH = "CUDAGraph"  # recorded once, and replayed by one launch
 CHOOSES = "_default_to_fused_or_foreach"  # torch.optim's own choice, by the parameters' device
 
 
@@ -79,16 +79,18 @@ class Counted:
 
 
 def of_styles() -> Iterator[Counted]:
-    """Every style of torch on a GPU but UNCOUNTED, at the tutorial's size in float32, the mean of a whole cycle.
+    """Every style of torch on a GPU but those UNCOUNTED, at the tutorial's size in float32, the mean of a whole cycle.
 
     As torch.optim has it there: one operation for all parameters (`foreach`), which it does not take on the CPU.
     """
     with as_on_a_gpu():
         for name, style in find_implementations().items():
-            if style.framework != "torch" or "cuda" not in style.devices or name in UNCOUNTED:
+            if style.framework != "torch" or "cuda" not in style.devices:
                 continue
-            kernels = len(_iterations(style)) // style.cycle
-            yield Counted(name, 1 if name in GRAPHS else kernels, kernels)
+            text = style.source.read_text(encoding="utf-8")
+            if not any(what in text for what in UNCOUNTED):
+                kernels = len(_iterations(style)) // style.cycle
+                yield Counted(name, 1 if GRAPH in text else kernels, kernels)
 
 
 def _iterations(style: Implementation) -> list[str]:
