@@ -81,6 +81,8 @@ def _twins(*network: Any) -> tuple[Network, Network]:
 def _loss_strays(single: Network, double: Network, most: float) -> str:
     with torch.no_grad():
         mine, right = (float(loss_of(model(*inputs))) for model, inputs, loss_of in (single, double))
+    if not math.isfinite(right):
+        return f"strays: its loss is {right:g}, in float64 too"
     return "" if abs(mine - right) <= most * abs(right) else (
         f"strays from float64: loss {mine:.6g} instead of {right:.6g}"
     )  # fmt: skip

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 Times = Sequence[float] | NDArray[np.float64]
 CONFIDENCE = 0.95
+MOST_LOG = 700.0  # more no float holds: of two blocks that differ without measure
 
 
 def confidence_of(machine: Mapping[str, Any]) -> float:
@@ -74,7 +75,8 @@ def paired_ratio(
     inflation, freedom = of_drift(blocks, read=seen is not logs)
     own, shared = float((logs - seen).var(ddof=1)) / blocks, float(seen.var(ddof=1)) * inflation
     half = half_width((own, shared), (blocks - 1, freedom), confidence)
-    return Ratio(math.exp(mean), math.exp(mean - half), math.exp(mean + half), blocks, own, shared, confidence)
+    low, high = math.exp(mean - half), math.exp(min(mean + half, MOST_LOG))
+    return Ratio(math.exp(mean), low, high, blocks, own, shared, confidence)
 
 
 LAG_1 = 0.67  # autocorrelation of the core's speed from block to block, as seen on two shared cores
@@ -125,7 +127,7 @@ def welch_ratio(a: Times, b: Times) -> Ratio:
         return Ratio(math.exp(middle), math.nan, math.nan, blocks)
     parts = [float(side.var(ddof=1)) / len(side) for side in logs]
     half = half_width(parts, [len(side) - 1 for side in logs])
-    return Ratio(math.exp(middle), math.exp(middle - half), math.exp(middle + half), blocks)
+    return Ratio(math.exp(middle), math.exp(middle - half), math.exp(min(middle + half, MOST_LOG)), blocks)
 
 
 def welch_p(a: Times, b: Times) -> float:

@@ -325,3 +325,10 @@ def test_the_drift_of_a_run_reaches_its_speedups_over_the_gpu_and_no_other():
     on_cpu, on_gpu = by_case[MANUAL.key, "best-cpu"], by_case[GPU.key, "best-cpu"]
     assert on_cpu.high / on_cpu.low == pytest.approx(1)
     assert on_gpu.high / on_gpu.low > 1.05
+
+
+@given(st.lists(st.floats(1e-6, 1e15), min_size=2, max_size=4), st.floats(0.5, 0.9999))
+def test_times_that_differ_without_measure_have_a_wide_interval_and_no_fault(times, confidence):
+    one = paired_ratio(times, [1.0] * len(times), confidence, drift=[math.nan] * len(times))
+    assert 0 <= one.low <= one.value * (1 + 1e-9)
+    assert one.value * (1 - 1e-9) <= one.high < math.inf
