@@ -18,6 +18,7 @@ from typing import IO
 
 Say = Callable[[str], None]
 EVERY_S = 2.5  # at most of silence
+MOST_OF_A_LINE = 160  # characters of what another program says, which may name a hundred packages
 
 
 @dataclass(slots=True)
@@ -125,7 +126,7 @@ def run(words: str, command: Sequence[str], file: IO[str], *, rewritten: bool, w
         for line in process.stdout:
             said.append(line)
             if line.strip():
-                say(f"{words}: {line.strip()}")
+                say(textwrap.shorten(f"{words}: {line.strip()}", MOST_OF_A_LINE, placeholder=" ..."))
         code = process.wait()
     if code:
         file.write("".join(said))
