@@ -79,7 +79,7 @@ def test_what_cannot_be_measured_is_refused_with_the_cure(arguments, what):
     ("model", "example", "status", "what"),
     [
         (nn.Linear(3, 2), torch.randn(4, 5), "failed", "shapes cannot be multiplied"),
-        (nn.Linear(3, 2), torch.full((4, 3), float("nan")), "wrong", "loss nan"),
+        (nn.Linear(3, 2), torch.full((4, 3), float("nan")), "wrong", "its loss is nan"),
         (nn.ReLU(), torch.randn(4, 5), "failed", "no parameter to train"),
     ],
 )
