@@ -115,8 +115,8 @@ def quiet() -> Iterator[None]:
 
     before = signal.signal(signal.SIGALRM, alarmed), signal.getsignal(signal.SIGTERM)
     with ExitStack() as stack:
-        for name in ("bench.runner.session.probe_devices", "bench.machine.facts.probe_devices"):
-            stack.enter_context(patch(name, lambda: dict(PROBE)))
+        for module in ("bench.runner.session", "bench.machine.facts", "bench.advice._processors"):
+            stack.enter_context(patch(f"{module}.probe_devices", lambda: dict(PROBE)))
         stack.enter_context(patch("bench.runner.session.process_launcher", lambda _plan: _answered))
         stack.enter_context(patch("bench.runner.floor.measure_ceilings", lambda *_asked: ([], [])))
         stack.enter_context(patch("bench.charts.style.save", _as_svg))
