@@ -18,6 +18,7 @@ from typing import IO
 
 Say = Callable[[str], None]
 EVERY_S = 2.5  # at most of silence
+PATIENCE = 0.6
 MOST_OF_A_LINE = 160  # characters of what another program says, which may name a hundred packages
 
 
@@ -91,11 +92,11 @@ def status_line(
 ) -> Iterator[Say]:
     """A `Status` on `file` and a thread that reminds, a few wake-ups in ten seconds; `ended` is what stays at last.
 
-    `patient`: a file has nothing of what is over within `every_s`.
+    `patient`: a file has nothing of what is over within PATIENCE of `every_s`; starting took a moment already.
     """
     status = Status(file, rewritten, width, every_s)
     if patient:
-        status.written = status.now()
+        status.written = status.now() - (1 - PATIENCE) * every_s
     over = threading.Event()
 
     def remind() -> None:
