@@ -46,3 +46,9 @@ def handlers() -> Iterator[None]:
     before = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine may be slow here: no line of what takes seconds comes before the one that a command answers with."""
+    monkeypatch.setattr("bench.status.PATIENCE", 100.0)
