@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 
 from bench.advice.asked import Counted, Processor, StepFound
-from bench.bounds.cards import all_cards, card_of
-from bench.bounds.least import Demand, Least, least_of
-from bench.verdict.intervals import CONFIDENCE, Ratio, paired_ratio
+from bench.bounds.least import Demand, beaten_words, least_here, least_of
+from bench.verdict.intervals import Ratio, corrected, paired_ratio, time_ratio
 from bench.words import microseconds
 
 SCOPES = ("iteration", "throughput")
@@ -62,8 +62,7 @@ def times_us(found: Sequence[StepFound], scope: str) -> list[float]:
 
 def time_of(found: Sequence[StepFound], scope: str, candidates: int = 1) -> Ratio:
     """A time in us with its interval, drift and all; wide enough to choose the fastest of so many thread counts."""
-    times = times_us(found, scope)
-    return paired_ratio(times, [1.0] * len(times), _confidence(candidates), drift=[math.nan] * len(times))
+    return time_ratio(times_us(found, scope), confidence=corrected(candidates))
 
 
 def accelerated(
@@ -82,15 +81,11 @@ def accelerated(
     )  # fmt: skip
 
 
-def _confidence(candidates: int) -> float:
-    return 1 - (1 - CONFIDENCE) / candidates
-
-
 def _over_the_fastest(found: Sequence[StepFound], cpus: Sequence[Sequence[StepFound]], scope: str) -> Ratio:
     """The fastest CPU's times over these: of the ratios over each, which cannot all be too high, the least ends."""
     times = times_us(found, scope)
     unknown = [math.nan] * len(times)  # what drifts on a CPU does not on an accelerator
-    each = [paired_ratio(times_us(one, scope), times, _confidence(len(cpus)), drift=unknown) for one in cpus]
+    each = [paired_ratio(times_us(one, scope), times, corrected(len(cpus)), drift=unknown) for one in cpus]
     least = min(each, key=lambda one: one.value)
     return Ratio(least.value, min(one.low for one in each), min(one.high for one in each), least.blocks)
 
@@ -105,17 +100,7 @@ def _faults(on: Processor, times: Mapping[str, Ratio], counted: Counted | None) 
     if counted is None:
         return
     demand = Demand(counted.product_flops, counted.held_bytes, counted.launches or 0)
-    card = card_of(on.model)
     for scope, time in times.items():
-        each = [least_of(one, demand, on.arithmetic, scope) for one in ([card] if card else all_cards())]
-        bound = _weakest(each)
+        bound = least_here(on.model, partial(least_of, demand=demand, arithmetic=on.arithmetic, scope=scope))
         if bound is not None and time.value < bound.us:
-            yield (
-                f"a step by {scope} took {microseconds(time.value)} us on {on}, less than the {microseconds(bound.us)} "
-                f"us that published figures leave ({bound.term}): the bound or the measurement is wrong"
-            )
-
-
-def _weakest(each: Sequence[Least | None]) -> Least | None:
-    known = [one for one in each if one is not None]
-    return min(known, key=lambda one: one.us) if len(known) == len(each) and known else None
+            yield beaten_words(f"a step by {scope} took {microseconds(time.value)} us on {on}", bound)

@@ -165,32 +165,27 @@ def held_sheet(held: Sequence[Held]) -> Sheet:
 def summary(predictions: Sequence[CardRow], held: Sequence[Held]) -> Iterator[str]:
     """How many intervals hold, how far the predictions are off, the farthest misses, what was not measured."""
     steps = {(one.network, one.batch, one.precision) for one in held}
+    inside = sum(one.inside for one in held)
     yield (
         f"{counted(len(steps), 'step')} of {len(predictions)} predicted for {held[0].card} measured. The 80% intervals "
-        f"hold {_share(held)}: {', '.join(_parts(held))}."
+        f"hold {inside} of {len(held)} times ({percent(inside / len(held))}): {', '.join(_parts(held))}."
     )
-    factors = [math.exp(abs(math.log(one.factor))) for one in held]
-    yield (
-        f"Off by a factor of {number(median(factors))} (median), {number(float(np.quantile(factors, 0.8)))} (80%), "
-        f"{number(max(factors))} (worst)."
-    )
+    yield f"{off_by([one.factor for one in held]).capitalize()}."
     missed = sorted((one for one in held if not one.inside), key=lambda one: -abs(math.log(one.factor)))[:FARTHEST]
     if missed:
         yield "Farthest misses (predicted / measured): " + ", ".join(
             f"{one.network} at {one.batch} {one.precision} by {one.scope} {number(one.factor)}" for one in missed
         )
-    without = [f"{network} at {batch} {precision}" for network, batch, precision in _unmeasured(predictions, steps)]
+    without = [f"{one.network} at {one.batch} {one.precision}" for one in predictions if one.step not in steps]
     if without:
         yield f"Not measured: {several(without)}."
 
 
-def _unmeasured(predictions: Sequence[CardRow], steps: set[Step]) -> list[Step]:
-    return [one.step for one in predictions if one.step not in steps]
-
-
-def _share(held: Sequence[Held]) -> str:
-    inside = sum(one.inside for one in held)
-    return f"{inside} of {len(held)} times ({percent(inside / len(held))})"
+def off_by(factors: Sequence[float]) -> str:
+    """How far predictions are off, from `factors` of predicted over measured."""
+    away = [math.exp(abs(math.log(one))) for one in factors]
+    usual, most = number(median(away)), number(float(np.quantile(away, 0.8)))
+    return f"off by a factor of {usual} (median), {most} (80%), {number(max(away))} (worst)"
 
 
 def _parts(held: Sequence[Held]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from bench.advice._accelerated import Accelerated
 from bench.advice.advise import AtBatch
+from bench.report.run_tables import times_cell
 from bench.report.sheet import Cell
 from bench.verdict.intervals import Ratio
 from bench.words import grouped, number
@@ -31,9 +32,11 @@ def measured(known: list[AtBatch]) -> Iterator[str]:
 
 
 def _times(speedup: Ratio) -> str:
-    return f"{number(speedup.value)}x" + (
-        f" [{number(speedup.low)}, {number(speedup.high)}]" if speedup.low > 0 else ""
-    )
+    return f"{number(speedup.value)}x {_interval(speedup)}".rstrip()
+
+
+def _interval(speedup: Ratio) -> str:
+    return f"[{number(speedup.low)}, {number(speedup.high)}]" if speedup.low > 0 else ""
 
 
 def _repaid(one: AtBatch, gpu: Accelerated) -> str:
@@ -53,8 +56,7 @@ def since(faster: Mapping[int, bool]) -> int | None:
 def speedup_cell(speedup: Ratio | None) -> Cell:
     if speedup is None or math.isnan(speedup.value):
         return Cell("")
-    interval = f"[{number(speedup.low)}, {number(speedup.high)}]" if speedup.low > 0 else ""
-    return Cell(f"{number(speedup.value)}x", interval, speedup.value)
+    return times_cell(speedup.value, _interval(speedup))
 
 
 def of_gpus(gpus: Sequence[tuple[int, Accelerated]]) -> Iterator[str]:

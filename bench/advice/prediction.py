@@ -15,7 +15,7 @@ from statistics import median
 
 import numpy as np
 
-from bench.advice._held import HELD, CardRow, Held, hold
+from bench.advice._held import HELD, CardRow, Held, hold, off_by
 from bench.advice._held import summary as held_words
 from bench.advice.asked import Counted, Operation, Processor
 from bench.advice.cards import on_card
@@ -78,14 +78,13 @@ def validate(folder: Path) -> tuple[list[LeftOut], list[str], Speed]:
 
 def summary(found: Sequence[LeftOut], without: Sequence[str], speed: Speed) -> Iterator[str]:
     """What the validation comes to, in sentences."""
-    factors = sorted(math.exp(abs(math.log(one.predicted_us / one.measured_us))) for one in found)
+    off = off_by([one.predicted_us / one.measured_us for one in found])
     networks = len({one.network for one in found})
     inside = sum(one.inside for one in found) / len(found)
     width = median(one.high_us / one.predicted_us for one in found)
     yield (
-        f"{len(found)} steps of {networks} networks, each predicted without its network: off by a factor of "
-        f"{number(median(factors))} (median), {number(float(np.quantile(factors, 0.8)))} (80%), {number(factors[-1])} "
-        f"(worst). The {percent(COVERED)} interval, a factor of {number(width)} up and down, holds {percent(inside)}."
+        f"{len(found)} steps of {networks} networks, each predicted without its network: {off}. "
+        f"The {percent(COVERED)} interval, a factor of {number(width)} up and down, holds {percent(inside)}."
     )
     step, call, convolving, product, convolution, half, near, far, costly, _ = map(float, astuple(speed))
     yield (

@@ -17,7 +17,7 @@ from bench.machine.ceilings import Ceiling
 from bench.machine.device import cpu_model
 from bench.machine.process import ask
 from bench.status import Say
-from bench.tables.columns import NETWORKS
+from bench.tables.columns import NETWORKS, NETWORKS_LATER
 from bench.tables.csv_files import append_as, read_as, write_as
 from bench.tables.files import drop_cut_line
 from implementations import networks as own
@@ -62,9 +62,6 @@ PRESETS = {
 }
 
 
-LATER = ("device", "device_model", "precision")
-
-
 @dataclass(frozen=True, slots=True)
 class Row:
     """A process: times in us a step, the loss read and not, and of a pass; empty is unknown.
@@ -93,9 +90,9 @@ class Row:
     peak_gflops: float
     cpu_model: str
     torch: str
-    device: str = "cpu"
-    device_model: str = ""
-    precision: str = "ieee"
+    device: str = NETWORKS_LATER["device"]
+    device_model: str = NETWORKS_LATER["device_model"]
+    precision: str = NETWORKS_LATER["precision"]
 
     @property
     def key(self) -> tuple[int, str, int, Processor]:
@@ -215,7 +212,7 @@ def _row(block: int, job: StepJob, asked: Ask, peak: float, processor: str, vers
 
 def rows_of(folder: Path) -> list[Row]:
     """The rows of a folder's table, none where there is no table. Raises TableError."""
-    return read_as(folder / NETWORKS, Row, LATER)
+    return read_as(folder / NETWORKS, Row, NETWORKS_LATER)
 
 
 def on_cpu(rows: Sequence[Row]) -> list[Row]:

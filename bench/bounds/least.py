@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.bounds.cards import Card
+from bench.bounds.cards import Card, all_cards, card_of
 from bench.cases.problem import ITEM_BYTES, TUTORIAL_ITERATIONS, Problem, Size
+from bench.words import microseconds
 
 # Every published figure is taken to be this much better: a round allowance, for peaks are published at a boost clock
 # that cards exceed, and latencies depend on the host's clock and bus.
@@ -83,6 +85,28 @@ def least_of(card: Card, demand: Demand, arithmetic: str, scope: str) -> Least |
     }
     term = max(times, key=lambda name: _known(times[name]))
     return Least(times[term], term) if times[term] > 0 else None
+
+
+def least_here(model: str, of: Callable[[Card], Least | None]) -> Least | None:
+    """The bound `of` the card that a device calls itself.
+
+    Of a device outside the table it is the least of all cards, None where that is unknown of any.
+    """
+    card = card_of(model)
+    known = []
+    for one in [card] if card else all_cards():
+        if (bound := of(one)) is None:
+            return None
+        known.append(bound)
+    return min(known, key=lambda one: one.us)
+
+
+def beaten_words(took: str, bound: Least) -> str:
+    """What `took` less time than a bound: somewhere is a fault."""
+    return (
+        f"{took}, less than the {microseconds(bound.us)} us that published figures leave ({bound.term}): the bound or "
+        "the measurement is wrong"
+    )
 
 
 def _known(figure: float) -> float:

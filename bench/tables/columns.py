@@ -40,5 +40,6 @@ MEASUREMENTS, ITERATIONS, SPEEDUPS = "measurements.csv", "iterations.csv", "spee
 LOSSES, MACHINE = "losses.csv", "machine.json"
 MEASURED_AS_FOUND = "as_found.csv"  # as measurements.csv; a file of its own: nobody takes it for the clean case
 NETWORKS = "networks.csv"  # networks other than the tutorial's, a row a process
+NETWORKS_LATER = {"device": "cpu", "device_model": "", "precision": "ieee"}  # a table from before a GPU has none of it
 EXPERIMENTS, ACCEPTANCE = "experiments.csv", "acceptance.csv"
 ACCEPTANCE_COLUMNS = ("experiment", "must_reach", "got", "met", "n", "note")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bench.validation.pool import Floats, Group, Places, Pool
-from bench.verdict.intervals import CONFIDENCE, LAG_1, Ratio, paired_ratio, welch_ratio
+from bench.verdict.intervals import LAG_1, Ratio, corrected, paired_ratio, welch_ratio
 
 BLOCKS = 10  # K, as a run measures by default
 IDENTICAL, UNLIKE = "A/A, K = {}", "unlike styles, K = {}"  # kinds of experiments, by their number of blocks
@@ -121,7 +121,7 @@ def identical(pool: Pool, least: int, seed: int, blocks: int = BLOCKS) -> list[E
 def twins(pool: Pool) -> list[Experiment]:
     """Every two copies of a style over all blocks, with intervals that are all to hold 1 together (Bonferroni)."""
     pairs = [pair for group in pool.groups for pair in combinations(group, 2)]
-    confidence = 1 - (1 - CONFIDENCE) / max(1, len(pairs))
+    confidence = corrected(max(1, len(pairs)))
     return [
         Experiment(TWINS, 0, one, other, 1.0, paired_ratio(pool.of(one), pool.of(other), confidence))
         for one, other in pairs

@@ -11,7 +11,7 @@ import pandas as pd
 
 from bench.cases.request import PRECISIONS
 from bench.errors import UsageError, known
-from bench.tables.columns import MEASUREMENTS, NETWORKS
+from bench.tables.columns import MEASUREMENTS, NETWORKS, NETWORKS_LATER
 from bench.tables.csv_files import read_table
 from bench.verdict.cited_source import (
     CPU_CORES,
@@ -23,12 +23,11 @@ from bench.verdict.cited_source import (
     read_figures,
 )
 from bench.verdict.claim import OFTEN, REFUTED, SUPPORTED, TUTORIAL_CLAIM, UNDECIDED, UNTESTED, Verdict, verdict_on
-from bench.verdict.intervals import Ratio, paired_ratio
+from bench.verdict.intervals import Ratio, paired_ratio, time_ratio
 
 CUDNN = "5.1"  # of the source's cells the fastest on its headline's card
 THEIR_PEAK_GFLOPS = CPU_SOCKETS * CPU_CORES * CPU_GHZ * CPU_FLOPS_A_CYCLE
 TEXTS = ("network", "status", "noise", "cpu_model", "torch")
-LATER = {"device": "cpu", "device_model": "", "precision": "ieee"}  # of a table from before there was a GPU
 NUMBERS = ("block", "batch", "threads", "latency_us", "forward_us", "backward_us", "flops", "peak_gflops")
 
 
@@ -133,7 +132,7 @@ def read_cnn(folder: Path) -> Cnn:
     table = read_table(path, NUMBERS)
     if missing := [name for name in TEXTS if name not in table.columns]:
         raise UsageError(f"{path}: has no column {missing[0]!r}; was it written by another version?")
-    for name, before in LATER.items():
+    for name, before in NETWORKS_LATER.items():
         table[name] = table[name].fillna(before) if name in table.columns else before
     known("precision", table["precision"], PRECISIONS)
     table = table.assign(network=[str(name).replace("_", "-") for name in table["network"]])
@@ -172,8 +171,8 @@ def _beside(same: pd.DataFrame, gpu: pd.DataFrame, theirs: pd.DataFrame) -> Besi
         int(first["batch"]),
         int(first["threads"]),
         float(first["flops"]) / 1e9,
-        _ms(_pass_us(same)),
-        _ms(list(same["latency_us"])),
+        time_ratio(_pass_us(same), 1e3),
+        time_ratio(list(same["latency_us"]), 1e3),
         float(same["peak_gflops"].max()),
         int(same["noise"].notna().sum()),
         float(theirs["cpu_ms"][network]),
@@ -190,8 +189,8 @@ def _on_gpu(cpu: pd.DataFrame, gpu: pd.DataFrame) -> OnGpu:
         str(first["device"]),
         str(first["device_model"]),
         str(first["precision"]),
-        _ms(_pass_us(gpu)),
-        _ms(list(gpu["latency_us"])),
+        time_ratio(_pass_us(gpu), 1e3),
+        time_ratio(list(gpu["latency_us"]), 1e3),
         paired_ratio(_pass_us(both, "_cpu"), _pass_us(both, "_gpu"), drift=unknown),
         paired_ratio(list(both["latency_us_cpu"]), list(both["latency_us_gpu"]), drift=unknown),
         float(gpu["peak_gflops"].max()),
@@ -201,8 +200,3 @@ def _on_gpu(cpu: pd.DataFrame, gpu: pd.DataFrame) -> OnGpu:
 
 def _pass_us(rows: pd.DataFrame, side: str = "") -> list[float]:
     return list(rows[f"forward_us{side}"] + rows[f"backward_us{side}"])
-
-
-def _ms(us: Sequence[float]) -> Ratio:
-    """A time with its interval, drift and all."""
-    return paired_ratio(us, [1e3] * len(us), drift=[math.nan] * len(us))

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.bounds.cards import EAGER, Card, all_cards, card_of, launches_of
-from bench.bounds.least import LAUNCHES, Least, least
+from bench.bounds.cards import EAGER, Card, all_cards, launches_of
+from bench.bounds.least import LAUNCHES, Least, beaten_words, least, least_here
 from bench.cases.case import CaseKey
 from bench.cases.problem import TUTORIAL_ITERATIONS, Size
 from bench.tables.by_case import cases_in
 from bench.tables.machine_words import accelerators
 from bench.verdict.evidence import BEST_GPU, BEST_GPU_TF32, Evidence, named
-from bench.verdict.intervals import Ratio, paired_ratio
+from bench.verdict.intervals import Ratio, corrected, time_ratio
 from bench.verdict.pairs import SCOPES, Side
 from bench.words import microseconds, number
 
@@ -105,7 +105,7 @@ def upper_end_us(evidence: Evidence, size: Size, baseline: str, scope: str) -> f
     pool = evidence.candidates_by_size.get(size, {}).get(baseline, ())
     sides = [evidence.sides[case] for case in pool]
     known = [side for side in sides if np.isfinite(side.times[scope]).sum() > 1]
-    confidence = 1 - (1 - evidence.confidence) / max(1, len(known))
+    confidence = corrected(max(1, len(known)), evidence.confidence)
     ends = [time_of(side, scope, confidence).high for side in known]
     return min((end for end in ends if math.isfinite(end)), default=math.nan)
 
@@ -114,7 +114,7 @@ def time_of(side: Side, scope: str, confidence: float) -> Ratio:
     """The time of a case in a scope, us an iteration, with its interval, drift and all."""
     there = np.isfinite(side.times[scope])
     times = side.times[scope][there] * (1.0 if SCOPES[scope].endswith("_us") else 1e6 / TUTORIAL_ITERATIONS)
-    return paired_ratio(times, np.ones_like(times), confidence, drift=side.slowness[there])
+    return time_ratio(times, 1.0, confidence, drift=side.slowness[there])
 
 
 def beaten(evidence: Evidence) -> list[str]:
@@ -129,20 +129,10 @@ def beaten(evidence: Evidence) -> list[str]:
             bound = _bound_of(case, models.get(case.device, ""), scope)
             us = time_of(evidence.sides[case], scope, evidence.confidence).value
             if bound is not None and us < bound.us:
-                lines.append(
-                    f"{case} by {scope} took {microseconds(us)} us, less than the {microseconds(bound.us)} us that "
-                    f"published figures leave ({bound.term}): the bound or the measurement is wrong"
-                )
+                lines.append(beaten_words(f"{case} by {scope} took {microseconds(us)} us", bound))
     return lines
 
 
 def _bound_of(case: CaseKey, model: str, scope: str) -> Least | None:
-    card = card_of(model)
     count = launches_of().get(case.style, 0)
-    each = [least(one, case.size, case.arithmetic, scope, count) for one in ([card] if card else all_cards())]
-    return _weakest(each)
-
-
-def _weakest(each: Iterable[Least | None]) -> Least | None:
-    known = list(each)
-    return None if None in known else min((one for one in known if one), key=lambda one: one.us, default=None)
+    return least_here(model, lambda card: least(card, case.size, case.arithmetic, scope, count))

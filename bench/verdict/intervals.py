@@ -19,10 +19,15 @@ MOST_LOG = 700.0  # more no float holds: of two blocks that differ without measu
 def confidence_of(machine: Mapping[str, Any]) -> float:
     """The confidence of every interval of a run: 95%, or with `--decide` corrected for looking several times.
 
-    Bonferroni: 1 - 0.05 / looks, so that all looks together err as often as one.
+    So that all looks together err as often as one.
     """
     looks = (machine.get("plan") or {}).get("looks") or [None]
-    return 1 - (1 - CONFIDENCE) / len(looks)
+    return corrected(len(looks))
+
+
+def corrected(many: int, confidence: float = CONFIDENCE) -> float:
+    """Of each of so many intervals, so that all of them together hold with `confidence` (Bonferroni)."""
+    return 1 - (1 - confidence) / many
 
 
 def t_quantile(freedom: float, confidence: float = CONFIDENCE) -> float:
@@ -77,6 +82,12 @@ def paired_ratio(
     half = half_width((own, shared), (blocks - 1, freedom), confidence)
     low, high = math.exp(mean - half), math.exp(min(mean + half, MOST_LOG))
     return Ratio(math.exp(mean), low, high, blocks, own, shared, confidence)
+
+
+def time_ratio(us: Times, unit_us: float = 1.0, confidence: float = CONFIDENCE, drift: Times | None = None) -> Ratio:
+    """Times of blocks over a unit, as a ratio to what does not drift; of a drift that nobody read all of it counts."""
+    unread = np.full(len(us), np.nan)
+    return paired_ratio(us, np.full(len(us), unit_us), confidence, drift=unread if drift is None else drift)
 
 
 LAG_1 = 0.67  # autocorrelation of the core's speed from block to block, as seen on two shared cores

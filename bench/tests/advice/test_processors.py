@@ -19,14 +19,14 @@ from bench.advice._moved import holding
 from bench.advice._processors import processors_of
 from bench.advice.asked import Processor, StepFound, StepJob
 from bench.advice.gate import TF32_STRAYS, gate, gate_of_loss
-from bench.advice.rows import LATER, PRESETS, Row, jobs_of, measure_rows, path_of, rows_of
+from bench.advice.rows import PRESETS, Row, jobs_of, measure_rows, path_of, rows_of
 from bench.advice.step import build, examine, time_passes
 from bench.cases.phases import Rule
 from bench.cli import main
 from bench.errors import UsageError
 from bench.machine.ceilings import Ceiling
 from bench.machine.process import Answer
-from bench.tables.columns import NETWORKS
+from bench.tables.columns import NETWORKS, NETWORKS_LATER
 from bench.tests.fakes import PROBE, REASON, fake_device
 from implementations import read_networks
 
@@ -261,7 +261,7 @@ def test_rows_of_a_cpu_and_of_a_card_stand_in_one_table_that_began_before_there_
     first = measure_rows(tmp_path, [replace(job, on=Processor())], 2, fake, peak=lambda _on: 50.0)
     path = tmp_path / NETWORKS
     with path.open() as file:
-        old = [{name: cell for name, cell in row.items() if name not in LATER} for row in csv.DictReader(file)]
+        old = [{name: cell for name, cell in row.items() if name not in NETWORKS_LATER} for row in csv.DictReader(file)]
     path.write_text("\n".join([",".join(old[0]), *(",".join(row.values()) for row in old)]) + "\n")
     assert [replace(row, device_model="") for row in first] == rows_of(tmp_path)
     peaks = {CARD: 500.0, TF32: 4000.0}
@@ -276,7 +276,7 @@ def test_rows_of_a_cpu_and_of_a_card_stand_in_one_table_that_began_before_there_
 
 
 def test_a_table_that_lacks_any_other_column_is_refused(tmp_path):
-    name = Random().choice([name for name in Row.__slots__ if name not in LATER])
+    name = Random().choice([name for name in Row.__slots__ if name not in NETWORKS_LATER])
     measure_rows(tmp_path, jobs_of("small", ["iris"], [CARD])[:1], 1, fake, peak=lambda _on: 50.0)
     path = tmp_path / NETWORKS
     path.write_text(path.read_text().replace(f"{name},", f"{name}_,", 1))
