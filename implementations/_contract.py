@@ -36,7 +36,8 @@ class Implementation:
     number of iterations that it starts at once (1: each when it is asked for),
     `imports` the top-level modules that its file needs, and `heap` the state of malloc that it is timed with:
     `warm` as the worker's own allocations before left it, `script` as that of a process that did what the tutorial's
-    script does and nothing before, `kept` never giving memory back to the system.
+    script does and nothing before, `kept` never giving memory back to the system. `compiled` says that its first call
+    compiles, for seconds, and that what it then does is in no operations that anybody could watch.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Implementation:
     imports: tuple[str, ...] = ()
     heap: str = "warm"
     ahead: int = 1
+    compiled: bool = False
 
     @property
     def period(self) -> int:
@@ -73,7 +75,14 @@ class Implementation:
 
 
 def implementation(
-    *, framework: str, devices: tuple[str, ...], oracle: str = "sgd", cycle: int = 1, heap: str = "warm", ahead: int = 1
+    *,
+    framework: str,
+    devices: tuple[str, ...],
+    oracle: str = "sgd",
+    cycle: int = 1,
+    heap: str = "warm",
+    ahead: int = 1,
+    compiled: bool = False,
 ) -> Callable[[Train], Train]:
     """Declare a generator function as a style of the loop; the function itself stays as it is.
 
@@ -87,6 +96,9 @@ def implementation(
     A style that starts several iterations at once says how many with `ahead`: asked for the loss of iteration 0, ahead,
     2 * ahead, ... it may start so many (fewer at the end of its steps), and `x` changes only before these. Its losses
     become known together, so it has no time by iteration, only by throughput and of whole loops. Not on the CPU.
+
+    One that is compiled by its first call, for seconds, says `compiled=True`: then plans allow for them, and `quick`
+    leaves it out on the CPU.
     Raises StyleError when the function is not a generator function.
     """
 

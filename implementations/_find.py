@@ -11,6 +11,7 @@ from typing import Any
 from implementations._contract import ACCELERATOR, DEVICES, FRAMEWORKS, HEAPS, ORACLES, Implementation, StyleError
 
 HERE = Path(__file__).parent
+KEYWORDS = ("framework", "devices", "oracle", "cycle", "heap", "ahead", "compiled")
 MOST_TOGETHER = 100  # iterations: means are taken over two or more times as many
 
 
@@ -66,9 +67,8 @@ def _parse(path: Path) -> ast.Module:
 def _declaration(path: Path, node: ast.FunctionDef, call: ast.Call, imports: tuple[str, ...]) -> Implementation:
     where = f"{path}:{node.lineno}: style '{node.name}'"
     given = {keyword.arg: _literal(where, keyword) for keyword in call.keywords if keyword.arg}
-    unknown = sorted(set(given) - {"framework", "devices", "oracle", "cycle", "heap", "ahead"})
-    if unknown or call.args:
-        raise StyleError(f"{where}: @implementation takes only framework=, devices=, oracle=, cycle=, heap=, ahead=")
+    if set(given) - set(KEYWORDS) or call.args:
+        raise StyleError(f"{where}: @implementation takes only {', '.join(f'{name}=' for name in KEYWORDS)}")
     if not isinstance(given.get("framework"), str) or not _is_names(given.get("devices")):
         raise StyleError(f'{where}: needs framework="..." and devices=("cpu", ...)')
     if given["framework"] not in FRAMEWORKS:
@@ -84,6 +84,8 @@ def _declaration(path: Path, node: ast.FunctionDef, call: ast.Call, imports: tup
             raise StyleError(f"{where}: {name} must be a whole number from 1 to {MOST_TOGETHER}")
     if given["ahead"] > 1 and "cpu" in given["devices"]:
         raise StyleError(f"{where}: ahead= is for accelerators; on the cpu an iteration is over when it is yielded")
+    if type(given.setdefault("compiled", False)) is not bool:
+        raise StyleError(f"{where}: compiled must be True or False")
     if given.setdefault("heap", "warm") not in HEAPS:
         raise StyleError(f"{where}: no heap '{given['heap']}'; there are {', '.join(HEAPS)}")
     if not any(isinstance(inner, ast.Yield | ast.YieldFrom) for inner in ast.walk(node)):
@@ -100,6 +102,7 @@ def _declaration(path: Path, node: ast.FunctionDef, call: ast.Call, imports: tup
         imports=imports,
         heap=given["heap"],
         ahead=given["ahead"],
+        compiled=given["compiled"],
     )
 
 

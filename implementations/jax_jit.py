@@ -24,7 +24,7 @@ def iteration(x, y, w1, w2, learning_rate):
     return loss, w1 - learning_rate * grad_w1, w2 - learning_rate * grad_w2
 
 
-@implementation(framework="jax", devices=("cuda",))
+@implementation(framework="jax", devices=("cpu", "cuda"), compiled=True)
 def jax_jit(x, y, w1, w2, learning_rate, steps):
     """`jax.value_and_grad` under `jax.jit`, one call an iteration."""
     rate = jax.device_put(x.dtype.type(learning_rate), x.sharding)  # a number would be sent in every iteration

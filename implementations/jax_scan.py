@@ -31,7 +31,7 @@ def iterations(x, y, w1, w2, learning_rate, count):
     return losses, w1, w2
 
 
-@implementation(framework="jax", devices=("cuda",), ahead=50)
+@implementation(framework="jax", devices=("cuda",), ahead=50, compiled=True)
 def jax_scan(x, y, w1, w2, learning_rate, steps):
     """`jax.lax.scan` over `jax.value_and_grad`, 50 iterations a call: their losses become known together."""
     rate = jax.device_put(x.dtype.type(learning_rate), x.sharding)  # a number would be sent in every call

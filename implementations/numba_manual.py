@@ -6,7 +6,7 @@ from numba import njit
 from implementations import implementation
 
 
-@implementation(framework="numpy", devices=("cpu",))
+@implementation(framework="numpy", devices=("cpu",), compiled=True)
 def numba_manual(x, y, w1, w2, learning_rate, steps):
     """One compiled function an iteration; no Python between its products."""
     h, y_pred = np.empty((x.shape[0], w1.shape[1]), x.dtype), np.empty_like(y)

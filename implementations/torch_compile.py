@@ -1,4 +1,4 @@
-"""torch.compile of the whole iteration: the products stay, what lies between them is fused, and all is one graph."""
+"""torch.compile of the whole iteration: the products stay, what lies between them is fused; on a GPU all is one graph."""
 
 import torch
 
@@ -28,9 +28,9 @@ def iteration(x, y, w1, w2, learning_rate):
     return loss
 
 
-@implementation(framework="torch", devices=("cuda",))
+@implementation(framework="torch", devices=("cpu", "cuda"), compiled=True)
 def torch_compile(x, y, w1, w2, learning_rate, steps):
-    """`torch.compile(mode="reduce-overhead")`: fused kernels in a CUDA graph."""
+    """`torch.compile(mode="reduce-overhead")`: fused kernels, in a CUDA graph on a GPU."""
     for array in (x, y, w1, w2):
         # Without this reduce-overhead copies x and y each time and gives up: "skipping cudagraphs due to mutated
         # inputs". No guard: another loop's arrays record another graph, they do not compile again

@@ -150,7 +150,7 @@ def _launcher(x, y, w1, w2, learning_rate):
     return launch, losses.unbind()
 
 
-@implementation(framework="torch", devices=("cuda",), ahead=50)
+@implementation(framework="torch", devices=("cuda",), ahead=50, compiled=True)
 def torch_triton(x, y, w1, w2, learning_rate, steps):
     """One Triton kernel for 50 iterations, two barriers of the whole grid in each: losses become known together."""
     launch, losses = _launcher(x, y, w1, w2, learning_rate)

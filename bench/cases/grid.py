@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
@@ -94,8 +97,15 @@ def _reason(case: Case, style: Implementation, machine: Machine) -> str | None:
         or (None if case.device in machine.devices else f"no {case.device}; here: {', '.join(sorted(machine.devices))}")
         or (f"only {machine.cpus} cores may be used here" if case.threads > machine.cpus else None)
         or unsupported(case.framework, kind, case.problem.dtype, case.precision)
+        or (_no_compiler() if style.compiled and (case.framework, kind) == ("torch", "cpu") else None)
         or _too_large(case, machine)
     )
+
+
+def _no_compiler() -> str | None:
+    """Why torch.compile cannot make code for the CPU here, or None."""
+    wanted = os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")
+    return None if shutil.which(wanted) else f"torch.compile needs a C++ compiler, and there is no {wanted} here"
 
 
 def _too_large(case: Case, machine: Machine) -> str | None:

@@ -158,6 +158,8 @@ def override(leg: Leg, request: Request, styles: Mapping[str, Implementation]) -
     """
     own = tuple(name for name, style in styles.items() if str(style.source) in _resolved(request.style_files))
     added = (*leg.styles, *own) if leg.styles else ()
+    if not leg.compiled:
+        added = tuple(name for name, style in styles.items() if not style.compiled or name in own)
     return replace(
         leg,
         styles=request.styles or added,

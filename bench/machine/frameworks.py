@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bench.machine.device import KINDS, Device, DeviceError, canonical_name, cpu_model, device_kind
+from bench.machine.environment import available_cpus
 
 
 def open_device(framework: str, name: str, precision: str = "ieee") -> Device:
@@ -181,11 +182,13 @@ def _open_cupy(name: str, _precision: str, _framework: str) -> Device:
 def _open_jax(name: str, precision: str, _framework: str) -> Device:
     import numpy as np
 
+    kind, _, index = name.partition(":")
+    if kind == "cpu":
+        _stay_on_cores()
     jax = importlib.import_module("jax")
     jax.config.update("jax_enable_x64", True)
     # left alone, a product of float32 on an NVIDIA GPU is TF32
     jax.config.update("jax_default_matmul_precision", "tensorfloat32" if precision == "tf32" else "highest")
-    kind, _, index = name.partition(":")
     try:
         place = jax.devices(kind)[int(index or 0)]
     except (RuntimeError, IndexError) as error:
@@ -206,3 +209,16 @@ def _open_jax(name: str, precision: str, _framework: str) -> Device:
         synchronize=synchronize,
         peak_bytes=(lambda: int(place.memory_stats()["peak_bytes_in_use"])) if place.memory_stats() else None,
     )
+
+
+def _stay_on_cores() -> None:
+    """As many cores as threads are asked for: jax starts a thread for each that it may use, and has no option for it.
+
+    Raises DeviceError where a process cannot be kept to cores.
+    """
+    asked, cores = os.environ.get("OMP_NUM_THREADS", ""), available_cpus()
+    if not asked.isdigit() or int(asked) >= cores:
+        return
+    if not hasattr(os, "sched_setaffinity"):
+        raise DeviceError(f"jax takes all {cores} cores here, whatever --threads says; give --threads all")
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(asked)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -37,6 +38,7 @@ def style(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
     """A style's name, its generator as a machine without a GPU can run it, and the CPU of its framework."""
     name, framework = request.param, STYLES[request.param]
     pytest.importorskip(framework, reason=f"{framework} is not installed")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)  # jax would keep this process to so many cores
     if name == "cupy_manual":
         monkeypatch.setitem(sys.modules, "cupy", np)
         monkeypatch.delitem(sys.modules, "implementations.cupy_manual", raising=False)
@@ -44,7 +46,7 @@ def style(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
         pytest.importorskip("triton", reason="triton is not installed")
         if os.environ.get(INTERPRETED) != "1":
             pytest.skip("without its interpreter; see the last test")
-    if name == "torch_compile":  # what the compiler makes of it is for the gate on a GPU
+    if name == "torch_compile":  # its compiler takes its time; see the test of what is compiled on the CPU
         monkeypatch.setattr("torch.compile", lambda function, **_options: function)
     yield name, find_implementations()[name].train, open_device(framework, "cpu")
     if name == "cupy_manual":
@@ -76,6 +78,21 @@ def test_a_style_for_a_gpu_passes_the_gate(style, dtype):
         pytest.skip("its interpreter takes minutes at the tutorial's size")
     case = a_case(name, "cpu", size=TUTORIAL_SIZE, dtype=dtype, framework=STYLES[name])
     assert len(gate.rehearse(case, train, device)) == REHEARSAL_STEPS
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
+@pytest.mark.parametrize("size", [TUTORIAL_SIZE, Size(3, 17, 5, 2)])
+def test_what_torch_compiles_for_the_cpu_passes_the_gate_and_sees_an_x_that_changes(size):
+    style, device = find_implementations()["torch_compile"], open_device("torch", "cpu")
+    case = a_case(style.name, "cpu", size=size, dtype="float32", framework="torch")
+    assert len(gate.rehearse(case, style.train, device)) == REHEARSAL_STEPS
+    problem = Problem(*size, "float32", stable_learning_rate(size))
+    inputs = [device.put(array, "float32") for array in problem.arrays()]
+    loop = style.train(*inputs, problem.learning_rate, 3)
+    before = float(next(loop))
+    assert abs(float(next(loop)) - before) < 0.5 * before
+    inputs[0].neg_()  # another problem from here on
+    assert abs(float(next(loop)) - before) > 0.02 * before
 
 
 def test_the_cupy_file_is_the_numpy_file_with_one_import_changed():

@@ -135,6 +135,28 @@ def test_a_style_starts_one_iteration_or_a_few_at_once(ahead, tmp_path):
         write_style(tmp_path, HONEST, devices=("cuda",), ahead=ahead)
 
 
+def test_what_compiles_says_so_and_only_quick_leaves_it_out_unless_it_is_asked_for(tmp_path):
+    mine = write_style(tmp_path, HONEST, name="mine", compiled=True)
+    given, styles = str(mine.source), {**STYLES, "mine": mine}
+    compiled = {name for name, style in STYLES.items() if style.compiled}
+    assert compiled >= {"torch_compile", "jax_jit", "jax_scan", "torch_triton", "numba_manual"}
+
+    def planned(**asked) -> set[str]:
+        plan = make_plan(Request(anyway=True, **asked), styles, CPU_ONLY)
+        return {case.style for case in (*plan.cases, *(skip.case for skip in plan.skips)) if case.device == "cpu"}
+
+    assert not planned(preset="quick") & {*compiled, "mine"}
+    assert planned(preset="quick", style_files=(given,)) & {*compiled, "mine"} == {"mine"}
+    assert planned(preset="quick", styles=("torch_compile",)) == {"torch_compile"}
+    assert planned(preset="tutorial") >= {"torch_compile", "jax_jit", "numba_manual"}
+
+
+@pytest.mark.parametrize("compiled", [1, "yes", None])
+def test_a_style_is_compiled_or_it_is_not(compiled, tmp_path):
+    with pytest.raises(StyleError, match="compiled must be True or False"):
+        write_style(tmp_path, HONEST, compiled=compiled)
+
+
 def test_on_the_cpu_an_iteration_is_over_when_it_is_yielded_so_that_none_starts_several(tmp_path):
     style = write_style(tmp_path, HONEST, devices=("cuda",), ahead=50, cycle=4)
     assert (style.ahead, style.period) == (50, 100)

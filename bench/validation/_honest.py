@@ -14,6 +14,7 @@ from random import Random, SystemRandom
 from bench.cases.case import Case
 from bench.cases.measurement import Found, Job, Measurement
 from bench.cases.plan import Plan
+from bench.cases.presets import PRESETS
 from bench.cases.problem import Problem, Size, stable_learning_rate
 from bench.machine.device import cpu_model, unsupported
 from bench.machine.witness import Record
@@ -28,6 +29,8 @@ from implementations import Implementation, find_implementations
 
 TABLE = "honest.csv"
 BLOCKS, THREADS = 2, 2
+SAME_SIZES = 100  # rows, before others are drawn
+TIMED_AS = ("tutorial", "quick")  # presets, for how long they time
 DTYPES = ("float32", "float32", "float64", "bfloat16")
 FIGURES = ("lump", "batch", "after_flip", "at_work")
 
@@ -45,6 +48,7 @@ class Row:
     size: str
     dtype: str
     threads: int
+    preset: str
     drawn: int
     block: int
     status: str
@@ -78,8 +82,8 @@ def draw_case(random: Random, styles: Sequence[Implementation], sizes: Sequence[
     )  # fmt: skip
 
 
-def try_case(bench: Bench, case: Case, style: Implementation, drawn: int) -> Iterator[Row]:
-    """Its rows in two blocks, exactly as a run measures them."""
+def try_case(bench: Bench, case: Case, style: Implementation, preset: str, drawn: int) -> Iterator[Row]:
+    """Its rows in two blocks, exactly as a run of that preset measures them."""
     shapes: list[tuple[Shape, float | None]] = []
 
     def watch(job: Job, found: Found, record: Record) -> None:
@@ -89,10 +93,11 @@ def try_case(bench: Bench, case: Case, style: Implementation, drawn: int) -> Ite
         except ShapeError:
             pass  # it answered no times: its row says so
 
-    plan = Plan(preset="validate", cases={case: BLOCKS}, blocks=BLOCKS, styles={style.name: style})
+    rule, cases = PRESETS[preset].rule, {case: BLOCKS}
+    plan = Plan(preset="validate", cases=cases, blocks=BLOCKS, styles={style.name: style}, rule=rule)
     floors = bench.floors_of(plan)
     for measurement in run(plan, process_launcher(plan, watch), run_id=uuid.uuid4().hex):
-        yield row_of(floors.under(measurement), drawn, *(shapes[-1] if shapes else (Shape(0.0), None)))
+        yield row_of(floors.under(measurement), preset, drawn, *(shapes[-1] if shapes else (Shape(0.0), None)))
         shapes.clear()
 
 
@@ -106,14 +111,14 @@ def whole_plan(styles: Sequence[Implementation], sizes: Sequence[Size]) -> Plan:
     return Plan(preset="validate", cases=cases, blocks=1, styles={one.name: one for one in styles})
 
 
-def row_of(found: Measurement, drawn: int, shape: Shape, share: float | None) -> Row:
+def row_of(found: Measurement, preset: str, drawn: int, shape: Shape, share: float | None) -> Row:
     """One line of the table."""
     case = found.case
     known = {name: getattr(shape, name) for name in FIGURES} | {"told": share}
     figures = {name: None if value is None else round(value, 4) for name, value in known.items()}
     return Row(
-        case.style, case.framework, str(case.problem.size), case.problem.dtype, case.threads, drawn, found.block,
-        found.status, found.noisy, **figures, attempts=found.attempts,
+        case.style, case.framework, str(case.problem.size), case.problem.dtype, case.threads, preset, drawn,
+        found.block, found.status, found.noisy, **figures, attempts=found.attempts,
         reason=found.reason if found.status != "ok" else "",
     )  # fmt: skip
 
@@ -122,15 +127,19 @@ def measure(folder: Path, rows: int, styles: Sequence[Implementation]) -> list[R
     """honest.csv of a folder up to so many rows, two at a time; those that it holds stay."""
     path = folder / TABLE
     found = read_as(path, Row)
-    sizes = draw_sizes(Random())
+    sizes: tuple[Size, ...] = ()
+    until = 0
     with tempfile.TemporaryDirectory(prefix="fiftyx-") as place:
         bench = Bench(Path(place))
-        bench.floors_of(whole_plan(styles, sizes))
         while len(found) < rows:
+            if len(found) >= until:
+                sizes, until = draw_sizes(Random()), len(found) + SAME_SIZES
+                bench.floors_of(whole_plan(styles, sizes))
             drawn = SystemRandom().randrange(2**31)
-            case = draw_case(Random(drawn), styles, sizes)
+            random = Random(drawn)
+            case, preset = draw_case(random, styles, sizes), random.choice(TIMED_AS)
             style = next(one for one in styles if one.name == case.style)
-            new = list(try_case(bench, case, style, drawn))
+            new = list(try_case(bench, case, style, preset, drawn))
             append_as(path, Row, new)
             found += new
             sys.stderr.write(f"{len(found)} of {rows}: {case.label}: {', '.join(one.status for one in new)}\n")
@@ -141,7 +150,8 @@ README = """\
 # Honest styles, let through
 
 {held} of {rows} rows of honest styles were not `ok`: {styles} styles of {frameworks}, on one thread and on {threads},
-at the tutorial's size, at 16x250x25x5 and at drawn ones; {model}, made by `{command}`.
+at the tutorial's size, at 16x250x25x5 and at drawn ones, timed as long as `tutorial` and as short as `quick` times;
+{model}, made by `{command}`.
 
 A row of `honest.csv` is a row of a run: two blocks of a case drawn by the seed `drawn`, with fresh data, judged as in a
 run. `lump`, `batch`, `after_flip`, `at_work` are the ratios that the judge looks at, see

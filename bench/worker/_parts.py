@@ -77,7 +77,8 @@ def measure_parts(job: Job, train: Train, device: Device, timed: Timed, gauge: G
         place.gauge, place.usual_us = gauge, median(one.us for one in timed.readings)
         place.read_us = gauge().us
     found: Values = {}
-    for measure in (_work, *([] if first_s > COMPILES_S else [_calls]), _fault):
+    watched = [] if job.style.compiled else [_work, *([] if first_s > COMPILES_S else [_calls])]
+    for measure in (*watched, _fault):
         try:
             found |= measure(place)
         except Exception:  # the case is measured: what explains it may be missing

@@ -160,3 +160,13 @@ def test_the_seed_of_a_plan_is_the_seed_of_its_data():
 def test_scaled_sizes_are_the_tutorials_times_the_scale_and_never_zero():
     assert scaled(1, 2) == (TUTORIAL_SIZE, (128, 2000, 200, 20))
     assert min(scaled(0.001)[0]) == 1
+
+
+def test_without_a_compiler_torch_compile_is_skipped_on_the_cpu_and_says_what_it_needs(monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    legs = Leg(("torch_compile", "torch_nn"), ("cpu",)), Leg(("torch_compile",), ("cuda",))
+    found = grid(*legs, machine=WITH_CUDA)
+    assert {(case.style, case.device) for case in found.cases} == {("torch_nn", "cpu"), ("torch_compile", "cuda:0")}
+    assert [skip.reason for skip in found.skips] == [
+        "torch.compile needs a C++ compiler, and there is no no-such-compiler here"
+    ]

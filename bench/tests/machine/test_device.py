@@ -79,6 +79,39 @@ def test_jax_multiplies_in_the_precision_that_the_case_names(monkeypatch, precis
     assert (device.model, device.peak_bytes()) == ("a GPU", 7)
 
 
+@pytest.fixture
+def kept_to(monkeypatch) -> list[object]:
+    """What a process is kept to, of four cores that it may use, when a fake jax is opened on the CPU."""
+    place = SimpleNamespace(device_kind="cpu", memory_stats=lambda: None)
+    fake = SimpleNamespace(config=SimpleNamespace(update=lambda *_: None), devices=lambda _kind: [place])
+    monkeypatch.setitem(sys.modules, "jax", fake)
+    monkeypatch.setattr("bench.machine.frameworks.available_cpus", lambda: 4)
+    kept: list[object] = []
+    monkeypatch.setattr("os.sched_getaffinity", lambda _process: {9, 2, 5, 7}, raising=False)
+    monkeypatch.setattr("os.sched_setaffinity", lambda _process, cores: kept.append(cores), raising=False)
+    return kept
+
+
+@pytest.mark.parametrize(("threads", "cores"), [("1", [[2]]), ("3", [[2, 5, 7]]), ("4", []), ("8", []), ("", [])])
+def test_jax_is_kept_to_as_many_cores_as_it_is_asked_for_threads(threads, cores, kept_to, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    open_device("jax", "cpu")
+    assert kept_to == cores
+
+
+def test_a_gpu_may_have_all_cores_to_feed_it(kept_to, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    open_device("jax", "cuda:0")
+    assert kept_to == []
+
+
+def test_where_no_process_is_kept_to_cores_jax_takes_all_or_is_refused(kept_to, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.delattr("os.sched_setaffinity")
+    with pytest.raises(DeviceError, match="jax takes all 4 cores here, whatever --threads says; give --threads all"):
+        open_device("jax", "cpu")
+
+
 def test_a_framework_nobody_knows_gets_numpy_arrays_and_may_yield_plain_floats():
     device = open_device("mine", "cpu")
     assert isinstance(device.put(np.ones(2), "float32"), np.ndarray)

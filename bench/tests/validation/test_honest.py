@@ -31,11 +31,11 @@ def test_a_drawn_case_is_one_that_its_framework_has(seed):
 def test_rows_are_added_until_there_are_enough_and_those_held_back_are_counted(tmp_path, monkeypatch):
     tried = []
 
-    def fake(_bench, case, style, drawn):
+    def fake(_bench, case, style, preset, drawn):
         tried.append(style.name)
         status = "wrong" if len(tried) == 2 else "ok"
         found = a_measurement(case, 0, status=status, reason="it strays" if status == "wrong" else "")
-        yield from (row_of(found, drawn, Shape(1.0, lump=1.02345), 0.98765) for _ in range(2))
+        yield from (row_of(found, preset, drawn, Shape(1.0, lump=1.02345), 0.98765) for _ in range(2))
 
     monkeypatch.setattr(honest, "try_case", fake)
     planned = []
@@ -46,9 +46,21 @@ def test_rows_are_added_until_there_are_enough_and_those_held_back_are_counted(t
     assert [one.status for one in rows].count("wrong") == 2
     assert (rows[0].lump, rows[0].told, rows[2].reason) == (1.0234, 0.9877, "it strays")
     assert len(planned) == 2
+    assert {one.preset for one in rows} <= set(honest.TIMED_AS)
     assert summary(rows, "a command").startswith("# Honest styles, let through\n\n2 of 8 rows")
 
 
+def test_sizes_are_drawn_anew_after_so_many_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr(honest, "SAME_SIZES", 4)
+    row = row_of(a_measurement(a_case()), "quick", 1, Shape(1.0), None)
+    monkeypatch.setattr(honest, "try_case", lambda *_: iter([row, row]))
+    planned = []
+    monkeypatch.setattr(Bench, "floors_of", lambda _bench, plan: planned.append({one.problem.size for one in plan.cases}))
+    measure(tmp_path, 10, STYLES)
+    assert len(planned) == 3
+    assert len(set.union(*planned)) == 2 + 3 * 2
+
+
 def test_a_row_without_samples_has_no_figures():
-    row = row_of(a_measurement(a_case(), 1, status="failed", reason="no"), 7, Shape(0.0), None)
+    row = row_of(a_measurement(a_case(), 1, status="failed", reason="no"), "quick", 7, Shape(0.0), None)
     assert (row.lump, row.told, row.block, row.drawn) == (None, None, 1, 7)

@@ -68,7 +68,7 @@ def test_the_in_place_styles_pass_over_no_more_than_they_say(seed):
 
 @pytest.mark.parametrize("name", sorted(STYLES))
 def test_every_style_does_five_products_of_the_sizes_of_the_net(name):
-    if name in ("numba_manual", "jax_jit"):
+    if STYLES[name].compiled:
         pytest.skip("nobody sees its operations")
     size = n, d_in, hidden, d_out = a_size(7)
     style = STYLES[name]
@@ -105,6 +105,12 @@ def test_what_compiles_is_not_compiled_again_for_tiny_arrays(monkeypatch):
     monkeypatch.setattr(_parts, "COMPILES_S", 0.0)
     found = examine(a_job(STYLES["numpy_manual"]))
     assert "calls_us" not in found.values
+
+
+def test_of_what_is_compiled_nobody_sees_operations_and_only_a_page_fault_is_measured(tmp_path):
+    found = examine(a_job(write_style(tmp_path, HONEST, compiled=True)))
+    assert found.status == "ok", found
+    assert set(PARTS) & set(found.values) <= {"fault_us"}
 
 
 def test_no_parts_are_measured_on_an_accelerator():
