@@ -1,4 +1,4 @@
-"""torch.compile of the whole iteration: the products stay, what lies between them is fused; on a GPU all is one graph."""
+"""torch.compile of the whole iteration: products stay, what lies between is fused; on a GPU all is one graph."""
 
 import torch
 

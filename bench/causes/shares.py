@@ -104,8 +104,9 @@ def explain(run: Run) -> Iterator[Explained]:
 
     Times are those that the process itself took, at its own core's speed, as its parts are.
     Products: `products_us`; of a run without it their operations at the rate of the library's fastest large product.
-    Memory: `passes_us`, all other operations alone. Calls: `calls_us`. Page faults: their number times `fault_us`;
-    of a run without it times what `numpy_manual` took more than `numpy_kept`, a fault more of the former.
+    Memory: `passes_us`, what all operations in their order take more than the products. Calls: `calls_us`. Page
+    faults: their number times `fault_us`; of a run without it times what `numpy_manual` took more than `numpy_kept`, a
+    fault more of the former.
     """
     sound = trusted(run.measurements)
     sound = sound[(sound["device"] == "cpu") & (sound["latency_median_us"] > 0)]

@@ -19,7 +19,7 @@ from bench.words import grouped
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bench.validation.acceptance import Check
+    from bench.checks import Check
     from bench.validation.session import Design
 
 
@@ -93,10 +93,10 @@ def _measure(folder: Path, *, quick: bool, minutes: float | None, seed: int, res
 
 def _attack(folder: Path, kills: int | None) -> None:
     """Planted liars; of a whole validation what its guards cost and known cheats; and kills."""
+    from bench.adversary.attacks import measure_kills, measure_liars
+    from bench.adversary.challenge import measure_costs
+    from bench.adversary.cheating import measure_cheats
     from bench.tables.run import read_machine
-    from bench.validation._challenge import measure_costs
-    from bench.validation.attacks import measure_kills, measure_liars
-    from bench.validation.cheating import measure_cheats
     from bench.validation.session import read_design
 
     design = read_design(folder)
@@ -120,7 +120,7 @@ def _sum_up(source: Path, folder: Path) -> int:
     from bench.tables.columns import ACCEPTANCE, EXPERIMENTS
     from bench.tables.csv_files import read_rows
     from bench.tables.run import read_machine
-    from bench.validation._chart import validation_figure
+    from bench.validation.chart import validation_figure
     from bench.validation.experiments import EXPERIMENT_COLUMNS
     from bench.validation.session import analyse, read_design
 

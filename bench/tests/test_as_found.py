@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bench.adversary.lies import HONEST, write_style
 from bench.cases.case import AS_FOUND
 from bench.cases.measurement import Found, Job
 from bench.cases.plan import dump_plan, load_plan
@@ -29,7 +30,6 @@ from bench.tables.columns import SPEEDUP_COLUMNS, SPEEDUPS
 from bench.tables.csv_files import read_table
 from bench.tables.run import Run, read_iterations, read_machine, read_run
 from bench.tests.fakes import a_case, a_job, a_plan, an_answer
-from bench.validation.lies import HONEST, write_style
 from implementations import find_implementations
 
 pytestmark = pytest.mark.usefixtures("probed", "handlers")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.adversary.lies import PLANTED, write_style
 from bench.advice.asked import Processor, StepJob
 from bench.advice.rows import path_of
 from bench.cases.measurement import Job
@@ -19,7 +20,6 @@ from bench.cases.problem import DTYPES, TUTORIAL_SIZE, Problem, stable_learning_
 from bench.machine.device import Device, unsupported
 from bench.machine.frameworks import open_device, torch_missing
 from bench.tests.fakes import TINY, a_case, a_job
-from bench.validation.lies import PLANTED, write_style
 from bench.worker import clock, gate
 from bench.worker import measure as worker
 from bench.worker.measure import examine

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.adversary.lies import HONEST, write_style
 from bench.cases.grid import expand
 from bench.cases.measurement import Job
 from bench.cases.presets import PRESETS, Leg
@@ -16,7 +17,6 @@ from bench.cases.request import Request, make_plan
 from bench.commands.list import listing
 from bench.plain import from_plain, to_plain
 from bench.tests.fakes import CPU_ONLY, PROBE, a_job
-from bench.validation.lies import HONEST, write_style
 from implementations import DEVICES, Implementation, StyleError, find_implementations, implementation
 from implementations._find import HERE
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from statistics import fmean, median
-from typing import Any
 
 import numpy as np
 
+from bench.checks import Check
+from bench.simulation.drift import BLOCKS, COUNTS
 from bench.validation.experiments import (
-    BLOCKS,
     BOOTSTRAP,
-    COUNTS,
     COVERAGE_DRAWS,
     IDENTICAL,
     PERCENTS,
@@ -40,22 +39,6 @@ POWER = dict(zip(PERCENTS, (0.99, 0.95, 0.50), strict=True))  # percent slower -
 BIAS_POINTS, UNSURE_POINTS = 0.2, 0.6
 HALF_WIDTH = 0.01
 SLOW_FIRST_LIMIT, SLOW_FIRST_BLOCKS = 0.01, 3
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line of the acceptance table; `met` is None where nothing could be tested, and the note says why."""
-
-    experiment: str
-    must_reach: str
-    got: str
-    met: bool | None
-    n: int
-    note: str = ""
-
-    def row(self) -> dict[str, Any]:
-        """One row of acceptance.csv."""
-        return {**asdict(self), "met": "untested" if self.met is None else "yes" if self.met else "no"}
 
 
 def judge(pool: Pool, experiments: Iterable[Experiment], truths: Truths) -> list[Check]:

@@ -10,18 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from bench.validation.pool import Floats, Group, Places, Pool
-from bench.verdict.intervals import LAG_1, Ratio, corrected, paired_ratio, welch_ratio
+from bench.simulation.drift import BLOCKS, COUNTS, DRIFT_SD, Floats, autoregressive
+from bench.validation.pool import Group, Places, Pool
+from bench.verdict.intervals import Ratio, corrected, paired_ratio, welch_ratio
 
-BLOCKS = 10  # K, as a run measures by default
 IDENTICAL, UNLIKE = "A/A, K = {}", "unlike styles, K = {}"  # kinds of experiments, by their number of blocks
-COUNTS = (3, 5, BLOCKS)  # numbers of blocks for which intervals must hold what they say
 COVERAGE_DRAWS = 10  # A/A experiments for each of another kind
 PERCENTS = (5, 2, 1)  # slower
 RESAMPLES = 400
 SEQUENTIAL, BOOTSTRAP, TWINS = "all of A, then all of B, in a drift", "bootstrap over iterations", "twins"
 UNPLANTED, DRIFTS = "all of A, then all of B, as measured", 8
-DRIFT_SD = 0.042  # of the mean speed of blocks, as seen on two shared cores
 EXPERIMENT_COLUMNS = (
     "kind", "group", "baseline", "contender", "blocks", "truth", "speedup", "low", "high", "holds", "found_slower",
 )  # fmt: skip
@@ -87,15 +85,6 @@ def block_groups(of: int, blocks: int, random: np.random.Generator, count: int) 
         if place == 0:
             order = random.permutation(of)
         yield number, order[place * blocks : (place + 1) * blocks]
-
-
-def autoregressive(random: np.random.Generator, blocks: int, memory: float = LAG_1) -> Floats:
-    """A series of sd 1 in which each of the blocks remembers so much of the last, (blocks,)."""
-    series = random.standard_normal(blocks)
-    series[1:] *= math.sqrt(1 - memory**2)
-    for block in range(1, blocks):
-        series[block] += memory * series[block - 1]
-    return series
 
 
 def drawn_copies(pool: Pool, group: Group, blocks: int, random: np.random.Generator) -> Places:

@@ -10,23 +10,25 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
+from bench.adversary.attacks import judge_attacks
 from bench.cases.plan import Plan
 from bench.cases.problem import TUTORIAL_SIZE, Size
+from bench.checks import Check
 from bench.errors import TableError, UsageError
 from bench.machine.facts import describe, probe_devices
 from bench.plain import ShapeError, from_plain, to_plain
 from bench.runner.turns import Key, Launch, Progress, process_launcher, run
+from bench.simulation.drift import BLOCKS
 from bench.status import Say
 from bench.tables.columns import ACCEPTANCE, ACCEPTANCE_COLUMNS, EXPERIMENTS, MACHINE
 from bench.tables.csv_files import read_as, read_rows, write_as, write_rows
 from bench.tables.run import read_machine
 from bench.tables.writer import write_machine
 from bench.validation import pool as pools
-from bench.validation._script import run_ours, script_tools
-from bench.validation.acceptance import LEAST_EXPERIMENTS, Check, judge, judge_slow_first
-from bench.validation.attacks import judge_attacks
-from bench.validation.experiments import BLOCKS, EXPERIMENT_COLUMNS, PERCENTS, experiment_row, run_experiments
+from bench.validation.acceptance import LEAST_EXPERIMENTS, judge, judge_slow_first
+from bench.validation.experiments import EXPERIMENT_COLUMNS, PERCENTS, experiment_row, run_experiments
 from bench.validation.inside import SLOW_FIRST, SLOW_FIRST_S, SPIN_0, STYLE, WORK, WRAPPER
+from bench.validation.script import run_ours, script_tools
 from bench.validation.simulated import disturb
 from bench.validation.tools import TOOLS, Tool, ask, judge_tools, measure_tools, measured
 from implementations import find_implementations

@@ -9,11 +9,13 @@ from statistics import fmean
 
 import numpy as np
 
-from bench.validation._comparing import COMPARISONS, judge_comparisons
-from bench.validation._worlds import TRUE_RUNS, WORLDS, outcomes
-from bench.validation.acceptance import BIAS_POINTS, Check, by_kind, judge_coverage, percent
-from bench.validation.experiments import BLOCKS, DRIFT_SD, Experiment, autoregressive, block_groups, drawn_copies, share
-from bench.validation.pool import Floats, Pool
+from bench.checks import Check
+from bench.simulation.drift import BLOCKS, DRIFT_SD, Floats, autoregressive
+from bench.simulation.worlds import TRUE_RUNS, WORLDS, outcomes
+from bench.validation.acceptance import BIAS_POINTS, by_kind, judge_coverage, percent
+from bench.validation.comparing import COMPARISONS, judge_comparisons
+from bench.validation.experiments import Experiment, block_groups, drawn_copies, share
+from bench.validation.pool import Pool
 from bench.verdict.claim import SUPPORTED
 from bench.verdict.intervals import paired_ratio
 

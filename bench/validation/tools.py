@@ -15,12 +15,12 @@ from bench.cases.case import Case
 from bench.cases.measurement import Job
 from bench.cases.phases import Rule
 from bench.cases.problem import Size
+from bench.checks import Check
 from bench.errors import UsageError
 from bench.machine import process
 from bench.machine.environment import ROOT, THREAD_VARIABLES
 from bench.runner.turns import Launch
 from bench.tables.run import read_run
-from bench.validation.acceptance import Check
 from bench.validation.inside import STYLE
 from implementations import find_implementations
 

@@ -141,7 +141,7 @@ def _between(x: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
     thread between two of them: ROUGHNESS * (x - a) (b - x), the error of a line between a and b through a curve
     whose second derivative is 2 * ROUGHNESS. Disagreement alone is no measure: it would have to be
     multiplied by 3 to 7 to hold 95% of the true errors. Both constants come from simulated machines
-    (`python -m bench.validation.crossovers`), the table in results/crossover from others.
+    (`python -m bench.simulation.crossovers`), the table in results/crossover from others.
     """
     if len(x) == 1:
         return x, y, np.zeros(1)

@@ -37,7 +37,7 @@ class Bench:
     gauge: Gauge | None = None
     usual_us: float = math.nan  # of the reference product while the case was timed
     read_us: float = math.nan  # of it when it was read last
-    work: Sequence[Callable[[], Any]] = ()  # of an iteration at the case's size, as far as it is known
+    work: Callable[[], Any] = lambda: None  # of an iteration at the case's size, as far as it is known
 
     def us(self, call: Callable[[], Any], before: Callable[[], Any] = lambda: None) -> float:
         """The median of what a call takes, each after `before`, at the speed of the core while the case was timed."""
@@ -65,10 +65,11 @@ def measure_parts(job: Job, train: Train, device: Device, timed: Timed, gauge: G
     """The columns, when the case's own times are taken; none on an accelerator, empty what cannot be measured.
 
     `products_us`: the products of an iteration in the style's library, of the operands that the style gives them but
-    into arrays that are there already. `passes_us`: all its other operations one after another, which read and write
-    `passes_bytes`. Both are less the same at 2 x 2. `calls_us`: an iteration of the same style on arrays of 2 x 2, its
-    loss read, right after those products and passes, which leave the caches as its own work does. `fault_us`: a page
-    that is given, written to and taken back, less the writing.
+    into arrays that are there already. `passes_us`: what all its operations in their order, products with them, take
+    more than these: what the others do, which read and write `passes_bytes`, and what they leave the products of the
+    caches. Both are less the same at 2 x 2. `calls_us`: an iteration of the same style on arrays of 2 x 2, its loss
+    read, right after all those operations, which leave the caches as its own work does. `fault_us`: a page that is
+    given, written to and taken back, less the writing.
     """
     if device_kind(job.case.device) != "cpu" or job.rule.parts_s is None:
         return {}
@@ -88,14 +89,15 @@ def measure_parts(job: Job, train: Train, device: Device, timed: Timed, gauge: G
 
 def _work(place: Bench) -> Values:
     size, cycle = place.job.case.problem.size, place.job.style.period
-    (products, passes, moved), (product_calls, pass_calls, _) = (_done_again(place, one) for one in (size, TINY))
-    found: Values = {
-        "products_us": max(0.0, place.us(products) - place.us(product_calls)) / cycle,
-        "passes_us": max(0.0, place.us(passes) - place.us(pass_calls)) / cycle,
+    (products, work, moved), (product_calls, work_calls, _) = (_done_again(place, one) for one in (size, TINY))
+    products_us = max(0.0, place.us(products) - place.us(product_calls))
+    work_us = place.us(work) - place.us(work_calls)
+    place.work = work
+    return {
+        "products_us": products_us / cycle,
+        "passes_us": max(0.0, work_us - products_us) / cycle,
         "passes_bytes": moved / cycle,
     }
-    place.work = [products, passes]
-    return found
 
 
 def _calls(place: Bench) -> Values:
@@ -105,19 +107,19 @@ def _calls(place: Bench) -> Values:
         for _ in range(cycle):
             place.device.read(next(loop))
 
-    us = place.us(a_cycle, before=_one_after_another(place.work)) / cycle
+    us = place.us(a_cycle, before=place.work) / cycle
     loop.close()
     return {"calls_us": us}
 
 
 def _done_again(place: Bench, size: Size) -> tuple[Callable[[], None], Callable[[], None], int]:
-    """All products of a cycle of the style, and all its other operations; and the bytes that these move."""
+    """All products of a cycle of the style, and all its operations; and the bytes that all but the products move."""
     import numpy as np
 
     seen, case = _seen(place, size), place.job.case
     outs = [place.device.put(np.zeros((a.shape[0], b.shape[1])), case.problem.dtype) for a, b in seen.products]
     products = [product(case.framework, *sides, out) for sides, out in zip(seen.products, outs, strict=True)]
-    return _one_after_another(products), _one_after_another(seen.passes), seen.passed_bytes
+    return _one_after_another(products), _one_after_another(seen.operations), seen.passed_bytes
 
 
 def _seen(place: Bench, size: Size) -> Seen:
@@ -129,7 +131,7 @@ def _seen(place: Bench, size: Size) -> Seen:
         for iteration in range(2 * cycle):
             if iteration == cycle:
                 seen.products.clear()
-                seen.passes.clear()
+                seen.operations.clear()
                 seen.passed_bytes = 0
             next(loop)
     loop.close()
@@ -137,9 +139,12 @@ def _seen(place: Bench, size: Size) -> Seen:
 
 
 def _one_after_another(calls: Sequence[Callable[[], Any]]) -> Callable[[], None]:
+    """Each result lives until its call comes again, as in a loop the names of an iteration do until the next."""
+    results: list[Any] = [None] * len(calls)
+
     def run() -> None:
-        for call in calls:
-            call()
+        for at, call in enumerate(calls):
+            results[at] = call()
 
     return run
 

@@ -1,4 +1,4 @@
-"""What an iteration does, seen as it runs once: its products of matrices, and every other operation on arrays."""
+"""What an iteration does, seen as it runs once: its products of matrices, and all of its operations on arrays."""
 
 from __future__ import annotations
 
@@ -15,24 +15,26 @@ SILENT = {"empty", "empty_like", "empty_strided", "new_empty", "detach", "alias"
 
 @dataclass(slots=True)
 class Seen:
-    """The two sides of each product of matrices, and every other operation as a call that does it again, in order.
+    """The two sides of each product of matrices, and each operation, products too, as a call that does it again.
 
-    `passed_bytes` are what these read and write: an array counts once for each operation that it goes into or comes
-    out of, a view moves nothing.
+    `passed_bytes` are what all but the products read and write: an array counts once for each operation that it goes
+    into or comes out of, a view moves nothing.
     """
 
     products: list[tuple[Any, Any]] = field(default_factory=list)
-    passes: list[Callable[[], Any]] = field(default_factory=list)
+    operations: list[Callable[[], Any]] = field(default_factory=list)
     passed_bytes: int = 0
 
     def operation(self, name: str, arrays: Sequence[Any], again: Callable[[], Any]) -> None:
         """Note one, by what goes in and what comes out."""
         there = [one for one in arrays if hasattr(one, "nbytes")]
         sides = there[name.startswith("addmm") :][:2]
+        if name in SILENT:
+            return
+        self.operations.append(again)
         if name in PRODUCTS and len(sides) == 2 and all(one.ndim == 2 for one in sides):
             self.products.append((sides[0], sides[1]))
-        elif name not in SILENT:
-            self.passes.append(again)
+        else:
             self.passed_bytes += sum(one.nbytes for one in there)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from bench.adversary.cheating import CHEATS
 from bench.cases.suspicion import suspicious
-from bench.validation.cheating import CHEATS
 from implementations import find_implementations
 
 

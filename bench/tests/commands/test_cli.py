@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.adversary.lies import HONEST, write_style
 from bench.cases.plan import dump_plan, load_plan, same_plan
 from bench.cases.problem import TUTORIAL_SIZE
 from bench.cases.request import Request, check, make_plan, parse_size
@@ -27,7 +28,6 @@ from bench.runner.session import prepare
 from bench.tables.run import read_run
 from bench.tables.writer import write_machine
 from bench.tests.fakes import CPU_ONLY, WITH_CUDA
-from bench.validation.lies import HONEST, write_style
 from implementations import find_implementations
 
 STYLES = find_implementations()

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from bench.checks import Check
 from bench.cli import main
 from bench.commands.validate import _show, more, sentence
 from bench.tests.validation.pools import write_folder
-from bench.validation.acceptance import Check
 from bench.validation.session import draft, read_design
 from bench.validation.tools import TOOLS
 

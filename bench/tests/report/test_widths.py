@@ -15,6 +15,7 @@ from rich.console import Console
 
 from bench.cases.presets import SWEEP_SIZES
 from bench.cases.request import Request, make_plan
+from bench.checks import Check
 from bench.commands.doctor import print_findings
 from bench.commands.list import listing, print_listing
 from bench.commands.run import print_plan
@@ -30,7 +31,6 @@ from bench.tables.difference import differences
 from bench.tables.run import Run
 from bench.tests.fakes import CPU_ONLY, PROBE
 from bench.tests.planted import MACHINE, planted
-from bench.validation.acceptance import Check
 from bench.verdict.cited_source import read_figures
 from bench.verdict.claim import TUTORIAL_CLAIM
 from bench.verdict.comparison import compare

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from bench.adversary.lies import HONEST, write_style
 from bench.cases.case import CASE_COLUMNS, CaseKey
 from bench.cases.measurement import Found, Job
 from bench.cases.presets import PRESETS
@@ -24,7 +25,6 @@ from bench.tables.columns import SPEEDUP_COLUMNS, SPEEDUPS
 from bench.tables.csv_files import read_table
 from bench.tables.run import read_iterations, read_run
 from bench.tests.fakes import PROBE, REASON, WITH_CUDA, a_case, a_plan, an_answer
-from bench.validation.lies import HONEST, write_style
 from implementations import find_implementations
 
 pytestmark = pytest.mark.usefixtures("probed")

@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.adversary.faults import FAULTS, SAY
+from bench.adversary.lies import HONEST, write_style
 from bench.cases.grid import Skip
 from bench.cases.measurement import Found
 from bench.machine.process import Answer, _crash_reason, ask
@@ -18,8 +20,6 @@ from bench.plain import to_plain
 from bench.runner import turns as runner
 from bench.runner.turns import process_launcher, schedule
 from bench.tests.fakes import FakeClock, a_case, a_job, a_plan, an_answer
-from bench.validation._faults import FAULTS, SAY
-from bench.validation.lies import HONEST, write_style
 
 CASES = [a_case(f"style{index}") for index in range(6)]
 

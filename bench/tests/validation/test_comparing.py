@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bench.simulation.drift import BLOCKS
 from bench.tests.runs import NUMPY, TORCH, write_run
 from bench.tests.validation.pools import make_pool
-from bench.validation._comparing import CASES, called, compared, drawn, judge_comparisons
-from bench.validation.experiments import BLOCKS
+from bench.validation.comparing import CASES, called, compared, drawn, judge_comparisons
 from bench.verdict.comparison import compare
 
 FEW = 60

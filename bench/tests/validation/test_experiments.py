@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.simulation.drift import BLOCKS, COUNTS
 from bench.tests.validation.pools import TRULY, make_pool
 from bench.validation.acceptance import COVERAGE
 from bench.validation.experiments import (
-    BLOCKS,
-    COUNTS,
     block_groups,
     bootstrapped,
     calculated,

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.cases.measurement import Found
-from bench.validation import _script
-from bench.validation._script import TEXT, WARM, AsWritten, read_stamps, run_ours, run_script, script_tools
+from bench.validation import script
+from bench.validation.script import TEXT, WARM, AsWritten, read_stamps, run_ours, run_script, script_tools
 from bench.validation.tools import SCRIPT, SCRIPT_FAULTS, SCRIPT_LOOP, Tool, ToolError, judge_faults
 
 AS_PRINTED = """
@@ -61,7 +61,7 @@ def test_the_script_runs_and_its_loss_goes_down(tmp_path):
 
 
 def test_a_script_that_breaks_is_an_error_with_its_last_line(tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.validation._script.TEXT", "raise ValueError('boom')\n")
+    monkeypatch.setattr("bench.validation.script.TEXT", "raise ValueError('boom')\n")
     with pytest.raises(ToolError, match="ValueError: boom"):
         run_script(tmp_path)
 
@@ -109,7 +109,7 @@ def test_the_tools_are_ratios_of_pairs_in_turns_and_the_page_faults_of_both(monk
         called.append("ours")
         return AsWritten(100.0, 0.5, 35.5)
 
-    monkeypatch.setattr(_script, "run_script", script)
+    monkeypatch.setattr(script, "run_script", script)
     found = {tool.quantity: tool for tool in script_tools(ours, 8)}
     assert called == ["ours", "theirs", "theirs", "ours"] * 2
     assert found[SCRIPT].value == pytest.approx((1.02 * 1.04) ** 0.5)
@@ -123,7 +123,7 @@ def test_without_either_side_every_quantity_says_why(monkeypatch):
     def broken(_folder: Path) -> AsWritten:
         raise ToolError("out of order")
 
-    monkeypatch.setattr(_script, "run_script", broken)
+    monkeypatch.setattr(script, "run_script", broken)
     found = script_tools(lambda: AsWritten(1.0, 1.0, 0.0), 4)
     assert [(tool.value, tool.note) for tool in found] == [(None, "out of order")] * 3
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from bench.adversary.attacks import LIARS, Trial
 from bench.cases.measurement import Found
 from bench.cases.problem import Size
 from bench.errors import TableError, UsageError
@@ -13,7 +14,6 @@ from bench.runner.turns import Progress, Slot
 from bench.tables.columns import ACCEPTANCE, ACCEPTANCE_COLUMNS
 from bench.tables.csv_files import read_rows, write_as
 from bench.tests.validation.pools import write_folder
-from bench.validation.attacks import LIARS, Trial
 from bench.validation.inside import SLOW_FIRST
 from bench.validation.pool import POOL, POOL_COLUMNS, make_case
 from bench.validation.session import (

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from bench.cases.problem import TUTORIAL_SIZE
-from bench.tables.run import Run
-from bench.tests.validation.pools import make_pool
-from bench.validation._worlds import (
+from bench.simulation.drift import autoregressive
+from bench.simulation.worlds import (
     LOOKS,
     WORLDS,
     World,
@@ -22,7 +21,8 @@ from bench.validation._worlds import (
     outcomes,
     ratio_alone,
 )
-from bench.validation.experiments import autoregressive
+from bench.tables.run import Run
+from bench.tests.validation.pools import make_pool
 from bench.validation.simulated import (
     DISTURBANCES,
     OWN,

@@ -11,8 +11,8 @@ import pytest
 from bench.machine.environment import available_cpus
 from bench.machine.process import Answer
 from bench.tests.fakes import TINY, FakeClock
-from bench.validation import _tuning as tuning
-from bench.validation._tuning import COLUMNS, in_turns, main, measure, rows, summed_up
+from bench.validation import tuning
+from bench.validation.tuning import COLUMNS, in_turns, main, measure, rows, summed_up
 
 
 @pytest.mark.parametrize("seed", range(5))

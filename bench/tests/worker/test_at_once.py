@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.adversary.lies import HONEST, write_style
 from bench.cases.challenge import timed_flips
 from bench.cases.measurement import BY_ITERATION, Found, Job
 from bench.cases.phases import Counts, Rule, plan_counts
 from bench.machine.witness import Record, Seen
 from bench.plain import to_plain
 from bench.tests.fakes import BRIEF, FakeClock, a_case, a_job, a_style, fake_device
-from bench.validation.lies import HONEST, write_style
 from bench.worker import clock
 from bench.worker import measure as worker
 from bench.worker._judge import judge

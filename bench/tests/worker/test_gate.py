@@ -13,7 +13,7 @@ from bench.cases.case import Case
 from bench.cases.phases import REHEARSAL_STEPS
 from bench.cases.presets import scaled
 from bench.cases.problem import TUTORIAL_SIZE, Problem, stable_learning_rate
-from bench.validation._arithmetic import (
+from bench.simulation.arithmetic import (
     BFLOAT16,
     LIES,
     STOPS,
@@ -166,7 +166,7 @@ def test_tf32_posing_as_float32_is_caught_at_its_own_size_and_float32_is_not(sca
 
 
 def test_tf32_posing_as_float32_is_caught_in_sums_as_long_as_those_of_the_largest_size():
-    """1024x16000 with few hidden units, so that a test may run it; `bench.validation.gate` runs the whole."""
+    """1024x16000 with few hidden units, so that a test may run it; `bench.simulation.gate` runs the whole."""
     size = (1024, 16000, 16, 4)
     assert opening(FLOAT32, size, 3) is None
     assert opening(FLOAT32, size, 3, next(lie for lie in LIES if lie.name == "TF32 rounded")) is not None

@@ -19,12 +19,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.adversary.lies import HONEST, write_style
 from bench.cases.measurement import Found
 from bench.machine.environment import ROOT, available_cpus
 from bench.machine.process import ask, run_python
 from bench.plain import ShapeError, to_plain
 from bench.tests.fakes import BRIEF, a_job, fake_device
-from bench.validation.lies import HONEST, write_style
 from bench.worker import heap, measure
 from bench.worker.heap import KEPT, SCRIPT, WARM, Reply, as_printed, make_heap
 from implementations import HEAPS, find_implementations

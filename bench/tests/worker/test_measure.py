@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+from bench.adversary.lies import HONEST, NO_WORK, PLANTED, told_apart_by, write_style
 from bench.cases import phases
 from bench.cases.challenge import timed_flips
 from bench.cases.measurement import Job
@@ -22,7 +23,6 @@ from bench.machine.frameworks import open_device
 from bench.machine.witness import Record
 from bench.plain import from_plain, to_plain
 from bench.tests.fakes import BRIEF, a_case, a_job, a_problem, fake_device
-from bench.validation.lies import HONEST, NO_WORK, PLANTED, told_apart_by, write_style
 from bench.worker import gate, oracle
 from bench.worker import measure as worker
 from bench.worker._judge import judge

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from bench.adversary.lies import HONEST, write_style
 from bench.cases.problem import ITEM_BYTES, TUTORIAL_SIZE, Problem, Size
 from bench.machine.frameworks import open_device
 from bench.tests.fakes import BRIEF, a_case, a_job
-from bench.validation.lies import HONEST, write_style
 from bench.worker import _parts, measure
 from bench.worker._parts import Bench, _seen
 from bench.worker.measure import examine

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from threadpoolctl import threadpool_limits
 
+from bench.adversary.cheats import Cheat
+from bench.adversary.inroads import INROADS
+from bench.adversary.lies import HONEST, write_style
 from bench.cases.measurement import Job
 from bench.machine.device import Device
 from bench.tests.fakes import BRIEF, a_case
-from bench.validation._cheats import Cheat
-from bench.validation._inroads import INROADS
-from bench.validation.lies import HONEST, write_style
 from bench.worker import clock, deviation, gate, loops, measure, oracle
 from bench.worker._whole import imprint, replaced
 

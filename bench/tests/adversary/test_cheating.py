@@ -9,16 +9,8 @@ from random import Random
 import numpy as np
 import pytest
 
-from bench.cases.case import Case
-from bench.cases.challenge import Flip
-from bench.cases.measurement import Measurement
-from bench.cases.problem import Problem, Size, stable_learning_rate
-from bench.machine.frameworks import open_device
-from bench.tables.csv_files import read_as
-from bench.tests.fakes import a_measurement
-from bench.validation import cheating
-from bench.validation._cheats import Cheat
-from bench.validation.cheating import (
+from bench.adversary import cheating
+from bench.adversary.cheating import (
     BASES,
     BESIDE,
     CHEATS,
@@ -30,7 +22,15 @@ from bench.validation.cheating import (
     judge_cheats,
     summary,
 )
-from bench.validation.lies import HONEST, write_style
+from bench.adversary.cheats import Cheat
+from bench.adversary.lies import HONEST, write_style
+from bench.cases.case import Case
+from bench.cases.challenge import Flip
+from bench.cases.measurement import Measurement
+from bench.cases.problem import Problem, Size, stable_learning_rate
+from bench.machine.frameworks import open_device
+from bench.tables.csv_files import read_as
+from bench.tests.fakes import a_measurement
 from bench.worker import gate
 from bench.worker.oracle import reference
 

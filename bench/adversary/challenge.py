@@ -14,6 +14,7 @@ from time import perf_counter_ns
 from bench.cases.case import Case
 from bench.cases.phases import Rule, Stretch, plan_counts
 from bench.cases.problem import TUTORIAL_SIZE, Problem, Size, stable_learning_rate
+from bench.checks import Check
 from bench.errors import UsageError
 from bench.machine import process
 from bench.machine.device import Device, cpu_model
@@ -23,7 +24,6 @@ from bench.machine.process import answer
 from bench.machine.witness import Record, Witness
 from bench.status import Say
 from bench.tables.csv_files import read_as, write_as
-from bench.validation.acceptance import Check
 from bench.worker import clock
 from bench.worker.heap import scatter
 from bench.worker.loops import Course
@@ -108,7 +108,7 @@ def _both(
 
 def measure_cost(style: str, size: Size, rounds: int = ROUNDS) -> Cost:
     """In a process of its own, watched by this one. Raises UsageError where it fails."""
-    ended = process.ask("bench.validation._challenge", [style, list(size), rounds], record=Record(0))
+    ended = process.ask("bench.adversary.challenge", [style, list(size), rounds], record=Record(0))
     if ended.status is not None:
         raise UsageError(f"{style} at {size}: {ended.status}: {ended.reason}")
     found = {name: round(value, 2 if name == "iteration_us" else 5) for name, value in ended.value.items()}
@@ -133,7 +133,7 @@ def judge_costs(found: Sequence[Cost]) -> Check:
     """No reported time may be longer for the challenge than without it, by more than MOST."""
     name, must = "an x that changes, a witness: what they add to a time", f"<= {MOST:.0%}"
     if not found:
-        return Check(name, must, "", None, 0, "not measured; see python -m bench.validation._challenge")
+        return Check(name, must, "", None, 0, "not measured; see python -m bench.adversary.challenge")
     worst = max(found, key=lambda one: one.most)
     note = f"{worst.style} at {worst.size}; outside the clock at most {max(one.untimed for one in found):.1%}"
     return Check(name, must, f"{worst.most:+.1%}", worst.most <= MOST, sum(one.rounds for one in found), note)
@@ -142,7 +142,7 @@ def judge_costs(found: Sequence[Cost]) -> Check:
 def main() -> None:
     """Without a question on its command line challenge.csv into --out; as the process that is asked, answer."""
     if not sys.argv[1:] or sys.argv[1].startswith("-"):
-        parser = argparse.ArgumentParser(prog="python -m bench.validation._challenge", description=__doc__)
+        parser = argparse.ArgumentParser(prog="python -m bench.adversary.challenge", description=__doc__)
         parser.add_argument("--rounds", type=int, default=ROUNDS)
         parser.add_argument("--style", action="append", help="may be repeated")
         parser.add_argument("--out", type=Path, default=Path("results/validation-cpu"), help="folder to write")

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from bench.cases.presets import PRESETS
 from bench.cases.problem import TUTORIAL_SIZE, Size
 from bench.errors import TableError
+from bench.simulation import gate
+from bench.simulation import trials as trials
+from bench.simulation.gate_table import BOUNDS, COLUMNS, TABLE, bound_rows, lie_rows, merge
+from bench.simulation.subjects import fewest_honest, fewest_lies, is_lie_at, lying, others, slow, telling
 from bench.tables.csv_files import read_rows
-from bench.validation import _trials as trials
-from bench.validation import gate
-from bench.validation._gate_table import BOUNDS, COLUMNS, TABLE, bound_rows, lie_rows, merge
-from bench.validation._subjects import fewest_honest, fewest_lies, is_lie_at, lying, others, slow, telling
 from bench.worker.deviation import FLOAT32, TIMED, Deviation, fault
 from implementations import find_implementations
 
@@ -113,7 +113,7 @@ def test_the_readme_says_how_many_were_tried_and_by_which_command(tmp_path, brie
     assert gate.main(["--seeds", "1", "--seeds-from", "5", "--out", str(tmp_path)]) == 0
     text = (tmp_path / "README.md").read_text()
     assert "\n0 of 3 honest trials were called wrong, 0 of 2 lies got past the whole gate on any seed;" in text
-    assert f"`python -m bench.validation.gate --seeds 1 --seeds-from 5 --processes 1 --out {tmp_path}`" in text
+    assert f"`python -m bench.simulation.gate --seeds 1 --seeds-from 5 --processes 1 --out {tmp_path}`" in text
 
 
 def a_row(phase, size, *, lie="", seeds=10, wrong=0, **other):

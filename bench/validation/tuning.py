@@ -1,4 +1,4 @@
-"""How far CPU styles are from their products, both in turns in one process: `python -m bench.validation._tuning`."""
+"""How far CPU styles are from their products, both in turns in one process: `python -m bench.validation.tuning`."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def rows(
         for case in random.Random(turn).sample(cases, len(cases)):
             style, dtype, threads, size = case
             asked = style, files, size, dtype, threads
-            answered = ask("bench.validation._tuning", asked, shape=dict[str, float | None], threads=threads)
+            answered = ask("bench.validation.tuning", asked, shape=dict[str, float | None], threads=threads)
             if answered.status is None:
                 found[case].append(answered.value)
             else:
@@ -122,7 +122,7 @@ def main(arguments: Sequence[str]) -> None:
     """Measure, and write the table to the file that is named; with no argument answer one question from stdin."""
     if not arguments or arguments[0].isdigit():
         return answer(lambda asked: measure(*asked))
-    parser = argparse.ArgumentParser(prog="python -m bench.validation._tuning", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.validation.tuning", description=__doc__)
     parser.add_argument("out", type=Path, help="the CSV to write")
     parser.add_argument("--style-file", action="append", default=[], help="also the styles of this file (repeatable)")
     parser.add_argument("--style", action="append", default=[], help="only these (repeatable)")

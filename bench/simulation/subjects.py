@@ -10,8 +10,8 @@ from bench.cases.case import Case
 from bench.cases.problem import Problem, Size
 from bench.machine.device import Device
 from bench.machine.frameworks import open_device
-from bench.validation import _arithmetic as emulation
-from bench.validation._arithmetic import BFLOAT16, LIES, STOPS, TF32, TF32_TRUNCATED, Arithmetic, Lie, of_rounded
+from bench.simulation import arithmetic as emulation
+from bench.simulation.arithmetic import BFLOAT16, LIES, STOPS, TF32, TF32_TRUNCATED, Arithmetic, Lie, of_rounded
 from implementations import Implementation, Train, find_implementations
 
 SLOW = ("one by one",)

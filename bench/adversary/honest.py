@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random, SystemRandom
 
+from bench.adversary.cheating import SIZES, Bench
 from bench.cases.case import Case
 from bench.cases.measurement import Found, Job, Measurement
 from bench.cases.plan import Plan
@@ -21,7 +22,6 @@ from bench.machine.witness import Record
 from bench.plain import ShapeError, from_plain
 from bench.runner.turns import process_launcher, run
 from bench.tables.csv_files import append_as, read_as
-from bench.validation.cheating import SIZES, Bench
 from bench.worker._clocks import told
 from bench.worker._shape import Shape
 from bench.worker.loops import Timed
@@ -170,7 +170,7 @@ def summary(found: Sequence[Row], command: str) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Write or finish honest.csv and README.md in --out; 1 where one was held back."""
-    parser = argparse.ArgumentParser(prog="python -m bench.validation._honest", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.adversary.honest", description=__doc__)
     parser.add_argument("--rows", type=int, default=500)
     parser.add_argument("--out", type=Path, default=Path("results/honest"), help="folder to write or to finish")
     given = parser.parse_args(arguments)

@@ -7,14 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench.cases.measurement import Found, Job
-from bench.commands import validate
-from bench.plain import to_plain
-from bench.tables.csv_files import read_as, write_as
-from bench.tables.writer import Writer, write_machine
-from bench.tests.fakes import a_case, a_measurement, an_answer
-from bench.validation._kills import Aimed, count_turns
-from bench.validation.attacks import (
+from bench.adversary.attacks import (
     KILLS,
     LIARS,
     Killed,
@@ -26,7 +19,14 @@ from bench.validation.attacks import (
     plan_liars,
     sum_of,
 )
-from bench.validation.lies import PLANTED
+from bench.adversary.kills import Aimed, count_turns
+from bench.adversary.lies import PLANTED
+from bench.cases.measurement import Found, Job
+from bench.commands import validate
+from bench.plain import to_plain
+from bench.tables.csv_files import read_as, write_as
+from bench.tables.writer import Writer, write_machine
+from bench.tests.fakes import a_case, a_measurement, an_answer
 from bench.validation.session import draft
 
 MUST_SAY = {one.style: one.must_say for one in PLANTED}
@@ -92,7 +92,7 @@ def test_liars_that_were_cut_off_leave_no_table_and_are_planted_anew(tmp_path):
 
 def test_a_liar_in_a_real_process_is_caught_and_the_honest_loop_beside_it_is_not(tmp_path, monkeypatch):
     few = [one for one in PLANTED if one.name in ("honest in numpy", "wrong dtype")]
-    monkeypatch.setattr("bench.validation.attacks.PLANTED", few)
+    monkeypatch.setattr("bench.adversary.attacks.PLANTED", few)
     measure_liars(tmp_path, ["cpu"], silent)
     honest, liar = read_liars(tmp_path)
     assert honest.status == "ok", honest

@@ -12,10 +12,9 @@ import pandas as pd
 
 from bench.cases.case import CaseKey
 from bench.cases.problem import TUTORIAL_SIZE
+from bench.simulation.drift import COUNTS, DRIFT_SD, Floats, autoregressive
 from bench.tables.columns import MEASUREMENT_COLUMNS
 from bench.tables.run import Run
-from bench.validation.experiments import COUNTS, DRIFT_SD, autoregressive
-from bench.validation.pool import Floats
 from bench.verdict.claim import TUTORIAL_CLAIM, find_one, straddling, verdict_on
 from bench.verdict.evidence import BEST_GPU, Evidence
 from bench.verdict.intervals import LAG_1, Ratio, paired_ratio

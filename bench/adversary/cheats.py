@@ -6,7 +6,7 @@ import codecs
 from dataclasses import dataclass
 from textwrap import dedent, indent
 
-from bench.validation.lies import HONEST, NO_WORK, told_apart_by
+from bench.adversary.lies import HONEST, NO_WORK, told_apart_by
 
 LONG = "steps > 50"  # the warm-up, the timed loop or a whole program: a rehearsal has 50 steps
 TIMED = "50 < steps < 10**9"  # the timed loop or a whole program: a rehearsal has 50 steps, the warm-up has no end

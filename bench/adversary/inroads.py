@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bench.validation._cheats import HALF, TIMED, Cheat, every
-from bench.validation.lies import HONEST, NO_WORK
+from bench.adversary.cheats import HALF, TIMED, Cheat, every
+from bench.adversary.lies import HONEST, NO_WORK
 
 PATCHED = "import sys\nfrom time import perf_counter_ns\nfrom bench.worker import clock, deviation, measure\n"
 CLOCKED = """\

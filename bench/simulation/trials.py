@@ -12,8 +12,8 @@ from bench.cases.case import Case
 from bench.cases.challenge import Flip, timed_flips
 from bench.cases.phases import REHEARSAL_STEPS, Counts, Rule, affordable_steps, plan_counts
 from bench.cases.problem import Problem, Size, stable_learning_rate, work_flops
-from bench.validation._subjects import Subject
-from bench.validation.pool import Floats
+from bench.simulation.drift import Floats
+from bench.simulation.subjects import Subject
 from bench.worker import gate
 from bench.worker.deviation import Deviation, reason
 from bench.worker.oracle import Reference, Trained, reference

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from bench.charts import style as chart_style
 from bench.charts.style import FAINT, INK, PALETTE, Words
+from bench.simulation.drift import BLOCKS
 from bench.validation.acceptance import COVERAGE, POWER
-from bench.validation.experiments import BLOCKS, BOOTSTRAP, IDENTICAL, SEQUENTIAL
+from bench.validation.experiments import BOOTSTRAP, IDENTICAL, SEQUENTIAL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

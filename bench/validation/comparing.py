@@ -8,9 +8,11 @@ import numpy as np
 
 from bench.cases.case import CaseKey
 from bench.cases.problem import TUTORIAL_SIZE
-from bench.validation.acceptance import Check, percent
-from bench.validation.experiments import BLOCKS, share
-from bench.validation.pool import Floats, Pool
+from bench.checks import Check
+from bench.simulation.drift import BLOCKS, Floats
+from bench.validation.acceptance import percent
+from bench.validation.experiments import share
+from bench.validation.pool import Pool
 from bench.verdict.comparison import MARGIN, Compared, judged
 from bench.verdict.intervals import welch_p, welch_ratio
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from bench.adversary.kills import Life, left_behind
+from bench.adversary.lies import HONEST, write_style
 from bench.cases.measurement import REASON_LENGTH
 from bench.tables.run import read_run
-from bench.validation._kills import Life, left_behind
-from bench.validation.lies import HONEST, write_style
 
 SAY = """    import os, stat, subprocess, sys, time
     def say(text):  # into the pipe of the answer

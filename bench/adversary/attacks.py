@@ -10,20 +10,20 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from bench.adversary.challenge import TABLE, Cost, judge_costs
+from bench.adversary.cheating import CHEATS_TABLE, Caught, judge_cheats
+from bench.adversary.faults import Outcome, try_faults
+from bench.adversary.kills import Aimed, kill_and_resume, total
+from bench.adversary.lies import PLANTED, write_style
 from bench.cases.case import Case
 from bench.cases.grid import Skip
 from bench.cases.plan import Plan
 from bench.cases.problem import Problem, Size, stable_learning_rate
+from bench.checks import Check
 from bench.machine.device import cpu_model, device_kind
 from bench.runner.turns import Launch, Progress, process_launcher, run
 from bench.status import Say
 from bench.tables.csv_files import columns_of, read_as, write_as
-from bench.validation._challenge import TABLE, Cost, judge_costs
-from bench.validation._faults import Outcome, try_faults
-from bench.validation._kills import Aimed, kill_and_resume, total
-from bench.validation.acceptance import Check
-from bench.validation.cheating import CHEATS_TABLE, Caught, judge_cheats
-from bench.validation.lies import PLANTED, write_style
 
 KILLS, LIARS = "kills.csv", "liars.csv"
 BLOCKS, LEAST_KILLS = 4, 100
@@ -180,7 +180,7 @@ def summary(killed: Sequence[Aimed], faults: Sequence[Outcome], command: str) ->
 
 def main(arguments: Sequence[str]) -> int:
     """Write kills.csv, faults.csv and README.md into --out."""
-    parser = argparse.ArgumentParser(prog="python -m bench.validation.attacks", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.adversary.attacks", description=__doc__)
     parser.add_argument("--kills", type=int, default=200, help="over all targets and phases")
     parser.add_argument("--blocks", type=int, default=3, help="so often each fault is tried")
     parser.add_argument("--timeout", type=float, default=8.0, help="seconds until a style that never ends is given up")

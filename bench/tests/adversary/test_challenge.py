@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from bench.adversary import challenge as challenge
+from bench.adversary.challenge import MOST, TABLE, Cost, judge_costs, measure_costs
 from bench.cases.phases import Rule
 from bench.machine.witness import Record
 from bench.tables.csv_files import read_as
-from bench.validation import _challenge as challenge
-from bench.validation._challenge import MOST, TABLE, Cost, judge_costs, measure_costs
 
 COST = Cost("numpy_manual", "16x250x25x5", 20.0, 0.001, 0.004, 0.002, 0.03, 500, 60)
 

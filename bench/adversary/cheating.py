@@ -13,21 +13,21 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
+from bench.adversary.cheats import PLAIN, Cheat
+from bench.adversary.inroads import INROADS
+from bench.adversary.lies import HONEST, IN_TORCH, write_style
+from bench.adversary.shortcuts import SHORTCUTS
 from bench.cases.case import Case
 from bench.cases.measurement import Measurement
 from bench.cases.plan import Plan
 from bench.cases.problem import TUTORIAL_SIZE, Problem, Size, stable_learning_rate
+from bench.checks import Check
 from bench.machine.device import cpu_model
 from bench.runner.floor import Floors
 from bench.runner.turns import process_launcher, run
 from bench.status import Say
 from bench.tables.csv_files import read_as, write_as
 from bench.tables.writer import write_machine
-from bench.validation._cheats import PLAIN, Cheat
-from bench.validation._inroads import INROADS
-from bench.validation._shortcuts import SHORTCUTS
-from bench.validation.acceptance import Check
-from bench.validation.lies import HONEST, IN_TORCH, write_style
 
 BASES = (
     Cheat("honest", "", "the loop as it should be", HONEST),
@@ -223,7 +223,7 @@ def summary(found: Sequence[Caught], command: str) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Write or finish cheats.csv and README.md in --out; 1 where a cheat is missed."""
-    parser = argparse.ArgumentParser(prog="python -m bench.validation.cheating", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.adversary.cheating", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("results/cheats"), help="folder to write or to finish")
     given = parser.parse_args(arguments)
     given.out.mkdir(parents=True, exist_ok=True)

@@ -16,10 +16,9 @@ import numpy as np
 from bench.cases.case import CaseKey
 from bench.cases.presets import PRESETS, scaled
 from bench.cases.problem import Problem, Size
+from bench.simulation.crossover_words import tables
+from bench.simulation.drift import Floats, autoregressive
 from bench.tables.csv_files import write_rows
-from bench.validation._crossover_words import tables
-from bench.validation.experiments import autoregressive
-from bench.validation.pool import Floats
 from bench.verdict.crossover import TARGETS, Crossover, crossover, sizes_at
 from bench.verdict.intervals import paired_ratio
 from bench.verdict.speedup import Speedup
@@ -229,7 +228,7 @@ def row(setting: Setting, sizes: str, target: float, tally: Tally) -> dict[str, 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Simulate every setting, write the table, and print what it comes to."""
-    parser = argparse.ArgumentParser(prog="python -m bench.validation.crossovers", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.simulation.crossovers", description=__doc__)
     parser.add_argument("--machines", type=int, default=500, help="that cross each target, a row of the table")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--unread", action="store_true", help="nobody reads what drifts")

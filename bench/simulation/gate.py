@@ -1,4 +1,4 @@
-"""The gate held against honest arithmetic and lies: `python -m bench.validation.gate` makes the evidence for it."""
+"""The gate held against honest arithmetic and lies: `python -m bench.simulation.gate` makes the evidence for it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ import numpy as np
 from bench.cases.presets import SWEEP_SIZES, scaled
 from bench.cases.problem import TUTORIAL_SIZE, Size
 from bench.machine.environment import THREAD_VARIABLES
+from bench.simulation.gate_table import COLUMNS, TABLE, Row, done_seeds, merge, row_of, summary, together
+from bench.simulation.subjects import Subject, fewest_honest, fewest_lies, is_lie_at, lying, others, slow, telling
+from bench.simulation.trials import OPENING, REHEARSAL, TIMED, steps_of, try_subject
 from bench.status import Say
 from bench.tables.csv_files import append_rows
-from bench.validation._gate_table import COLUMNS, TABLE, Row, done_seeds, merge, row_of, summary, together
-from bench.validation._subjects import Subject, fewest_honest, fewest_lies, is_lie_at, lying, others, slow, telling
-from bench.validation._trials import OPENING, REHEARSAL, TIMED, steps_of, try_subject
 
 SIZES = (*SWEEP_SIZES, *scaled(12, 16))  # all that the presets hold
 # Shares of the seeds: an iteration's work grows by the cube of the size, a timed run of a small one has most iterations
@@ -136,7 +136,7 @@ def run_parts(left: Iterable[tuple[Stage, range]], processes: int) -> Iterator[t
 
 def main(arguments: list[str]) -> int:
     """Write gate.csv and README.md into --out."""
-    parser = argparse.ArgumentParser(prog="python -m bench.validation.gate", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.simulation.gate", description=__doc__)
     parser.add_argument("--seeds", type=int, default=2000, help="of the cheapest stage; dear ones take a share")
     parser.add_argument("--seeds-from", type=int, default=10_000, help="the first of them")
     parser.add_argument("--processes", type=int, default=1, help="at a time, of one thread each if more than one")

@@ -7,11 +7,11 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.adversary import honest as honest
+from bench.adversary.cheating import Bench
+from bench.adversary.honest import draw_case, draw_sizes, measure, row_of, summary
 from bench.machine.device import unsupported
 from bench.tests.fakes import a_case, a_measurement
-from bench.validation import _honest as honest
-from bench.validation._honest import draw_case, draw_sizes, measure, row_of, summary
-from bench.validation.cheating import Bench
 from bench.worker._shape import Shape
 from implementations import find_implementations
 
@@ -55,7 +55,9 @@ def test_sizes_are_drawn_anew_after_so_many_rows(tmp_path, monkeypatch):
     row = row_of(a_measurement(a_case()), "quick", 1, Shape(1.0), None)
     monkeypatch.setattr(honest, "try_case", lambda *_: iter([row, row]))
     planned = []
-    monkeypatch.setattr(Bench, "floors_of", lambda _bench, plan: planned.append({one.problem.size for one in plan.cases}))
+    monkeypatch.setattr(
+        Bench, "floors_of", lambda _bench, plan: planned.append({one.problem.size for one in plan.cases})
+    )
     measure(tmp_path, 10, STYLES)
     assert len(planned) == 3
     assert len(set.union(*planned)) == 2 + 3 * 2

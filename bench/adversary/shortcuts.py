@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textwrap import dedent, indent
 
-from bench.validation._cheats import AHEAD, LONG, LOOP, ONE, PACE, SPIN, TIMED, Cheat
+from bench.adversary.cheats import AHEAD, LONG, LOOP, ONE, PACE, SPIN, TIMED, Cheat
 
 REMEMBERING = f"""    if steps == 10**9:
         many = 4000

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from bench.errors import TableError
 from bench.machine.device import cpu_model
+from bench.simulation.subjects import Subject
+from bench.simulation.trials import OPENING, REHEARSAL, TIMED, Trial
 from bench.tables.csv_files import read_rows, write_rows
-from bench.validation._subjects import Subject
-from bench.validation._trials import OPENING, REHEARSAL, TIMED, Trial
 from bench.words import markdown
 from bench.worker import deviation
 
@@ -106,7 +106,7 @@ strays by little is judged by most of five seeds. The *opening* is the first fou
 The *timed* run is as long as a real one; x changes in it as in a run (a part of it before about every eighth
 iteration), and who strays runs once more with other changes: wrong is who strays twice. Where the oracle affords only
 the start, the rest is not run. Tried are the styles that run on this CPU and emulated arithmetic: other orders of
-summation, TF32 rounded and truncated, bfloat16 (`bench/validation/_arithmetic.py`). Dear stages have fewer seeds than
+summation, TF32 rounded and truncated, bfloat16 (`bench/simulation/arithmetic.py`). Dear stages have fewer seeds than
 cheap ones: n stands in every row.
 
 {honest_table}

@@ -1,4 +1,4 @@
-"""Tests of bench.validation.crossovers: the simulated machines are what they say, and few of them suffice to see it."""
+"""Tests of bench.simulation.crossovers: the simulated machines are what they say, and few of them suffice to see it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from bench.cases.presets import SWEEP_SIZES, scaled
 from bench.cases.problem import Problem
-from bench.validation import crossovers
-from bench.validation._crossover_words import tables
-from bench.validation.crossovers import MACHINES, Setting, bytes_moved, machine, measured, reached, simulate, sizes_of
+from bench.simulation import crossovers
+from bench.simulation.crossover_words import tables
+from bench.simulation.crossovers import MACHINES, Setting, bytes_moved, machine, measured, reached, simulate, sizes_of
 from bench.verdict.crossover import TARGETS
 
 
