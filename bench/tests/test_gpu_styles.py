@@ -29,10 +29,6 @@ SINGLE = ("torch_triton",)  # written for float32 alone
 INTERPRETED = "TRITON_INTERPRET"  # Triton reads it when it is imported
 
 
-# what torch's own compiler imports of it
-pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
-
-
 @pytest.fixture(params=STYLES)
 def style(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Train, Device]]:
     """A style's name, its generator as a machine without a GPU can run it, and the CPU of its framework."""
@@ -86,7 +82,7 @@ def test_what_torch_compiles_for_the_cpu_passes_the_gate_and_sees_an_x_that_chan
     style, device = find_implementations()["torch_compile"], open_device("torch", "cpu")
     case = a_case(style.name, "cpu", size=size, dtype="float32", framework="torch")
     assert len(gate.rehearse(case, style.train, device)) == REHEARSAL_STEPS
-    problem = Problem(*size, "float32", stable_learning_rate(size))
+    problem = Problem(**size._asdict(), dtype="float32", learning_rate=stable_learning_rate(size))
     inputs = [device.put(array, "float32") for array in problem.arrays()]
     loop = style.train(*inputs, problem.learning_rate, 3)
     before = float(next(loop))

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from time import perf_counter, process_time
 from typing import Any, NamedTuple, TypeVar
 
@@ -100,7 +100,7 @@ def measure(job: Job, witness: Witness) -> Found:
         "sm_clock_timed_mhz": sm_clock_mhz,
         **checked.values,
         **cold.values(),
-        **measure_parts(job, place.train, device, timed, place.gauge, cold.warm.elapsed_ns[0] / 1e9),
+        **measure_parts(job, place.train, device, timed, cold.warm.elapsed_ns[0] / 1e9),
     }
     return replace(
         checked,
@@ -180,8 +180,9 @@ def cold_and_timed(job: Job, place: Place, copy: Reply | None, witness: Witness)
 
 
 def usual_ns(cold: Cold) -> float:
-    """What an iteration takes once the loop is warm."""
-    return median(by_cycle(cold.warm_ns, cold.ahead)[-50:])
+    """What an iteration takes once the loop is warm; not far below the mean, where most of them are empty."""
+    last = by_cycle(cold.warm_ns, cold.ahead)[-50:]
+    return max(median(last), fmean(last) / 2)
 
 
 def check(job: Job, place: Place, cold: Cold, timed: Timed) -> Found:

@@ -147,11 +147,11 @@ def test_the_command_plants_liars_for_the_devices_of_the_folders_machine(tmp_pat
     asked = []
     for name in (
         "attacks.measure_liars",
-        "_challenge.measure_costs",
+        "challenge.measure_costs",
         "cheating.measure_cheats",
         "attacks.measure_kills",
     ):
-        monkeypatch.setattr(f"bench.validation.{name}", lambda *given, name=name: asked.append((name, *given[:-1])))
+        monkeypatch.setattr(f"bench.adversary.{name}", lambda *given, name=name: asked.append((name, *given[:-1])))
     design = draft(quick=quick, minutes=None, seed=3)
     machine = {"run_id": "r", "devices": {"cpu": {}, "cuda:0": {}}, "validation": to_plain(design)}
     (tmp_path / "machine.json").write_text(json.dumps(machine))

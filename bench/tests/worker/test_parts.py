@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from threadpoolctl import threadpool_limits
 
 from bench.adversary.lies import HONEST, write_style
 from bench.cases.problem import ITEM_BYTES, TUTORIAL_SIZE, Problem, Size
@@ -23,8 +24,10 @@ PARTS = ("calls_us", "products_us", "passes_us", "passes_bytes", "fault_us")
 
 
 @pytest.fixture(autouse=True)
-def any_threads(monkeypatch):
+def one_thread(monkeypatch):
     monkeypatch.setattr(measure, "threads_in_use", lambda _case: "fake BLAS")
+    with threadpool_limits(1):
+        yield
 
 
 def a_size(seed: int) -> Size:
@@ -116,4 +119,4 @@ def test_of_what_is_compiled_nobody_sees_operations_and_only_a_page_fault_is_mea
 def test_no_parts_are_measured_on_an_accelerator():
     job = a_job(STYLES["numpy_manual"])
     job = replace(job, case=replace(job.case, device="cuda:0"), rule=BRIEF)
-    assert _parts.measure_parts(job, NOTHING, NOTHING, NOTHING, None, 0.0) == {}
+    assert _parts.measure_parts(job, NOTHING, NOTHING, NOTHING, 0.0) == {}
