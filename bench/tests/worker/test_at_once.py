@@ -183,3 +183,17 @@ def test_the_pace_that_is_compared_is_that_of_launches(ahead, faster):
             check_pace(cold, timed)
     elif faster < 1.9:
         check_pace(cold, timed)
+
+
+@given(st.integers(2, 9), st.integers(1_000, 10**8), st.integers(20, 60))
+def test_who_works_in_one_of_several_iterations_is_not_planned_as_if_the_others_were_usual(together, work_ns, rounds):
+    elapsed = [10**9, *([together * work_ns] + [1] * (together - 1)) * rounds]
+    cold = Cold(0.0, clock.Latency(elapsed, []), None, None)
+    assert usual_ns(cold) > work_ns / 4
+
+
+@given(st.integers(1_000, 10**8), st.integers(60, 90), st.floats(1, 50))
+def test_one_slow_iteration_hardly_changes_what_is_usual(usual, count, slower):
+    elapsed = [10**9, *[usual] * count]
+    elapsed[-3] = int(usual * slower)
+    assert usual_ns(Cold(0.0, clock.Latency(elapsed, []), None, None)) == usual
