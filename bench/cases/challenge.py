@@ -11,6 +11,7 @@ from bench.cases.case import Case
 from bench.cases.phases import Counts, Stretch
 
 EVERY = 16  # iterations between two flips, about, and one before each stretch and before the first that counts in it
+BATCH_EVERY = 32  # the same within a batch, where the iteration after a pause is in the time that counts
 PROGRAM_EVERY = 64  # the same within a whole program, whose seconds hold them
 IMMUTABLE = ("jax",)  # whose arrays cannot be changed in place
 
@@ -41,7 +42,7 @@ def flips(case: Case, stretch: Stretch, seed: int) -> list[Flip]:
     Now and then within a batch only on the CPU: elsewhere it would have to wait for the device. None where x is
     immutable. Where a style starts several iterations at once, before the first of them alone.
     """
-    every = 0 if stretch.batch and not case.key.on_cpu else EVERY
+    every = (BATCH_EVERY if case.key.on_cpu else 0) if stretch.batch else EVERY
     begins = {stretch.first, stretch.first + (stretch.untimed if stretch.timed else 0)}
     return list(_drawn(case, range(stretch.first, stretch.first + stretch.count, case.ahead), begins, seed, every))
 

@@ -20,13 +20,13 @@ from bench.machine.frameworks import open_device
 from bench.machine.process import answer, ask
 from bench.status import Say
 from bench.tables.csv_files import write_rows
-from bench.worker.ceilings import gemm_gflops
+from bench.worker.ceilings import large_product
 from bench.worker.clock import without_gc
 from bench.worker.counters import Counters
 from implementations import find_implementations
 
 SIZES = (TUTORIAL_SIZE, Size(1024, 1024, 1024, 10))
-STYLES = ("numpy_in_place", "torch_in_place", "numba_manual")
+STYLES = ("numpy_in_place", "torch_in_place", "torch_compile", "numba_manual")
 ROUNDS, ROUND_S, WARM_S = 150, 0.002, 0.15
 LEAST_ROUNDS, LIMIT_S = 15, 0.6
 COLUMNS = (
@@ -59,7 +59,10 @@ def _us(call: Callable[[], Any], count: int) -> float:
 
 
 def measure(style: str, files: Sequence[str], sides: Sequence[int], dtype: str, threads: int) -> Any:
-    """Medians over rounds of a style's iteration (its loss read) and of its products alone, and their ratio."""
+    """Medians over rounds of a style's iteration (its loss read), of its products alone, of the ratio of both.
+
+    And of its products' rate over that of a large square product, which takes turns with the iteration too.
+    """
     known = find_implementations(files)[style]
     size = Size(*sides)
     problem = Problem(*size, dtype=dtype, learning_rate=stable_learning_rate(size, known.oracle))
@@ -71,19 +74,20 @@ def measure(style: str, files: Sequence[str], sides: Sequence[int], dtype: str, 
         for call in each:
             call()
 
+    large, large_flops = large_product(known.framework, device, dtype, threads)
     with without_gc():
         found = in_turns([products, lambda: device.read(next(loop))])
+        rates = in_turns([large, lambda: device.read(next(loop))])
         before = Counters.read()
         for _ in range(20):
             next(loop)
         faults = (Counters.read() - before).per_iteration_faults(20)
-        gflops = gemm_gflops(known.framework, device, dtype, threads)
     loop.close()
     products_us, iteration_us = (median(row[at] for row in found) for at in (0, 1))
     return {
         "products_us": products_us, "iteration_us": iteration_us, "faults": faults,
         "over_products": median(row[1] / row[0] for row in found),
-        "of_gemm_rate": problem.product_flops / iteration_us / 1e3 / gflops,
+        "of_gemm_rate": median(row[0] / row[1] for row in rates) * problem.product_flops / large_flops,
     }  # fmt: skip
 
 

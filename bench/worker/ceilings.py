@@ -59,16 +59,29 @@ def gemm_gflops(framework: str, device: Device, dtype: str, threads: int) -> flo
 
     One core has reached its best at a side of 1536: on an EPYC the side 2048 was 3-4% slower in both dtypes.
     """
-    import numpy as np
-
-    draw = np.random.default_rng(0).standard_normal
     best = 0.0
-    for side in SIDES["accelerator" if device_kind(device.name) != "cpu" else "core" if threads == 1 else "cpu"]:
-        matrix = draw((side, side))  # random: zeros would run faster than any data
-        a, b, c = (device.put(matrix, dtype) for _ in range(3))
-        seconds = _best_seconds(product(framework, a, b, c), device)
+    for side in _sides(device, threads):
+        seconds = _best_seconds(square_product(framework, device, dtype, side), device)
         best = max(best, 2 * side**3 / seconds / 1e9)
     return best
+
+
+def large_product(framework: str, device: Device, dtype: str, threads: int) -> tuple[Callable[[], Any], float]:
+    """The largest of those products, and its operations."""
+    side = _sides(device, threads)[-1]
+    return square_product(framework, device, dtype, side), 2.0 * side**3
+
+
+def square_product(framework: str, device: Device, dtype: str, side: int) -> Callable[[], Any]:
+    """Of two matrices of that side."""
+    import numpy as np
+
+    matrix = np.random.default_rng(0).standard_normal((side, side))  # random: zeros would run faster than any data
+    return product(framework, *(device.put(matrix, dtype) for _ in range(3)))
+
+
+def _sides(device: Device, threads: int) -> tuple[int, ...]:
+    return SIDES["accelerator" if device_kind(device.name) != "cpu" else "core" if threads == 1 else "cpu"]
 
 
 def products_us(framework: str, device: Device, dtype: str, size: Size) -> float:
