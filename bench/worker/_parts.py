@@ -27,7 +27,8 @@ Call: TypeAlias = Callable[[], Any]
 TINY = Size(2, 2, 2, 2)  # arrays so small that an iteration is nothing but its calls
 COMPILES_S = 5.0  # a first call that takes longer compiles, and would again for the tiny arrays
 PARTS = 6  # that are timed, each for about the rule's `parts_s`
-LEAST, MOST, IN_A_ROW = 3, 2000, 4  # rounds, and calls in each, of which the first is not used
+LEAST, MOST = 2, 2000  # rounds
+IN_A_ROW, LONG_US, LONG_IN_A_ROW = 4, 5000.0, 2  # calls in a round, of which the first is not used; of a long iteration
 FAULTS_OVER, OF_A_FAULT = 5, 30  # calls
 
 
@@ -59,8 +60,8 @@ class Bench:
         samples = [time_call(call, self.device)[0] for _ in range(OF_A_FAULT)]
         return median(samples) * 1e6
 
-    def in_turns(self, turns: Mapping[str, tuple[Call, Call | None]]) -> dict[str, list[float]]:
-        """Seconds of each call, one after another, in one round after another: the middle of a few in a row.
+    def in_turns(self, turns: Mapping[str, tuple[Call, Call | None]], in_a_row: int) -> dict[str, list[float]]:
+        """Seconds of each call, one after another, in one round after another: the middle of those in a row.
 
         Each comes right after what its arrays and its code find in the caches: the second of the pair, or itself.
         """
@@ -69,7 +70,7 @@ class Bench:
         while rounds < LEAST or (perf_counter() < end and rounds < MOST):
             for name, (call, before) in turns.items():
                 samples = []
-                for _ in range(IN_A_ROW):
+                for _ in range(in_a_row):
                     if before is not None:
                         before()
                     samples.append(time_call(call, self.device)[0])
@@ -114,6 +115,7 @@ def _shares(place: Bench, timed: Timed, fault_us: float) -> Values:
     product_calls, work_calls, _ = _done_again(place, TINY)
     loops = [place.loop(size), place.loop(TINY)]
     iteration, calls = map(place.cycle, loops)
+    usual_us = median(by_cycle(timed.elapsed_ns, cycle)) / 1e3
     found = place.in_turns({
         "iteration": (iteration, None),
         "calls": (calls, work),
@@ -121,11 +123,10 @@ def _shares(place: Bench, timed: Timed, fault_us: float) -> Values:
         "work calls": (work_calls, work),
         "products": (products, work),
         "product calls": (product_calls, work),
-    })  # fmt: skip
+    }, IN_A_ROW if usual_us < LONG_US else LONG_IN_A_ROW)  # fmt: skip
     own, again = _faults(iteration), _faults(work)
     for loop in loops:
         loop.close()
-    usual_us = median(by_cycle(timed.elapsed_ns, cycle)) / 1e3
     more_faults = (timed.counters.per_iteration_faults(timed.counts.sampling) or 0.0) - own / cycle
     usual_us -= max(0.0, more_faults) * fault_us
 

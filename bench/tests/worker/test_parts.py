@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 from bench.adversary.lies import HONEST, write_style
 from bench.cases.problem import ITEM_BYTES, TUTORIAL_SIZE, Problem, Size
 from bench.machine.frameworks import open_device
-from bench.tests.fakes import BRIEF, a_case, a_job
+from bench.tests.fakes import BRIEF, FakeClock, a_case, a_job
 from bench.worker import _parts, measure
 from bench.worker._parts import Bench, _seen
 from bench.worker.measure import examine
@@ -120,3 +120,23 @@ def test_no_parts_are_measured_on_an_accelerator():
     job = a_job(STYLES["numpy_manual"])
     job = replace(job, case=replace(job.case, device="cuda:0"), rule=BRIEF)
     assert _parts.measure_parts(job, NOTHING, NOTHING, NOTHING, 0.0) == {}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_parts_take_turns_and_a_drift_of_the_machine_leaves_their_shares_alone(monkeypatch, seed):
+    draw = random.Random(seed)
+    drift, took = draw.uniform(1.0, 1.01), {"whole": draw.uniform(50, 500), "part": draw.uniform(1, 50)}
+    clock = FakeClock()
+    monkeypatch.setattr(_parts, "perf_counter", lambda: clock.ns / 1e9)
+
+    def timed(name: str, _device) -> tuple[float, None]:
+        took.update({one: us * drift for one, us in took.items()})
+        clock.pass_ns(int(took[name] * 1000))
+        return took[name] / 1e6, None
+
+    monkeypatch.setattr(_parts, "time_call", timed)
+    share, place = took["part"] / took["whole"], Bench(a_job(STYLES["numpy_manual"]), NOTHING, NOTHING)
+    found = place.in_turns({"whole": ("whole", None), "part": ("part", lambda: None)}, 4)  # type: ignore[dict-item]
+    assert len(found["whole"]) == len(found["part"]) >= _parts.LEAST
+    for whole, part in zip(found["whole"], found["part"], strict=True):
+        assert part / whole == pytest.approx(share, rel=0.05)
