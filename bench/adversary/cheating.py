@@ -48,7 +48,7 @@ class Caught:
     """What became of a cheat at one size, a row of cheats.csv; README below says what its columns are.
 
     `must_end` is the status that rows that are no time should have, `held` counts rows of the honest style next to it
-    that were held back.
+    that were held back, `held_reason` is of the first.
     """
 
     cheat: str
@@ -65,6 +65,7 @@ class Caught:
     ended: str
     held: int
     reason: str
+    held_reason: str
 
     @property
     def honest(self) -> bool:
@@ -89,12 +90,13 @@ def caught(cheat: Cheat, size: Size, rows: Sequence[Measurement]) -> Caught:
     """What its rows came to."""
     mine = [one for one in rows if one.case.style == cheat.name]
     honest = [one for one in rows if one.case.style == BESIDE]
+    held = [one for one in honest if one.status != "ok"]
     through, others = ([one for one in mine if (one.status == "ok") is ok] for ok in (True, False))
     latency, throughput, loop, program = (gain(through, honest, scope) for scope in SCOPES)
     return Caught(
         cheat.name, cheat.source, cheat.does, str(size), len(mine), len(others), latency, throughput, loop, program,
-        cheat.ends, " ".join(sorted({one.status for one in others})), sum(one.status != "ok" for one in honest),
-        others[0].reason if others else "",
+        cheat.ends, " ".join(sorted({one.status for one in others})), len(held),
+        others[0].reason if others else "", f"{held[0].status}: {held[0].reason}" if held else "",
     )  # fmt: skip
 
 
@@ -120,7 +122,8 @@ def judge_cheats(found: Sequence[Caught]) -> Check:
         f"{one.cheat} at {one.size}: " + (one.reason if one.honest or one.gain <= WITHOUT_GAIN else f"{one.gain:.2f}x")
         for one in missed
     ]
-    notes += [f"{held} honest rows held back"] if held else []
+    why = "; ".join(one.held_reason for one in found if one.held)
+    notes += [f"{held} honest rows held back: {why}"] if held else []
     return Check(name, must, got, not notes, len(cheats), "; ".join(notes) or "two sizes, two blocks, four scopes")
 
 
@@ -204,7 +207,7 @@ were held back; {model}, made by `{command}`.
 A row of `cheats.csv` is a cheat at one size, in two blocks exactly as a run measures them, an honest style in the same
 blocks, and in up to {most} blocks where there seemed to be a gain. `caught` of `rows` got no time and have the statuses
 `ended`, the gains are the honest style's time over the cheat's where a row came through, the median over blocks;
-`reason` is of the first row that is no time. A cheat that ends its process instead of answering must end `crashed`: a
+`reason` is of the first row that is no time, `held_reason` of the first honest one that was held back. A cheat that ends its process instead of answering must end `crashed`: a
 row with a reason and no figure is no gain. `source`: KB KernelBench, KG kernelguard, PG pygpubench, RK
 reference-kernels, KBot kernelbot, DR deep-reinforce, W wafer, T tensara, METR, S Sakana; ours where nobody else has
 published it.

@@ -69,8 +69,9 @@ class Record:
     """What was handed out and what was heard, in order; the witness itself, where both are one process.
 
     `cpu_s` reads the watched process's CPU seconds, `helpers_s` those of the processes that it started, which is not
-    asked where the watched process is this one. `between_s` are the wall and the CPU seconds between stretches, all
-    together. `fault` says what it did that no worker does.
+    asked where the watched process is this one; `helped_s` is what these took in all, `helped_first_s` what they took
+    until iterations that count began for the first time. `between_s` are the wall and the CPU seconds between
+    stretches, all together. `fault` says what it did that no worker does.
     """
 
     data_seed: int
@@ -80,6 +81,7 @@ class Record:
     weights: list[Any] = field(default_factory=list)
     readings: list[tuple[float, ...]] = field(default_factory=list)
     helped_s: float = 0.0
+    helped_first_s: float = 0.0
     between_s: tuple[float, float] = (0.0, 0.0)
     whole: bool = False
     fault: str = ""
@@ -87,6 +89,7 @@ class Record:
     _marked: tuple[float, float | None] | None = None
     _ended: tuple[float, float | None] = (0.0, None)
     _helped: float | None = None
+    _first_mark: bool = True
 
     @property
     def watched(self) -> bool:
@@ -114,6 +117,9 @@ class Record:
 
     def mark(self) -> None:
         """See `Witness`."""
+        if self._first_mark and self.helpers_s is not None and self._helped is not None:
+            self.helped_first_s = self.helpers_s() - self._helped
+        self._first_mark = False
         self._marked = time.perf_counter(), self._cpu()
 
     def shut(self, losses: Sequence[float]) -> None:

@@ -133,8 +133,9 @@ def lumpy(job: Job, timed: Timed, record: Record) -> str | None:
     )
 
 
-def helped(case: Case, record: Record) -> Iterator[str]:
-    """What other processes did for a case on the CPU while it was timed."""
+def helped(case: Case, record: Record, compiled: bool = False) -> Iterator[str]:
+    """What other processes did for a case on the CPU while it was timed; of one that is `compiled` after its start."""
     wall_s = sum(one.wall_s for one in record.seen)
-    if case.device == "cpu" and record.helped_s > HELPED_S + HELPED_SHARE * wall_s:
-        yield f"other processes that it started worked {record.helped_s:.2f} s while it was timed for {wall_s:.2f} s"
+    helped_s = record.helped_s - (record.helped_first_s if compiled else 0.0)
+    if case.device == "cpu" and helped_s > HELPED_S + HELPED_SHARE * wall_s:
+        yield f"other processes that it started worked {helped_s:.2f} s while it was timed for {wall_s:.2f} s"

@@ -150,7 +150,7 @@ def judge_program(job: Job, found: Found, program: Answer, record: Record) -> Fo
         if why is not None:
             return Found("wrong", f"as a whole program: {why}", again=True)
         phase = Phase(f"{steps} iterations", seconds + STRETCH_S, [(seen.wall_s, seen.cpu_s)])
-        why = next(chain(phase.untold(), phase.crowded(case), helped(case, record)), None)
+        why = next(chain(phase.untold(), phase.crowded(case), helped(case, record, job.style.compiled)), None)
         if why is not None:
             return Found("wrong", f"as a whole program: {why}", again=True)
     return replace(found, values={**found.values, "loop_seconds": seconds, "program_seconds": program.seconds})

@@ -121,10 +121,17 @@ def test_a_cheat_that_merely_fails_is_not_caught(ends, status, right):
     assert (found.right, found.ended, found.must_end) == (right, status, ends)
 
 
+def test_an_honest_row_that_is_held_back_says_why():
+    rows = [row(BESIDE, 0, 9.0, "wrong"), row("cheat", 0, 9.0, "wrong"), row(BESIDE, 1, 9.0), row("cheat", 1, 9.0)]
+    found = caught(CHEAT, SIZE, rows)
+    assert (found.held, found.held_reason) == (1, "wrong: why")
+    assert "1 honest rows held back: wrong: why" in judge_cheats([found]).note
+
+
 def found_of(name: str, **changes: object) -> Caught:
     fields = {"source": "KB", "rows": 2, "caught": 2, "latency_gain": None}
     whole = {"cheat": name, "does": "", "size": str(Size(*SIZE)), "throughput_gain": None, "loop_gain": None,
-             "program_gain": None, "must_end": "wrong", "ended": "wrong", "held": 0, "reason": "why", **fields,
+             "program_gain": None, "must_end": "wrong", "ended": "wrong", "held": 0, "reason": "why", "held_reason": "", **fields,
              **changes}  # fmt: skip
     return Caught(**whole)  # type: ignore[arg-type]
 

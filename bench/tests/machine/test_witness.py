@@ -74,6 +74,15 @@ def test_the_witness_reads_the_cpu_time_of_the_process_and_of_its_helpers():
     helped = watched(HELP.format(spin=SPIN))
     assert (helped.seen[0].cpu_s or 1.0) < 0.1
     assert helped.helped_s > 0.15
+    assert helped.helped_first_s == 0.0
+
+
+@linux
+def test_what_helpers_did_before_the_first_mark_is_told_from_what_they_did_after_it():
+    helper = HELP.format(spin=SPIN)
+    record = watched(f"{helper}\nwitness.mark()\n{helper}\nwitness.mark()")
+    assert record.helped_first_s > 0.15
+    assert record.helped_s - record.helped_first_s > 0.15
 
 
 def test_every_stretch_has_a_seed_of_its_own_and_they_take_turns():

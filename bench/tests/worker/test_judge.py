@@ -232,3 +232,17 @@ def test_a_program_that_trained_has_its_seconds_and_one_that_did_not_is_wrong_as
     program, record = a_program(job, 0.99)
     record.seen.clear()
     assert judge_program(job, found, program, record).reason == "as a whole program: crashed: it said too little"
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@settings(max_examples=10, deadline=None)
+@given(first=st.floats(0.2, 50.0), after=st.floats(0.0, 0.05) | st.floats(0.2, 50.0))
+def test_helpers_of_a_compiler_are_no_help_and_those_of_the_iterations_after_it_are(compiled, first, after):
+    job, found = a_job(program=True), Found("ok", values={"latency_median_us": 1.0})
+    job = replace(job, style=replace(job.style, compiled=compiled))
+    program, record = a_program(job, 0.99)
+    record.helped_s, record.helped_first_s = first + after, first
+    judged = judge_program(job, found, program, record)
+    assert (judged.status == "ok") is (compiled and after <= 0.05)
+    if judged.status == "wrong":
+        assert f"worked {after if compiled else first + after:.2f} s" in judged.reason
