@@ -204,13 +204,13 @@ README = """\
 {right} of {cheats} cheats at {sizes} were wrong in every row that would have gained, {held} of {honest} honest rows
 were held back; {model}, made by `{command}`.
 
-A row of `cheats.csv` is a cheat at one size, in two blocks exactly as a run measures them, an honest style in the same
-blocks, and in up to {most} blocks where there seemed to be a gain. `caught` of `rows` got no time and have the statuses
-`ended`, the gains are the honest style's time over the cheat's where a row came through, the median over blocks;
-`reason` is of the first row that is no time, `held_reason` of the first honest one that was held back. A cheat that ends its process instead of answering must end `crashed`: a
-row with a reason and no figure is no gain. `source`: KB KernelBench, KG kernelguard, PG pygpubench, RK
-reference-kernels, KBot kernelbot, DR deep-reinforce, W wafer, T tensara, METR, S Sakana; ours where nobody else has
-published it.
+A row of `cheats.csv` is a cheat at one size, in two blocks exactly as a run measures them, an honest style in the
+same blocks, and in up to {most} blocks where there seemed to be a gain. `caught` of `rows` got no time and have the
+statuses `ended`, the gains are the honest style's time over the cheat's where a row came through, the median over
+blocks; `reason` is of the first row that is no time, `held_reason` of the first honest one that was held back. A
+cheat that ends its process instead of answering must end `crashed`: a row with a reason and no figure is no gain.
+`source`: KB KernelBench, KG kernelguard, PG pygpubench, RK reference-kernels, KBot kernelbot, DR deep-reinforce, W
+wafer, T tensara, METR, S Sakana; ours where nobody else has published it.
 """
 
 

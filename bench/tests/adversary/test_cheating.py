@@ -131,8 +131,8 @@ def test_an_honest_row_that_is_held_back_says_why():
 def found_of(name: str, **changes: object) -> Caught:
     fields = {"source": "KB", "rows": 2, "caught": 2, "latency_gain": None}
     whole = {"cheat": name, "does": "", "size": str(Size(*SIZE)), "throughput_gain": None, "loop_gain": None,
-             "program_gain": None, "must_end": "wrong", "ended": "wrong", "held": 0, "reason": "why", "held_reason": "", **fields,
-             **changes}  # fmt: skip
+             "program_gain": None, "must_end": "wrong", "ended": "wrong", "held": 0, "reason": "why", "held_reason": "",
+             **fields, **changes}  # fmt: skip
     return Caught(**whole)  # type: ignore[arg-type]
 
 
