@@ -159,7 +159,7 @@ def _done_again(place: Bench, size: Size) -> tuple[Call, Call, int]:
     seen, case = _seen(place, size), place.job.case
     outs = [place.device.put(np.zeros((a.shape[0], b.shape[1])), case.problem.dtype) for a, b in seen.products]
     products = [product(case.framework, *sides, out) for sides, out in zip(seen.products, outs, strict=True)]
-    return _one_after_another(products), _one_after_another(seen.operations), seen.passed_bytes
+    return _one_after_another([products]), _one_after_another(seen.operations), seen.passed_bytes
 
 
 def _seen(place: Bench, size: Size) -> Seen:
@@ -173,17 +173,19 @@ def _seen(place: Bench, size: Size) -> Seen:
                 seen.products.clear()
                 seen.operations.clear()
                 seen.passed_bytes = 0
+            seen.operations.append([])
             next(loop)
     loop.close()
     return seen
 
 
-def _one_after_another(calls: Sequence[Call]) -> Call:
-    """Each result lives until its call comes again, as in a loop the names of an iteration do until the next."""
-    results: list[Any] = [None] * len(calls)
+def _one_after_another(iterations: Sequence[Sequence[Call]]) -> Call:
+    """Each result lives until one takes its place in the next iteration, as those that a loop's names hold do."""
+    results: list[Any] = [None] * max(map(len, iterations))
 
     def run() -> None:
-        for at, call in enumerate(calls):
-            results[at] = call()
+        for calls in iterations:
+            for at, call in enumerate(calls):
+                results[at] = call()
 
     return run

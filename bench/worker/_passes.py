@@ -17,12 +17,13 @@ SILENT = {"empty", "empty_like", "empty_strided", "new_empty", "detach", "alias"
 class Seen:
     """The two sides of each product of matrices, and each operation, products too, as a call that does it again.
 
-    `passed_bytes` are what all but the products read and write: an array counts once for each operation that it goes
-    into or comes out of, a view moves nothing.
+    The operations are those of one iteration after another, each with a list of its own. `passed_bytes` are what all
+    but the products read and write: an array counts once for each operation that it goes into or comes out of, a view
+    moves nothing.
     """
 
     products: list[tuple[Any, Any]] = field(default_factory=list)
-    operations: list[Callable[[], Any]] = field(default_factory=list)
+    operations: list[list[Callable[[], Any]]] = field(default_factory=lambda: [[]])
     passed_bytes: int = 0
 
     def operation(self, name: str, arrays: Sequence[Any], again: Callable[[], Any]) -> None:
@@ -31,7 +32,7 @@ class Seen:
         sides = there[name.startswith("addmm") :][:2]
         if name in SILENT:
             return
-        self.operations.append(again)
+        self.operations[-1].append(again)
         if name in PRODUCTS and len(sides) == 2 and all(one.ndim == 2 for one in sides):
             self.products.append((sides[0], sides[1]))
         else:
