@@ -30,7 +30,8 @@ from implementations import Implementation, find_implementations
 TABLE = "honest.csv"
 BLOCKS, THREADS = 2, 2
 SAME_SIZES = 100  # rows, before others are drawn
-TIMED_AS = ("tutorial", "quick")  # presets, for how long they time
+TIMED_AS = ("tutorial", "quick", "quick")  # presets, for how long they time and whether a noisy turn is taken again
+PROGRAMS = 0.25  # of the cases
 DTYPES = ("float32", "float32", "float64", "bfloat16")
 FIGURES = ("lump", "batch", "after_flip", "at_work")
 
@@ -78,7 +79,7 @@ def draw_case(random: Random, styles: Sequence[Implementation], sizes: Sequence[
     rate = stable_learning_rate(size, style.oracle)
     return Case(
         style.name, "cpu", Problem(*size, random.choice(own), rate), threads=random.choice((1, 1, THREADS)),
-        framework=style.framework, oracle=style.oracle, program=random.random() < 0.5,
+        framework=style.framework, oracle=style.oracle, program=random.random() < PROGRAMS,
     )  # fmt: skip
 
 
@@ -93,8 +94,8 @@ def try_case(bench: Bench, case: Case, style: Implementation, preset: str, drawn
         except ShapeError:
             pass  # it answered no times: its row says so
 
-    rule, cases = PRESETS[preset].rule, {case: BLOCKS}
-    plan = Plan(preset="validate", cases=cases, blocks=BLOCKS, styles={style.name: style}, rule=rule)
+    timed_as, cases = PRESETS[preset], {case: BLOCKS}
+    plan = Plan("validate", cases, BLOCKS, {style.name: style}, rule=timed_as.rule, retried=timed_as.retried)
     floors = bench.floors_of(plan)
     for measurement in run(plan, process_launcher(plan, watch), run_id=uuid.uuid4().hex):
         yield row_of(floors.under(measurement), preset, drawn, *(shapes[-1] if shapes else (Shape(0.0), None)))
