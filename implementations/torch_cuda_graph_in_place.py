@@ -7,7 +7,7 @@ from implementations import implementation
 
 @implementation(framework="torch", devices=("cuda",))
 def torch_cuda_graph_in_place(x, y, w1, w2, learning_rate, steps):
-    """Ten kernels an iteration instead of nineteen, as a CUDA graph: the update is the product that makes it."""
+    """Ten kernels an iteration, not eighteen or more, as a CUDA graph: the update is the product that makes it."""
     loss = torch.empty((), dtype=x.dtype, device=x.device)
 
     def iteration():

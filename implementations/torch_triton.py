@@ -69,12 +69,11 @@ def _update_tile(x, w1, grad, rate2, tile, h,
 
 @triton.jit
 def _update_unit(w2, act, resid, rate2, unit, n, o,
-                 N: tl.constexpr, H: tl.constexpr, D_OUT: tl.constexpr, BH: tl.constexpr,
-                 BO: tl.constexpr):  # fmt: skip
+                 N: tl.constexpr, D_OUT: tl.constexpr, BH: tl.constexpr, BO: tl.constexpr):  # fmt: skip
     """The update of one hidden unit's row of w2."""
-    acts = tl.load(act + n * BH + unit, mask=(n < N) & (unit < H), other=0.0, cache_modifier=".cg")
+    acts = tl.load(act + n * BH + unit, mask=n < N, other=0.0, cache_modifier=".cg")
     res = tl.load(resid + n[:, None] * BO + o[None, :], mask=n[:, None] < N, other=0.0, cache_modifier=".cg")
-    at, keep = w2 + unit * D_OUT + o, (o < D_OUT) & (unit < H)
+    at, keep = w2 + unit * D_OUT + o, o < D_OUT
     step = tl.sum(acts[:, None] * res, axis=0)
     tl.store(at, tl.load(at, mask=keep, other=0.0, cache_modifier=".cg") - rate2 * step, mask=keep)
 
@@ -115,7 +114,7 @@ def _train(
             tile += PROGRAMS
         unit = pid
         while unit < H:  # read by the rows of the next iteration, behind its first barrier
-            _update_unit(w2, act, resid, rate2, unit, n, o, N, H, D_OUT, BH, BO)
+            _update_unit(w2, act, resid, rate2, unit, n, o, N, D_OUT, BH, BO)
             unit += PROGRAMS
         tl.debug_barrier()  # this program's own tiles of w1 are read by other threads of it next
         t += 1
