@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import weakref
 from dataclasses import replace
 from typing import Any
 
@@ -140,3 +141,28 @@ def test_parts_take_turns_and_a_drift_of_the_machine_leaves_their_shares_alone(m
     assert len(found["whole"]) == len(found["part"]) >= _parts.LEAST
     for whole, part in zip(found["whole"], found["part"], strict=True):
         assert part / whole == pytest.approx(share, rel=0.05)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_result_lives_until_the_next_iteration_has_one_in_its_place(seed):
+    draw = random.Random(seed)
+    counts = [draw.randint(1, 6) for _ in range(draw.randint(1, 5))]
+    alive = weakref.WeakSet[Thing]()
+    most = 0
+
+    def call() -> Thing:
+        nonlocal most
+        made = Thing()
+        alive.add(made)
+        most = max(most, len(alive))
+        return made
+
+    again = _parts._one_after_another([[call] * count for count in counts])
+    for _ in range(3):
+        again()
+    assert len(alive) == max(counts)
+    assert most <= max(counts) + 1
+
+
+class Thing:
+    """A result that may be watched."""
