@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 
 
 class WrongStyleError(Exception):
-    """A style that is not the training run it should be; the message is the reason."""
+    """A style that is not the training run it should be; the message is the reason.
+
+    With `again` it may be the machine's fault, and it is measured once more.
+    """
+
+    def __init__(self, reason: str, *, again: bool = False) -> None:
+        super().__init__(reason)
+        self.again = again
 
 
 @dataclass(frozen=True, slots=True)

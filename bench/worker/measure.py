@@ -59,7 +59,7 @@ def attempt(work: Callable[[], T]) -> T | Found:
     try:
         return work()
     except WrongStyleError as error:
-        return Found("wrong", str(error))
+        return Found("wrong", str(error), again=error.again)
     except MemoryError as error:
         return Found("oom", f"out of memory: {error}".rstrip(": "))
     except Exception as error:  # a style may raise anything, and that is a row

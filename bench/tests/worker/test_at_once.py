@@ -197,3 +197,13 @@ def test_one_slow_iteration_hardly_changes_what_is_usual(usual, count, slower):
     elapsed = [10**9, *[usual] * count]
     elapsed[-3] = int(usual * slower)
     assert usual_ns(Cold(0.0, clock.Latency(elapsed, []), None, None)) == usual
+
+
+def test_who_is_slow_until_the_clock_runs_is_asked_once_more():
+    """A machine without a core for its threads may have made the whole warm-up slow."""
+    counts = Counts(1, 20, 5, 1)
+    cold = Cold(0.0, Latency([10**9, *[40_000_000] * 20], []), None, None)
+    timed = Timed(counts, (600_000,) * 20, (), (), (), Counters(1.0, 1.0, None, None, None))
+    found = worker.attempt(lambda: check_pace(cold, timed))
+    assert isinstance(found, Found)
+    assert (found.status, found.again) == ("wrong", True)
