@@ -54,7 +54,10 @@ def render(results: Path) -> str:
 def card_of(folder: Path) -> Card:
     """The card of a run from its tables, or where it has none the one that was shared. Raises TableError."""
     if (folder / MACHINE).exists():
-        return Card.of(Evidence.of(read_run(folder)))
+        run = read_run(folder)
+        if run.measurements.empty:
+            raise TableError(f"{folder}: the run holds no measurement; finish it with --resume, or take it away")
+        return Card.of(Evidence.of(run))
     return read_card(folder / CARD)
 
 

@@ -104,6 +104,16 @@ def test_a_broken_run_ends_with_2_and_keeps_the_index(tmp_path: Path) -> None:
     assert (tmp_path / INDEX).read_text(encoding="utf-8") == "as it was"
 
 
+def test_a_run_without_a_row_is_refused_in_one_line_and_keeps_the_index(tmp_path: Path, capsys) -> None:
+    write_run(tmp_path / "none-yet", {NUMPY: []})
+    (tmp_path / INDEX).write_text("before", encoding="utf-8")
+    assert main([str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert said.endswith("none-yet: the run holds no measurement; finish it with --resume, or take it away\n")
+    assert said.count("\n") == 1
+    assert (tmp_path / INDEX).read_text(encoding="utf-8") == "before"
+
+
 def test_names_cannot_become_markup() -> None:
     assert plain("a<b> [c](d) `e`\n# f") == r"a\<b\> \[c\](d) \`e\` \# f"
 
