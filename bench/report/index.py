@@ -103,7 +103,7 @@ def _others(results: Path) -> list[str]:
     """Links to the folders that are no runs and say themselves what they are."""
     others = sorted(path.parent for path in results.glob(f"*/{INDEX}") if not (path.parent / MACHINE).exists())
     links = [f"- [{plain(folder.name)}]({quote(folder.name)}/): {_title(folder / INDEX)}" for folder in others]
-    return ["## Simulations, and figures of others\n", "\n".join(links) + "\n"] if links else []
+    return ["## Attacks, simulations, and figures of others\n", "\n".join(links) + "\n"] if links else []
 
 
 def _title(path: Path) -> str:

@@ -18,13 +18,13 @@ from bench.cases.case import Case
 from bench.cases.measurement import Measurement
 from bench.cases.problem import Problem, Size, stable_learning_rate
 from bench.errors import TableError
-from bench.simulation.drift import Floats
 from bench.tables.csv_files import append_as, append_rows, columns_of, read_as, read_rows, write_rows
 from bench.tables.files import drop_cut_line
 from bench.validation.inside import SLOW_FIRST, STYLE
 from bench.verdict.one_speed import OWN_EFFECT, PER_REFERENCE, REFERENCE, at_one_speed
 from implementations import Implementation, find_implementations
 
+Floats: TypeAlias = NDArray[np.float64]
 Places: TypeAlias = NDArray[np.int64]
 Group: TypeAlias = tuple[str, ...]  # labels of copies: one and the same case
 POOL, ITERATIONS, TRUTHS = "pool.csv", "pool_iterations.csv", "plants.csv"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import pytest
@@ -22,12 +21,9 @@ from bench.adversary.attacks import (
 from bench.adversary.kills import Aimed, count_turns
 from bench.adversary.lies import PLANTED
 from bench.cases.measurement import Found, Job
-from bench.commands import validate
-from bench.plain import to_plain
 from bench.tables.csv_files import read_as, write_as
 from bench.tables.writer import Writer, write_machine
 from bench.tests.fakes import a_case, a_measurement, an_answer
-from bench.validation.session import draft
 
 MUST_SAY = {one.style: one.must_say for one in PLANTED}
 ON_CPU = [one for one in PLANTED if one.device == "cpu"]
@@ -140,25 +136,6 @@ def test_a_gate_that_lets_nobody_through_catches_nothing():
 @pytest.mark.parametrize("trials", [[], [HONEST], [LIAR]])
 def test_without_liars_or_without_an_honest_one_beside_them_nothing_was_tested(trials):
     assert judge_liars(trials).met is None
-
-
-@pytest.mark.parametrize("quick", [True, False])
-def test_the_command_plants_liars_for_the_devices_of_the_folders_machine(tmp_path, monkeypatch, quick):
-    asked = []
-    for name in (
-        "attacks.measure_liars",
-        "challenge.measure_costs",
-        "cheating.measure_cheats",
-        "attacks.measure_kills",
-    ):
-        monkeypatch.setattr(f"bench.adversary.{name}", lambda *given, name=name: asked.append((name, *given[:-1])))
-    design = draft(quick=quick, minutes=None, seed=3)
-    machine = {"run_id": "r", "devices": {"cpu": {}, "cuda:0": {}}, "validation": to_plain(design)}
-    (tmp_path / "machine.json").write_text(json.dumps(machine))
-    validate._attack(tmp_path, None)
-    assert asked[0] == ("attacks.measure_liars", tmp_path, {"cpu": {}, "cuda:0": {}})
-    assert asked[-1] == ("attacks.measure_kills", tmp_path, 0 if quick else validate.KILLS, 3)
-    assert len(asked) == (2 if quick else 4)
 
 
 def test_kills_are_judged_by_every_row_and_few_of_them_prove_nothing():

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench.adversary import challenge as challenge
+from bench.adversary import challenge
 from bench.adversary.challenge import MOST, TABLE, Cost, judge_costs, measure_costs
 from bench.cases.phases import Rule
 from bench.machine.witness import Record

@@ -7,7 +7,7 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.adversary import honest as honest
+from bench.adversary import honest
 from bench.adversary.cheating import Bench
 from bench.adversary.honest import draw_case, draw_sizes, measure, row_of, summary
 from bench.machine.device import unsupported

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from bench.checks import Check
 from bench.cli import main
+from bench.commands import validate
 from bench.commands.validate import _show, more, sentence
+from bench.plain import to_plain
 from bench.tests.validation.pools import write_folder
 from bench.validation.session import draft, read_design
 from bench.validation.tools import TOOLS
@@ -85,3 +88,22 @@ def test_a_quick_look_says_in_few_words_what_it_did_not_test(capsys):
     assert out.endswith("1 of 1 met; 20 untested")
     assert _show([CHECKS[0], *left], quick=False) == 1
     assert "coverage, K = 22" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_the_command_plants_liars_for_the_devices_of_the_folders_machine(tmp_path, monkeypatch, quick):
+    asked = []
+    for name in (
+        "attacks.measure_liars",
+        "challenge.measure_costs",
+        "cheating.measure_cheats",
+        "attacks.measure_kills",
+    ):
+        monkeypatch.setattr(f"bench.adversary.{name}", lambda *given, name=name: asked.append((name, *given[:-1])))
+    design = draft(quick=quick, minutes=None, seed=3)
+    machine = {"run_id": "r", "devices": {"cpu": {}, "cuda:0": {}}, "validation": to_plain(design)}
+    (tmp_path / "machine.json").write_text(json.dumps(machine))
+    validate._attack(tmp_path, None)
+    assert asked[0] == ("attacks.measure_liars", tmp_path, {"cpu": {}, "cuda:0": {}})
+    assert asked[-1] == ("attacks.measure_kills", tmp_path, 0 if quick else validate.KILLS, 3)
+    assert len(asked) == (2 if quick else 4)

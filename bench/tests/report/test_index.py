@@ -105,7 +105,9 @@ def test_a_broken_run_ends_with_2_and_keeps_the_index(tmp_path: Path) -> None:
 
 
 def test_a_run_without_a_row_is_refused_in_one_line_and_keeps_the_index(tmp_path: Path, capsys) -> None:
-    write_run(tmp_path / "none-yet", {NUMPY: []})
+    write_run(tmp_path / "none-yet", {NUMPY: around(100)})
+    table = tmp_path / "none-yet" / "measurements.csv"
+    table.write_text(table.read_text(encoding="utf-8").partition("\n")[0] + "\n", encoding="utf-8")
     (tmp_path / INDEX).write_text("before", encoding="utf-8")
     assert main([str(tmp_path)]) == 2
     said = capsys.readouterr().err

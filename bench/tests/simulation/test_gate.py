@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from bench.cases.presets import PRESETS
 from bench.cases.problem import TUTORIAL_SIZE, Size
 from bench.errors import TableError
-from bench.simulation import gate
-from bench.simulation import trials as trials
+from bench.simulation import gate, trials
 from bench.simulation.gate_table import BOUNDS, COLUMNS, TABLE, bound_rows, lie_rows, merge
 from bench.simulation.subjects import fewest_honest, fewest_lies, is_lie_at, lying, others, slow, telling
 from bench.tables.csv_files import read_rows

@@ -101,7 +101,7 @@ def test_the_tools_are_ratios_of_pairs_in_turns_and_the_page_faults_of_both(monk
     called: list[str] = []
     theirs = cycle([AsWritten(102.0, 0.6, 36.0, 30.0), AsWritten(104.0, 0.5, 34.0, 32.0)])
 
-    def script(_folder: Path) -> AsWritten:
+    def run_theirs(_folder: Path) -> AsWritten:
         called.append("theirs")
         return next(theirs)
 
@@ -109,7 +109,7 @@ def test_the_tools_are_ratios_of_pairs_in_turns_and_the_page_faults_of_both(monk
         called.append("ours")
         return AsWritten(100.0, 0.5, 35.5)
 
-    monkeypatch.setattr(script, "run_script", script)
+    monkeypatch.setattr(script, "run_script", run_theirs)
     found = {tool.quantity: tool for tool in script_tools(ours, 8)}
     assert called == ["ours", "theirs", "theirs", "ours"] * 2
     assert found[SCRIPT].value == pytest.approx((1.02 * 1.04) ** 0.5)
