@@ -65,7 +65,7 @@ class Caught:
     ended: str
     held: int
     reason: str
-    held_reason: str
+    held_reason: str = ""
 
     @property
     def honest(self) -> bool:
@@ -129,7 +129,7 @@ def judge_cheats(found: Sequence[Caught]) -> Check:
 
 def measure_cheats(folder: Path, say: Say, cheats: Sequence[Cheat] = (*BASES, *CHEATS)) -> list[Caught]:
     """cheats.csv of a folder, a cheat after another at each size; those that it holds are not tried again."""
-    rows = read_as(folder / CHEATS_TABLE, Caught)
+    rows = read_as(folder / CHEATS_TABLE, Caught, later=("held_reason",))
     done = {(one.cheat, one.size) for one in rows}
     wanted = [(size, one) for size in SIZES for one in cheats if (one.name, str(size)) not in done]
     began = time.monotonic()

@@ -13,6 +13,7 @@ from random import Random, SystemRandom
 
 from bench.adversary.cheating import SIZES, Bench
 from bench.cases.case import Case
+from bench.cases.grid import undecidable
 from bench.cases.measurement import Found, Job, Measurement
 from bench.cases.plan import Plan
 from bench.cases.presets import PRESETS
@@ -49,7 +50,6 @@ class Row:
     size: str
     dtype: str
     threads: int
-    preset: str
     drawn: int
     block: int
     status: str
@@ -61,6 +61,7 @@ class Row:
     told: float | None
     attempts: int
     reason: str
+    preset: str = "tutorial"
 
 
 def draw_sizes(random: Random) -> tuple[Size, ...]:
@@ -75,7 +76,10 @@ def draw_sizes(random: Random) -> tuple[Size, ...]:
 def draw_case(random: Random, styles: Sequence[Implementation], sizes: Sequence[Size]) -> Case:
     """A style, size, dtype and number of threads."""
     style, size = random.choice(styles), random.choice(sizes)
-    own = [one for one in DTYPES if not unsupported(style.framework, "cpu", one, "ieee")]
+    own = [
+        one for one in DTYPES
+        if not unsupported(style.framework, "cpu", one, "ieee") and not undecidable(Problem(*size, one), style.oracle)
+    ]  # fmt: skip
     rate = stable_learning_rate(size, style.oracle)
     return Case(
         style.name, "cpu", Problem(*size, random.choice(own), rate), threads=random.choice((1, 1, THREADS)),
@@ -118,16 +122,16 @@ def row_of(found: Measurement, preset: str, drawn: int, shape: Shape, share: flo
     known = {name: getattr(shape, name) for name in FIGURES} | {"told": share}
     figures = {name: None if value is None else round(value, 4) for name, value in known.items()}
     return Row(
-        case.style, case.framework, str(case.problem.size), case.problem.dtype, case.threads, preset, drawn,
-        found.block, found.status, found.noisy, **figures, attempts=found.attempts,
-        reason=found.reason if found.status != "ok" else "",
+        case.style, case.framework, str(case.problem.size), case.problem.dtype, case.threads, drawn, found.block,
+        found.status, found.noisy, **figures, attempts=found.attempts,
+        reason=found.reason if found.status != "ok" else "", preset=preset,
     )  # fmt: skip
 
 
 def measure(folder: Path, rows: int, styles: Sequence[Implementation]) -> list[Row]:
     """honest.csv of a folder up to so many rows, two at a time; those that it holds stay."""
     path = folder / TABLE
-    found = read_as(path, Row)
+    found = read_as(path, Row, later=("preset",))
     sizes: tuple[Size, ...] = ()
     until = 0
     with tempfile.TemporaryDirectory(prefix="fiftyx-") as place:
@@ -154,8 +158,8 @@ README = """\
 at the tutorial's size, at 16x250x25x5 and at drawn ones, timed as long as `tutorial` and as short as `quick` times;
 {model}, made by `{command}`.
 
-A row of `honest.csv` is a row of a run: two blocks of a case drawn by the seed `drawn`, with fresh data, judged as in a
-run. `lump`, `batch`, `after_flip`, `at_work` are the ratios that the judge looks at, see
+A row of `honest.csv` is a row of a run: two blocks of a case drawn by the seed `drawn` from sizes drawn before, with
+fresh data, judged as in a run. `lump`, `batch`, `after_flip`, `at_work` are the ratios that the judge looks at, see
 bench/worker/_shape.py, empty where it does not; `told` is the least share of what passed that samples add up to.
 """
 

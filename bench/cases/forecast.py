@@ -96,7 +96,7 @@ def case_seconds(case: Case, plan: Plan, probe: Mapping[str, Any]) -> float:
     program = start + compiling + TUTORIAL_ITERATIONS * each if case.program else 0.0
     parts = 0.0
     if rule.parts_s is not None and not accelerated and not style.compiled:
-        parts = PARTS * rule.parts_s + PARTS_ITERATIONS * each
+        parts = PARTS * rule.parts_s + PARTS_ITERATIONS * style.cycle * each
         if case.framework == "torch" and not lazily:  # torch's dispatch, which watches, imports as much as an optimiser
             parts += more_torch
     seconds: float = start + compiling + WORKER_S + warmup + counts.steps * each + neutral + parts + checking + program

@@ -158,7 +158,7 @@ def override(leg: Leg, request: Request, styles: Mapping[str, Implementation]) -
     """
     own = tuple(name for name, style in styles.items() if str(style.source) in _resolved(request.style_files))
     added = (*leg.styles, *own) if leg.styles else ()
-    if not leg.compiled:
+    if not leg.compiled and {device_kind(one) for one in request.devices or leg.devices} == {"cpu"}:
         added = tuple(name for name, style in styles.items() if not style.compiled or name in own)
     return replace(
         leg,

@@ -216,9 +216,10 @@ def _stay_on_cores() -> None:
 
     Raises DeviceError where a process cannot be kept to cores.
     """
-    asked, cores = os.environ.get("OMP_NUM_THREADS", ""), available_cpus()
+    asked, bound = os.environ.get("OMP_NUM_THREADS", ""), hasattr(os, "sched_setaffinity")
+    cores = len(os.sched_getaffinity(0)) if bound else available_cpus()
     if not asked.isdigit() or int(asked) >= cores:
         return
-    if not hasattr(os, "sched_setaffinity"):
+    if not bound:
         raise DeviceError(f"jax takes all {cores} cores here, whatever --threads says; give --threads all")
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(asked)])

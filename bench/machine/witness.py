@@ -68,10 +68,10 @@ class Seen:
 class Record:
     """What was handed out and what was heard, in order; the witness itself, where both are one process.
 
-    `cpu_s` reads the watched process's CPU seconds, `helpers_s` those of the processes that it started, which is not
-    asked where the watched process is this one; `helped_s` is what these took in all, `helped_first_s` what they took
-    until iterations that count began for the first time. `between_s` are the wall and the CPU seconds between
-    stretches, all together. `fault` says what it did that no worker does.
+    `cpu_s` reads the watched process's CPU seconds, `helpers_s` those of the processes that it started, which is
+    not asked where the watched process is this one; `helped_s` is what these took in all, `helped_first_s` what
+    they took until iterations that count began for the first time, asked where it `compiles`. `between_s` are the
+    wall and the CPU seconds between stretches, all together. `fault` says what it did that no worker does.
     """
 
     data_seed: int
@@ -82,6 +82,7 @@ class Record:
     readings: list[tuple[float, ...]] = field(default_factory=list)
     helped_s: float = 0.0
     helped_first_s: float = 0.0
+    compiles: bool = False
     between_s: tuple[float, float] = (0.0, 0.0)
     whole: bool = False
     fault: str = ""
@@ -89,7 +90,6 @@ class Record:
     _marked: tuple[float, float | None] | None = None
     _ended: tuple[float, float | None] = (0.0, None)
     _helped: float | None = None
-    _first_mark: bool = True
 
     @property
     def watched(self) -> bool:
@@ -117,10 +117,9 @@ class Record:
 
     def mark(self) -> None:
         """See `Witness`."""
-        if self._first_mark and self.helpers_s is not None and self._helped is not None:
-            self.helped_first_s = self.helpers_s() - self._helped
-        self._first_mark = False
         self._marked = time.perf_counter(), self._cpu()
+        if self.compiles and not self.helped_first_s and self.helpers_s is not None and self._helped is not None:
+            self.helped_first_s = self.helpers_s() - self._helped
 
     def shut(self, losses: Sequence[float]) -> None:
         """See `Witness`. Raises WitnessError before one has begun."""

@@ -145,7 +145,8 @@ def process_launcher(plan: Plan, watch: Callable[[Job, Found, Record], object] =
     """
 
     def start(module: str, job: Job, *, keep_env: bool) -> tuple[Answer, Record]:
-        record = Record(job.case.problem.seed if job.data_seed is None else job.data_seed)
+        seed = job.case.problem.seed if job.data_seed is None else job.data_seed
+        record = Record(seed, compiles=job.style.compiled)
         question = to_plain(replace(job, data_seed=None))
         answer = ask(
             module, question, threads=job.case.threads, keep_env=keep_env, timeout_s=plan.timeout_s, record=record

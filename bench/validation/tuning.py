@@ -39,8 +39,8 @@ def in_turns(calls: Sequence[Callable[[], Any]]) -> list[list[float]]:
     """The us of each of `calls` in ROUNDS, fewer after LIMIT_S; a round calls each for about ROUND_S, one by one."""
     counts = []
     for call in calls:
-        end = perf_counter_ns() + int(WARM_S * 1e9)
-        us = _us(call, 1)
+        _us(call, 1)  # it may compile
+        us, end = _us(call, 1), perf_counter_ns() + int(WARM_S * 1e9)
         while perf_counter_ns() < end:
             us = min(us, _us(call, 1))
         counts.append(max(1, int(ROUND_S * 1e6 / us)))

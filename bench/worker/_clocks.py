@@ -85,7 +85,7 @@ class Phase:
 
     def crowded(self, case: Case) -> Iterator[str]:
         """That more cores worked than a case on the CPU has threads."""
-        if self.marked or not self._shows() or case.device != "cpu" or case.framework == "jax":
+        if self.marked or not self._shows() or case.device != "cpu":
             return
         used = (self.cpu_s or 0.0) / self.wall_s
         if used > case.threads + MORE_CORES:
@@ -95,7 +95,7 @@ class Phase:
 def _phases(job: Job, timed: Timed, record: Record) -> Iterator[Phase]:
     """Samples and batches, without the iterations before them where the witness heard them begin, and with them."""
     case, stretches = job.case, timed.counts.stretches
-    between_s = BETWEEN_S if case.device == "cpu" else WAIT_S
+    between_s = BETWEEN_S if case.device == "cpu" and case.framework != "jax" else WAIT_S
     for batches, phase in ((False, "alone"), (True, "in batches")):
         pairs = [(one, seen) for one, seen in zip(stretches, record.seen, strict=True) if one.batch is batches]
         samples = [one.elapsed_ns for one in timed.batches] if batches else timed.elapsed_ns

@@ -23,6 +23,8 @@ from bench.worker.counters import every_core
 from bench.worker.loops import Timed
 from bench.worker.noise import Sampled, Steady, by_cycle, disturbance
 
+PACE = 0.5  # of its timed run's pace, that a program's iterations may seem to be faster
+
 
 def judge(job: Job, found: Found, record: Record) -> Found:
     """What `found` comes to: `wrong` with the reason, or its figures, all from the raw times. `crashed`: no answer."""
@@ -150,10 +152,22 @@ def judge_program(job: Job, found: Found, program: Answer, record: Record) -> Fo
         if why is not None:
             return Found("wrong", f"as a whole program: {why}", again=True)
         phase = Phase(f"{steps} iterations", seconds + STRETCH_S, [(seen.wall_s, seen.cpu_s)])
-        why = next(chain(phase.untold(), phase.crowded(case), helped(case, record, job.style.compiled)), None)
+        early = done_early(found, seen) if job.style.compiled else ()
+        why = next(chain(phase.untold(), phase.crowded(case), helped(case, record, job.style.compiled), early), None)
         if why is not None:
             return Found("wrong", f"as a whole program: {why}", again=True)
     return replace(found, values={**found.values, "loop_seconds": seconds, "program_seconds": program.seconds})
+
+
+def done_early(found: Found, seen: Seen) -> Iterator[str]:
+    """That a program was faster after its first loss than its own iterations: then helpers worked before it."""
+    each_us, counted = found.values.get("latency_median_us"), seen.counted_s
+    least_s = PACE * (TUTORIAL_ITERATIONS - 1) * float(each_us or 0.0) / 1e6
+    if counted is not None and counted[0] < least_s:
+        yield (
+            f"{TUTORIAL_ITERATIONS - 1} iterations after the first loss took {counted[0] * 1e3:.1f} ms, which take at "
+            f"least {least_s * 1e3:.1f} ms in its timed run: work was done before it"
+        )
 
 
 def reduce_timed(job: Job, timed: Timed, cycles: Sequence[float]) -> dict[str, Value]:

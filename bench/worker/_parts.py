@@ -98,7 +98,7 @@ def measure_parts(job: Job, train: Train, device: Device, timed: Timed, first_s:
     place, found = Bench(job, train, device), Values()
     for measure in (_fault, *([] if job.style.compiled or first_s > COMPILES_S else [_shares])):
         try:
-            found |= measure(place, timed, float(found.get("fault_us") or 0.0))
+            found |= measure(place, timed, max(0.0, float(found.get("fault_us") or 0.0)))
         except Exception:  # the case is measured: what explains it may be missing
             continue
     return {name: value for name, value in found.items() if isinstance(value, float) and 0 <= value < math.inf}
@@ -123,12 +123,12 @@ def _shares(place: Bench, timed: Timed, fault_us: float) -> Values:
         "work calls": (work_calls, work),
         "products": (products, work),
         "product calls": (product_calls, work),
-    }, IN_A_ROW if usual_us < LONG_US else LONG_IN_A_ROW)  # fmt: skip
+    }, IN_A_ROW if usual_us * cycle < LONG_US else LONG_IN_A_ROW)  # fmt: skip
     own, again = _faults(iteration), _faults(work)
     for loop in loops:
         loop.close()
     more_faults = (timed.counters.per_iteration_faults(timed.counts.sampling) or 0.0) - own / cycle
-    usual_us -= max(0.0, more_faults) * fault_us
+    usual_us = max(0.0, usual_us - max(0.0, more_faults) * fault_us)
 
     def share(name: str, less: str = "") -> float:
         each = zip(found[name], found[less] if less else [0.0] * len(found[name]), found["iteration"], strict=True)

@@ -12,6 +12,9 @@ from bench.worker.oracle import Array, Reference, Trained
 
 LEAST_WAY = 1e-3  # of a weight's norm: what went less far is held against this, for its own rounding is all there is
 LEAST_UNIT_WAY = 1e-2  # the same for the weights of one hidden unit
+# Of the first loss: what is smaller is held against this, for it is the square of a difference of rounded numbers. Few
+# samples are learned by heart within 50 iterations: at 4x935x95x1 an honest float32 loss of 1e-9 was off by 3%
+LEAST_LOSS = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +54,13 @@ REHEARSAL: Mapping[Kind, Tolerance] = {
     BFLOAT16_ADAM: Tolerance(5e-2, 4, 0.13, root=0.42, by_norm=True),
 }
 # At most four iterations at the case's own size; who strays by little is tried on other data. Of 27,697 honest openings
-# in float32 (results/gate) five strayed, on one seed at 16x250x25x2, where a flip moved half of the units by 1.4e-4
+# in float32 (results/gate) five strayed, on one seed at 16x250x25x2, where a flip moved half of the units by 1.4e-4.
+# bfloat16 rounds small updates away: at 4x935x95x1 each of its styles was off by 21% of the second loss
 OPENING: Mapping[Kind, Tolerance] = {
     FLOAT64: Tolerance(1e-9, 50, 1e-9),
     FLOAT32: Tolerance(1e-2, 50, 5e-2, first=2e-6, unit=8e-5),
     TF32: Tolerance(2e-2, 50, 0.5, unit=2e-2),
-    BFLOAT16: Tolerance(8e-2, 50, 2e-2, by_norm=True),
+    BFLOAT16: Tolerance(8e-2, 1, 2e-2, root=0.15, by_norm=True),
 }
 # The timed run itself, as far as the oracle affords to follow; weights only where that is to the end. x changes there,
 # and who strays is measured once more. results/gate holds every bound against the largest honest error. In float32 that
@@ -70,9 +74,9 @@ TIMED: Mapping[Kind, Tolerance] = {
     FLOAT64: Tolerance(1e-9, 50, 1e-8, root=1e-9),
     FLOAT32: Tolerance(1e-2, 50, 0.1, first=2e-6, root=3e-3, unit=1e-3),
     TF32: Tolerance(2e-2, 4, 0.3, root=1e-2, unit=5e-2),
-    BFLOAT16: Tolerance(8e-2, 4, math.inf, root=0.25, way=0.4, by_norm=True),
-    BFLOAT16_ADAM: Tolerance(8e-2, 4, 0.45, root=0.8, by_norm=True),
-    BFLOAT16_DYNAMIC: Tolerance(8e-2, 4, 0.3, root=0.25, by_norm=True),
+    BFLOAT16: Tolerance(8e-2, 1, math.inf, root=0.25, way=0.4, by_norm=True),
+    BFLOAT16_ADAM: Tolerance(8e-2, 1, 0.45, root=0.8, by_norm=True),
+    BFLOAT16_DYNAMIC: Tolerance(8e-2, 1, 0.3, root=0.25, by_norm=True),
 }
 
 
@@ -115,8 +119,10 @@ def worst(deviations: Sequence[Deviation]) -> float:
     return max((one.excess for one in deviations), default=0.0)
 
 
-def of_losses(losses: Mapping[int, float], expected: Array, allowed: Tolerance) -> list[Deviation]:
-    """Every loss that was read, by iteration, as far as the reference goes."""
+def of_losses(
+    losses: Mapping[int, float], expected: Array, allowed: Tolerance, outputs: float = 0.0
+) -> list[Deviation]:
+    """Every loss that was read, by iteration, as far as the reference goes; `outputs` as in Reference."""
     found = []
     for t, loss in losses.items():
         if t >= len(expected):
@@ -126,7 +132,10 @@ def of_losses(losses: Mapping[int, float], expected: Array, allowed: Tolerance) 
             continue
         bound = "first" if t == 0 and allowed.first < allowed.loss else "loss"
         limit = allowed.first if bound == "first" else allowed.loss
-        error = abs(loss - expected[t]) / abs(expected[t]) if expected[t] else abs(loss)
+        scale = max(expected[t], LEAST_LOSS * expected[0])
+        if bound == "first" and outputs > scale:  # a small difference of large numbers: twice its root times theirs
+            scale = math.sqrt(scale * outputs)
+        error = abs(loss - expected[t]) / scale if scale else abs(loss)
         says = (
             f"loss of iteration {t} is {loss:.9g}, the float64 oracle says {expected[t]:.9g} "
             f"(relative error {error:.1e}, allowed {limit:.0e})"
@@ -148,7 +157,8 @@ def of_run(trained: Trained, expected: Reference, allowed: Tolerance) -> list[De
     last = len(expected.losses) - 1
     missing = [] if last in trained.losses else [fault(f"no loss of the last iteration, {last}")]
     followed = replace(allowed, root=math.inf) if math.isfinite(allowed.way) else allowed
-    return [*of_losses(trained.losses, expected.losses, followed), *missing, *_of_weights(trained, expected, allowed)]
+    of_each = of_losses(trained.losses, expected.losses, followed, expected.outputs)
+    return [*of_each, *missing, *_of_weights(trained, expected, allowed)]
 
 
 def _of_weights(trained: Trained, expected: Reference, allowed: Tolerance) -> Iterator[Deviation]:

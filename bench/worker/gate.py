@@ -172,7 +172,7 @@ def timed_deviations(case: Case, expected: Reference, trained: Trained, steps: i
     if checked == steps:
         found = deviation.of_run(trained, expected, allowed)
     else:
-        found = deviation.of_losses(trained.losses, expected.losses, allowed)
+        found = deviation.of_losses(trained.losses, expected.losses, allowed, expected.outputs)
         still = deviation.standstill(trained.losses, min(checked, allowed.losses), allowed)
         found += [deviation.fault(still)] if still else []
     return found if abs(final) < float("inf") else [*found, deviation.fault(f"loss became {final}")]
@@ -204,5 +204,5 @@ def check_pace(endless: Cold, timed: Timed) -> None:
         raise WrongStyleError(
             f"an iteration takes {middle / 1e3:.1f} us where the number of steps is known beforehand, and at least "
             f"{least / 1e3:.1f} us where it is not: the work is done ahead of the clock",
-            again=True,  # several threads on a machine that has no core for them may have lost all of the warm-up
+            again=True,  # a machine that has no core for it may have slowed all of the warm-up
         )

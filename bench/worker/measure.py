@@ -180,9 +180,12 @@ def cold_and_timed(job: Job, place: Place, copy: Reply | None, witness: Witness)
 
 
 def usual_ns(cold: Cold) -> float:
-    """What an iteration takes once the loop is warm; not far below the mean, where most of them are empty."""
-    last = by_cycle(cold.warm_ns, cold.ahead)[-50:]
-    return max(median(last), fmean(last) / 2)
+    """What an iteration takes once the loop is warm; not far below the mean, where most of them are empty.
+
+    Without the two longest, which may have lost their core.
+    """
+    last = sorted(by_cycle(cold.warm_ns, cold.ahead)[-50:])
+    return max(median(last), fmean(last[:-2] or last) / 2)
 
 
 def check(job: Job, place: Place, cold: Cold, timed: Timed) -> Found:

@@ -28,6 +28,11 @@ def test_each_round_calls_both_and_gives_what_a_call_takes(monkeypatch, seed):
     monkeypatch.setattr(tuning, "ROUNDS", 4)
     found = in_turns([lambda: call("slow", slow), lambda: call("fast", fast)])
     assert found == [[slow, fast]] * 4
+    of_each = called.count("slow")
+    called.clear()
+    first = iter([10**6])  # it compiles
+    again = in_turns([lambda: call("slow", next(first, slow)), lambda: call("fast", fast)])
+    assert (again, called.count("slow")) == (found, of_each)
     runs = [name for name, before in zip(called, [None, *called], strict=False) if name != before]
     assert runs == ["slow", "fast"] * 5  # once to count, then in turns
 
