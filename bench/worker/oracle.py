@@ -19,7 +19,8 @@ Array = NDArray[np.float64]
 class Reference:
     """Losses (steps,) of a training run in float64 and the weights where it ends.
 
-    `outputs` is the sum of squares of the first y_pred, whose rounding is in the first loss however small that is.
+    `outputs` is the sum of squares of all terms that make the first y_pred: their rounding is in the first loss,
+    however small that is.
     """
 
     losses: Array
@@ -57,7 +58,7 @@ def reference(
         if t in places:
             np.negative(x[places[t]], out=x[places[t]])
         if t == 0:
-            outputs = float(np.square(np.maximum(x @ weights[0], 0) @ weights[-1]).sum())
+            outputs = float((np.square(np.maximum(x @ weights[0], 0)) @ np.square(weights[-1])).sum())
         middle = t % MIDDLE_USES if oracle == "dynamic" else 0
         losses[t], gradients = _gradients(x, y, weights, middle)
         if update is None:
