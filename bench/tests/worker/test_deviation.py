@@ -32,7 +32,7 @@ LINES = [(name, kind) for name, table in (("rehearsal", REHEARSAL), ("opening", 
 TABLES = {"rehearsal": REHEARSAL, "opening": OPENING, "timed": TIMED}
 
 
-def right(size: Size = TINY) -> tuple[oracle.Trained, oracle.Reference]:
+def right(size: tuple[int, int, int, int] = TINY) -> tuple[oracle.Trained, oracle.Reference]:
     arrays = Problem(*size).arrays()
     expected = oracle.reference("sgd", arrays, RATE, 10)
     return oracle.Trained(dict(enumerate(expected.losses.tolist())), expected.weights), expected
