@@ -18,7 +18,7 @@ from bench.machine.device import device_kind
 CALLS_US = {"numpy": 30.0, "torch": 150.0}
 ACCELERATOR_START_S = 1.5
 SCALING = 0.7  # so much of the logarithm of its threads does a product gain
-COMPILE_S = 4.0  # a first call that compiles, most of the time from its own cache
+COMPILE_S = 4.0  # a first call that compiles for the CPU, most of the time from its own cache
 LAZY_TORCH = 0.8  # torch.optim's first step imports more of torch: so much of torch's own import
 WORKER_S = 0.3  # a worker's own modules, its data and its answer
 PRODUCTS_S, PRODUCTS_GFLOP = 0.4, 60.0  # of one dtype's ceiling: making the matrices, and multiplying them
@@ -92,7 +92,7 @@ def case_seconds(case: Case, plan: Plan, probe: Mapping[str, Any]) -> float:
     rehearsed = 2 * REHEARSAL_STEPS * TUTORIAL_SIZE.flops  # by the style and by the oracle
     checked = affordable_steps(flops, counts.steps) * flops + rehearsed
     checking = checked / (ORACLE_SHARE * probe["gflops"] * 1e9 * cores**SCALING)
-    compiling = COMPILE_S if style.compiled else 0.0
+    compiling = COMPILE_S if style.compiled and not accelerated else 0.0
     program = start + compiling + TUTORIAL_ITERATIONS * each if case.program else 0.0
     parts = 0.0
     if rule.parts_s is not None and not accelerated and not style.compiled:

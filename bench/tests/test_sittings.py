@@ -97,7 +97,7 @@ def test_one_framework_measures_the_ceilings_of_a_gpu():
     jobs = [job for job in ceiling_jobs(plan_of("gpu")) if job["device"] != "cpu"]
     assert [(job["framework"], job["device"], job["dtypes"]) for job in jobs] == [("torch", "cuda:0", ["float32"])]
     only_jax = make_plan(Request(preset="gpu", styles=("jax_jit",)), STYLES, SIXTEEN)
-    assert [job["framework"] for job in ceiling_jobs(only_jax)] == ["jax"]
+    assert [job["framework"] for job in ceiling_jobs(only_jax) if job["device"] != "cpu"] == ["jax"]
 
 
 FAKE = """#!/usr/bin/env bash
