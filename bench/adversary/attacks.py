@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from bench.adversary.challenge import TABLE, Cost, judge_costs
-from bench.adversary.cheating import CHEATS_TABLE, Caught, judge_cheats
+from bench.adversary.cheating import judge_cheats, read_cheats
 from bench.adversary.faults import Outcome, try_faults
 from bench.adversary.kills import Aimed, kill_and_resume, total
 from bench.adversary.lies import PLANTED, write_style
@@ -121,7 +121,7 @@ def plan_liars(folder: Path, devices: Collection[str]) -> Plan:
 def judge_attacks(folder: Path) -> list[Check]:
     """Of what was tried in a folder: known cheats, kills, planted liars, what guards cost. Raises TableError."""
     return [
-        judge_cheats(read_as(folder / CHEATS_TABLE, Caught)),
+        judge_cheats(read_cheats(folder)),
         judge_kills(next(iter(read_as(folder / KILLS, Killed)), None)),
         judge_liars(read_as(folder / LIARS, Trial)),
         judge_costs(read_as(folder / TABLE, Cost)),

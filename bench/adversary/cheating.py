@@ -127,9 +127,14 @@ def judge_cheats(found: Sequence[Caught]) -> Check:
     return Check(name, must, got, not notes, len(cheats), "; ".join(notes) or "two sizes, two blocks, four scopes")
 
 
+def read_cheats(folder: Path) -> list[Caught]:
+    """What cheats.csv of a folder holds, nothing where there is none. Raises TableError."""
+    return read_as(folder / CHEATS_TABLE, Caught, later=("held_reason",))
+
+
 def measure_cheats(folder: Path, say: Say, cheats: Sequence[Cheat] = (*BASES, *CHEATS)) -> list[Caught]:
     """cheats.csv of a folder, a cheat after another at each size; those that it holds are not tried again."""
-    rows = read_as(folder / CHEATS_TABLE, Caught, later=("held_reason",))
+    rows = read_cheats(folder)
     done = {(one.cheat, one.size) for one in rows}
     wanted = [(size, one) for size in SIZES for one in cheats if (one.name, str(size)) not in done]
     began = time.monotonic()

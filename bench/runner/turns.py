@@ -18,6 +18,7 @@ from bench.plain import to_plain
 from bench.worker._judge import judge, judge_program
 
 Launch = Callable[[Job], Found]
+PROGRAM = "bench.worker.program"
 Key = tuple[int, tuple[str | int, ...]]
 
 
@@ -146,7 +147,7 @@ def process_launcher(plan: Plan, watch: Callable[[Job, Found, Record], object] =
 
     def start(module: str, job: Job, *, keep_env: bool) -> tuple[Answer, Record]:
         seed = job.case.problem.seed if job.data_seed is None else job.data_seed
-        record = Record(seed, compiles=job.style.compiled)
+        record = Record(seed, compiles=job.style.compiled and module == PROGRAM)
         question = to_plain(replace(job, data_seed=None))
         answer = ask(
             module, question, threads=job.case.threads, keep_env=keep_env, timeout_s=plan.timeout_s, record=record
@@ -165,9 +166,7 @@ def process_launcher(plan: Plan, watch: Callable[[Job, Found, Record], object] =
         found = _or_once_more(lambda: measured(job))
         if found.status != "ok" or not job.case.program:
             return found
-        return _or_once_more(
-            lambda: judge_program(job, found, *start("bench.worker.program", job, keep_env=plan.keep_env))
-        )
+        return _or_once_more(lambda: judge_program(job, found, *start(PROGRAM, job, keep_env=plan.keep_env)))
 
     return launch
 

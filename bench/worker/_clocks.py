@@ -133,9 +133,9 @@ def lumpy(job: Job, timed: Timed, record: Record) -> str | None:
     )
 
 
-def helped(case: Case, record: Record, compiled: bool = False) -> Iterator[str]:
-    """What other processes did for a case on the CPU while it was timed; of one that is `compiled` after its start."""
+def helped(case: Case, record: Record) -> Iterator[str]:
+    """What other processes did for a case on the CPU while it was timed, but for a compiler's before its first loss."""
     wall_s = sum(one.wall_s for one in record.seen)
-    helped_s = record.helped_s - (record.helped_first_s if compiled else 0.0)
+    helped_s = record.helped_s - record.helped_first_s
     if case.device == "cpu" and helped_s > HELPED_S + HELPED_SHARE * wall_s:
         yield f"other processes that it started worked {helped_s:.2f} s while it was timed for {wall_s:.2f} s"

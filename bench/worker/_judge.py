@@ -153,7 +153,7 @@ def judge_program(job: Job, found: Found, program: Answer, record: Record) -> Fo
             return Found("wrong", f"as a whole program: {why}", again=True)
         phase = Phase(f"{steps} iterations", seconds + STRETCH_S, [(seen.wall_s, seen.cpu_s)])
         early = done_early(found, seen) if job.style.compiled else ()
-        why = next(chain(phase.untold(), phase.crowded(case), helped(case, record, job.style.compiled), early), None)
+        why = next(chain(phase.untold(), phase.crowded(case), helped(case, record), early), None)
         if why is not None:
             return Found("wrong", f"as a whole program: {why}", again=True)
     return replace(found, values={**found.values, "loop_seconds": seconds, "program_seconds": program.seconds})

@@ -57,10 +57,10 @@ def reference(
     for t in range(steps):
         if t in places:
             np.negative(x[places[t]], out=x[places[t]])
-        if t == 0:
-            outputs = float((np.square(np.maximum(x @ weights[0], 0)) @ np.square(weights[-1])).sum())
         middle = t % MIDDLE_USES if oracle == "dynamic" else 0
-        losses[t], gradients = _gradients(x, y, weights, middle)
+        losses[t], gradients, last_layer = _gradients(x, y, weights, middle)
+        if t == 0:
+            outputs = float((np.square(last_layer) @ np.square(weights[-1])).sum())
         if update is None:
             for weight, gradient in zip(weights, gradients, strict=True):
                 if gradient is not None:
@@ -70,8 +70,11 @@ def reference(
     return Reference(losses, tuple(weights), begin, outputs)
 
 
-def _gradients(x: Array, y: Array, weights: Sequence[Array], middle: int) -> tuple[float, list[Array | None]]:
-    """Sum of squares and its gradients, the middle layer used `middle` times; None: a weight not used."""
+def _gradients(x: Array, y: Array, weights: Sequence[Array], middle: int) -> tuple[float, list[Array | None], Array]:
+    """Sum of squares, its gradients, and the last hidden layer, the middle one used `middle` times.
+
+    None is the gradient of a weight that is not used.
+    """
     first, last = weights[0], weights[-1]
     before = [x @ first]
     layers = [np.maximum(before[0], 0)]
@@ -92,7 +95,7 @@ def _gradients(x: Array, y: Array, weights: Sequence[Array], middle: int) -> tup
     gradients: list[Array | None] = [x.T @ grad, grad_last]
     if len(weights) == 3:
         gradients.insert(1, grad_middle)
-    return loss, gradients
+    return loss, gradients, layers[-1]
 
 
 class _Adam:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from bench.adversary import cheating
+from bench.adversary.attacks import judge_attacks
 from bench.adversary.cheating import (
     BASES,
     BESIDE,
@@ -20,6 +21,7 @@ from bench.adversary.cheating import (
     Caught,
     caught,
     judge_cheats,
+    read_cheats,
     summary,
 )
 from bench.adversary.cheats import Cheat
@@ -29,7 +31,7 @@ from bench.cases.challenge import Flip
 from bench.cases.measurement import Measurement
 from bench.cases.problem import Problem, Size, stable_learning_rate
 from bench.machine.frameworks import open_device
-from bench.tables.csv_files import read_as
+from bench.tables.csv_files import read_as, write_as
 from bench.tests.fakes import a_measurement
 from bench.worker import gate
 from bench.worker.oracle import reference
@@ -126,6 +128,15 @@ def test_an_honest_row_that_is_held_back_says_why():
     found = caught(CHEAT, SIZE, rows)
     assert (found.held, found.held_reason) == (1, "wrong: why")
     assert "1 honest rows held back: wrong: why" in judge_cheats([found]).note
+
+
+def test_a_table_of_before_is_read_and_judged_though_it_says_no_reason(tmp_path):
+    table = tmp_path / CHEATS_TABLE
+    write_as(table, Caught, [found_of("cheat", held=1, reason="")])
+    lines = table.read_text(encoding="utf-8").splitlines()
+    table.write_text("\n".join(line.rpartition(",")[0] for line in lines) + "\n", encoding="utf-8")
+    assert [(one.held, one.held_reason) for one in read_cheats(tmp_path)] == [(1, "")]
+    assert judge_attacks(tmp_path)[0].note.startswith("1 honest rows held back")
 
 
 def found_of(name: str, **changes: object) -> Caught:
