@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -17,7 +18,7 @@ from bench.words import counted, microseconds
 
 ABOUT = "shares of the time of an iteration, each measured by itself; what is left to 100% is not explained"
 TINTS: Mapping[str, str] = {PRODUCTS: INK, MEMORY: GREY, CALLS: PALE, FAULTS: "white"}  # a colour is a style's alone
-WHOLE = 1.05
+WHOLE, AIR = 1.05, 0.01  # of the axis at least, and of it beyond the longest bar and its interval
 
 
 def shares_words(found: Sequence[Explained]) -> str:
@@ -42,7 +43,8 @@ def shares(found: Sequence[Explained], words: Words) -> Figure:
     square = {"marker": "s", "markersize": 9, "markeredgecolor": INK, "linestyle": "none"}
     legend = [Line2D([], [], markerfacecolor=tint, label=name, **square) for name, tint in TINTS.items()]  # type: ignore[arg-type]
     figure, axes, at = strip(words, rows, "share of the time", legend=legend)
-    axes.set_xlim(0, max(WHOLE, *(one.total.value * WHOLE for one in ordered)))
+    ends = (one.total.value + max(np.nan_to_num(one.total.half), (WHOLE - 1) * one.total.value) for one in ordered)
+    axes.set_xlim(0, max(WHOLE, *ends) + AIR)
     axes.xaxis.set_major_formatter(lambda value, _at: f"{value:.0%}")
     axes.axvline(1, color=ONE_X, linewidth=1.2)
     for y_in, one in zip(at, ordered, strict=True):
