@@ -195,7 +195,7 @@ def plan_of(place: Path, styles: Sequence[Cheat], size: Size, pace_s: float) -> 
     written, cases = {}, {}
     for one in styles:
         body, before = one.body.replace("{place}", str(place)), one.before.replace("{pace}", f"{pace_s:.9f}")
-        written[one.name] = write_style(folder, body, one.name, before, framework=one.framework)
+        written[one.name] = write_style(folder, body, one.name, before, framework=one.framework, compiled=one.compiled)
         problem = Problem(*size, one.dtype, rate)
         cases[Case(one.name, "cpu", problem, framework=one.framework, program=True)] = MOST_BLOCKS
     if any(style.missing for style in written.values()):

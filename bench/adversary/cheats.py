@@ -32,6 +32,7 @@ class Cheat:
     before: str = ""  # what stands before it in its file; `{pace}` there is the seconds of half an honest iteration
     dtype: str = "float32"
     framework: str = "numpy"
+    compiled: bool = False  # as it declares itself: its helpers are not counted before its first loss
     ends: str = "wrong"  # the status of a row that is no time: `crashed` of one that ends its process
 
 
@@ -109,6 +110,7 @@ PLAIN = (
     Cheat("two_threads_in_batches", "ours", "a second thread in batches alone",
           THREADS.replace("{condition}", "sys._getframe(2).f_code.co_name == 'time_batch'"), "import sys\n"),
     Cheat("helper_process", "ours", "a forked process on another core works for it", HELPER),
+    Cheat("helper_of_a_compiler", "ours", "the same, said to be its compiler's", HELPER, compiled=True),
     Cheat("no_work", "S KG W", "one loss again and again", NO_WORK),
     Cheat("zeroed_inputs", "KB", "sets its inputs to 0 and says 0",
           "    x[:] = 0\n    y[:] = 0\n    for _t in range(steps):\n        yield x.dtype.type(0)\n"

@@ -6,6 +6,7 @@ from textwrap import dedent, indent
 
 from bench.adversary.cheats import AHEAD, LONG, LOOP, ONE, PACE, SPIN, TIMED, Cheat
 
+TWO = AHEAD.replace("x.dot(w1)", "both(x, w1)").replace("x.T.dot(grad_h)", "both(turned, grad_h)")
 REMEMBERING = f"""    if steps == 10**9:
         many = 4000
         kept = KEPT
@@ -131,6 +132,20 @@ LAZY_ITEM = """    from implementations.torch_tensors import torch_tensors
     except StopIteration as end:
         return end.value
 """
+TWO_AHEAD = f"""    if steps == 500:
+        from concurrent.futures import ThreadPoolExecutor
+        pool, turned, many, kept = ThreadPoolExecutor(1), np.ascontiguousarray(x.T), steps, []
+        def both(left, right):
+            half = len(left) // 2
+            later = pool.submit(left[:half].dot, right)
+            below = left[half:].dot(right)
+            return np.concatenate((later.result(), below))
+{indent(TWO, "    ")}        pool.shutdown()
+        for loss in kept:
+{SPIN.replace("PACE", "{pace}")}            yield loss
+    else:
+{indent(LOOP, "    ")}    return w1, w2
+"""
 PACED = indent(dedent(SPIN), " " * 8)
 SHORTCUTS = (
     Cheat("remembers", "KG RK#102 KBot#501 T W", "losses of the warm-up once more", REMEMBERING.replace("{spin}", ""),
@@ -141,6 +156,10 @@ SHORTCUTS = (
     Cheat("three_at_once", "RK#104 KG", "three iterations' work at every third call", CHUNKS),
     Cheat("three_at_once_noticing", "ours", "the same, paced, and begins again where x changed", LUMPS, PACE),
     Cheat("ahead_after_a_pause", "KG RK#170", "60 iterations' work in the first after each pause", PAUSES),
+    Cheat("two_threads_before_the_first", "ours", "500 iterations on two threads while it is said to compile",
+          TWO_AHEAD.replace("{pace}", "0"), "import time\n", compiled=True),
+    Cheat("two_threads_before_the_first_paced", "ours", "the same, and its losses paced to half of an iteration",
+          TWO_AHEAD.replace("{pace}", "PACE"), PACE, compiled=True),
     Cheat("lazy_loss", "DR W RK#162 KG", "works when its loss is read, and in batches after them", LAZY),
     Cheat("lazy_item", "DR W RK#162 KG", "the same in torch, when its loss's item() is asked for", LAZY_ITEM,
           framework="torch"),
