@@ -23,6 +23,7 @@ from implementations import Train
 
 Values: TypeAlias = dict[str, Value]
 Call: TypeAlias = Callable[[], Any]
+Calls: TypeAlias = Sequence[Call]  # one for each iteration of a cycle
 
 TINY = Size(2, 2, 2, 2)  # arrays so small that an iteration is nothing but its calls
 COMPILES_S = 5.0  # a first call that takes longer compiles, and would again for the tiny arrays
@@ -30,6 +31,7 @@ PARTS = 6  # that are timed, each for about the rule's `parts_s`
 LEAST, MOST = 2, 2000  # rounds
 IN_A_ROW, LONG_US, LONG_IN_A_ROW = 4, 5000.0, 2  # calls in a round, of which the first is not used; of a long iteration
 FAULTS_OVER, OF_A_FAULT = 5, 30  # calls
+WHOLE = "iteration"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,37 +48,38 @@ class Bench:
         inputs = [(put or self.device.put)(array, problem.dtype) for array in problem.arrays()]
         return self.train(*inputs, problem.learning_rate, ENDLESS)
 
-    def cycle(self, loop: Loop) -> Call:
-        """What runs a cycle of a loop, its losses read."""
-
-        def run() -> None:
-            for _ in range(self.job.style.period):
-                self.device.read(next(loop))
-
-        return run
+    def iterations(self, loop: Loop) -> Calls:
+        """A cycle of a loop, each iteration's loss read."""
+        return [lambda: self.device.read(next(loop))] * self.job.style.period
 
     def us(self, call: Call) -> float:
         """The median of what a call takes."""
         samples = [time_call(call, self.device)[0] for _ in range(OF_A_FAULT)]
         return median(samples) * 1e6
 
-    def in_turns(self, turns: Mapping[str, tuple[Call, Call | None]], in_a_row: int) -> dict[str, list[float]]:
-        """Seconds of each call, one after another, in one round after another: the middle of those in a row.
+    def in_turns(self, turns: Mapping[str, Calls], after: Calls, in_a_row: int) -> dict[str, list[float]]:
+        """Seconds of a cycle of each, one after another, in one round after another: the middle of those in a row.
 
-        Each comes right after what its arrays and its code find in the caches: the second of the pair, or itself.
+        But for whole iterations, each call comes right `after` one that leaves the caches as an iteration does.
         """
         found: dict[str, list[float]] = {name: [] for name in turns}
         end, rounds = perf_counter() + PARTS * (self.job.rule.parts_s or 0.0), 0
         while rounds < LEAST or (perf_counter() < end and rounds < MOST):
-            for name, (call, before) in turns.items():
-                samples = []
-                for _ in range(in_a_row):
-                    if before is not None:
-                        before()
-                    samples.append(time_call(call, self.device)[0])
+            for name, calls in turns.items():
+                samples = [
+                    self._cycle_s(calls, [None] * len(after) if name == WHOLE else after) for _ in range(in_a_row)
+                ]
                 found[name].append(median(samples[1:]))
             rounds += 1
         return found
+
+    def _cycle_s(self, calls: Calls, after: Sequence[Call | None]) -> float:
+        seconds = 0.0
+        for call, before in zip(calls, after, strict=True):
+            if before is not None:
+                before()
+            seconds += time_call(call, self.device)[0]
+        return seconds
 
 
 def measure_parts(job: Job, train: Train, device: Device, timed: Timed, first_s: float) -> Values:
@@ -114,17 +117,17 @@ def _shares(place: Bench, timed: Timed, fault_us: float) -> Values:
     products, work, moved = _done_again(place, size)
     product_calls, work_calls, _ = _done_again(place, TINY)
     loops = [place.loop(size), place.loop(TINY)]
-    iteration, calls = map(place.cycle, loops)
+    iterations, calls = map(place.iterations, loops)
     usual_us = median(by_cycle(timed.elapsed_ns, cycle)) / 1e3
     found = place.in_turns({
-        "iteration": (iteration, None),
-        "calls": (calls, work),
-        "work": (work, None),
-        "work calls": (work_calls, work),
-        "products": (products, work),
-        "product calls": (product_calls, work),
-    }, IN_A_ROW if usual_us * cycle < LONG_US else LONG_IN_A_ROW)  # fmt: skip
-    own, again = _faults(iteration), _faults(work)
+        WHOLE: iterations,
+        "calls": calls,
+        "work": work,
+        "work calls": work_calls,
+        "products": products,
+        "product calls": product_calls,
+    }, work, IN_A_ROW if usual_us * cycle < LONG_US else LONG_IN_A_ROW)  # fmt: skip
+    own, again = _faults(iterations), _faults(work)
     for loop in loops:
         loop.close()
     more_faults = (timed.counters.per_iteration_faults(timed.counts.sampling) or 0.0) - own / cycle
@@ -144,48 +147,48 @@ def _shares(place: Bench, timed: Timed, fault_us: float) -> Values:
     }
 
 
-def _faults(call: Call) -> float:
-    """Page faults of a call; 0 where the system counts none."""
+def _faults(calls: Calls) -> float:
+    """Page faults of a cycle; 0 where the system counts none."""
     before = Counters.read()
-    for _ in range(FAULTS_OVER):
+    for call in [*calls] * FAULTS_OVER:
         call()
     return (Counters.read() - before).per_iteration_faults(FAULTS_OVER) or 0.0
 
 
-def _done_again(place: Bench, size: Size) -> tuple[Call, Call, int]:
-    """All products of a cycle of the style, and all its operations; and the bytes that all but the products move."""
+def _done_again(place: Bench, size: Size) -> tuple[Calls, Calls, int]:
+    """All products of an iteration of the style, and all its operations, of a cycle; what all but products move."""
     import numpy as np
 
     seen, case = _seen(place, size), place.job.case
-    outs = [place.device.put(np.zeros((a.shape[0], b.shape[1])), case.problem.dtype) for a, b in seen.products]
-    products = [product(case.framework, *sides, out) for sides, out in zip(seen.products, outs, strict=True)]
-    return _one_after_another([products]), _one_after_another(seen.operations), seen.passed_bytes
+
+    def again(left: Any, right: Any) -> Call:
+        out = place.device.put(np.zeros((left.shape[0], right.shape[1])), case.problem.dtype)
+        return product(case.framework, left, right, out)
+
+    products = [_one_after_another([again(*sides) for sides in one.products]) for one in seen]
+    operations = [_one_after_another(one.operations) for one in seen]
+    return products, operations, sum(one.passed_bytes for one in seen)
 
 
-def _seen(place: Bench, size: Size) -> Seen:
-    """What a cycle of the style does, once its optimiser has made its state."""
-    seen, cycle = Seen(), place.job.style.period
+def _seen(place: Bench, size: Size) -> Sequence[Seen]:
+    """What each iteration of a cycle of the style does, once its optimiser has made its state."""
+    seen, cycle = [Seen()], place.job.style.period
     put, watching = watch(place.job.case.framework, place.device.put, seen)
     with watching:
         loop = place.loop(size, put)
-        for iteration in range(2 * cycle):
-            if iteration == cycle:
-                seen.products.clear()
-                seen.operations.clear()
-                seen.passed_bytes = 0
-            seen.operations.append([])
+        for _ in range(2 * cycle):
+            seen.append(Seen())
             next(loop)
     loop.close()
-    return seen
+    return seen[-cycle:]
 
 
-def _one_after_another(iterations: Sequence[Sequence[Call]]) -> Call:
+def _one_after_another(calls: Sequence[Call]) -> Call:
     """Each result lives until one takes its place in the next iteration, as those that a loop's names hold do."""
-    results: list[Any] = [None] * max(map(len, iterations))
+    results: list[Any] = [None] * len(calls)
 
     def run() -> None:
-        for calls in iterations:
-            for at, call in enumerate(calls):
-                results[at] = call()
+        for at, call in enumerate(calls):
+            results[at] = call()
 
     return run

@@ -15,15 +15,14 @@ SILENT = {"empty", "empty_like", "empty_strided", "new_empty", "detach", "alias"
 
 @dataclass(slots=True)
 class Seen:
-    """The two sides of each product of matrices, and each operation, products too, as a call that does it again.
+    """An iteration: both sides of each product of matrices, each operation, products too, as a call that does it again.
 
-    The operations are those of one iteration after another, each with a list of its own. `passed_bytes` are what all
-    but the products read and write: an array counts once for each operation that it goes into or comes out of, a view
-    moves nothing.
+    `passed_bytes` are what all but the products read and write: an array counts once for each operation that it goes
+    into or comes out of, a view moves nothing.
     """
 
     products: list[tuple[Any, Any]] = field(default_factory=list)
-    operations: list[list[Callable[[], Any]]] = field(default_factory=lambda: [[]])
+    operations: list[Callable[[], Any]] = field(default_factory=list)
     passed_bytes: int = 0
 
     def operation(self, name: str, arrays: Sequence[Any], again: Callable[[], Any]) -> None:
@@ -32,15 +31,15 @@ class Seen:
         sides = there[name.startswith("addmm") :][:2]
         if name in SILENT:
             return
-        self.operations[-1].append(again)
+        self.operations.append(again)
         if name in PRODUCTS and len(sides) == 2 and all(one.ndim == 2 for one in sides):
             self.products.append((sides[0], sides[1]))
         else:
             self.passed_bytes += sum(one.nbytes for one in there)
 
 
-def watch(framework: str, put: Put, seen: Seen) -> tuple[Put, AbstractContextManager[Any]]:
-    """A `put` for arrays that are watched, and the context in which they are.
+def watch(framework: str, put: Put, seen: Sequence[Seen]) -> tuple[Put, AbstractContextManager[Any]]:
+    """A `put` for arrays that are watched, and the context in which they are: what they do goes to the last `seen`.
 
     Raises LookupError for a framework whose operations nobody sees.
     """
@@ -55,7 +54,7 @@ def watch(framework: str, put: Put, seen: Seen) -> tuple[Put, AbstractContextMan
     return lambda array, dtype: put(array, dtype).view(watched), made
 
 
-def _torch_mode(seen: Seen) -> Any:
+def _torch_mode(seen: Sequence[Seen]) -> Any:
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils._pytree import tree_leaves, tree_map_only
@@ -68,13 +67,13 @@ def _torch_mode(seen: Seen) -> Any:
                 inputs, options = tree_map_only(torch.Tensor, torch.Tensor.detach, (args, kwargs))
                 wrote = args[0] if found is None and args else found  # a list of tensors, changed in place
                 there = [one for one in tree_leaves((inputs, wrote)) if isinstance(one, torch.Tensor)]
-                seen.operation(func.overloadpacket.__name__, there, lambda: func(*inputs, **options))
+                seen[-1].operation(func.overloadpacket.__name__, there, lambda: func(*inputs, **options))
             return found
 
     return Mode()  # type: ignore[no-untyped-call]
 
 
-def _watched_array(seen: Seen) -> Any:
+def _watched_array(seen: Sequence[Seen]) -> Any:
     import numpy as np
 
     def plain(value: Any) -> Any:
@@ -90,7 +89,7 @@ def _watched_array(seen: Seen) -> Any:
         inputs, options = plain(args), {key: plain(value) for key, value in kwargs.items()}
         found, out = call(*inputs, **options), kwargs.get("out")
         there = [*flat(inputs), *flat(tuple(options.values())), *([] if out is not None else [found])]
-        seen.operation(name, there, lambda: call(*inputs, **options))
+        seen[-1].operation(name, there, lambda: call(*inputs, **options))
         if out is not None:
             return out[0] if isinstance(out, tuple) else out
         return found.view(Watched) if isinstance(found, np.ndarray) else found
@@ -110,6 +109,6 @@ def _watched_array(seen: Seen) -> Any:
 
         def __setitem__(self, key: Any, value: Any) -> None:
             run("setitem", plain(self).__setitem__, (key, value), {})
-            seen.passed_bytes += self.nbytes
+            seen[-1].passed_bytes += self.nbytes
 
     return Watched

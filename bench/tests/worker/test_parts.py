@@ -15,7 +15,7 @@ from bench.cases.problem import ITEM_BYTES, TUTORIAL_SIZE, Problem, Size
 from bench.machine.frameworks import open_device
 from bench.tests.fakes import BRIEF, FakeClock, a_case, a_job
 from bench.worker import _parts, measure
-from bench.worker._parts import Bench, _seen
+from bench.worker._parts import WHOLE, Bench, _seen
 from bench.worker.measure import examine
 from implementations import find_implementations
 
@@ -45,6 +45,11 @@ def seen_of(name: str, size: Size, dtype: str = "float32"):
     return _seen(Bench(job, style.train, open_device(style.framework, "cpu")), size)
 
 
+def passed_bytes(name: str, size: Size, dtype: str = "float32") -> int:
+    (one,) = seen_of(name, size, dtype)
+    return int(one.passed_bytes)
+
+
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_what_the_tutorials_numpy_passes_over_is_what_is_counted_by_hand(seed, dtype):
@@ -55,7 +60,7 @@ def test_what_the_tutorials_numpy_passes_over_is_what_is_counted_by_hand(seed, d
     output_numbers = 3 + 2 + 1 + 3 + 2  # difference, square, sum, difference again, times 2
     by_hand = item * (hidden_numbers * n * hidden + output_numbers * n * d_out + (2 + 3) * weights)
     by_hand += 2 * n * hidden  # the mask is written and read
-    counted = seen_of("numpy_manual", size, dtype).passed_bytes
+    counted = passed_bytes("numpy_manual", size, dtype)
     assert abs(counted - by_hand) <= 64, (counted, by_hand)  # but for a few single numbers
 
 
@@ -65,9 +70,9 @@ def test_the_in_place_styles_pass_over_no_more_than_they_say(seed):
     n, _d_in, hidden, d_out = size
     weights = Problem(*size).weights
     numpy = 4 * (3 * weights + (2 + 1 + 1 + 3) * n * hidden + (3 + 2 + 2) * n * d_out) + 2 * n * hidden
-    assert abs(seen_of("numpy_in_place", size).passed_bytes - numpy) <= 64
+    assert abs(passed_bytes("numpy_in_place", size) - numpy) <= 64
     torch = 4 * ((2 + 3) * n * hidden + (3 + 2) * n * d_out)
-    assert abs(seen_of("torch_in_place", size).passed_bytes - torch) <= 64
+    assert abs(passed_bytes("torch_in_place", size) - torch) <= 64
 
 
 @pytest.mark.parametrize("name", sorted(STYLES))
@@ -76,11 +81,12 @@ def test_every_style_does_five_products_of_the_sizes_of_the_net(name):
         pytest.skip("nobody sees its operations")
     size = n, d_in, hidden, d_out = a_size(7)
     style = STYLES[name]
-    found = [(a.shape[0], a.shape[1], b.shape[1]) for a, b in seen_of(name, size).products]
-    work = sum(2 * rows * inner * columns for rows, inner, columns in found)
+    cycle = [[(a.shape[0], a.shape[1], b.shape[1]) for a, b in one.products] for one in seen_of(name, size)]
     if style.oracle == "dynamic":
-        assert len(found) == style.cycle * 5 + 3 * (0 + 1 + 2 + 3)
+        assert [len(found) for found in cycle] == [5 + 3 * middle for middle in range(style.cycle)]
         return
+    (found,) = cycle
+    work = sum(2 * rows * inner * columns for rows, inner, columns in found)
     assert len(found) == 5
     assert work == Problem(*size).product_flops
     each = {frozenset((n, d_in, hidden)): 2, frozenset((n, hidden, d_out)): 3}
@@ -137,16 +143,30 @@ def test_parts_take_turns_and_a_drift_of_the_machine_leaves_their_shares_alone(m
 
     monkeypatch.setattr(_parts, "time_call", timed)
     share, place = took["part"] / took["whole"], Bench(a_job(STYLES["numpy_manual"]), NOTHING, NOTHING)
-    found = place.in_turns({"whole": ("whole", None), "part": ("part", lambda: None)}, 4)  # type: ignore[dict-item]
-    assert len(found["whole"]) == len(found["part"]) >= _parts.LEAST
-    for whole, part in zip(found["whole"], found["part"], strict=True):
+    found = place.in_turns({WHOLE: ["whole"], "part": ["part"]}, [lambda: None], 4)  # type: ignore[list-item]
+    assert len(found[WHOLE]) == len(found["part"]) >= _parts.LEAST
+    for whole, part in zip(found[WHOLE], found["part"], strict=True):
         assert part / whole == pytest.approx(share, rel=0.05)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_result_lives_until_the_next_iteration_has_one_in_its_place(seed):
-    draw = random.Random(seed)
-    counts = [draw.randint(1, 6) for _ in range(draw.randint(1, 5))]
+def test_each_iteration_of_a_cycle_comes_right_after_what_leaves_the_caches_as_it_does(monkeypatch, seed):
+    draw, seen = random.Random(seed), list[tuple[str, int]]()
+    cycle, in_a_row = draw.randint(1, 5), draw.randint(2, 4)
+
+    def calls(name: str) -> list[Any]:
+        return [lambda at=at: seen.append((name, at)) for at in range(cycle)]
+
+    monkeypatch.setattr(_parts, "time_call", lambda call, _device: (1e-6, call()))
+    monkeypatch.setattr(_parts, "LEAST", 1)
+    place = Bench(replace(a_job(STYLES["numpy_manual"]), rule=replace(BRIEF, parts_s=0.0)), NOTHING, NOTHING)
+    found = place.in_turns({WHOLE: calls("whole"), "part": calls("part")}, calls("after"), in_a_row)
+    assert found == {WHOLE: [pytest.approx(cycle * 1e-6)], "part": [pytest.approx(cycle * 1e-6)]}
+    whole = [("whole", at) for at in range(cycle)] * in_a_row
+    assert seen == whole + [(name, at) for at in range(cycle) for name in ("after", "part")] * in_a_row
+
+
+def test_a_result_lives_until_the_next_iteration_has_one_in_its_place():
     alive = weakref.WeakSet[Thing]()
     most = 0
 
@@ -157,11 +177,11 @@ def test_a_result_lives_until_the_next_iteration_has_one_in_its_place(seed):
         most = max(most, len(alive))
         return made
 
-    again = _parts._one_after_another([[call] * count for count in counts])
+    again = _parts._one_after_another([call] * 5)
     for _ in range(3):
         again()
-    assert len(alive) == max(counts)
-    assert most <= max(counts) + 1
+    assert len(alive) == 5
+    assert most <= 6
 
 
 class Thing:
