@@ -16,8 +16,8 @@ from bench.advice.own import advise as advise  # a way in of its own
 from bench.cases.case import AS_FOUND, CASE_COLUMNS
 from bench.cases.request import Request
 from bench.errors import UsageError
-from bench.report.notebook import html
-from bench.report.page import in_order
+from bench.report.pages.notebook import html
+from bench.report.pages.page import in_order
 from bench.runner.progress import turn_words
 from bench.runner.session import Session
 from bench.runner.session import measure as measure_session
@@ -29,9 +29,9 @@ from bench.tables.machine_words import processor
 from bench.tables.run import Run, read_iterations, read_run
 from bench.verdict.claim import Finding, at_least, find, known_baseline, known_scope
 from bench.verdict.evidence import Evidence
-from bench.verdict.intervals import Ratio
 from bench.verdict.judgement import leads
-from bench.verdict.speedup import PRIMARY
+from bench.verdict.ratios.intervals import Ratio
+from bench.verdict.ratios.speedup import PRIMARY
 from bench.words import counted, duration, harmless
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Measured:
     def figures(self) -> dict[str, Figure]:
         """Every chart that the run holds data for, by name; what `fiftyx chart` saves."""
         from bench.charts import draw as drawing
-        from bench.charts import style as chart_style
+        from bench.charts.drawing import style as chart_style
 
         with chart_style.applied():
             return dict(drawing.figures(Evidence.of(self.run)))

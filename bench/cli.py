@@ -62,17 +62,15 @@ def commands() -> typer.Typer:
     """Every command under its name."""
     import typer
 
-    from bench.commands._top import top
+    from bench.commands._common import top
     from bench.commands.advise import advise
-    from bench.commands.chart import chart
+    from bench.commands.chart import chart, share
     from bench.commands.compare import compare
     from bench.commands.doctor import doctor, floors
     from bench.commands.explain import explain
     from bench.commands.list import list_all
-    from bench.commands.report import report
+    from bench.commands.report import report, table
     from bench.commands.run import run
-    from bench.commands.share import share
-    from bench.commands.table import table
     from bench.commands.validate import validate
     from bench.commands.verdict import verdict
 

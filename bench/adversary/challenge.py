@@ -24,9 +24,9 @@ from bench.machine.process import answer
 from bench.machine.witness import Record, Witness
 from bench.status import Say
 from bench.tables.csv_files import read_as, write_as
-from bench.worker import clock
-from bench.worker.heap import scatter
-from bench.worker.loops import Course
+from bench.timing import clock
+from bench.timing.heap import scatter
+from bench.timing.loops import Course
 from implementations import find_implementations
 
 TABLE = "challenge.csv"

@@ -23,9 +23,9 @@ from bench.machine.witness import Record
 from bench.plain import ShapeError, from_plain
 from bench.runner.turns import process_launcher, run
 from bench.tables.csv_files import append_as, read_as
-from bench.worker._clocks import told
-from bench.worker._shape import Shape
-from bench.worker.loops import Timed
+from bench.timing.loops import Timed
+from bench.verification.clocks import told
+from bench.verification.shape import Shape
 from implementations import Implementation, find_implementations
 
 TABLE = "honest.csv"
@@ -41,8 +41,8 @@ FIGURES = ("lump", "batch", "after_flip", "at_work")
 class Row:
     """One row of a run of an honest style, and by how much its samples came near what no honest style does.
 
-    See `bench.worker._shape.Shape` for the ratios; `told` is the least share of what passed, and of the CPU time that
-    was used, that its samples add up to, alone or in batches.
+    See `bench.verification.shape.Shape` for the ratios; `told` is the least share of what passed, and of the CPU time
+    that was used, that its samples add up to, alone or in batches.
     """
 
     style: str
@@ -160,7 +160,7 @@ at the tutorial's size, at 16x250x25x5 and at drawn ones, timed as long as `tuto
 
 A row of `honest.csv` is a row of a run: two blocks of a case drawn by the seed `drawn` from sizes drawn before, with
 fresh data, judged as in a run. `lump`, `batch`, `after_flip`, `at_work` are the ratios that the judge looks at, see
-bench/worker/_shape.py, empty where it does not; `told` is the least share of what passed that samples add up to.
+bench/verification/shape.py, empty where it does not; `told` is the least share of what passed that samples add up to.
 """
 
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 from bench.adversary.cheats import HALF, TIMED, Cheat, every
 from bench.adversary.lies import HONEST, NO_WORK
 
-PATCHED = "import sys\nfrom time import perf_counter_ns\nfrom bench.worker import clock, deviation, measure\n"
+PATCHED = """\
+import sys
+from time import perf_counter_ns
+from bench.timing import clock
+from bench.verification import deviation
+from bench.worker import measure
+"""
 CLOCKED = """\
 clock.time_latency.__defaults__ = clock.time_batch.__defaults__ = ({clock},)
 clock.time_pieces.__defaults__ = clock.time_batch_pieces.__defaults__ = ({clock},)

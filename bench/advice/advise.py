@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bench.advice._accelerated import SCOPES, Accelerated, accelerated, time_of
-from bench.advice.asked import Counted, Processor, StepFound, StepJob
+from bench.advice.accelerated import SCOPES, Accelerated, accelerated, time_of
 from bench.advice.cards import OnCard, predicted
+from bench.advice.network.asked import Counted, Processor, StepFound, StepJob
 from bench.bounds.cards import all_cards
 from bench.bounds.least import Demand, least_of
 from bench.cases.limits import MOST_TIMEOUT_S
@@ -16,7 +16,7 @@ from bench.errors import UsageError
 from bench.machine.process import DEFAULT_TIMEOUT_S, ask
 from bench.plain import to_plain
 from bench.status import Say
-from bench.verdict.intervals import Ratio
+from bench.verdict.ratios.intervals import Ratio
 
 BATCHES, BLOCKS = (1, 8, 64, 512), 5
 MOST_BATCH = 10**9
@@ -128,7 +128,9 @@ def check_numbers(blocks: int, timeout_s: float) -> None:
 
 def ask_step(job: StepJob, timeout_s: float = DEFAULT_TIMEOUT_S) -> StepFound:
     """What a fresh process finds; whatever goes wrong with it is a status and a reason."""
-    answer = ask("bench.advice.step", to_plain(job), shape=StepFound, threads=job.on.threads, timeout_s=timeout_s)
+    answer = ask(
+        "bench.advice.network.step", to_plain(job), shape=StepFound, threads=job.on.threads, timeout_s=timeout_s
+    )
     if answer.status is not None:
         return StepFound(answer.status, answer.reason)
     found: StepFound = answer.value

@@ -11,11 +11,11 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.advice.asked import Counted, Operation
+from bench.advice.network.asked import Counted, Operation
 from bench.advice.predict import Asked, Speed, binding, step_us
 from bench.bounds.cards import Card, all_cards
 from bench.bounds.eager import Range, eager
-from bench.verdict.intervals import Ratio
+from bench.verdict.ratios.intervals import Ratio
 
 DRAWS = 1000
 TENTH = 1.2815515655446004  # of the normal distribution: a tenth lies below -TENTH

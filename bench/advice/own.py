@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.advice._processors import cpu_and
 from bench.advice.advise import BATCHES, BLOCKS, Advice, measure_steps
-from bench.advice.asked import Processor, StepJob
+from bench.advice.network.asked import Processor, StepJob
+from bench.advice.processors import cpu_and
 from bench.cases.phases import Rule
 from bench.errors import UsageError
 from implementations import read_network
@@ -48,7 +48,7 @@ def advise(
         return measure_steps(function, job, batches, cpu_and(device, threads, precision), blocks, **options)
     from torch import nn
 
-    from bench.advice import memory
+    from bench.advice.network import memory
 
     if not isinstance(model, nn.Module):
         raise UsageError(f"advise: give a torch.nn.Module or a file, not a {type(model).__name__}")

@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.advice.asked import CONVOLUTION, COSTLY, Operation
+from bench.advice.network.asked import CONVOLUTION, COSTLY, Operation
 
 Array = NDArray[np.float64]
 Figure = float | Array

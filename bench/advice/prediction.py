@@ -15,10 +15,10 @@ from statistics import median
 
 import numpy as np
 
-from bench.advice._held import HELD, CardRow, Held, hold, off_by
-from bench.advice._held import summary as held_words
-from bench.advice.asked import Counted, Operation, Processor
 from bench.advice.cards import on_card
+from bench.advice.held import HELD, CardRow, Held, hold, off_by
+from bench.advice.held import summary as held_words
+from bench.advice.network.asked import Counted, Operation, Processor
 from bench.advice.predict import COVERED, Asked, LeftOut, Speed, fit, leave_out
 from bench.advice.rows import count_of, jobs_of, on_cpu, path_of, rows_of, step_us
 from bench.bounds.cards import all_cards
@@ -137,7 +137,7 @@ def style_work(name: str, problem: Problem) -> Counted:
     import torch
     from torch import nn
 
-    from bench.advice.counts import count_step
+    from bench.advice.network.counts import count_step
     from implementations import find_implementations
 
     n, d_in, hidden, d_out = problem.size
@@ -176,7 +176,7 @@ def _hold(folder: Path, measured: Sequence[Path]) -> int:
     """Write and print predictions beside measurements; the predictions themselves stay as they are."""
     from rich.console import Console
 
-    from bench.advice._held import held_sheet
+    from bench.advice.held import held_sheet
     from bench.report.sheet import print_sheet
 
     predictions = read_as(folder / PREDICTIONS, CardRow)
@@ -208,8 +208,8 @@ the errors of the other networks, each of these predicted without itself too. Th
 
 def write_validation(folder: Path, found: Sequence[LeftOut], lines: Sequence[str]) -> None:
     """Predictions, chart and page of a validation."""
-    from bench.charts._prediction import save_prediction
-    from bench.charts.style import Words
+    from bench.charts.drawing.style import Words
+    from bench.charts.prediction import save_prediction
 
     write_as(folder / PREDICTIONS, LeftOut, found)
     rows = on_cpu(rows_of(folder))

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import fmean, geometric_mean, median
 
 from bench.advice.advise import Ask
-from bench.advice.asked import Counted, Processor, StepJob
+from bench.advice.network.asked import Counted, Processor, StepJob
 from bench.cases.phases import Rule
 from bench.errors import UsageError, known
 from bench.machine.ceilings import Ceiling
@@ -123,8 +123,8 @@ def jobs_of(name: str, networks: Sequence[str], processors: Sequence[Processor])
 
 @cache
 def count_of(path: str, network: str, batch: int, *, foreach: bool = True) -> Counted:
-    """What a step of a network asks for, counted without computing anything; see bench.advice.step.count."""
-    from bench.advice.step import count
+    """What a step of a network asks for, counted without computing anything; see bench.advice.network.step.count."""
+    from bench.advice.network.step import count
 
     return count(StepJob(path, network, batch, Processor(), Rule()), "meta", foreach=foreach)
 

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 from rich.console import Console
 
-from bench.advice._accelerated import Accelerated
-from bench.advice._measured import measured, of_gpus, since, speedup_cell
+from bench.advice.accelerated import Accelerated
 from bench.advice.advise import Advice, AtBatch
-from bench.advice.asked import Processor
 from bench.advice.cards import FASTER, SLOWER, UNDECIDED, OnCard, is_countable
+from bench.advice.measured import measured, of_gpus, since, speedup_cell
+from bench.advice.network.asked import Processor
 from bench.report.run_tables import times_cell
 from bench.report.sheet import Cell, Sheet, print_sheet, print_words, sheet
-from bench.verdict.intervals import Ratio
+from bench.verdict.ratios.intervals import Ratio
 from bench.words import counted, engineering, grouped, microseconds, number, several, thread_count
 
 BOUND = "At most: a bound from published figures, each taken 30% better; a real GPU stays below it, often far."

@@ -13,7 +13,7 @@ from bench.cases.problem import TUTORIAL_SIZE, Problem
 from bench.machine.ceilings import best_gflops, read_ceilings
 from bench.tables.by_case import cases_in
 from bench.tables.run import Run
-from bench.verdict.speedup import mean_us, trusted
+from bench.verdict.ratios.speedup import mean_us, trusted
 from bench.words import microseconds, percent
 
 LAUNCHES, FLOP, BYTES, ROUND_TRIP = "launches", "FLOP", "bytes", "round trip"

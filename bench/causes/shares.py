@@ -16,9 +16,9 @@ from bench.cases.problem import Problem
 from bench.machine.ceilings import Ceiling, read_ceilings
 from bench.tables.by_case import cases_in
 from bench.tables.run import Run
-from bench.verdict.intervals import t_quantile
-from bench.verdict.one_speed import REFERENCE
-from bench.verdict.speedup import mean_us, trusted
+from bench.verdict.ratios.intervals import t_quantile
+from bench.verdict.ratios.one_speed import REFERENCE
+from bench.verdict.ratios.speedup import mean_us, trusted
 from bench.words import counted, microseconds, percent
 
 Floats: TypeAlias = NDArray[np.float64]

@@ -14,8 +14,7 @@ from matplotlib.lines import Line2D
 
 from bench.cases.case import CaseKey
 from bench.cases.problem import Size
-from bench.charts.ladder import claimed
-from bench.charts.series import (
+from bench.charts.drawing.series import (
     RING,
     Config,
     Palette,
@@ -29,14 +28,15 @@ from bench.charts.series import (
     palette,
     palette_of,
 )  # fmt: skip
-from bench.charts.style import FAINT, REFERENCES, Words, elided, log_axis, panels
-from bench.charts.words import footer, growth_words, interval_words, work_words
+from bench.charts.drawing.style import FAINT, REFERENCES, Words, elided, log_axis, panels
+from bench.charts.drawing.words import footer, growth_words, interval_words, work_words
+from bench.charts.ladder import claimed
 from bench.tables.by_case import cases_in
 from bench.verdict.claim import TUTORIAL_CLAIM
 from bench.verdict.crossover import first_reaching
 from bench.verdict.evidence import Evidence
 from bench.verdict.judgement import Question, crossovers_of, lead
-from bench.verdict.speedup import BASELINES, Speedup, chosen_baselines, mean_us
+from bench.verdict.ratios.speedup import BASELINES, Speedup, chosen_baselines, mean_us
 
 SPEEDUP, TIME = "speedup-against-work-", "time-against-work"
 NAMES = (*(f"{SPEEDUP}{name}" for name in BASELINES), TIME)

@@ -16,14 +16,24 @@ from matplotlib.lines import Line2D
 
 from bench.cases.case import CaseKey
 from bench.cases.problem import TUTORIAL_ITERATIONS
-from bench.charts.series import RING, Palette, config_of, draw_crossing, handle, marks, palette, palette_of, shown
-from bench.charts.style import FAINT, INK, Words, log_axis, panels
-from bench.charts.words import footer, interval_words, size_words, time_words
+from bench.charts.drawing.series import (
+    RING,
+    Palette,
+    config_of,
+    draw_crossing,
+    handle,
+    marks,
+    palette,
+    palette_of,
+    shown,
+)
+from bench.charts.drawing.style import FAINT, INK, Words, log_axis, panels
+from bench.charts.drawing.words import footer, interval_words, size_words, time_words
 from bench.tables.by_case import cases_in
 from bench.verdict.break_even import PROGRAM, START_COLUMNS, Iterations, Start, between, start_of
 from bench.verdict.evidence import Evidence
-from bench.verdict.intervals import CONFIDENCE
-from bench.verdict.speedup import fastest
+from bench.verdict.ratios.intervals import CONFIDENCE
+from bench.verdict.ratios.speedup import fastest
 
 NAMES = ("break-even",)
 MOST_ITERATIONS = 10**6

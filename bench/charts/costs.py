@@ -13,17 +13,17 @@ from matplotlib.figure import Figure
 
 from bench.cases.case import CaseKey
 from bench.causes.shares import explain
-from bench.charts._shares import ABOUT, shares, shares_words
-from bench.charts._width import is_narrow
-from bench.charts.series import Config, Palette, by_config, palette, palette_of, shown
-from bench.charts.strip import BAR_IN, Row, draw_bar, draw_interval, draw_references, ratio_words, strip
-from bench.charts.style import FAINT, GREY, INK, PALE, Words, elided, log_axis
-from bench.charts.words import footer, interval_words, size_words, time_words
+from bench.charts.drawing.series import Config, Palette, by_config, palette, palette_of, shown
+from bench.charts.drawing.strip import BAR_IN, Row, draw_bar, draw_interval, draw_references, ratio_words, strip
+from bench.charts.drawing.style import FAINT, GREY, INK, PALE, Words, elided, log_axis
+from bench.charts.drawing.width import is_narrow
+from bench.charts.drawing.words import footer, interval_words, size_words, time_words
+from bench.charts.shares import ABOUT, shares, shares_words
 from bench.tables.by_case import cases_in
 from bench.verdict.decomposition import Decomposition, decompose
 from bench.verdict.evidence import Evidence
-from bench.verdict.intervals import CONFIDENCE, t_quantile
-from bench.verdict.speedup import mean_us
+from bench.verdict.ratios.intervals import CONFIDENCE, t_quantile
+from bench.verdict.ratios.speedup import mean_us
 from bench.words import microseconds, number
 
 NAMES = ("layers", "first-call", "shares", "decomposition")

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from bench.charts import against_work, break_even, costs, ladder, losses, style, trace
-from bench.charts._width import PHONE_IN, drawn_at
+from bench.charts import against_work, break_even, costs, ladder, losses, trace
+from bench.charts.drawing import style
+from bench.charts.drawing.width import PHONE_IN, drawn_at
 from bench.tables.run import Run
 from bench.verdict.evidence import Evidence
 

@@ -10,16 +10,16 @@ from matplotlib.figure import Figure
 from bench.cases.case import CaseKey
 from bench.cases.measurement import AT_ONCE
 from bench.cases.problem import Size
-from bench.charts.series import Config, Palette, config_of, in_order, palette, palette_of
-from bench.charts.strip import Row, draw_bar, draw_interval, draw_references, ratio_words, strip
-from bench.charts.style import ONE_X, Words, elided, log_axis
-from bench.charts.words import finding_words, footer, interval_words, machine_words, size_words, work_words
+from bench.charts.drawing.series import Config, Palette, config_of, in_order, palette, palette_of
+from bench.charts.drawing.strip import Row, draw_bar, draw_interval, draw_references, ratio_words, strip
+from bench.charts.drawing.style import ONE_X, Words, elided, log_axis
+from bench.charts.drawing.words import finding_words, footer, interval_words, machine_words, size_words, work_words
 from bench.tables.by_case import at_size, cases_in
 from bench.verdict.claim import TUTORIAL_CLAIM
 from bench.verdict.evidence import Evidence
-from bench.verdict.intervals import CONFIDENCE
 from bench.verdict.judgement import Question, base_words, best_of_each, crossovers_of, lead, leads
-from bench.verdict.speedup import BASELINES, Speedup, chosen_baselines
+from bench.verdict.ratios.intervals import CONFIDENCE
+from bench.verdict.ratios.speedup import BASELINES, Speedup, chosen_baselines
 from bench.words import thread_count
 
 OTHER_TRAININGS = "speedup-other-trainings"

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bench.charts.series import Config, Palette, handle, marks, palette, palette_of
-from bench.charts.style import Words, log_axis, panels
-from bench.charts.words import machine_words
+from bench.charts.drawing.series import Config, Palette, handle, marks, palette, palette_of
+from bench.charts.drawing.style import Words, log_axis, panels
+from bench.charts.drawing.words import machine_words
 from bench.tables.columns import LOSS_COLUMNS, LOSSES
 from bench.tables.csv_files import read_table
 from bench.verdict.evidence import Evidence

@@ -11,15 +11,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from bench.charts._width import is_narrow, width_in
-from bench.charts.series import config_of, palette_of
-from bench.charts.style import FAINT, GREY, INK, PALE, Words, log_axis, page
-from bench.charts.words import machine_words, size_words, time_words
+from bench.charts.drawing.series import config_of, palette_of
+from bench.charts.drawing.style import FAINT, GREY, INK, PALE, Words, log_axis, page
+from bench.charts.drawing.width import is_narrow, width_in
+from bench.charts.drawing.words import machine_words, size_words, time_words
 from bench.tables.by_case import case_of
 from bench.tables.columns import ITERATIONS
 from bench.tables.run import read_process
 from bench.verdict.evidence import Evidence
-from bench.verdict.speedup import fastest
+from bench.verdict.ratios.speedup import fastest
 from bench.words import microseconds
 
 NAMES = ("trace",)

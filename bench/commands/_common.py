@@ -1,4 +1,4 @@
-"""What every command needs: exit codes and a console."""
+"""What every command needs: exit codes and a console; and `fiftyx` alone, its help or its version."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import re
 import shlex
 import shutil
 import sys
+import tomllib
 from contextlib import AbstractContextManager, nullcontext
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
+import typer
 from typer import Argument, Option
 
 from bench.status import Say, status_line
@@ -71,3 +74,29 @@ def own_name() -> str:
         return "python -m bench"
     inside = script.is_relative_to(Path.cwd())
     return shlex.quote(str(script.relative_to(Path.cwd()) if inside else script))
+
+
+def _version_here() -> str:
+    """Of the installed package; of a checkout that is used as it lies, what its pyproject.toml says."""
+    try:
+        return metadata.version("fiftyx")
+    except metadata.PackageNotFoundError:
+        project = Path(__file__).resolve().parents[2] / "pyproject.toml"
+        return f"{tomllib.loads(project.read_text('utf-8'))['project']['version']} (not installed)"
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"fiftyx {_version_here()}")
+        raise typer.Exit
+
+
+def top(
+    context: typer.Context,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version and exit")
+    ] = False,
+) -> None:
+    """Is it really 50x on a GPU? One training loop, measured under every style and device."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())

@@ -91,8 +91,8 @@ def _preset(
     name: str, networks: list[str], devices: list[str], threads: list[str], precision: str, blocks: int, timeout: float,
     out: Path,
 ) -> int:  # fmt: skip
-    from bench.advice._processors import processors_of
     from bench.advice.advise import ask_step, check_numbers
+    from bench.advice.processors import processors_of
     from bench.advice.rows import PRESETS, jobs_of, measure_rows
     from bench.report.sheet import print_words
 
@@ -114,8 +114,8 @@ def _preset(
 
 def _draw(found: Advice, stem: Path) -> None:
     from bench.advice.words import BOUND, lines_of
-    from bench.charts._batches import save_batches
-    from bench.charts.style import Words
+    from bench.charts.batches import save_batches
+    from bench.charts.drawing.style import Words
 
     if not (lines := lines_of(found)):
         raise UsageError("--chart: nothing to draw: no batch has a bound; give --blocks 2 or more")

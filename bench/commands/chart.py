@@ -1,10 +1,11 @@
-"""The command `chart`: draws the charts of a run, PNG and SVG, from its CSV alone."""
+"""The commands `chart` and `share`: pictures of a run, from its CSV alone."""
 
 from __future__ import annotations
 
 import sys
 
 from bench.commands._common import DONE, USAGE, Folders, evidence_of, status
+from bench.errors import UsageError
 
 
 def chart(folders: Folders) -> int:
@@ -23,3 +24,23 @@ def chart(folders: Folders) -> int:
             print(f"fiftyx: {why_nothing(evidence.run)}", file=sys.stderr)
             code = USAGE
     return code
+
+
+def share(folders: Folders) -> int:
+    """One picture of a run and a small JSON, to show it to others."""
+    for folder in folders:
+        if folder.is_file():
+            raise UsageError(f"{folder}: is a file; share takes run folders")
+        evidence = evidence_of(folder)
+        if evidence.rows.empty:
+            raise UsageError(f"{folder}: nothing to share: no case of this run could be measured")
+        with status() as say:
+            say(f"drawing the picture of {folder}")
+            from bench.charts.draw import save_card
+            from bench.report.pages.card import PICTURE, Card, write_card
+
+            card = Card.of(evidence)
+            written = [write_card(card, folder), save_card(evidence, card.headline, folder / PICTURE)]
+        for path in written:
+            print(path)
+    return DONE

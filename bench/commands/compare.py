@@ -39,7 +39,7 @@ def compare(
     from bench.tables.difference import differences
     from bench.tables.run import read_run
     from bench.verdict import comparison
-    from bench.verdict.pairs import SCOPES
+    from bench.verdict.ratios.pairs import SCOPES
 
     if scope not in SCOPES:
         raise UsageError(f"--scope {scope}: no such scope; there are {', '.join(SCOPES)}")
@@ -102,7 +102,7 @@ def gate(found: Comparison, limit: float, failed: list[str]) -> int:
 def save_chart(found: Comparison, path: Path, footer: str) -> None:
     """Draw the comparison into one file. Raises UsageError where it cannot be written."""
     from bench.charts.comparison import comparison_chart
-    from bench.charts.style import PNG_DPI, applied
+    from bench.charts.drawing.style import PNG_DPI, applied
 
     with applied():
         figure = comparison_chart(found, footer)

@@ -116,7 +116,7 @@ def more(design: Design, minutes: float) -> Design:
 
 
 def _sum_up(source: Path, folder: Path) -> int:
-    from bench.charts import style as chart_style
+    from bench.charts.drawing import style as chart_style
     from bench.tables.columns import ACCEPTANCE, EXPERIMENTS
     from bench.tables.csv_files import read_rows
     from bench.tables.run import read_machine

@@ -65,7 +65,7 @@ def _alone(others: Mapping[str, object], why: str) -> None:
 
 def _of_networks(folders: Sequence[Path]) -> list[Path]:
     """The folders, if they hold other networks than the tutorial's. Raises UsageError where only some do."""
-    from bench.verdict._cnn import is_of_networks
+    from bench.verdict.published.cnn import is_of_networks
 
     found = [folder for folder in folders if is_of_networks(folder)]
     if found and len(found) < len(folders):
@@ -74,8 +74,8 @@ def _of_networks(folders: Sequence[Path]) -> list[Path]:
 
 
 def _cnn(folders: Sequence[Path], *, as_json: bool) -> int:
-    from bench.report._cnn import cnn_values, print_cnn
-    from bench.verdict._cnn import read_cnn
+    from bench.report.published.cnn import cnn_values, print_cnn
+    from bench.verdict.published.cnn import read_cnn
 
     found = [read_cnn(folder) for folder in folders]
     if as_json:
@@ -91,7 +91,7 @@ def _question(at_least: float | None, baseline: str | None, contender: str | Non
     from bench.verdict.claim import known_baseline, known_scope
     from bench.verdict.evidence import BEST_GPU
     from bench.verdict.judgement import Question
-    from bench.verdict.speedup import PRIMARY
+    from bench.verdict.ratios.speedup import PRIMARY
 
     return Question(
         claim=claim_of(at_least),
@@ -119,9 +119,9 @@ def _verdicts(folders: Sequence[Path], question: Question, *, everything: bool, 
 
 
 def _answers(folders: Sequence[Path], text: str, *, everything: bool, as_json: bool) -> int:
-    from bench.report._sentence import answer_values, print_answer
+    from bench.report.published.sentence import answer_values, print_answer
     from bench.report.verdict import print_judgement
-    from bench.verdict._sentence import TWO_LAYER, answer_to, understand
+    from bench.verdict.published.sentence import TWO_LAYER, answer_to, understand
 
     claim = understand(text)
     judgements = [_judgement(folder, claim.question) for folder in folders]
@@ -168,10 +168,10 @@ def exit_code(verdicts: Sequence[Verdict]) -> int:
 
 
 def _published(at_least: float | None, *, as_json: bool) -> int:
-    from bench.report._other_audits import other_values, print_others
-    from bench.report.cited_source import audit_values, print_audit
-    from bench.verdict.cited_source import read_figures
+    from bench.report.published.cited_source import audit_values, print_audit
+    from bench.report.published.other_audits import other_values, print_others
     from bench.verdict.claim import at_least as claim_of
+    from bench.verdict.published.cited_source import read_figures
 
     figures, threshold = read_figures(), claim_of(at_least).threshold
     if as_json:

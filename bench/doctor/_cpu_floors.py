@@ -8,8 +8,8 @@ from functools import partial
 from bench.doctor.floors import NUMBERS, Figure, Item, as_rate, each_us, figure, products_of
 from bench.machine.device import Device
 from bench.machine.frameworks import open_device
+from bench.timing.heap import faulting
 from bench.worker.ceilings import copy
-from bench.worker.heap import faulting
 
 LIBRARIES, TYPES = ("numpy", "torch"), ("float32", "float64")
 

@@ -11,7 +11,7 @@ from bench.cases.problem import Problem
 from bench.doctor.floors import NUMBERS, Figure, Item, as_rate, divided, each_us, products_of
 from bench.machine.device import Device
 from bench.machine.frameworks import open_device, wait_for
-from bench.worker.counters import Meter, open_meters
+from bench.timing.counters import Meter, open_meters
 from implementations import Implementation, find_implementations
 
 NODES = (1, 10, 100)

@@ -38,7 +38,7 @@ def open_reference(now: Callable[[], int] = perf_counter_ns) -> Reference:
 
     dot = np.dot
     numbers = np.frombuffer(Random(0).randbytes(2 * SIDE * SIDE), np.uint8)
-    values = np.subtract(numbers, 127.5, dtype=np.float32)  # nothing large is freed, see bench.worker.heap
+    values = np.subtract(numbers, 127.5, dtype=np.float32)  # nothing large is freed, see bench.timing.heap
     left, right = values.reshape(2, SIDE, SIDE)
     out = np.empty((SIDE, SIDE), np.float32)
     warm = [WARM]

@@ -11,14 +11,14 @@ from rich.console import Console
 
 from bench.cases.case import CASE_COLUMNS, CaseKey
 from bench.cases.problem import Size
-from bench.report._at_once import at_once_notes, launch_cell
+from bench.report.at_once import at_once_notes, launch_cell
 from bench.report.sheet import Cell, Sheet, print_sheet, print_words, sheet
 from bench.tables.by_case import cases_in, sizes_in
 from bench.verdict.evidence import Evidence
-from bench.verdict.intervals import Ratio
 from bench.verdict.judgement import base_words, best_of_each, leads
-from bench.verdict.one_speed import speed_words
-from bench.verdict.speedup import BASELINES, PRIMARY, Speedup, chosen_baselines, mean_us
+from bench.verdict.ratios.intervals import Ratio
+from bench.verdict.ratios.one_speed import speed_words
+from bench.verdict.ratios.speedup import BASELINES, PRIMARY, Speedup, chosen_baselines, mean_us
 from bench.words import counted, engineering, grouped, microseconds, number, percent, share, thread_count
 
 LEGEND = (

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from bench.cases.problem import TUTORIAL_SIZE, Size
-from bench.report._reach import card_sheet, reach_words, scope_sheet
+from bench.report.reach import card_sheet, reach_words, scope_sheet
 from bench.report.run_tables import interval_words
 from bench.report.sheet import print_sheet, print_words
 from bench.report.verdict_tables import (
@@ -26,9 +26,9 @@ from bench.tables.machine_words import accelerators, brief_facts
 from bench.verdict.claim import OUT_OF_REACH, REFUTED, SUPPORTED, TUTORIAL_CLAIM, UNDECIDED, UNTESTED, Finding
 from bench.verdict.crossover import TARGETS
 from bench.verdict.evidence import BEST_GPU, Evidence
-from bench.verdict.intervals import CONFIDENCE
 from bench.verdict.judgement import Judgement, Question, base_words, fastest_on_cpu, judgement_of
-from bench.verdict.speedup import BASELINES, mean_us
+from bench.verdict.ratios.intervals import CONFIDENCE
+from bench.verdict.ratios.speedup import BASELINES, mean_us
 from bench.words import grouped, microseconds, number, percent, thread_count
 
 OFTEN_WORDS = {

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from bench.cases.case import AS_FOUND
 from bench.machine.ceilings import Peaks
-from bench.report._reach import reach_cell
+from bench.report.reach import reach_cell
 from bench.report.run_tables import ratio_cell, time_cell
 from bench.report.sheet import Cell, Sheet, sheet
 from bench.verdict.break_even import BreakEven, Iterations
@@ -15,7 +15,7 @@ from bench.verdict.claim import REFUTED, SUPPORTED, Finding
 from bench.verdict.crossover import Crossover
 from bench.verdict.decomposition import ENVIRONMENT, Decomposition, Factor
 from bench.verdict.judgement import Judgement
-from bench.verdict.pairs import SCOPES
+from bench.verdict.ratios.pairs import SCOPES
 from bench.words import engineering, number, thread_count
 
 Row = Mapping[str, Cell | str]

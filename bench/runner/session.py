@@ -18,12 +18,12 @@ from bench.cases.forecast import case_seconds, ceiling_seconds
 from bench.cases.measurement import Measurement
 from bench.cases.plan import Plan, dump_plan, load_plan
 from bench.cases.request import Request, check, make_plan
-from bench.cases.suspicion import suspicious
 from bench.errors import UsageError
 from bench.machine.facts import as_grid_machine, describe, probe_devices
 from bench.runner.crossing import crossing_plan, crossing_seconds
 from bench.runner.floor import Floors, ceiling_jobs
 from bench.runner.folder import alone, check_folder, check_same, done_attempts, make_folder, tries_used
+from bench.runner.suspicion import suspicious
 from bench.runner.turns import Launch, Progress, budget_words, process_launcher, run, schedule, skipped
 from bench.status import Say
 from bench.tables.columns import MACHINE

@@ -179,7 +179,7 @@ def emulated(arithmetic: Arithmetic, oracle: str = "sgd", lie: Lie | None = None
 def _gradients(
     x: Floats, y: Floats, weights: Sequence[Floats], middle: int, share: int, arithmetic: Arithmetic, mul: Product
 ) -> tuple[float, list[Floats | None]]:
-    """Loss and gradients as bench.worker.oracle has them, every stored array rounded; `share`-fold for a part of it."""
+    """Loss and gradients as bench.verification.oracle has them, every array rounded; `share`-fold for a part of it."""
     r, two = arithmetic.stored, arithmetic.kind(2 * share)
     before = [mul(x, weights[0])]
     layers = [np.maximum(before[0], 0)]

@@ -20,8 +20,8 @@ from bench.simulation.crossover_words import tables
 from bench.simulation.drift import Floats, autoregressive
 from bench.tables.csv_files import write_rows
 from bench.verdict.crossover import TARGETS, Crossover, crossover, sizes_at
-from bench.verdict.intervals import paired_ratio
-from bench.verdict.speedup import Speedup
+from bench.verdict.ratios.intervals import paired_ratio
+from bench.verdict.ratios.speedup import Speedup
 
 Curve: TypeAlias = Callable[[Floats], Floats]  # ln FLOP an iteration -> ln speedup
 TABLE, TABLE_COLUMNS = (

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.verdict.intervals import LAG_1
+from bench.verdict.ratios.intervals import LAG_1
 
 Floats: TypeAlias = NDArray[np.float64]
 BLOCKS = 10  # K, as a run measures by default

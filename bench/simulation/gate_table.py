@@ -11,8 +11,8 @@ from bench.machine.device import cpu_model
 from bench.simulation.subjects import Subject
 from bench.simulation.trials import OPENING, REHEARSAL, TIMED, Trial
 from bench.tables.csv_files import read_rows, write_rows
+from bench.verification import deviation
 from bench.words import markdown
-from bench.worker import deviation
 
 TABLE = "gate.csv"
 WHOSE = ("phase", "oracle", "size", "group", "dtype", "precision", "style", "lie")
@@ -117,8 +117,8 @@ any seed, over what is allowed.
 
 {lies_table}
 
-What honest trials strayed by at most, over all sizes and seeds, and what is allowed (`bench/worker/deviation.py` says
-what each is). What is beyond it are flips of the ReLU mask, for which the gate asks again.
+What honest trials strayed by at most, over all sizes and seeds, and what is allowed (`bench/verification/deviation.py`
+says what each is). What is beyond it are flips of the ReLU mask, for which the gate asks again.
 
 {bounds_table}
 

@@ -14,9 +14,10 @@ from bench.cases.phases import REHEARSAL_STEPS, Counts, Rule, affordable_steps, 
 from bench.cases.problem import Problem, Size, stable_learning_rate, work_flops
 from bench.simulation.drift import Floats
 from bench.simulation.subjects import Subject
-from bench.worker import gate
-from bench.worker.deviation import Deviation, reason
-from bench.worker.oracle import Reference, Trained, reference
+from bench.timing.loops import Trained
+from bench.verification import gate
+from bench.verification.deviation import Deviation, reason
+from bench.verification.oracle import Reference, reference
 
 REHEARSAL, OPENING, TIMED = "rehearsal", "opening", "timed"
 NOMINAL_OVERHEAD_NS, NOMINAL_FLOPS_PER_NS = 20e3, 100.0  # a fast CPU: how long an iteration takes decides the counts

@@ -17,8 +17,8 @@ from bench.tables.columns import MEASUREMENT_COLUMNS
 from bench.tables.run import Run
 from bench.verdict.claim import TUTORIAL_CLAIM, find_one, straddling, verdict_on
 from bench.verdict.evidence import BEST_GPU, Evidence
-from bench.verdict.intervals import LAG_1, Ratio, paired_ratio
-from bench.verdict.speedup import PRIMARY
+from bench.verdict.ratios.intervals import LAG_1, Ratio, paired_ratio
+from bench.verdict.ratios.speedup import PRIMARY
 
 PROCESS_SD = 0.015  # of a process's time, in simulated runs
 LOOKS = (10, 20, 30)

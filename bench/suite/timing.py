@@ -12,11 +12,11 @@ from bench.cases.measurement import Job, Measurement
 from bench.cases.problem import TUTORIAL_ITERATIONS
 from bench.machine.device import Device
 from bench.machine.frameworks import open_device
-from bench.worker import clock
-from bench.worker.gate import rehearse
-from bench.worker.loops import WrongStyleError
+from bench.timing import clock
+from bench.timing.loops import WrongStyleError
+from bench.timing.noise import by_cycle
+from bench.verification.gate import rehearse
 from bench.worker.measure import describe_error, examine
-from bench.worker.noise import by_cycle
 from implementations import Train
 
 LOOP_ROUNDS = 3
@@ -101,4 +101,4 @@ def record(benchmark: Any, samples_s: Iterable[float]) -> None:
     stats = benchmark._make_stats(1)
     for sample_s in samples_s:
         stats.update(sample_s)
-    benchmark._mode = "bench.worker.clock"
+    benchmark._mode = "bench.timing.clock"

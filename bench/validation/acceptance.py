@@ -30,7 +30,7 @@ from bench.validation.experiments import (
 )
 from bench.validation.inside import SLOW_FIRST_S
 from bench.validation.pool import Pool, SlowFirst
-from bench.verdict.intervals import paired_ratio
+from bench.verdict.ratios.intervals import paired_ratio
 
 COVERAGE = (0.93, 0.97)
 LEAST_EXPERIMENTS = 200

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.charts import style as chart_style
-from bench.charts.style import FAINT, INK, PALETTE, Words
+from bench.charts.drawing import style as chart_style
+from bench.charts.drawing.style import FAINT, INK, PALETTE, Words
 from bench.simulation.drift import BLOCKS
 from bench.validation.acceptance import COVERAGE, POWER
 from bench.validation.experiments import BOOTSTRAP, IDENTICAL, SEQUENTIAL

@@ -14,7 +14,7 @@ from bench.validation.acceptance import percent
 from bench.validation.experiments import share
 from bench.validation.pool import Pool
 from bench.verdict.comparison import MARGIN, Compared, judged
-from bench.verdict.intervals import welch_p, welch_ratio
+from bench.verdict.ratios.intervals import welch_p, welch_ratio
 
 CASES, COMPARISONS = 40, 2000  # a true share of 5% is then known to +- 1 point
 SLOWER_PERCENT = 5

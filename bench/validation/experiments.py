@@ -12,7 +12,7 @@ import numpy as np
 
 from bench.simulation.drift import BLOCKS, COUNTS, DRIFT_SD, Floats, autoregressive
 from bench.validation.pool import Group, Places, Pool
-from bench.verdict.intervals import Ratio, corrected, paired_ratio, welch_ratio
+from bench.verdict.ratios.intervals import Ratio, corrected, paired_ratio, welch_ratio
 
 IDENTICAL, UNLIKE = "A/A, K = {}", "unlike styles, K = {}"  # kinds of experiments, by their number of blocks
 COVERAGE_DRAWS = 10  # A/A experiments for each of another kind

@@ -20,8 +20,8 @@ from bench.machine.core_speed import open_reference
 from bench.machine.device import Device
 from bench.machine.frameworks import open_device
 from bench.machine.process import answer
-from bench.worker import clock
-from bench.worker.heap import scatter
+from bench.timing import clock
+from bench.timing.heap import scatter
 from implementations import Train, find_implementations
 
 STYLE = "numpy_in_place"

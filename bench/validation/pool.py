@@ -21,7 +21,7 @@ from bench.errors import TableError
 from bench.tables.csv_files import append_as, append_rows, columns_of, read_as, read_rows, write_rows
 from bench.tables.files import drop_cut_line
 from bench.validation.inside import SLOW_FIRST, STYLE
-from bench.verdict.one_speed import OWN_EFFECT, PER_REFERENCE, REFERENCE, at_one_speed
+from bench.verdict.ratios.one_speed import OWN_EFFECT, PER_REFERENCE, REFERENCE, at_one_speed
 from implementations import Implementation, find_implementations
 
 Floats: TypeAlias = NDArray[np.float64]

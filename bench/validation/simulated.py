@@ -17,7 +17,7 @@ from bench.validation.comparing import COMPARISONS, judge_comparisons
 from bench.validation.experiments import Experiment, block_groups, drawn_copies, share
 from bench.validation.pool import Pool
 from bench.verdict.claim import SUPPORTED
-from bench.verdict.intervals import paired_ratio
+from bench.verdict.ratios.intervals import paired_ratio
 
 STEP, STEP_ODDS = 0.03, 0.1  # a change of frequency, and how often a turn begins with one
 MOST_SLOWED, NEIGHBOUR_ODDS = 0.30, 0.2  # by a neighbour, and in how many turns there is one

@@ -20,9 +20,9 @@ from bench.machine.frameworks import open_device
 from bench.machine.process import answer, ask
 from bench.status import Say
 from bench.tables.csv_files import write_rows
+from bench.timing.clock import without_gc
+from bench.timing.counters import Counters
 from bench.worker.ceilings import large_product
-from bench.worker.clock import without_gc
-from bench.worker.counters import Counters
 from implementations import find_implementations
 
 SIZES = (TUTORIAL_SIZE, Size(1024, 1024, 1024, 10))

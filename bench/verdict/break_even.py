@@ -15,8 +15,8 @@ from bench.cases.case import CaseKey
 from bench.cases.problem import TUTORIAL_ITERATIONS
 from bench.tables.by_case import case_of, of_cases
 from bench.verdict.evidence import Evidence
-from bench.verdict.intervals import CONFIDENCE, t_quantile
-from bench.verdict.speedup import Speedup
+from bench.verdict.ratios.intervals import CONFIDENCE, t_quantile
+from bench.verdict.ratios.speedup import Speedup
 
 LATENCY, PROGRAM = "latency_median_us", "program_seconds"
 START_COLUMNS = ("import_seconds", "transfer_seconds", "first_iteration_seconds", LATENCY)

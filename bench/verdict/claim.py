@@ -11,11 +11,11 @@ from bench.cases.case import CaseKey
 from bench.cases.presets import SWEEP_SIZES
 from bench.cases.problem import Size
 from bench.errors import UsageError
-from bench.verdict._reach import Reach, reach
 from bench.verdict.evidence import BEST_GPU, BEST_GPU_TF32, Evidence
-from bench.verdict.intervals import Ratio
-from bench.verdict.pairs import SCOPES
-from bench.verdict.speedup import BASELINES, Speedup
+from bench.verdict.ratios.intervals import Ratio
+from bench.verdict.ratios.pairs import SCOPES
+from bench.verdict.ratios.speedup import BASELINES, Speedup
+from bench.verdict.reach import Reach, reach
 
 SUPPORTED, REFUTED, UNDECIDED, UNTESTED = "supported", "refuted", "undecided", "untested"
 OUT_OF_REACH = "out of reach"  # not measured, but published figures leave no GPU of the table so much

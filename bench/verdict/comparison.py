@@ -13,10 +13,10 @@ import pandas as pd
 from bench.cases.case import CaseKey
 from bench.tables.by_case import cases_in
 from bench.tables.run import Run
-from bench.verdict.intervals import CONFIDENCE, Ratio, welch_p, welch_ratio
-from bench.verdict.one_speed import OWN_EFFECT, PER_REFERENCE
-from bench.verdict.pairs import SCOPES
-from bench.verdict.speedup import mean_us, mostly_quiet, trusted
+from bench.verdict.ratios.intervals import CONFIDENCE, Ratio, welch_p, welch_ratio
+from bench.verdict.ratios.one_speed import OWN_EFFECT, PER_REFERENCE
+from bench.verdict.ratios.pairs import SCOPES
+from bench.verdict.ratios.speedup import mean_us, mostly_quiet, trusted
 
 MARGIN = 0.02
 OUTCOMES = ("faster", "slower", "same", "undecided")

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from bench.cases.presets import scaled
 from bench.cases.problem import Problem, Size
-from bench.verdict._joined import averaged
-from bench.verdict.intervals import Ratio
-from bench.verdict.speedup import Speedup
+from bench.verdict.ratios.intervals import Ratio
+from bench.verdict.ratios.joined import averaged
+from bench.verdict.ratios.speedup import Speedup
 
 Floats: TypeAlias = NDArray[np.float64]
 TARGETS = (1.0, 10.0, 50.0)

@@ -16,9 +16,9 @@ from bench.machine.environment import variable_words
 from bench.tables.by_case import at_size, cases_in, of_cases
 from bench.tables.run import Run
 from bench.verdict.evidence import Evidence
-from bench.verdict.intervals import Ratio, paired_ratio
-from bench.verdict.pairs import troubles
-from bench.verdict.speedup import trusted
+from bench.verdict.ratios.intervals import Ratio, paired_ratio
+from bench.verdict.ratios.pairs import troubles
+from bench.verdict.ratios.speedup import trusted
 
 LATENCY = "latency_median_us"
 AS_WRITTEN, KEPT, IN_PLACE = "numpy_manual", "numpy_kept", "numpy_in_place"

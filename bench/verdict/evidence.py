@@ -14,9 +14,9 @@ from bench.errors import UsageError
 from bench.machine.ceilings import best_gflops, read_ceilings
 from bench.tables.by_case import at_size, case_of, cases_in, sizes_in
 from bench.tables.run import Run
-from bench.verdict.intervals import Ratio, confidence_of
-from bench.verdict.pairs import SCOPES, Side, Trouble, troubles
-from bench.verdict.speedup import (
+from bench.verdict.ratios.intervals import Ratio, confidence_of
+from bench.verdict.ratios.pairs import SCOPES, Side, Trouble, troubles
+from bench.verdict.ratios.speedup import (
     BASELINES,
     Speedup,
     candidates,

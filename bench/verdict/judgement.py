@@ -12,13 +12,13 @@ from bench.errors import UsageError
 from bench.machine.ceilings import Peaks, peaks
 from bench.plain import to_plain
 from bench.tables.by_case import cases_in
-from bench.verdict._reach import beaten
 from bench.verdict.break_even import BreakEven, break_even
 from bench.verdict.claim import TUTORIAL_CLAIM, Claim, Finding, Verdict, find, find_one, often
 from bench.verdict.crossover import TARGETS, Crossover, crossover
 from bench.verdict.decomposition import Decomposition, decompose
 from bench.verdict.evidence import BEST_GPU, Evidence, known_contender
-from bench.verdict.speedup import PRIMARY, Speedup, chosen_baselines, mean_us
+from bench.verdict.ratios.speedup import PRIMARY, Speedup, chosen_baselines, mean_us
+from bench.verdict.reach import beaten
 
 NAMES = {
     BEST_GPU: "the fastest GPU style",

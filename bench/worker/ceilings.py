@@ -13,7 +13,7 @@ from bench.machine.device import Device, device_kind
 from bench.machine.facts import available_memory
 from bench.machine.frameworks import open_device
 from bench.machine.process import answer
-from bench.worker.clock import time_call, without_gc
+from bench.timing.clock import time_call, without_gc
 
 SIDES = {"core": (512, 1024, 1536), "cpu": (512, 1024, 1536, 2048), "accelerator": (1024, 4096, 8192)}
 COPY_BYTES = (2**21, 2**24, 2**27, 2**29)

@@ -22,15 +22,15 @@ from bench.machine.line import witness_here
 from bench.machine.process import answer
 from bench.machine.witness import Record, Witness
 from bench.plain import from_plain, to_plain
-from bench.worker import clock
-from bench.worker._judge import judge
-from bench.worker._parts import measure_parts
-from bench.worker._whole import imprint, replaced
-from bench.worker.counters import Meters, cores_in_use, every_core, open_meters, threads_in_use
-from bench.worker.gate import check_opening, check_pace, rehearse
-from bench.worker.heap import SCRIPT, Reply, as_printed, in_a_copy, make_heap, scatter
-from bench.worker.loops import Cold, Timed, WrongStyleError, run_cold, run_timed
-from bench.worker.noise import by_cycle
+from bench.timing import clock
+from bench.timing.counters import Meters, cores_in_use, every_core, open_meters, threads_in_use
+from bench.timing.heap import SCRIPT, Reply, as_printed, in_a_copy, make_heap, scatter
+from bench.timing.loops import Cold, Timed, WrongStyleError, run_cold, run_timed
+from bench.timing.noise import by_cycle
+from bench.verification.gate import check_opening, check_pace, rehearse
+from bench.verification.judge import judge
+from bench.worker.parts import measure_parts
+from bench.worker.whole import imprint, replaced
 from implementations import Train
 
 KEPT_WARMUP = 100  # rows of the warm-up that go into the table

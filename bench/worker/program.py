@@ -16,8 +16,8 @@ from bench.machine.line import witness_here
 from bench.machine.process import answer
 from bench.machine.witness import Record, Witness
 from bench.plain import from_plain
-from bench.worker.clock import Loop, TooManyStepsError, finish
-from bench.worker.heap import as_printed, make_heap
+from bench.timing.clock import Loop, TooManyStepsError, finish
+from bench.timing.heap import as_printed, make_heap
 
 
 def main() -> None:

@@ -33,8 +33,8 @@ from bench.cases.problem import Problem, Size, stable_learning_rate
 from bench.machine.frameworks import open_device
 from bench.tables.csv_files import read_as, write_as
 from bench.tests.fakes import a_measurement
-from bench.worker import gate
-from bench.worker.oracle import reference
+from bench.verification import gate
+from bench.verification.oracle import reference
 
 SIZE = SIZES[1]
 CHEAT = Cheat("cheat", "KB", "cheats", HONEST)

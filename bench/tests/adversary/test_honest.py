@@ -12,7 +12,7 @@ from bench.adversary.cheating import Bench
 from bench.adversary.honest import draw_case, draw_sizes, measure, row_of, summary
 from bench.machine.device import unsupported
 from bench.tests.fakes import a_case, a_measurement
-from bench.worker._shape import Shape
+from bench.verification.shape import Shape
 from implementations import find_implementations
 
 STYLES = [one for one in find_implementations().values() if "cpu" in one.devices]

@@ -10,4 +10,4 @@ from bench.tests.fakes import PROBE
 @pytest.fixture(autouse=True)
 def without_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever this machine has."""
-    monkeypatch.setattr("bench.advice._processors.probe_devices", lambda: dict(PROBE))
+    monkeypatch.setattr("bench.advice.processors.probe_devices", lambda: dict(PROBE))

@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 
 from bench.advice import own
 from bench.advice.advise import Advice, AtBatch, Bound, bounds_of
-from bench.advice.asked import PRODUCT, Counted, Operation, StepFound
 from bench.advice.cards import OnCard
+from bench.advice.network.asked import PRODUCT, Counted, Operation, StepFound
 from bench.advice.words import batch_sheet, lines_of, paragraph, remarks
 from bench.bounds.cards import all_cards
-from bench.charts._batches import batch_chart
-from bench.charts.style import Words
+from bench.charts.batches import batch_chart
+from bench.charts.drawing.style import Words
 from bench.cli import main
 from bench.commands.advise import _threads
 from bench.errors import UsageError
-from bench.verdict.intervals import Ratio
+from bench.verdict.ratios.intervals import Ratio
 from implementations import StyleError
 
 COUNTED = Counted(

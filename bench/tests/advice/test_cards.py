@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.advice.asked import PRODUCT, Counted, Operation
 from bench.advice.cards import FASTER, SLOWER, UNDECIDED, OnCard, is_predictable, on_card, predicted
+from bench.advice.network.asked import PRODUCT, Counted, Operation
 from bench.advice.rows import count_of, path_of
 from bench.bounds.cards import all_cards
 from bench.bounds.eager import eager
 from bench.bounds.least import Demand, least_of
-from bench.verdict.cited_source import published, ratios, read_figures
-from bench.verdict.intervals import Ratio
+from bench.verdict.published.cited_source import published, ratios, read_figures
+from bench.verdict.ratios.intervals import Ratio
 
 CARDS = {card.name: card for card in all_cards()}
 ends = st.lists(st.floats(1, 1e6), min_size=3, max_size=3).map(lambda three: tuple(sorted(three)))

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.advice._held import HELD, CardRow, Held, hold, summary
-from bench.advice.asked import Processor
+from bench.advice.held import HELD, CardRow, Held, hold, summary
+from bench.advice.network.asked import Processor
 from bench.advice.prediction import PREDICTIONS, main
 from bench.advice.rows import Row, jobs_of
 from bench.cases.problem import TUTORIAL_SIZE

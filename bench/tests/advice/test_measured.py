@@ -10,17 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.advice import own
-from bench.advice._accelerated import Accelerated, accelerated
+from bench.advice.accelerated import Accelerated, accelerated
 from bench.advice.advise import AtBatch
-from bench.advice.asked import PRODUCT, Counted, Operation, Processor, StepFound
-from bench.advice.memory import load, save
+from bench.advice.network.asked import PRODUCT, Counted, Operation, Processor, StepFound
+from bench.advice.network.memory import load, save
 from bench.advice.words import batch_sheet, lines_of, paragraph, print_advice, remarks
 from bench.cli import main
 from bench.commands._common import console
 from bench.errors import UsageError
 from bench.plain import to_plain
 from bench.tests.fakes import PROBE, REASON
-from bench.verdict.intervals import Ratio
+from bench.verdict.ratios.intervals import Ratio
 
 H200 = "NVIDIA H200"
 GPU = {**PROBE, "devices": {**PROBE["devices"], "cuda:0": {"model": H200}}, "missing": {}}
@@ -38,7 +38,7 @@ def tiny(batch):
 
 @pytest.fixture
 def file(tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.advice._processors.probe_devices", lambda: GPU)
+    monkeypatch.setattr("bench.advice.processors.probe_devices", lambda: GPU)
     path = tmp_path / "tiny.py"
     path.write_text(FILE)
     return path
@@ -75,7 +75,7 @@ def test_every_block_holds_the_accelerator_after_the_threads_of_the_cpu(file):
 def test_without_an_accelerator_or_with_device_cpu_there_is_none(file, monkeypatch):
     one = answers(lambda _batch: 100.0, lambda _batch: 50.0)
     assert own.advise(file, batches=[1], blocks=1, device="cpu", asked=one).batches[0].gpu is None
-    monkeypatch.setattr("bench.advice._processors.probe_devices", lambda: PROBE)
+    monkeypatch.setattr("bench.advice.processors.probe_devices", lambda: PROBE)
     assert own.advise(file, batches=[1], blocks=1, asked=one).batches[0].gpu is None
     with pytest.raises(UsageError, match="no accelerator here"):
         own.advise(file, batches=[1], blocks=1, device="gpu", asked=one)
@@ -249,8 +249,8 @@ def test_a_model_that_lies_on_a_device_is_measured_from_the_cpu(tmp_path):
 def test_a_file_that_makes_its_network_on_a_device_is_told_to_leave_that(tmp_path, monkeypatch):
     import torch
 
-    from bench.advice.asked import StepJob
-    from bench.advice.step import examine
+    from bench.advice.network.asked import StepJob
+    from bench.advice.network.step import examine
     from bench.cases.phases import Rule
 
     path = tmp_path / "net.py"
@@ -276,7 +276,7 @@ def test_the_command_measures_the_accelerator_too_unless_told_otherwise(file, ca
     assert (gpu["on"]["precision"], gpu["on"]["model"]) == ("tf32", H200)
     assert main([*command, "--device", "cpu", "--device", "gpu"]) == 2
     assert "--device: give one" in capsys.readouterr().err
-    monkeypatch.setattr("bench.advice._processors.probe_devices", lambda: PROBE)
+    monkeypatch.setattr("bench.advice.processors.probe_devices", lambda: PROBE)
     assert main([*command, "--device", "cuda:0"]) == 2
     assert REASON in capsys.readouterr().err
 

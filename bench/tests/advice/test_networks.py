@@ -6,9 +6,9 @@ from random import Random
 
 import pytest
 
-from bench.advice.asked import Processor, StepFound, StepJob
+from bench.advice.network.asked import Processor, StepFound, StepJob
+from bench.advice.network.step import build, examine, time_passes
 from bench.advice.rows import MOST_FLOP, PRESETS, Row, count_of, flops_of, jobs_of, measure_rows, step_us
-from bench.advice.step import build, examine, time_passes
 from bench.cases.phases import Rule
 from bench.cli import main
 from bench.errors import UsageError

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 import bench
-from bench.advice import memory
-from bench.advice.asked import StepFound
-from bench.advice.step import build
+from bench.advice.network import memory
+from bench.advice.network.asked import StepFound
+from bench.advice.network.step import build
 from bench.errors import UsageError
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.advice.asked import CONVOLUTION, OTHER, PRODUCT, Operation
+from bench.advice.network.asked import CONVOLUTION, OTHER, PRODUCT, Operation
 from bench.advice.predict import Asked, Speed, covering, fit, leave_out, step_us
 
 positive = st.floats(0.1, 1e3)

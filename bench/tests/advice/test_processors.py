@@ -14,13 +14,13 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from bench.advice import rows as table
-from bench.advice import step
-from bench.advice._moved import holding
-from bench.advice._processors import processors_of
-from bench.advice.asked import Processor, StepFound, StepJob
-from bench.advice.gate import TF32_STRAYS, gate, gate_of_loss
+from bench.advice.network import step
+from bench.advice.network.asked import Processor, StepFound, StepJob
+from bench.advice.network.gate import TF32_STRAYS, gate, gate_of_loss
+from bench.advice.network.moved import holding
+from bench.advice.network.step import build, examine, time_passes
+from bench.advice.processors import processors_of
 from bench.advice.rows import PRESETS, Row, jobs_of, measure_rows, path_of, rows_of
-from bench.advice.step import build, examine, time_passes
 from bench.cases.phases import Rule
 from bench.cli import main
 from bench.errors import UsageError
@@ -40,7 +40,7 @@ CARD, TF32 = Processor("cuda:0", "a card"), Processor("cuda:0", "a card", 1, "tf
 
 
 def here(monkeypatch, probe):
-    monkeypatch.setattr("bench.advice._processors.probe_devices", lambda: probe)
+    monkeypatch.setattr("bench.advice.processors.probe_devices", lambda: probe)
 
 
 def test_gpu_is_the_accelerator_that_is_here_on_one_thread_and_the_cpu_has_those_asked_for(monkeypatch):

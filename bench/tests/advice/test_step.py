@@ -1,4 +1,4 @@
-"""Tests of bench.advice.step and counts: what a network must be, the gate against float64, counted work."""
+"""Tests of bench.advice.network.step and counts: what a network must be, the gate against float64, counted work."""
 
 import pytest
 import torch
@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from bench.advice.asked import Processor, StepJob
-from bench.advice.counts import count_step
-from bench.advice.gate import gate, steps
-from bench.advice.step import count, examine
+from bench.advice.network.asked import Processor, StepJob
+from bench.advice.network.counts import count_step
+from bench.advice.network.gate import gate, steps
+from bench.advice.network.step import count, examine
 from bench.cases.phases import Rule
 
 QUICK = Rule(warmup_iterations=2, warmup_s=0, latency_iterations=7, latency_s=0, batch_iterations=2, batches_s=0)

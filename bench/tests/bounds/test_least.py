@@ -10,7 +10,7 @@ from bench.bounds import least as bounding
 from bench.bounds.cards import all_cards, launches_of
 from bench.bounds.least import BETTER, FLOP, LAUNCHES, MEMORY, ROUND_TRIP, TRANSFER, Least, tflops
 from bench.cases.problem import TUTORIAL_SIZE, Problem, Size
-from bench.verdict.pairs import SCOPES
+from bench.verdict.ratios.pairs import SCOPES
 
 cards = st.sampled_from(all_cards())
 scopes = st.sampled_from(list(SCOPES))

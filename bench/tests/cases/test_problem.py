@@ -17,7 +17,7 @@ from bench.cases.problem import (
     stable_learning_rate,
     work_flops,
 )
-from bench.worker.oracle import reference
+from bench.verification.oracle import reference
 
 SIDES = st.tuples(*[st.integers(1, 40)] * 4)
 

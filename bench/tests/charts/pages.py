@@ -12,10 +12,10 @@ from matplotlib.text import Text
 
 from bench.cases.case import CaseKey
 from bench.cases.problem import Size
-from bench.charts.series import Config
-from bench.charts.style import Words
-from bench.verdict.intervals import Ratio
-from bench.verdict.speedup import Speedup
+from bench.charts.drawing.series import Config
+from bench.charts.drawing.style import Words
+from bench.verdict.ratios.intervals import Ratio
+from bench.verdict.ratios.speedup import Speedup
 
 WORDS = Words("A title", "A subtitle", "A footer")
 SMALL, TUTORIAL, LARGE = Size(32, 500, 50, 5), Size(64, 1000, 100, 10), Size(256, 4000, 400, 40)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.charts import against_work, style
+from bench.charts import against_work
+from bench.charts.drawing import style
 from bench.tests.charts.pages import (
     CPU,
     GPU,
@@ -21,7 +22,7 @@ from bench.tests.charts.pages import (
     speedup,
 )
 from bench.verdict.crossover import first_reaching
-from bench.verdict.speedup import mean_us
+from bench.verdict.ratios.speedup import mean_us
 
 positive = st.floats(1e-3, 1e3)
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.charts import break_even, style
+from bench.charts import break_even
+from bench.charts.drawing import style
 from bench.tables.by_case import cases_in
 from bench.tests.charts.pages import WORDS, assert_nothing_leaves_the_page, labels, measured
 from bench.verdict.break_even import between

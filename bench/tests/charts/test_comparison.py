@@ -5,7 +5,8 @@ import math
 import pytest
 
 from bench.cases.case import CaseKey
-from bench.charts import comparison, style
+from bench.charts import comparison
+from bench.charts.drawing import style
 from bench.tests.charts.pages import (
     LARGE,
     TUTORIAL,
@@ -15,7 +16,7 @@ from bench.tests.charts.pages import (
     texts,
 )
 from bench.verdict.comparison import Compared, Comparison
-from bench.verdict.intervals import Ratio
+from bench.verdict.ratios.intervals import Ratio
 
 OUTCOMES = {"faster": (1.1, 1.2, 1.3), "slower": (0.7, 0.8, 0.9), "same": (0.99, 1.0, 1.01)}
 

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from matplotlib.colors import to_hex
 
 from bench.cases.case import CaseKey
-from bench.charts import costs, style
-from bench.charts.series import palette
-from bench.charts.words import time_words
+from bench.charts import costs
+from bench.charts.drawing import style
+from bench.charts.drawing.series import palette
+from bench.charts.drawing.words import time_words
 from bench.tests.charts.pages import (
     CPU,
     GPU,
@@ -27,8 +28,8 @@ from bench.tests.charts.pages import (
     texts,
 )
 from bench.verdict.decomposition import Decomposition, Factor
-from bench.verdict.intervals import Ratio
-from bench.verdict.speedup import mean_us
+from bench.verdict.ratios.intervals import Ratio
+from bench.verdict.ratios.speedup import mean_us
 
 TIMES = {"torch_tensors": (10.0, 12.0), "torch_autograd": (15.0, 16.0), "torch_nn": (14.0, 18.0)}
 CASE = CaseKey("numpy_manual", "cpu", "float64", "ieee", 1, *TUTORIAL)

@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 from bench.cases.problem import Size
 from bench.charts import draw as drawing
 from bench.charts import ladder
-from bench.charts import style as chart_style
-from bench.charts.series import palette_of
+from bench.charts.drawing import style as chart_style
+from bench.charts.drawing.series import palette_of
 from bench.cli import commands, main
 from bench.errors import UsageError
 from bench.report.verdict import answer
@@ -69,7 +69,7 @@ def complete(rows: pd.DataFrame) -> pd.DataFrame:
 @pytest.fixture(autouse=True)
 def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pixels cost time and are not what is tested here."""
-    monkeypatch.setattr("bench.charts.style.PNG_DPI", 40)
+    monkeypatch.setattr("bench.charts.drawing.style.PNG_DPI", 40)
 
 
 def names(paths: list[Path]) -> list[str]:
@@ -297,7 +297,7 @@ def test_a_million_timed_iterations_are_drawn_within_a_gigabyte(tmp_path: Path):
         file.write(more)
     # VmHWM and not getrusage: that one survives exec, and so may be the peak of whoever runs the tests
     program = (
-        "import sys; from bench.cli import main; from bench.worker.counters import Counters; "
+        "import sys; from bench.cli import main; from bench.timing.counters import Counters; "
         "main(['chart', sys.argv[1]]); print(Counters.read().peak_rss_bytes)"
     )
     ended = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)

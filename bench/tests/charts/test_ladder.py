@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.colors import to_rgba
 
-from bench.charts import ladder, style
+from bench.charts import ladder
+from bench.charts.drawing import style
 from bench.tests.charts.pages import (
     WORDS,
     assert_nothing_leaves_the_page,
@@ -17,8 +18,8 @@ from bench.tests.charts.pages import (
     speedup,
     texts,
 )
-from bench.verdict.intervals import Ratio
-from bench.verdict.speedup import Speedup
+from bench.verdict.ratios.intervals import Ratio
+from bench.verdict.ratios.speedup import Speedup
 
 
 def test_the_ladder_groups_by_device_and_sorts_by_speedup():

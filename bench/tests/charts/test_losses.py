@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.charts import losses, style
+from bench.charts import losses
+from bench.charts.drawing import style
 from bench.tables.columns import LOSS_COLUMNS
 from bench.tests.charts.pages import WORDS, assert_nothing_leaves_the_page, labels
 from bench.tests.fakes import a_case

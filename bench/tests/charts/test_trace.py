@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.charts import style, trace
+from bench.charts import trace
+from bench.charts.drawing import style
 from bench.tests.charts.pages import WORDS, assert_nothing_leaves_the_page, measured
 
 TIMED = np.linspace(50, 90, 500)

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from bench.charts.draw import remove_stale
-from bench.charts.style import applied, save
+from bench.charts.drawing.style import applied, save
 from bench.cli import main
 from bench.commands._common import console
 from bench.machine.facts import available_memory, describe

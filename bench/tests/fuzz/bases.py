@@ -9,10 +9,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from bench.advice.asked import Counted, StepFound
+from bench.advice.network.asked import Counted, StepFound
 from bench.cases.request import Request
 from bench.plain import to_plain
-from bench.report.card import PICTURE, Card, write_card
+from bench.report.pages.card import PICTURE, Card, write_card
 from bench.runner.session import Session, prepare
 from bench.tables.columns import ITERATIONS, LOSSES, MACHINE, MEASUREMENTS, SPEEDUPS
 from bench.tables.run import read_run

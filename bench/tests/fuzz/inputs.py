@@ -26,9 +26,9 @@ from bench.cases.measurement import Job
 from bench.cases.request import Request
 from bench.cli import main
 from bench.machine.process import Answer
-from bench.report.index import INDEX
-from bench.report.index import main as index
-from bench.report.page import PAGE
+from bench.report.pages.index import INDEX
+from bench.report.pages.index import main as index
+from bench.report.pages.page import PAGE
 from bench.tests.chromium import Browser, browser, find_chromium
 from bench.tests.fakes import PROBE, an_answer
 from bench.tests.fuzz.bases import ANSWER, NETWORK, write_bases
@@ -115,11 +115,11 @@ def quiet() -> Iterator[None]:
 
     before = signal.signal(signal.SIGALRM, alarmed), signal.getsignal(signal.SIGTERM)
     with ExitStack() as stack:
-        for module in ("bench.runner.session", "bench.machine.facts", "bench.advice._processors"):
+        for module in ("bench.runner.session", "bench.machine.facts", "bench.advice.processors"):
             stack.enter_context(patch(f"{module}.probe_devices", lambda: dict(PROBE)))
         stack.enter_context(patch("bench.runner.session.process_launcher", lambda _plan: _answered))
         stack.enter_context(patch("bench.runner.floor.measure_ceilings", lambda *_asked: ([], [])))
-        stack.enter_context(patch("bench.charts.style.save", _as_svg))
+        stack.enter_context(patch("bench.charts.drawing.style.save", _as_svg))
         stack.enter_context(patch("bench.tables.files.os.fsync", lambda _handle: None))
         yield
     signal.signal(signal.SIGALRM, before[0])

@@ -12,7 +12,7 @@ from bench.cases.problem import DTYPES
 from bench.machine.device import DeviceError, canonical_name, cpu_model, device_kind, unsupported
 from bench.machine.frameworks import open_device, torch_missing
 from bench.tests.fakes import a_case
-from bench.worker import counters
+from bench.timing import counters
 
 
 @pytest.mark.parametrize(

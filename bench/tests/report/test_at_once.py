@@ -15,7 +15,7 @@ from rich.console import Console
 from bench.cases.measurement import Measurement
 from bench.charts.draw import figures
 from bench.machine.ceilings import Ceiling
-from bench.report.page import render
+from bench.report.pages.page import render
 from bench.report.run_tables import print_run
 from bench.runner.below import with_floor
 from bench.tests.fakes import a_case, a_measurement
@@ -23,7 +23,7 @@ from bench.tests.runs import around, write_run
 from bench.verdict.claim import at_least
 from bench.verdict.evidence import BEST_GPU, Evidence
 from bench.verdict.judgement import Question, judgement_of
-from bench.verdict.pairs import SCOPES
+from bench.verdict.ratios.pairs import SCOPES
 
 AT_ONCE = a_case("scan", "cuda:0", framework="torch", dtype="float32", ahead=50)
 ALONE = a_case("graph", "cuda:0", framework="torch", dtype="float32")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bench.cases.problem import TUTORIAL_SIZE
 from bench.cli import main
 from bench.errors import TableError
-from bench.report.card import Card, read_card, text_of
+from bench.report.pages.card import Card, read_card, text_of
 from bench.report.verdict import answer
 from bench.tables.columns import MEASUREMENT_COLUMNS
 from bench.tests.fakes import a_case, a_measurement

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.cases.problem import TUTORIAL_SIZE, Size
-from bench.report.card import AtSize, Card, read_card, text_of, write_card
-from bench.report.index import INDEX, card_of, machines_by_sizes, main, plain, render, run_folders
+from bench.report.pages.card import AtSize, Card, read_card, text_of, write_card
+from bench.report.pages.index import INDEX, card_of, machines_by_sizes, main, plain, render, run_folders
 from bench.tests.runs import NUMPY, around, write_run
 from bench.verdict.evidence import Evidence
 from bench.words import engineering, number

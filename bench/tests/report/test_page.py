@@ -19,7 +19,7 @@ from bench.cases.presets import SWEEP_SIZES
 from bench.charts.draw import draw, for_phones
 from bench.cli import main
 from bench.errors import UsageError
-from bench.report.page import chart_files, noise_sentence, read_charts, render, write
+from bench.report.pages.page import chart_files, noise_sentence, read_charts, render, write
 from bench.report.run_tables import leftover_sheet
 from bench.tables.columns import MEASUREMENT_COLUMNS
 from bench.tables.run import read_run

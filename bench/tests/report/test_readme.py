@@ -8,7 +8,7 @@ from urllib.parse import unquote
 import pytest
 
 from bench.machine.environment import ROOT
-from bench.report.readme import MARK, PAGES, output_of, render
+from bench.report.pages.readme import MARK, PAGES, output_of, render
 
 TEXT = "before\n<!-- output: list --json -->\nold\n<!-- end -->\nafter\n"
 MOST_WORDS = 1600

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bench.report._reach import reach_sheets
-from bench.report.index import render as index
-from bench.report.page import render as page
+from bench.report.pages.index import render as index
+from bench.report.pages.page import render as page
+from bench.report.reach import reach_sheets
 from bench.report.verdict import answer, print_judgement, sentence
 from bench.tests.fakes import REASON, a_case, a_measurement
 from bench.tests.runs import TORCH, around, write_run

@@ -21,8 +21,8 @@ from bench.commands.list import listing, print_listing
 from bench.commands.run import print_plan
 from bench.commands.validate import print_checks
 from bench.doctor.findings import Finding
-from bench.report.cited_source import print_audit
 from bench.report.comparison import print_comparison
+from bench.report.published.cited_source import print_audit
 from bench.report.run_end import print_end
 from bench.report.run_tables import print_run
 from bench.report.verdict import answer, print_judgement
@@ -31,12 +31,12 @@ from bench.tables.difference import differences
 from bench.tables.run import Run
 from bench.tests.fakes import CPU_ONLY, PROBE
 from bench.tests.planted import MACHINE, planted
-from bench.verdict.cited_source import read_figures
 from bench.verdict.claim import TUTORIAL_CLAIM
 from bench.verdict.comparison import compare
 from bench.verdict.evidence import Evidence
 from bench.verdict.judgement import Question, judgement_of
-from bench.verdict.speedup import BASELINES
+from bench.verdict.published.cited_source import read_figures
+from bench.verdict.ratios.speedup import BASELINES
 from implementations import find_implementations
 
 WIDTHS = (80, 100, 120, 200)

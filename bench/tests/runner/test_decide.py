@@ -17,7 +17,7 @@ from bench.tables.writer import measurement_row
 from bench.tests.fakes import a_case, a_plan, an_answer
 from bench.tests.runs import evidence_of
 from bench.verdict.claim import straddling
-from bench.verdict.intervals import confidence_of, paired_ratio
+from bench.verdict.ratios.intervals import confidence_of, paired_ratio
 
 
 def rows(medians: dict[Any, list[float]]) -> pd.DataFrame:

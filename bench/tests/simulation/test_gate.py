@@ -17,7 +17,7 @@ from bench.simulation import gate, trials
 from bench.simulation.gate_table import BOUNDS, COLUMNS, TABLE, bound_rows, lie_rows, merge
 from bench.simulation.subjects import fewest_honest, fewest_lies, is_lie_at, lying, others, slow, telling
 from bench.tables.csv_files import read_rows
-from bench.worker.deviation import FLOAT32, TIMED, Deviation, fault
+from bench.verification.deviation import FLOAT32, TIMED, Deviation, fault
 from implementations import find_implementations
 
 SMALL = Size(16, 250, 25, 2)

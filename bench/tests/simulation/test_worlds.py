@@ -23,8 +23,8 @@ from bench.simulation.worlds import (
 from bench.tables.run import Run
 from bench.verdict.claim import TUTORIAL_CLAIM, find_one, verdict_on
 from bench.verdict.evidence import BEST_GPU, Evidence
-from bench.verdict.intervals import LAG_1
-from bench.verdict.speedup import PRIMARY
+from bench.verdict.ratios.intervals import LAG_1
+from bench.verdict.ratios.speedup import PRIMARY
 
 
 def test_drift_has_the_spread_and_the_memory_that_was_seen():

@@ -25,7 +25,7 @@ from bench.suite.timing import record
 from bench.tables.columns import MEASUREMENT_COLUMNS
 from bench.tables.pytest_json import benchmark_iterations
 from bench.tables.run import read_iterations, read_run
-from bench.verdict.speedup import speedups
+from bench.verdict.ratios.speedup import speedups
 
 STYLES = '''
 import time

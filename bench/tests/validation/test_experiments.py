@@ -26,7 +26,7 @@ from bench.validation.experiments import (
     twins,
     unlike,
 )
-from bench.verdict.intervals import Ratio
+from bench.verdict.ratios.intervals import Ratio
 
 
 @pytest.mark.parametrize("changes", [{}, {"drift": 0.05}, {"heavy": True}, {"outliers": 0.03}, {"referenced": True}])

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from bench.tests.fakes import fake_device
+from bench.timing.clock import Latency
 from bench.validation import inside
 from bench.validation.inside import SPIN_0, WORK, WRAPPER, in_turns, plant_in, planted, slow_first
-from bench.worker.clock import Latency
 
 
 def counting(x, y, w1, w2, learning_rate, steps):

@@ -29,8 +29,8 @@ from bench.verdict.claim import (
     verdict_on,
 )
 from bench.verdict.evidence import BEST_GPU, known_contender
-from bench.verdict.intervals import Ratio, paired_ratio
-from bench.verdict.speedup import PRIMARY
+from bench.verdict.ratios.intervals import Ratio, paired_ratio
+from bench.verdict.ratios.speedup import PRIMARY
 
 CLAIM = at_least(None)
 LARGEST = SWEEP_SIZES[-1]

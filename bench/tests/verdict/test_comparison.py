@@ -17,8 +17,8 @@ from bench.tables.difference import differences
 from bench.tests.fakes import a_measurement
 from bench.tests.runs import MACHINE, NUMPY, TORCH, around, write_run
 from bench.verdict.comparison import Compared, compare, judged, outcome_of, summary
-from bench.verdict.intervals import Ratio, welch_p, welch_ratio
-from bench.verdict.speedup import mean_us, trusted
+from bench.verdict.ratios.intervals import Ratio, welch_p, welch_ratio
+from bench.verdict.ratios.speedup import mean_us, trusted
 
 positive = st.lists(st.floats(1e-3, 1e9), min_size=2, max_size=12)
 

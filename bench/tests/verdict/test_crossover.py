@@ -18,13 +18,13 @@ from bench.report.sheet import print_sheet
 from bench.report.verdict_tables import break_even_sheet, iterations_cell
 from bench.tests.planted import CPU_FLOPS_PER_US, SIDES, planted
 from bench.tests.runs import evidence_of
-from bench.verdict._joined import averaged
 from bench.verdict.break_even import Iterations, break_even, iterations_to_repay, repaid_after
 from bench.verdict.claim import at_least
 from bench.verdict.crossover import Crossover, _between, crossover, first_reaching, sizes_at
-from bench.verdict.intervals import Ratio, half_width, of_drift, paired_ratio, t_quantile
 from bench.verdict.judgement import Question, judgement_of
-from bench.verdict.speedup import Speedup
+from bench.verdict.ratios.intervals import Ratio, half_width, of_drift, paired_ratio, t_quantile
+from bench.verdict.ratios.joined import averaged
+from bench.verdict.ratios.speedup import Speedup
 
 WORK = [float(Problem(*size).flops) for size in SWEEP_SIZES]
 CPU = ("numpy_in_place", "cpu", "float32", 1)

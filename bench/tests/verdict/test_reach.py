@@ -1,4 +1,4 @@
-"""Tests of bench.verdict._reach: the bound of a speedup nobody measured, its outcome, and faults it finds."""
+"""Tests of bench.verdict.reach: the bound of a speedup nobody measured, its outcome, and faults it finds."""
 
 import math
 
@@ -16,7 +16,6 @@ from bench.cases.problem import TUTORIAL_SIZE, Size
 from bench.tables.columns import MEASUREMENT_COLUMNS
 from bench.tests.planted import MACHINE, SIDES, planted, planted_row
 from bench.tests.runs import evidence_of
-from bench.verdict._reach import beaten, reach, upper_end_us
 from bench.verdict.claim import (
     OUT_OF_REACH,
     REFUTED,
@@ -31,7 +30,8 @@ from bench.verdict.claim import (
 )
 from bench.verdict.evidence import BEST_GPU, BEST_GPU_TF32
 from bench.verdict.judgement import Question, as_values, judgement_of
-from bench.verdict.speedup import PRIMARY
+from bench.verdict.ratios.speedup import PRIMARY
+from bench.verdict.reach import beaten, reach, upper_end_us
 
 ON_CPU = [side for side in SIDES if side[1] == "cpu"]
 ONE = ("numpy_in_place", "cpu", "float32", 1)

@@ -18,15 +18,15 @@ from bench.cases.phases import Counts, Rule, plan_counts
 from bench.machine.witness import Record, Seen
 from bench.plain import to_plain
 from bench.tests.fakes import BRIEF, FakeClock, a_case, a_job, a_style, fake_device
-from bench.worker import clock
+from bench.timing import clock
+from bench.timing.clock import Batch, Latency
+from bench.timing.counters import Counters
+from bench.timing.loops import Cold, Timed, WrongStyleError
+from bench.verification.gate import PACE_ITERATIONS, check_pace
+from bench.verification.judge import judge
+from bench.verification.oracle import reference
 from bench.worker import measure as worker
-from bench.worker._judge import judge
-from bench.worker.clock import Batch, Latency
-from bench.worker.counters import Counters
-from bench.worker.gate import PACE_ITERATIONS, check_pace
-from bench.worker.loops import Cold, Timed, WrongStyleError
 from bench.worker.measure import examine, usual_ns
-from bench.worker.oracle import reference
 
 EACH_NS = 1_000_000
 LAUNCHES = st.integers(2, 50)

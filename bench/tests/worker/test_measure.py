@@ -23,10 +23,10 @@ from bench.machine.frameworks import open_device
 from bench.machine.witness import Record
 from bench.plain import from_plain, to_plain
 from bench.tests.fakes import BRIEF, a_case, a_job, a_problem, fake_device
-from bench.worker import gate, oracle
+from bench.timing.loops import WrongStyleError
+from bench.verification import gate, oracle
+from bench.verification.judge import judge
 from bench.worker import measure as worker
-from bench.worker._judge import judge
-from bench.worker.loops import WrongStyleError
 from bench.worker.measure import attempt, examine, measure
 from implementations import find_implementations
 

@@ -14,9 +14,9 @@ from bench.adversary.lies import HONEST, write_style
 from bench.cases.problem import ITEM_BYTES, TUTORIAL_SIZE, Problem, Size
 from bench.machine.frameworks import open_device
 from bench.tests.fakes import BRIEF, FakeClock, a_case, a_job
-from bench.worker import _parts, measure
-from bench.worker._parts import WHOLE, Bench, _seen
+from bench.worker import measure, parts
 from bench.worker.measure import examine
+from bench.worker.parts import WHOLE, Bench, _seen
 from implementations import find_implementations
 
 STYLES = {name: style for name, style in find_implementations().items() if "cpu" in style.devices and not style.missing}
@@ -112,7 +112,7 @@ def test_a_style_that_fails_on_tiny_arrays_is_measured_and_only_its_calls_are_un
 
 
 def test_what_compiles_is_not_compiled_again_for_tiny_arrays(monkeypatch):
-    monkeypatch.setattr(_parts, "COMPILES_S", 0.0)
+    monkeypatch.setattr(parts, "COMPILES_S", 0.0)
     found = examine(a_job(STYLES["numpy_manual"]))
     assert "calls_us" not in found.values
 
@@ -126,7 +126,7 @@ def test_of_what_is_compiled_nobody_sees_operations_and_only_a_page_fault_is_mea
 def test_no_parts_are_measured_on_an_accelerator():
     job = a_job(STYLES["numpy_manual"])
     job = replace(job, case=replace(job.case, device="cuda:0"), rule=BRIEF)
-    assert _parts.measure_parts(job, NOTHING, NOTHING, NOTHING, 0.0) == {}
+    assert parts.measure_parts(job, NOTHING, NOTHING, NOTHING, 0.0) == {}
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -134,17 +134,17 @@ def test_parts_take_turns_and_a_drift_of_the_machine_leaves_their_shares_alone(m
     draw = random.Random(seed)
     drift, took = draw.uniform(1.0, 1.01), {"whole": draw.uniform(50, 500), "part": draw.uniform(1, 50)}
     clock = FakeClock()
-    monkeypatch.setattr(_parts, "perf_counter", lambda: clock.ns / 1e9)
+    monkeypatch.setattr(parts, "perf_counter", lambda: clock.ns / 1e9)
 
     def timed(name: str, _device) -> tuple[float, None]:
         took.update({one: us * drift for one, us in took.items()})
         clock.pass_ns(int(took[name] * 1000))
         return took[name] / 1e6, None
 
-    monkeypatch.setattr(_parts, "time_call", timed)
+    monkeypatch.setattr(parts, "time_call", timed)
     share, place = took["part"] / took["whole"], Bench(a_job(STYLES["numpy_manual"]), NOTHING, NOTHING)
     found = place.in_turns({WHOLE: ["whole"], "part": ["part"]}, [lambda: None], 4)  # type: ignore[list-item]
-    assert len(found[WHOLE]) == len(found["part"]) >= _parts.LEAST
+    assert len(found[WHOLE]) == len(found["part"]) >= parts.LEAST
     for whole, part in zip(found[WHOLE], found["part"], strict=True):
         assert part / whole == pytest.approx(share, rel=0.05)
 
@@ -157,8 +157,8 @@ def test_each_iteration_of_a_cycle_comes_right_after_what_leaves_the_caches_as_i
     def calls(name: str) -> list[Any]:
         return [lambda at=at: seen.append((name, at)) for at in range(cycle)]
 
-    monkeypatch.setattr(_parts, "time_call", lambda call, _device: (1e-6, call()))
-    monkeypatch.setattr(_parts, "LEAST", 1)
+    monkeypatch.setattr(parts, "time_call", lambda call, _device: (1e-6, call()))
+    monkeypatch.setattr(parts, "LEAST", 1)
     place = Bench(replace(a_job(STYLES["numpy_manual"]), rule=replace(BRIEF, parts_s=0.0)), NOTHING, NOTHING)
     found = place.in_turns({WHOLE: calls("whole"), "part": calls("part")}, calls("after"), in_a_row)
     assert found == {WHOLE: [pytest.approx(cycle * 1e-6)], "part": [pytest.approx(cycle * 1e-6)]}
@@ -177,7 +177,7 @@ def test_a_result_lives_until_the_next_iteration_has_one_in_its_place():
         most = max(most, len(alive))
         return made
 
-    again = _parts._one_after_another([call] * 5)
+    again = parts._one_after_another([call] * 5)
     for _ in range(3):
         again()
     assert len(alive) == 5

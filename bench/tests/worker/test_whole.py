@@ -15,8 +15,10 @@ from bench.adversary.lies import HONEST, write_style
 from bench.cases.measurement import Job
 from bench.machine.device import Device
 from bench.tests.fakes import BRIEF, a_case
-from bench.worker import clock, deviation, gate, loops, measure, oracle
-from bench.worker._whole import imprint, replaced
+from bench.timing import clock, loops
+from bench.verification import deviation, gate, oracle
+from bench.worker import measure
+from bench.worker.whole import imprint, replaced
 
 
 def test_a_harness_that_nobody_touched_is_whole_though_more_of_it_was_loaded():
@@ -49,8 +51,8 @@ def test_a_function_whose_parts_are_replaced_is_named(part, monkeypatch):
     before = imprint()
     monkeypatch.setattr(clock.time_latency, part, {"__code__": other.__code__}.get(part), raising=True)
     monkeypatch.setattr(clock.time_batch, "__defaults__", (lambda: 0,))
-    assert "bench.worker.clock.time_batch" in set(replaced(before))
-    assert part == "__kwdefaults__" or "bench.worker.clock.time_latency" in set(replaced(before))
+    assert "bench.timing.clock.time_batch" in set(replaced(before))
+    assert part == "__kwdefaults__" or "bench.timing.clock.time_latency" in set(replaced(before))
 
 
 PATCHING = [one for one in INROADS if "from bench" in one.before or "'Found' in mine" in one.before]

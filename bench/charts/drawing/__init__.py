@@ -1,0 +1,1 @@
+"""How a chart looks: its type, colours, axes, rows and words."""

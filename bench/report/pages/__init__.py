@@ -1,0 +1,1 @@
+"""Pages of a run and of this repository: written to files, to be shown to others."""

@@ -1,0 +1,176 @@
+"""What strays and by how much, and which of it is wrong: the comparison by itself, without a style."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.cases.problem import Problem, Size
+from bench.tests.fakes import TINY
+from bench.timing.loops import Trained
+from bench.verification import deviation, oracle
+from bench.verification.deviation import (
+    BFLOAT16,
+    FLOAT32,
+    FLOAT64,
+    OPENING,
+    REHEARSAL,
+    TIMED,
+    Tolerance,
+    of_losses,
+    of_run,
+    reason,
+)
+
+RATE = 1e-4
+LINES = [(name, kind) for name, table in (("rehearsal", REHEARSAL), ("opening", OPENING), ("timed", TIMED))
+         for kind in table]  # fmt: skip
+TABLES = {"rehearsal": REHEARSAL, "opening": OPENING, "timed": TIMED}
+
+
+def right(size: tuple[int, int, int, int] = TINY) -> tuple[Trained, oracle.Reference]:
+    arrays = Problem(*size).arrays()
+    expected = oracle.reference("sgd", arrays, RATE, 10)
+    return Trained(dict(enumerate(expected.losses.tolist())), expected.weights), expected
+
+
+def why(losses, weights, expected: oracle.Reference, allowed: Tolerance) -> str | None:
+    return reason(of_run(Trained(losses, tuple(weights)), expected, allowed))
+
+
+@pytest.mark.parametrize(("table", "kind"), LINES)
+def test_what_is_right_in_every_digit_is_never_wrong(table, kind):
+    trained, expected = right()
+    assert why(trained.losses, trained.weights, expected, TABLES[table][kind]) is None
+
+
+@pytest.mark.parametrize(("table", "kind"), LINES)
+@given(t=st.integers(0, 3), factor=st.floats(0.1, 10))
+def test_a_loss_is_wrong_beyond_its_tolerance_and_right_within(table, kind, t, factor):
+    allowed = TABLES[table][kind]
+    trained, expected = right()
+    t = min(t, allowed.losses - 1)
+    limit = min(allowed.loss, allowed.first) if t == 0 else allowed.loss
+    losses = {**trained.losses, t: float(expected.losses[t]) * (1 + factor * limit)}
+    said = why(losses, trained.weights, expected, allowed)
+    if abs(factor - 1) > 1e-3:
+        assert (said is not None) == (factor > 1)
+    assert said is None or f"loss of iteration {t} is" in said
+
+
+@pytest.mark.parametrize("kind", [kind for kind in TIMED if math.isinf(TIMED[kind].way)])
+@given(factor=st.floats(0.1, 10))
+def test_a_late_loss_is_wrong_where_its_root_is_too_far_off(kind, factor):
+    allowed = TIMED[kind]
+    trained, expected = right()
+    shown = allowed if allowed.losses < 9 else Tolerance(allowed.loss, 4, allowed.weights, root=allowed.root)
+    root = math.sqrt(expected.losses[9]) + factor * allowed.root * math.sqrt(expected.losses[0])
+    said = why({**trained.losses, 9: root**2}, trained.weights, expected, shown)
+    if abs(factor - 1) > 1e-3:
+        assert (said is not None) == (factor > 1)
+    assert said is None or "the loss after 10 iterations is" in said
+
+
+@given(share=st.floats(0, 1), seed=st.integers(0, 99))
+def test_who_stops_training_is_wrong_in_bfloat16_however_late_losses_stray(share, seed):
+    trained, expected = right()
+    noise = np.random.default_rng(seed).standard_normal
+    gone = [start + share * (end - start) for start, end in zip(expected.start, expected.weights, strict=True)]
+    losses = {**trained.losses, 8: float(expected.losses[8] * (1 + abs(noise())))}
+    said = why(losses, gone, expected, TIMED[BFLOAT16])
+    assert (said is not None) == (1 - share > TIMED[BFLOAT16].way)
+    assert said is None or "no weight has gone where it should" in said
+    one_off = [expected.start[0], expected.weights[1]]
+    assert why(losses, one_off, expected, TIMED[BFLOAT16]) is None
+
+
+@pytest.mark.parametrize(("table", "kind"), [(table, kind) for table, kind in LINES if TABLES[table][kind].weights < 9])
+@pytest.mark.parametrize("index", [0, 1])
+def test_one_weight_is_wrong_beyond_its_tolerance_and_right_within(table, kind, index):
+    allowed = TABLES[table][kind]
+    trained, expected = right()
+    end, start = expected.weights[index], expected.start[index]
+    scale = np.linalg.norm(end) if allowed.by_norm else np.linalg.norm(end - start)
+    for factor, found in ((0.9, False), (1.1, True)):
+        weights = [weight.copy() for weight in trained.weights]
+        weights[index][0, 0] += factor * allowed.weights * scale
+        said = why(trained.losses, weights, expected, allowed)
+        assert (said is not None) == found
+        assert not found or f"weight {index + 1} is not where" in str(said)
+
+
+@given(units=st.integers(0, 20), hidden=st.sampled_from([20, 12]))
+def test_half_of_the_hidden_units_may_be_off_and_no_more_and_few_say_nothing(units, hidden):
+    """One flip moves one unit, another arithmetic moves all."""
+    trained, expected = right(Size(8, 10, hidden, 3))
+    allowed = Tolerance(1.0, 50, math.inf, unit=8e-5)
+    first = expected.weights[0] + 0.0
+    first[:, :units] += 1e-3 * (expected.weights[0] - expected.start[0])[:, :units]
+    said = why(trained.losses, (first, expected.weights[1]), expected, allowed)
+    assert (said is not None) == (units >= 10 and hidden == 20)
+    assert said is None or said.startswith("weight 1: half of the hidden units are off by ")
+
+
+def test_nan_is_wrong_wherever_it_stands():
+    trained, expected = right()
+    first, last = trained.weights
+    for table, kind in LINES:
+        allowed = TABLES[table][kind]
+        assert why({**trained.losses, 0: math.nan}, trained.weights, expected, allowed)
+        assert why(trained.losses, (first * np.nan, last), expected, allowed)
+        if allowed.losses > 9 or allowed.root < math.inf:
+            assert why({**trained.losses, 9: math.nan}, trained.weights, expected, allowed)
+
+
+@pytest.mark.parametrize("weights", [lambda w: w[:1], lambda w: (*w, w[0]), lambda w: (w[0].T, w[1])])
+def test_weights_of_another_number_or_shape_are_wrong(weights):
+    trained, expected = right()
+    assert why(trained.losses, weights(trained.weights), expected, REHEARSAL[FLOAT64])
+
+
+def test_a_run_without_its_last_loss_has_no_right_end():
+    trained, expected = right()
+    losses = {t: loss for t, loss in trained.losses.items() if t != 9}
+    assert why(losses, trained.weights, expected, TIMED[FLOAT64]) == "no loss of the last iteration, 9"
+
+
+def test_a_net_may_have_a_line_of_its_own():
+    assert deviation.tolerance(TIMED, *BFLOAT16, "adam") == TIMED[deviation.BFLOAT16_ADAM]
+    assert deviation.tolerance(TIMED, *BFLOAT16, "sgd") == TIMED[BFLOAT16]
+
+
+def test_a_loss_that_stands_still_is_told_from_one_that_moves_is_zero_or_is_rounded_away():
+    tolerance = TIMED[FLOAT32]
+    still = {0: 9.0, 1: 8.0, 2: 7.0, 3: 7.0, 4: 7.0}
+    assert deviation.standstill(still, 2, tolerance) == "the loss stands still at 7 from iteration 2 on"
+    assert deviation.standstill(still, 1, tolerance) is None
+    assert deviation.standstill({**still, 4: 6.999}, 2, tolerance) is None
+    assert deviation.standstill(still, 3, tolerance) is None  # two are too few to tell
+    assert deviation.standstill(dict.fromkeys(range(5), 0.0), 2, tolerance) is None
+    assert deviation.standstill(still, 2, TIMED[BFLOAT16]) is None
+
+
+@given(seed=st.integers(0, 10**6), root=st.floats(1e-8, 1e-4))
+def test_a_loss_that_is_learned_away_is_held_against_its_rounding(seed, root):
+    """Of 1e-8 of the first loss float32 has few digits: an error of half a millionth of the first root is none."""
+    first = random.Random(seed).uniform(1e2, 1e6)
+    expected = np.array([first, first * 1e-2, first * root**2])
+    off = (math.sqrt(expected[2]) + 5e-7 * math.sqrt(first)) ** 2
+    allowed = TIMED[FLOAT32]
+    assert reason(of_losses({0: first, 2: off}, expected, allowed)) is None
+    assert reason(of_losses({0: first, 1: expected[1] * 1.02}, expected, allowed)) is not None
+
+
+@given(seed=st.integers(0, 10**6), share=st.floats(1e-6, 1.0))
+def test_a_first_loss_that_is_a_small_difference_of_large_numbers_has_their_rounding(seed, share):
+    outputs = random.Random(seed).uniform(1e-3, 1e6)
+    expected = np.array([outputs * share])
+    off = (math.sqrt(expected[0]) + 4e-7 * math.sqrt(outputs)) ** 2
+    assert reason(of_losses({0: off}, expected, TIMED[FLOAT32], outputs)) is None
+    beyond = (math.sqrt(expected[0]) + 2e-6 * math.sqrt(outputs)) ** 2
+    assert reason(of_losses({0: beyond}, expected, TIMED[FLOAT32], outputs)) is not None

@@ -1,0 +1,161 @@
+"""What samples say against each other: fake times, no style, no clock."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.cases.challenge import timed_flips
+from bench.cases.measurement import Job
+from bench.cases.phases import Counts
+from bench.machine.core_speed import Reading
+from bench.machine.witness import Record, Seen
+from bench.tests.fakes import BRIEF, a_case, a_style
+from bench.timing.clock import Batch
+from bench.timing.counters import Counters
+from bench.timing.loops import Timed
+from bench.verification.shape import DOUBTFUL, IMPOSSIBLE, LUMPY_BATCH, SLACK_NS, STARVED, STRETCH_S, Shape
+
+READING = Reading(30.0, 30.0)
+COUNTS = Counts(settle=5, latency=200, batch=60, batches=3, segment=20, resettle=4)
+READINGS = (READING,) * len(COUNTS.stretches)
+FACTORS = st.floats(0.4, 3.0)
+
+
+def seen(counts: Counts, seed: int, each_ns: int) -> tuple[Record, list[int]]:
+    """A witness of stretches in which every iteration takes `each_ns`, and the iterations right after a flip."""
+    record = Record(seed, helpers_s=lambda: 0.0)
+    for number, one in enumerate(counts.stretches):
+        seconds = one.count * each_ns / 1e9 + STRETCH_S
+        counted_s = one.timed * each_ns / 1e9 + STRETCH_S
+        record.seen.append(Seen(one.first, one.count, seed + number, seconds, seconds, [], (counted_s, counted_s)))
+    flips = timed_flips(a_case(), counts, [one.seed for one in record.seen])
+    return record, [flip.step for flip in flips]
+
+
+def steps_of(counts: Counts) -> list[int]:
+    """The iterations that are samples."""
+    return [
+        step
+        for one in counts.stretches
+        if not one.batch
+        for step in range(one.first + one.untimed, one.first + one.count)
+    ]
+
+
+def shape(
+    each_ns: int, seed: int, *, after: float = 1.0, batch: float = 1.0, batch_work: float | None = None, cycle: int = 1,
+    lumps: float = 1.0, cpu: float | None = None, **changes: Any,
+) -> Shape:  # fmt: skip
+    """Of a loop whose iterations take `each_ns`, but for those in question so many times that.
+
+    `lumps`: a sample of each stretch, and none right after a flip, does so much that the mean is as many times the
+    middle.
+    """
+    record, flipped = seen(COUNTS, seed, each_ns)
+    heavy = {
+        next(step for step in range(one.first + one.untimed, one.first + one.count) if step not in flipped)
+        for one in COUNTS.stretches
+        if one.timed and not one.batch
+    }
+    ns = [
+        each_ns * (after if step in flipped else 1.0) + (each_ns * (lumps - 1) * COUNTS.segment) * (step in heavy)
+        for step in steps_of(COUNTS)
+    ]
+    for stretch, watched in zip(COUNTS.stretches, record.seen, strict=True):
+        if stretch.batch:
+            worked_s = stretch.timed * each_ns / 1e9 * (batch if batch_work is None else batch_work) + STRETCH_S
+            watched.counted_s = worked_s, worked_s
+    if cpu is not None:
+        for one in record.seen:
+            wall_s, cpu_s = one.counted_s or (0.0, 0.0)
+            one.counted_s = wall_s, cpu_s * cpu
+    timed = Timed(
+        COUNTS,
+        tuple(map(int, ns)),
+        tuple(int(one.untimed * each_ns) for one in COUNTS.stretches),
+        (Batch(int(COUNTS.batch * each_ns * batch), COUNTS.batch, None),) * COUNTS.batches,
+        READINGS,
+        Counters(1.0, 1.0, 0, 0, 10**6),
+    )
+    return Shape.of(Job(a_case(**changes), replace(a_style(), cycle=cycle), BRIEF), timed, record)
+
+
+@settings(max_examples=25)
+@given(st.integers(10_000, 10**9), st.integers(0, 2**40))
+def test_a_loop_whose_iterations_are_alike_has_no_fault(each_ns, seed):
+    found = shape(each_ns, seed)
+    assert list(found.faults()) == []
+    assert found.lump == pytest.approx(1.0, abs=0.15)  # by CPU time, of which flips have their allowance
+    assert found.batch == pytest.approx(1.0)
+
+
+@settings(max_examples=25)
+@given(st.integers(10_000, 10**9), st.integers(0, 2**40), FACTORS)
+def test_an_iteration_that_is_dear_right_after_x_changed_remembers_x(each_ns, seed, factor):
+    found = shape(each_ns, seed, after=factor)
+    share = factor - SLACK_NS / each_ns
+    if abs(share - IMPOSSIBLE.remembers) > 0.01:
+        assert any("right after x changed" in fault for fault in found.faults()) == (share > IMPOSSIBLE.remembers)
+
+
+@settings(max_examples=25)
+@given(st.integers(10_000, 10**9), st.integers(0, 2**40), FACTORS)
+def test_a_batch_that_waited_for_its_core_is_as_light_as_its_work(each_ns, seed, factor):
+    found = shape(each_ns, seed, batch=3.0, batch_work=factor)
+    if each_ns > 10**6 and abs(factor - IMPOSSIBLE.light) > 0.02:
+        assert any("where nobody reads its loss" in fault for fault in found.faults()) == (factor < IMPOSSIBLE.light)
+
+
+@settings(max_examples=25)
+@given(st.integers(10_000, 10**9), st.integers(0, 2**40), FACTORS)
+def test_a_batch_may_not_be_lighter_than_its_iterations_alone(each_ns, seed, factor):
+    found = shape(each_ns, seed, batch=factor)
+    if abs(factor - IMPOSSIBLE.light) > 0.01:
+        assert any("where nobody reads its loss" in fault for fault in found.faults()) == (factor < IMPOSSIBLE.light)
+
+
+@settings(max_examples=25)
+@given(st.integers(100_000, 10**9), st.integers(0, 2**40), st.floats(1.0, 5.0))
+def test_work_at_once_for_many_iterations_is_a_lump_in_every_stretch(each_ns, seed, lumps):
+    found = shape(each_ns, seed, lumps=lumps, cpu=6.0)
+    if not 1.6 < lumps < 2.3:  # a chunk holds one or two of them
+        assert any("in the mean:" in fault for fault in found.faults()) == (lumps > IMPOSSIBLE.lumpy)
+
+
+@settings(max_examples=25)
+@given(st.integers(100_000, 10**9), st.integers(0, 2**40), st.floats(1.0, 5.0))
+def test_a_process_that_waits_for_its_core_is_not_at_work(each_ns, seed, lumps):
+    assert list(shape(each_ns, seed, lumps=lumps, cpu=1.0).faults()) == []
+
+
+@given(st.floats(0.1, 1.0), st.floats(1.0, 3.0))
+def test_who_had_its_core_for_a_part_of_the_time_may_be_lumpier(at_work, lump):
+    found = Shape(100.0, lump=lump, at_work=at_work)
+    assert bool(list(found.faults(DOUBTFUL))) == (lump >= (DOUBTFUL.lumpy if at_work >= STARVED else LUMPY_BATCH))
+    assert bool(list(found.faults())) == (lump >= LUMPY_BATCH)
+
+
+@given(st.integers(0, 2**40), st.integers(2, 4), st.integers(0, 10**6))
+def test_a_style_whose_iterations_differ_in_turn_is_held_against_the_same_place_of_its_cycle(seed, cycle, chance):
+    record, flipped = seen(COUNTS, seed, 1_000_000)
+    weights = [Random(chance).uniform(0.5, 2.0) for _ in range(cycle)]
+    ns = tuple(int(1_000_000 * weights[step % cycle]) for step in steps_of(COUNTS))
+    timed = Timed(COUNTS, ns, tuple(one.untimed * 1_000_000 for one in COUNTS.stretches),
+                  (Batch(60_000_000, 60, None),) * 3, READINGS, Counters(1.0, 1.0, 0, 0, 10**6))  # fmt: skip
+    found = Shape.of(Job(a_case(), replace(a_style(), cycle=cycle), BRIEF), timed, record)
+    assert len(set(flipped) & set(steps_of(COUNTS))) >= 8
+    assert found.after_flip == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize("changes", [{"threads": 2}, {"device": "cuda:0", "framework": "torch"}, {"framework": "jax"}])
+def test_of_several_threads_and_accelerators_nothing_is_said(changes):
+    record, _flipped = seen(COUNTS, 3, 10**6)
+    timed = Timed(COUNTS, (10**6,) * 200, (10**9,) * len(COUNTS.stretches), (Batch(10**9, 60, None),) * 3, (),
+                  Counters(1.0, 1.0, 0, 0, 10**6))  # fmt: skip
+    assert list(Shape.of(Job(a_case(**changes), a_style(), BRIEF), timed, record).faults()) == []

@@ -1,0 +1,1 @@
+"""The one clock, its loops, and what the system counts while they run."""

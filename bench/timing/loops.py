@@ -1,0 +1,229 @@
+"""The two loops of a process: the cold one, and the timed one whose length is fixed beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from bench.cases.case import Case
+from bench.cases.challenge import Flip, flips
+from bench.cases.measurement import Job, Value
+from bench.cases.phases import Counts, Stretch
+from bench.machine.core_speed import Gauge, Reading
+from bench.machine.device import Device
+from bench.machine.witness import Witness
+from bench.timing import clock
+from bench.timing.counters import Counters, Meters, per_iteration_mj
+from implementations import Train
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Array: TypeAlias = NDArray[np.float64]
+
+
+class WrongStyleError(Exception):
+    """A style that is not the training run it should be; the message is the reason.
+
+    With `again` it may be the machine's fault, and it is measured once more.
+    """
+
+    def __init__(self, reason: str, *, again: bool = False) -> None:
+        super().__init__(reason)
+        self.again = again
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a style did: its losses by iteration, as far as they were read, and the weights it returned."""
+
+    losses: Mapping[int, float]
+    weights: tuple[Array, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """What was timed of the timed loop, each phase in order.
+
+    `untimed_ns` are the iterations of each stretch that are no samples, together. `readings` are of the core's speed,
+    before the first segment or batch and after each; none where it is not read.
+    """
+
+    counts: Counts
+    elapsed_ns: tuple[int, ...]
+    untimed_ns: tuple[int, ...]
+    batches: tuple[clock.Batch, ...]
+    readings: tuple[Reading, ...]
+    counters: Counters
+
+
+@dataclass(slots=True)
+class Course:
+    """A loop under a witness, which draws the flips of x for each stretch and hears its losses at once."""
+
+    case: Case
+    device: Device
+    loop: clock.Loop
+    x: Any
+    witness: Witness
+    gauge: Gauge | None
+    elapsed_ns: list[int] = field(default_factory=list)
+    untimed_ns: list[int] = field(default_factory=list)
+    batches: list[clock.Batch] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)
+
+    def run(self, stretch: Stretch, device: Device | None = None) -> None:
+        """One stretch, its losses read by another `device` if there is one, and then a reading of the core's speed.
+
+        Raises StopIteration when the loop ends before.
+        """
+        device = device or self.device
+        drawn = flips(self.case, stretch, self.witness.open(stretch.first, stretch.count))
+        middle, end = stretch.first + stretch.untimed, stretch.first + stretch.count
+        untimed = clock.time_pieces(self.loop, device, self._pieces(drawn, stretch.first, middle))
+        if stretch.untimed and stretch.timed:
+            self.witness.mark()
+        pieces = self._pieces(drawn, middle, end)
+        if stretch.batch:
+            batch, last = clock.time_batch_pieces(self.loop, device, pieces)
+            check_kind(self.case, device, last, "yielded a loss")
+            losses = [device.read(last)]
+            self.batches.append(batch)
+        else:
+            timed = clock.time_pieces(self.loop, device, pieces)
+            losses = timed.losses
+            self.elapsed_ns += timed.elapsed_ns
+        self.witness.shut([*untimed.losses, *losses])
+        self.untimed_ns.append(sum(untimed.elapsed_ns))
+        if self.gauge is not None:
+            self.readings.append(self.gauge())
+            self.witness.heard(self.readings[-1])
+
+    def _pieces(self, drawn: Sequence[Flip], first: int, end: int) -> Iterator[int]:
+        """The lengths between the flips from `first` on and before `end`; a flip is made when its length is asked."""
+        at = first
+        for flip in drawn:
+            if not first <= flip.step < end:
+                continue
+            if flip.step > at:
+                yield flip.step - at
+            at = flip.step
+            if self.device.negate is not None:
+                self.device.negate(self.x, flip.place)
+        if end > at:
+            yield end - at
+
+
+def run_timed(
+    case: Case,
+    train: Train,
+    device: Device,
+    arrays: Any,
+    counts: Counts,
+    witness: Witness,
+    gauge: Gauge | None = None,
+    settling: Device | None = None,
+) -> tuple[Timed, tuple[Any, ...]]:
+    """A second, warm loop from the same start, whose length is fixed before it begins; and the weights at its end.
+
+    The losses of the first iterations, which are not timed, are read by `settling` if there is such a device.
+    """
+    inputs = [device.put(a, case.problem.dtype) for a in arrays]
+    loop = train(*inputs, case.problem.learning_rate, counts.steps)
+    course = Course(case, device, loop, inputs[0], witness, gauge)
+    first, *stretches = counts.stretches
+    try:
+        course.run(first, settling or device)
+        before = Counters.read()
+        for stretch in stretches:
+            if not stretch.batch:
+                course.run(stretch)
+        counters = Counters.read() - before
+        for stretch in stretches:
+            if stretch.batch:
+                course.run(stretch)
+        weights = clock.finish(loop)
+    except StopIteration:
+        raise WrongStyleError(f"stopped before its {counts.steps} steps") from None
+    except clock.TooManyStepsError as error:
+        raise WrongStyleError(str(error)) from None
+    witness.end()
+    timed = Timed(
+        counts, tuple(course.elapsed_ns), tuple(course.untimed_ns), tuple(course.batches), tuple(course.readings),
+        counters,
+    )  # fmt: skip
+    return timed, as_trained(case, device, {}, weights).weights
+
+
+def check_kind(case: Case, device: Device, value: Any, did: str) -> None:
+    """Raises WrongStyleError unless an array or loss has the case's dtype and is on the case's device."""
+    dtype, place = device.describe(value)
+    if dtype not in (case.problem.dtype, ""):
+        raise WrongStyleError(f"{did} of dtype {dtype}, expected {case.problem.dtype}")
+    if place != case.device:
+        raise WrongStyleError(f"{did} on {place}, expected on {case.device}")
+    if getattr(value, "requires_grad", False):
+        raise WrongStyleError(f"{did} that still requires grad: yield loss.detach()")
+
+
+def as_trained(case: Case, device: Device, losses: dict[int, float], weights: Any) -> Trained:
+    """What the style did, on the host in float64. Raises WrongStyleError for weights of another kind."""
+    if not isinstance(weights, tuple | list) or not weights:
+        raise WrongStyleError("returned no weights: end with `return w1, w2`")
+    for weight in weights:
+        if not hasattr(weight, "shape"):
+            raise WrongStyleError(f"returned a {type(weight).__name__} among its weights, expected arrays")
+        check_kind(case, device, weight, "returned weights")
+    return Trained(losses, tuple(device.fetch(weight) for weight in weights))
+
+
+ENDLESS = 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Cold:
+    """The first loop of the process: its data's transfer, the cold call, the warm-up and what the GPU's meters said."""
+
+    transfer_seconds: float
+    warm: clock.Latency
+    used_mj: int | None
+    sm_clock_mhz: int | None
+    ahead: int = 1  # iterations that are started at once: the cold call's, of which the rest is read, are not warm
+
+    @property
+    def warm_ns(self) -> list[int]:
+        """Of each iteration after those that the cold call started."""
+        return self.warm.elapsed_ns[self.ahead :]
+
+    def values(self) -> dict[str, Value]:
+        """Its columns of measurements.csv."""
+        elapsed, warm = self.warm.elapsed_ns, self.warm_ns
+        energy_mj, resolution_mj = per_iteration_mj(self.used_mj, sum(warm) / 1e9, len(warm))
+        return {
+            "transfer_seconds": self.transfer_seconds,
+            "first_iteration_seconds": elapsed[0] / 1e9,
+            "warmup_iterations": len(warm),
+            "gpu_energy_mj": energy_mj,
+            "gpu_energy_resolution_mj": resolution_mj,
+            "sm_clock_warm_mhz": self.sm_clock_mhz,
+        }
+
+
+def run_cold(job: Job, train: Train, device: Device, arrays: Sequence[Any], meters: Meters) -> Cold:
+    """Bring the data to the device, make the first call, and go on until the loop is warm."""
+    problem = job.case.problem
+    transfer_seconds, inputs = clock.time_call(lambda: [device.put(a, problem.dtype) for a in arrays], device)
+    loop = train(*inputs, problem.learning_rate, ENDLESS)
+    readings: list[int | None] = []
+    try:
+        ahead, say = job.style.ahead, lambda: readings.append(meters.energy_mj())
+        warm = clock.warm_up(loop, device, job.rule, first_done=say, ahead=ahead)
+    except StopIteration:
+        raise WrongStyleError("stopped before its steps were used up") from None
+    before, after = readings[0], meters.energy_mj()
+    used_mj = None if before is None or after is None else after - before
+    sm_clock_mhz = meters.sm_clock_mhz()
+    loop.close()
+    return Cold(transfer_seconds, warm, used_mj, sm_clock_mhz, ahead)

@@ -1,0 +1,1 @@
+"""Times paired by block, their ratios and intervals, against baselines that have names (pure)."""

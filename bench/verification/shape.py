@@ -1,0 +1,143 @@
+"""What the samples of one process say against each other: work that is not in the iteration that it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+
+from bench.cases.challenge import timed_flips
+from bench.cases.measurement import Job
+from bench.cases.phases import Stretch
+from bench.machine.witness import Record, Seen
+from bench.timing.loops import Timed
+from bench.timing.noise import by_cycle
+
+STRETCH_S = 2e-4  # for the witness's two words of a stretch
+FLIP_S, BETWEEN_S = 5e-6, 3e-7  # for a flip, and for what lies between two samples
+FEW_SAMPLES, FEW_FLIPS, FEW_CHUNKS = 20, 8, 4
+CHUNK = 25  # samples in a row: of a short iteration less than a neighbour's turn on the core
+SLACK_NS = 5_000  # of a sample after what runs between two of them and leaves other things in the caches
+LUMPY_BATCH = 2.0  # the mean of a batch; an honest one reached 1.59 twice, on two cores at a load of 5
+STARVED = 0.8  # of its core's time: who had less comes back to cold caches again and again, and may be as lumpy as that
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of the ratios: samples in a row, a batch where nobody reads a loss, a sample right after x changed."""
+
+    lumpy: float
+    light: float
+    remembers: float
+
+
+# On a machine whose host was busy honest rows reached 1.33, 0.86 and 1.21 (results/honest), and one of quick's 0.73
+DOUBTFUL = Limits(1.3, 0.85, 1.25)
+IMPOSSIBLE = Limits(2.0, 0.6, 1.75)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Ratios to the middle sample that are about 1 where each iteration does its own work; None where little is known.
+
+    `lump` is the mean of samples in a row, by the clock or by CPU time if that is less, the median of these; `batch`
+    the same of the middle batch. `after_flip` is the middle sample of those
+    right after x changed, over samples of the same place in the style's cycle. `at_work` is the share of the time that
+    the process had a core.
+    """
+
+    middle_us: float
+    lump: float | None = None
+    batch: float | None = None
+    after_flip: float | None = None
+    at_work: float = 1.0
+
+    @classmethod
+    def of(cls, job: Job, timed: Timed, record: Record) -> Shape:
+        """Of a case on one CPU thread; with several, one that waits for a core keeps the others at work."""
+        middle_us = median(by_cycle(timed.elapsed_ns, job.style.period)) / 1e3
+        if not job.case.one_core or len(timed.elapsed_ns) < FEW_SAMPLES * job.style.ahead:
+            return cls(middle_us)
+        pairs = list(zip(timed.counts.stretches, record.seen, strict=True))
+        flipped = {flip.step for flip in timed_flips(job.case, timed.counts, [seen.seed for seen in record.seen])}
+        alone = [pair for pair in pairs if pair[0].timed and not pair[0].batch]
+        batches = [(one, seen) for one, seen in pairs if one.batch]
+        at_work = _at_work(record.seen)
+        each_us = [median(one.mean_us for one in timed.batches)]
+        if at_work >= STARVED:  # else its witness may have heard late that samples begin, and counted too little
+            each_us += _cpu_us(batches, flipped)
+        return cls(
+            middle_us,
+            _lump(timed, alone, flipped, middle_us),
+            min(each_us) / middle_us if timed.counts.batch >= FEW_SAMPLES else None,
+            _after_flip(timed, alone, flipped, job.style.period),
+            at_work,
+        )
+
+    def faults(self, limits: Limits = IMPOSSIBLE) -> Iterator[str]:
+        """What no honest loop does, in words; what an honest one may do on a busy machine by DOUBTFUL limits."""
+        middle = f"{self.middle_us:.1f} us in the middle"
+        lumpy = limits.lumpy if self.at_work >= STARVED else max(limits.lumpy, LUMPY_BATCH)
+        if self.lump is not None and self.lump >= lumpy:
+            mean = f"{self.lump * self.middle_us:.1f} us in the mean"
+            yield f"an iteration takes {middle} and {mean}: its work is not in the iteration that it belongs to"
+        if self.batch is not None and self.batch <= limits.light:
+            yield (
+                f"an iteration takes {middle} and {self.batch * self.middle_us:.1f} us in a batch, where nobody reads "
+                "its loss: the work there is another"
+            )
+        if self.after_flip is not None and self.after_flip >= limits.remembers:
+            yield (
+                f"an iteration takes {middle} and {self.after_flip:.2f} times that right after x changed: it keeps "
+                "what it made of x before"
+            )
+
+
+Alone = tuple[Stretch, Seen]
+
+
+def _at_work(seen: Sequence[Seen]) -> float:
+    passed = [one.counted_s for one in seen if one.counted_s is not None]
+    return sum(cpu_s for _, cpu_s in passed) / sum(wall_s for wall_s, _ in passed) if passed else 1.0
+
+
+def _lump(timed: Timed, alone: Sequence[Alone], flipped: set[int], middle_us: float) -> float | None:
+    """The mean of CHUNK samples in a row, the median of these, or of stretches by CPU time if that is less."""
+    ns = timed.elapsed_ns
+    chunks = [fmean(ns[at : at + CHUNK]) for at in range(0, len(ns) - CHUNK + 1, CHUNK)]
+    if len(chunks) < FEW_CHUNKS:
+        return None
+    means_us = [
+        (seen.counted_s[1] - STRETCH_S / 2 - FLIP_S * _flips(one, flipped)) * 1e6 / one.timed - BETWEEN_S * 1e6
+        for one, seen in alone
+        if seen.counted_s is not None
+    ]
+    return min([median(chunks) / 1e3, *([median(means_us)] if means_us else [])]) / middle_us
+
+
+def _flips(one: Stretch, flipped: set[int]) -> int:
+    return sum(step in flipped for step in range(one.first + one.untimed, one.first + one.count))
+
+
+def _cpu_us(batches: Sequence[Alone], flipped: set[int]) -> list[float]:
+    """CPU time of an iteration in all batches, if the system tells it."""
+    counted = [seen.counted_s[1] for _, seen in batches if seen.counted_s is not None]
+    if len(counted) < len(batches):
+        return []
+    more_s = sum(STRETCH_S / 2 + FLIP_S * _flips(one, flipped) for one, _ in batches)
+    return [(sum(counted) - more_s) * 1e6 / sum(one.timed for one, _ in batches)]
+
+
+def _after_flip(timed: Timed, alone: Sequence[Alone], flipped: set[int], cycle: int) -> float | None:
+    """Each sample right after a flip over the middle one of its place in the cycle; the median of these."""
+    steps = [step for one, _ in alone for step in range(one.first + one.untimed, one.first + one.count)]
+    places: dict[int, list[int]] = {}
+    for step, ns in zip(steps, timed.elapsed_ns, strict=True):
+        places.setdefault(step % cycle, []).append(ns)
+    middle = {place: median(samples) for place, samples in places.items()}
+    ratios = [
+        (ns - SLACK_NS) / middle[step % cycle]
+        for step, ns in zip(steps, timed.elapsed_ns, strict=True)
+        if step in flipped
+    ]
+    return median(ratios) if len(ratios) >= FEW_FLIPS else None
