@@ -141,8 +141,8 @@ def process_launcher(plan: Plan, watch: Callable[[Job, Found, Record], object] =
     """A launcher of real processes: a worker, and for cases that want it the whole program after it.
 
     The worker answers what it timed; what that comes to is judged here, where no style is loaded, after `watch` has
-    seen it. Who fails by the clock, or strays in the timed run, is measured once more with x changing elsewhere, and is
-    wrong who fails again.
+    seen it. Who fails by the clock is measured once more, who strays in the timed run twice, with x changing elsewhere,
+    and is wrong who fails each time.
     """
 
     def start(module: str, job: Job, *, keep_env: bool) -> tuple[Answer, Record]:
@@ -163,14 +163,16 @@ def process_launcher(plan: Plan, watch: Callable[[Job, Found, Record], object] =
         return judge(job, found, record) if record.watched else found
 
     def launch(job: Job) -> Found:
-        found = _or_once_more(lambda: measured(job))
+        found = _or_anew(lambda: measured(job))
         if found.status != "ok" or not job.case.program:
             return found
-        return _or_once_more(lambda: judge_program(job, found, *start(PROGRAM, job, keep_env=plan.keep_env)))
+        return _or_anew(lambda: judge_program(job, found, *start(PROGRAM, job, keep_env=plan.keep_env)))
 
     return launch
 
 
-def _or_once_more(call: Callable[[], Found]) -> Found:
-    found = call()
-    return call() if found.again else found
+def _or_anew(call: Callable[[], Found]) -> Found:
+    found, anew = call(), 0
+    while found.again > anew:
+        found, anew = call(), anew + 1
+    return found

@@ -104,7 +104,7 @@ README = """\
 A trial is one phase of the gate on data of its own. The *rehearsal* is 50 iterations at the tutorial's size; who
 strays by little is judged by most of five seeds. The *opening* is the first four iterations at the case's own size.
 The *timed* run is as long as a real one; x changes in it as in a run (a part of it before about every 16th iteration,
-in a batch every 32nd), and who strays runs once more with other changes: wrong is who strays twice. Where the oracle
+in a batch every 32nd), and who strays runs twice more with other changes: wrong is who always strays. Where the oracle
 affords only the start, the rest is not run. Tried are the styles that run on this CPU and emulated arithmetic: other
 orders of summation, TF32 rounded and truncated, bfloat16 (`bench/simulation/arithmetic.py`). Dear stages have fewer
 seeds than cheap ones: n stands in every row.

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import chain
 
 import numpy as np
 
 from bench.cases.case import Case
 from bench.cases.challenge import Flip, timed_flips
+from bench.cases.measurement import BY_A_FLIP
 from bench.cases.phases import REHEARSAL_STEPS, Counts, Rule, affordable_steps, plan_counts
 from bench.cases.problem import Problem, Size, stable_learning_rate, work_flops
 from bench.simulation.drift import Floats
@@ -57,13 +59,13 @@ def open_run(subject: Subject, size: Size, seed: int) -> Trial:
 
 
 def follow_run(subject: Subject, size: Size, seed: int) -> Trial:
-    """A timed run in which x changes; who strays runs once more, with other changes of x, and is wrong who does again.
+    """A timed run in which x changes; who strays runs anew, with other changes of x, and is wrong who always does.
 
     Where the oracle follows only the start, the run ends there too: what comes after is compared with nothing.
     """
     first = run_once(subject, size, seed, 0)
-    strays = reason(first) is not None
-    return first, strays and reason(run_once(subject, size, seed, 1)) is not None
+    anew = (run_once(subject, size, seed, turn) for turn in range(1, 1 + BY_A_FLIP))
+    return first, all(reason(one) is not None for one in chain([first], anew))
 
 
 def run_once(subject: Subject, size: Size, seed: int, turn: int) -> list[Deviation]:

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from bench.adversary.faults import FAULTS, SAY
 from bench.adversary.lies import HONEST, write_style
 from bench.cases.grid import Skip
-from bench.cases.measurement import Found
+from bench.cases.measurement import BY_A_FLIP, BY_THE_CLOCK, Found
 from bench.machine.process import Answer, _crash_reason, ask
 from bench.plain import to_plain
 from bench.runner import turns as runner
-from bench.runner.turns import process_launcher, schedule
+from bench.runner.turns import _or_anew, process_launcher, schedule
 from bench.tests.fakes import FakeClock, a_case, a_job, a_plan, an_answer
 
 CASES = [a_case(f"style{index}") for index in range(6)]
@@ -254,6 +254,17 @@ def test_a_style_that_breaks_its_process_is_the_row_that_it_should_be(tmp_path, 
     assert fault.says in found.reason
     assert len(found.reason) <= 400
     assert "\n" not in found.reason
+
+
+@given(st.lists(st.sampled_from([0, BY_THE_CLOCK, BY_A_FLIP]), min_size=3, max_size=3))
+def test_who_fails_by_the_clock_is_measured_once_more_and_who_strays_twice(failures):
+    answers = [Found("wrong" if again else "ok", again=again) for again in failures]
+    left = list(answers)
+    found = _or_anew(lambda: left.pop(0))
+    asked = len(answers) - len(left)
+    assert found is answers[asked - 1]
+    assert all(answers[index].again > index for index in range(asked - 1))
+    assert found.again <= asked - 1 or asked == len(answers)
 
 
 @given(st.sampled_from([0, -1.0, 1e300, None, "1"]), st.sampled_from(["timed_us", "warmup_us", "throughput_us"]))

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.cases.challenge import flips, program_flips, timed_flips
-from bench.cases.measurement import Found, Job
+from bench.cases.measurement import BY_A_FLIP, BY_THE_CLOCK, Found, Job
 from bench.cases.phases import Counts
 from bench.machine.process import Answer
 from bench.machine.witness import Record, Seen
@@ -21,7 +21,7 @@ from bench.tests.fakes import BRIEF, a_case, a_style
 from bench.timing.clock import Batch
 from bench.timing.counters import Counters
 from bench.timing.loops import Timed
-from bench.verification.judge import judge, judge_program
+from bench.verification.judge import PACE, judge, judge_program
 from bench.verification.oracle import reference
 
 COUNTS = Counts(settle=2, latency=40, batch=20, batches=2, segment=10, resettle=1)
@@ -157,7 +157,7 @@ def test_samples_that_do_not_add_up_to_what_passed_and_was_used_are_wrong_and_as
     found = verdict(job, record, timed)
     used = min(wall, cpu)
     if abs(used - 1 / 0.9) > 0.04:
-        assert (found.status, found.again) == (("wrong", True) if used > 1 / 0.9 else ("ok", False))
+        assert (found.status, found.again) == (("wrong", BY_THE_CLOCK) if used > 1 / 0.9 else ("ok", 0))
     assert found.status == "ok" or "its clock is wrong" in found.reason or "in the mean of a batch" in found.reason
 
 
@@ -170,7 +170,7 @@ def test_time_that_was_moved_from_samples_to_those_before_them_is_missed_there()
     forged = replace(timed, elapsed_ns=tuple(ns // 2 for ns in timed.elapsed_ns), untimed_ns=tuple(untimed))
     record.readings = [(GAUGE_US, GAUGE_US)] * len(COUNTS.stretches)
     found = verdict(job, record, forged)
-    assert (found.status, found.again) == ("wrong", True)
+    assert (found.status, found.again) == ("wrong", BY_THE_CLOCK)
 
 
 @pytest.mark.parametrize("batches", [True, False])
@@ -199,7 +199,7 @@ def test_work_that_is_not_in_its_iteration_is_wrong():
     _found, record, timed = honest(job)
     lumpy = tuple(SAMPLE_NS // 3 if index % 3 else 2 * SAMPLE_NS for index in range(COUNTS.latency))
     found = verdict(job, record, replace(timed, elapsed_ns=lumpy))
-    assert (found.status, found.again) == ("wrong", True)
+    assert (found.status, found.again) == ("wrong", BY_THE_CLOCK)
     assert re.search(
         r"takes 333\.3 us in the middle and 99\d\.\d us in the mean of a batch: .*its work is not in the", found.reason
     )
@@ -225,9 +225,10 @@ def test_a_program_that_trained_has_its_seconds_and_one_that_did_not_is_wrong_as
     assert judge_program(job, found, program, record).reason.startswith("as a whole program: loss of iteration 0 is 1,")
     program, record = a_program(job, 0.99)
     record.weights = [np.zeros_like(one) for one in record.weights]
-    assert judge_program(job, found, program, record).status == "wrong"
+    still = judge_program(job, found, program, record)
+    assert (still.status, still.again) == ("wrong", BY_A_FLIP)
     half = judge_program(job, found, *a_program(job, 0.5))
-    assert (half.status, half.again) == ("wrong", True)
+    assert (half.status, half.again) == ("wrong", BY_THE_CLOCK)
     assert "500 iterations add up to 500" in half.reason
     program, record = a_program(job, 0.99)
     record.seen.clear()
@@ -246,3 +247,19 @@ def test_helpers_of_a_compiler_are_no_help_and_those_of_the_iterations_after_it_
     assert (judged.status == "ok") is (compiled and after <= 0.05)
     if judged.status == "wrong":
         assert f"worked {after if compiled else first + after:.2f} s" in judged.reason
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(0.2, 4.0), st.floats(1.0, 50.0))
+def test_a_compiled_program_is_no_faster_after_its_first_loss_than_its_fastest_iterations(ratio, loaded):
+    """Its timed run may have had half of its cores, and the median of it may be as slow as that makes it."""
+    values = {"latency_min_us": 1000.0, "latency_median_us": loaded * 1000.0}
+    job, found = a_job(program=True), Found("ok", values=values)
+    job = replace(job, style=replace(job.style, compiled=True))
+    program, record = a_program(job, 0.99)
+    record.seen[0].counted_s = (ratio * PACE * 0.499, 0.0)
+    judged = judge_program(job, found, program, record)
+    if abs(ratio - 1) > 1e-6:
+        assert (judged.status == "ok") is (ratio > 1), judged
+    if judged.status == "wrong":
+        assert "work was done before it" in judged.reason
