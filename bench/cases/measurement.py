@@ -38,9 +38,10 @@ class Job:
     data_seed: int | None = None
 
 
-# So often more. Twice who strays: where there are some 20 inputs or fewer, a flip of the ReLU mask now and then moves
-# half of the units by more than is allowed (1.0e-3 at 98x13x191x17, honest); who lies strays every time
-BY_THE_CLOCK, BY_A_FLIP = 1, 2
+# So often more is measured who failed by the clock or strayed in the timed run. Once was too little: of 900 honest rows
+# on a host with twice as many threads as cores one strayed twice (a flip of the ReLU mask moved half of the units by
+# 1.0e-3 at 98x13x191x17) and one was twice without its cores for a whole warm-up; who lies fails every time
+ANEW = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,8 @@ class Found:
     `values` are columns of measurements.csv by name. `warmup_us` holds the first iterations of the warm-up
     after the cold call `first_us`, `timed_us` every iteration of the latency phase, `losses`
     the losses of the rehearsal at the tutorial's size. `raw` is what was timed, as long as nobody has judged it: the
-    figures of the timed loop come from it alone. `again`: how often it may be measured anew before it is wrong, since
-    an honest one now and then fails by the clock or strays, see BY_THE_CLOCK and BY_A_FLIP.
+    figures of the timed loop come from it alone. `again`: it failed by the clock or strayed in the timed run, as an
+    honest one now and then may, and is measured up to ANEW times more.
     """
 
     status: str
@@ -63,7 +64,7 @@ class Found:
     timed_us: Sequence[float] = ()
     losses: Sequence[float] = ()
     raw: Any = None
-    again: int = 0
+    again: bool = False
 
     @classmethod
     def read(cls, answer: Any) -> Found:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from bench.cases.case import Case
 from bench.cases.challenge import data_seed
-from bench.cases.measurement import Found, Job, Measurement
+from bench.cases.measurement import ANEW, Found, Job, Measurement
 from bench.cases.plan import Plan
 from bench.machine.process import Answer, ask
 from bench.machine.witness import Record
@@ -141,7 +141,7 @@ def process_launcher(plan: Plan, watch: Callable[[Job, Found, Record], object] =
     """A launcher of real processes: a worker, and for cases that want it the whole program after it.
 
     The worker answers what it timed; what that comes to is judged here, where no style is loaded, after `watch` has
-    seen it. Who fails by the clock is measured once more, who strays in the timed run twice, with x changing elsewhere,
+    seen it. Who fails by the clock, or strays in the timed run, is measured up to twice more with x changing elsewhere,
     and is wrong who fails each time.
     """
 
@@ -172,7 +172,9 @@ def process_launcher(plan: Plan, watch: Callable[[Job, Found, Record], object] =
 
 
 def _or_anew(call: Callable[[], Found]) -> Found:
-    found, anew = call(), 0
-    while found.again > anew:
-        found, anew = call(), anew + 1
+    found = call()
+    for _ in range(ANEW):
+        if not found.again:
+            break
+        found = call()
     return found

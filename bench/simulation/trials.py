@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.cases.case import Case
 from bench.cases.challenge import Flip, timed_flips
-from bench.cases.measurement import BY_A_FLIP
+from bench.cases.measurement import ANEW
 from bench.cases.phases import REHEARSAL_STEPS, Counts, Rule, affordable_steps, plan_counts
 from bench.cases.problem import Problem, Size, stable_learning_rate, work_flops
 from bench.simulation.drift import Floats
@@ -64,7 +64,7 @@ def follow_run(subject: Subject, size: Size, seed: int) -> Trial:
     Where the oracle follows only the start, the run ends there too: what comes after is compared with nothing.
     """
     first = run_once(subject, size, seed, 0)
-    anew = (run_once(subject, size, seed, turn) for turn in range(1, 1 + BY_A_FLIP))
+    anew = (run_once(subject, size, seed, turn) for turn in range(1, 1 + ANEW))
     return first, all(reason(one) is not None for one in chain([first], anew))
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class WrongStyleError(Exception):
     """A style that is not the training run it should be; the message is the reason.
 
-    With `again` it may be the machine's fault, and it is measured once more.
+    With `again` it may be the machine's fault, and it is measured anew.
     """
 
     def __init__(self, reason: str, *, again: bool = False) -> None:

@@ -9,7 +9,7 @@ from statistics import fmean, median
 
 from bench.cases.case import Case
 from bench.cases.challenge import Flip, program_flips, timed_flips
-from bench.cases.measurement import BY_A_FLIP, BY_ITERATION, BY_THE_CLOCK, Found, Job, Value
+from bench.cases.measurement import BY_ITERATION, Found, Job, Value
 from bench.cases.phases import Counts, Stretch, affordable_steps
 from bench.cases.problem import TUTORIAL_ITERATIONS, work_flops
 from bench.machine.device import device_kind
@@ -38,17 +38,17 @@ def judge(job: Job, found: Found, record: Record) -> Found:
     if fault is not None:
         return Found("crashed", f"its times are not what a worker says: {fault}")
     if lump := lumpy(job, timed, record):
-        return Found("wrong", lump, again=BY_THE_CLOCK)
+        return Found("wrong", lump, again=True)
     try:
         why, checked = deviates(job.case, timed.counts, record)
     except MemoryError as error:
         return Found("oom", f"out of memory for the float64 reference: {error}")
     if why is not None:
-        return Found("wrong", f"in the timed run: {why}", again=BY_A_FLIP)
+        return Found("wrong", f"in the timed run: {why}", again=True)
     shape = Shape.of(job, timed, record)
     why = next(chain(shape.faults(), untrue(job, timed, record)), None)
     if why is not None:
-        return Found("wrong", why, again=BY_THE_CLOCK)
+        return Found("wrong", why, again=True)
     timed_us = [ns / 1e3 for ns in timed.elapsed_ns]
     cycles = by_cycle(timed_us, job.style.period)
     steady = Steady.of(timed, timed_us, job.style.period)
@@ -150,12 +150,12 @@ def judge_program(job: Job, found: Found, program: Answer, record: Record) -> Fo
         losses = dict(enumerate(seen.losses or ()))
         why, _checked = _strays(case, steps, record, losses, program_flips(case, steps, seen.seed))
         if why is not None:
-            return Found("wrong", f"as a whole program: {why}", again=BY_A_FLIP)
+            return Found("wrong", f"as a whole program: {why}", again=True)
         phase = Phase(f"{steps} iterations", seconds + STRETCH_S, [(seen.wall_s, seen.cpu_s)])
         early = done_early(found, seen) if job.style.compiled else ()
         why = next(chain(phase.untold(), phase.crowded(case), helped(case, record), early), None)
         if why is not None:
-            return Found("wrong", f"as a whole program: {why}", again=BY_THE_CLOCK)
+            return Found("wrong", f"as a whole program: {why}", again=True)
     return replace(found, values={**found.values, "loop_seconds": seconds, "program_seconds": program.seconds})
 
 

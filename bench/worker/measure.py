@@ -12,7 +12,7 @@ from statistics import fmean, median
 from time import perf_counter, process_time
 from typing import Any, NamedTuple, TypeVar
 
-from bench.cases.measurement import BY_THE_CLOCK, Found, Job, Value
+from bench.cases.measurement import Found, Job, Value
 from bench.cases.phases import affordable_steps, plan_counts
 from bench.cases.problem import work_flops
 from bench.machine.core_speed import Gauge, open_gauge
@@ -59,7 +59,7 @@ def attempt(work: Callable[[], T]) -> T | Found:
     try:
         return work()
     except WrongStyleError as error:
-        return Found("wrong", str(error), again=BY_THE_CLOCK if error.again else 0)
+        return Found("wrong", str(error), again=error.again)
     except MemoryError as error:
         return Found("oom", f"out of memory: {error}".rstrip(": "))
     except Exception as error:  # a style may raise anything, and that is a row

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bench.adversary.faults import FAULTS, SAY
 from bench.adversary.lies import HONEST, write_style
 from bench.cases.grid import Skip
-from bench.cases.measurement import BY_A_FLIP, BY_THE_CLOCK, Found
+from bench.cases.measurement import ANEW, Found
 from bench.machine.process import Answer, _crash_reason, ask
 from bench.plain import to_plain
 from bench.runner import turns as runner
@@ -256,15 +256,13 @@ def test_a_style_that_breaks_its_process_is_the_row_that_it_should_be(tmp_path, 
     assert "\n" not in found.reason
 
 
-@given(st.lists(st.sampled_from([0, BY_THE_CLOCK, BY_A_FLIP]), min_size=3, max_size=3))
-def test_who_fails_by_the_clock_is_measured_once_more_and_who_strays_twice(failures):
-    answers = [Found("wrong" if again else "ok", again=again) for again in failures]
+@given(st.lists(st.booleans(), min_size=1 + ANEW, max_size=1 + ANEW))
+def test_who_fails_by_the_clock_or_strays_is_measured_until_it_does_not_and_twice_more_at_most(fails):
+    answers = [Found("wrong" if again else "ok", again=again) for again in fails]
     left = list(answers)
     found = _or_anew(lambda: left.pop(0))
-    asked = len(answers) - len(left)
-    assert found is answers[asked - 1]
-    assert all(answers[index].again > index for index in range(asked - 1))
-    assert found.again <= asked - 1 or asked == len(answers)
+    assert found is next((one for one in answers if not one.again), answers[-1])
+    assert len(answers) - len(left) == answers.index(found) + 1 or all(fails)
 
 
 @given(st.sampled_from([0, -1.0, 1e300, None, "1"]), st.sampled_from(["timed_us", "warmup_us", "throughput_us"]))
