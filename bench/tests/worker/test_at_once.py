@@ -17,7 +17,7 @@ from bench.cases.measurement import BY_ITERATION, Found, Job
 from bench.cases.phases import Counts, Rule, plan_counts
 from bench.machine.witness import Record, Seen
 from bench.plain import to_plain
-from bench.tests.fakes import BRIEF, FakeClock, a_case, a_job, a_style, fake_device
+from bench.tests.fakes import BRIEF, FakeClock, a_case, a_job, a_style, fake_device, found_at_last
 from bench.timing import clock
 from bench.timing.clock import Batch, Latency
 from bench.timing.counters import Counters
@@ -39,14 +39,6 @@ def at_once(count: int) -> str:
         f"    for first in range(0, steps, {count}):\n        kept, many = [], min({count}, steps - first)\n"
         f"{indent(loop.replace('yield loss', 'kept.append(loss)'), '    ')}        yield from kept\n    return w1, w2\n"
     )
-
-
-def found_at_last(job: Job) -> Found:
-    """What is found once nothing asks for another try, as it may on a core that others want; at most five."""
-    for _ in range(5):
-        if not (found := examine(job)).again:
-            break
-    return found
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -22,7 +22,7 @@ from bench.machine.device import DeviceError
 from bench.machine.frameworks import open_device
 from bench.machine.witness import Record
 from bench.plain import from_plain, to_plain
-from bench.tests.fakes import BRIEF, a_case, a_job, a_problem, fake_device
+from bench.tests.fakes import BRIEF, a_case, a_job, a_problem, fake_device, found_at_last
 from bench.timing.loops import WrongStyleError
 from bench.verification import gate, oracle
 from bench.verification.judge import judge
@@ -101,7 +101,7 @@ def test_a_planted_liar_is_wrong_for_its_lie_and_the_honest_one_is_not(planted, 
 def test_the_liars_are_liars_because_of_their_lie_alone(tmp_path):
     assert all(body != HONEST for body, _ in LIARS.values())
     for body in (HONEST, told_apart_by("steps == 50", HONEST)):
-        found = examine(a_job(write_style(tmp_path, body, name=f"honest{len(body)}")))
+        found = found_at_last(a_job(write_style(tmp_path, body, name=f"honest{len(body)}")))
         assert found.status == "ok", found
 
 
@@ -206,12 +206,12 @@ def test_the_reduced_values_are_those_of_the_samples():
 
 def test_a_style_that_writes_into_its_inputs_gets_fresh_ones_each_time(tmp_path):
     body = HONEST.replace("    return w1, w2", "    x[:] = 0\n    y[:] = 0\n    return w1, w2")
-    assert examine(a_job(write_style(tmp_path, body))).status == "ok"
+    assert found_at_last(a_job(write_style(tmp_path, body))).status == "ok"
 
 
 def test_a_run_too_dear_to_follow_is_still_checked_at_its_first_losses(tmp_path, monkeypatch):
     monkeypatch.setattr(phases, "AFFORDED_FLOPS", 3.5 * a_problem().flops)
-    found = examine(a_job(STYLES["numpy_manual"]))
+    found = found_at_last(a_job(STYLES["numpy_manual"]))
     assert (found.status, found.values["checked_iterations"]) == ("ok", 3)
     body = told_apart_by("x.shape[0] == 64", HONEST.replace("2.0 *", "1.9 *"))
     reason = "in the first iterations at its own size: loss of iteration 1"
@@ -259,7 +259,7 @@ def test_a_long_run_is_held_against_every_loss_that_the_oracle_affords(tmp_path,
         "        if _t >= 60 and steps > 50:\n            yield loss\n            continue\n        h = ",
     )
     rule = replace(BRIEF, latency_iterations=70, latency_most=70, segment_iterations=70)
-    honest = examine(a_job(write_style(tmp_path, HONEST, name="honest"), rule))
+    honest = found_at_last(a_job(write_style(tmp_path, HONEST, name="honest"), rule))
     assert honest.status == "ok", honest.reason
     assert (honest.status, honest.values["checked_iterations"]) == ("ok", 70)
     found = examine(a_job(write_style(tmp_path, rests), rule))

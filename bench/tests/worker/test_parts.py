@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from bench.adversary.lies import HONEST, write_style
 from bench.cases.problem import ITEM_BYTES, TUTORIAL_SIZE, Problem, Size
 from bench.machine.frameworks import open_device
-from bench.tests.fakes import BRIEF, FakeClock, a_case, a_job
+from bench.tests.fakes import BRIEF, FakeClock, a_case, a_job, found_at_last
 from bench.worker import measure, parts
 from bench.worker.measure import examine
 from bench.worker.parts import WHOLE, Bench, _seen
@@ -96,7 +96,7 @@ def test_every_style_does_five_products_of_the_sizes_of_the_net(name):
 
 @pytest.mark.parametrize("name", ["numpy_manual", "numpy_in_place", "torch_tensors", "torch_autograd", "torch_dynamic"])
 def test_a_measured_case_has_all_of_its_parts(name):
-    found = examine(a_job(STYLES[name], size=TUTORIAL_SIZE))
+    found = found_at_last(a_job(STYLES[name], size=TUTORIAL_SIZE))
     assert found.status == "ok", found
     assert set(PARTS) - {"fault_us"} <= set(found.values)  # no system has to count page faults
     assert float(found.values["products_us"] or 0) > 0
@@ -105,7 +105,7 @@ def test_a_measured_case_has_all_of_its_parts(name):
 
 def test_a_style_that_fails_on_tiny_arrays_is_measured_and_only_its_calls_are_unknown(tmp_path):
     style = write_style(tmp_path, f"    assert x.shape[0] > 2\n{HONEST}")
-    found = examine(a_job(style))
+    found = found_at_last(a_job(style))
     assert found.status == "ok", found
     assert "calls_us" not in found.values
     assert "passes_us" not in found.values  # they are less what they take on tiny arrays
@@ -118,7 +118,7 @@ def test_what_compiles_is_not_compiled_again_for_tiny_arrays(monkeypatch):
 
 
 def test_of_what_is_compiled_nobody_sees_operations_and_only_a_page_fault_is_measured(tmp_path):
-    found = examine(a_job(write_style(tmp_path, HONEST, compiled=True)))
+    found = found_at_last(a_job(write_style(tmp_path, HONEST, compiled=True)))
     assert found.status == "ok", found
     assert set(PARTS) & set(found.values) <= {"fault_us"}
 
