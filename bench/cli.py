@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 TRACEBACK = "FIFTYX_TRACEBACK"  # a variable of the shell: show where an error of ours came from
 FULL = (errno.ENOSPC, errno.EDQUOT)
-MOST_WORDS = 1000  # characters of a complaint
 
 
 def entry() -> None:
@@ -99,12 +98,9 @@ def mend_streams() -> None:
 
 def _refuse(message: str) -> int:
     from bench.commands._common import USAGE
-    from bench.words import harmless
+    from bench.words import complaint
 
-    words = harmless(" ".join(message.split()))
-    if len(words) > MOST_WORDS:  # a value of a file may be as long as it likes; the cure stands at the end
-        words = f"{words[: MOST_WORDS // 2]} ... {words[-MOST_WORDS // 2 :]}"
-    print(f"fiftyx: {words}", file=sys.stderr)
+    print(f"fiftyx: {complaint(message)}", file=sys.stderr)
     return USAGE
 
 

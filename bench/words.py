@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+MOST_WORDS = 1000  # characters of a complaint
 
 
 def harmless(text: str) -> str:
@@ -15,6 +16,13 @@ def harmless(text: str) -> str:
     Control characters but the line feed, overrides of the writing direction, halves of surrogate pairs.
     """
     return CONTROL.sub("?", text)
+
+
+def complaint(message: str) -> str:
+    """`message` on one harmless line of MOST_WORDS characters; a value of a file may be as long as it likes."""
+    words = harmless(" ".join(message.split()))
+    half = MOST_WORDS // 2  # the cure stands at the end
+    return words if len(words) <= MOST_WORDS else f"{words[:half]} ... {words[-half:]}"
 
 
 def number(value: float) -> str:

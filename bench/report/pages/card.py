@@ -13,7 +13,7 @@ from bench.cases.problem import Size
 from bench.errors import TableError
 from bench.plain import ShapeError, from_plain, to_plain
 from bench.report.verdict import answer
-from bench.tables.files import replace_text
+from bench.tables.files import read_file, replace_text
 from bench.tables.machine_words import accelerators, brief_facts, processor
 from bench.verdict.claim import Finding
 from bench.verdict.evidence import Evidence
@@ -105,7 +105,7 @@ def write_card(card: Card, folder: Path) -> Path:
 def read_card(path: Path) -> Card:
     """A card, ours or somebody else's. Raises TableError."""
     try:
-        card = from_plain(Card, json.loads(path.read_text(encoding="utf-8")))
+        card = from_plain(Card, json.loads(read_file(path)))
     except (OSError, ValueError, ShapeError, RecursionError) as error:
         raise TableError(f"{path}: is no card of a run: {error}; make it again with: fiftyx share DIR") from error
     if card.format != FORMAT:

@@ -15,7 +15,7 @@ from bench.tables.columns import ACCEPTANCE, ACCEPTANCE_COLUMNS, MACHINE
 from bench.tables.csv_files import read_rows
 from bench.tables.run import read_run
 from bench.verdict.evidence import Evidence
-from bench.words import engineering, number
+from bench.words import complaint, engineering, number
 
 MOST_TITLE = 500  # letters
 PRIVATE = ("run-*", "validate-*")  # what .gitignore keeps out of the repository
@@ -132,7 +132,7 @@ def main(arguments: list[str]) -> int:
     try:
         text = render(results)
     except TableError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{complaint(str(error))}\n")
         return 2
     (results / INDEX).write_text(text, encoding="utf-8", newline="\n")
     return 0

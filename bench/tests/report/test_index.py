@@ -1,18 +1,20 @@
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.cases.problem import TUTORIAL_SIZE, Size
-from bench.report.pages.card import AtSize, Card, read_card, text_of, write_card
+from bench.report.pages.card import CARD, AtSize, Card, read_card, text_of, write_card
 from bench.report.pages.index import INDEX, card_of, machines_by_sizes, main, plain, render, run_folders
 from bench.tests.runs import NUMPY, around, write_run
 from bench.verdict.evidence import Evidence
-from bench.words import engineering, number
+from bench.words import CONTROL, MOST_WORDS, complaint, engineering, number
 
 RESULTS = Path(__file__).resolve().parents[3] / "results"
 
@@ -114,6 +116,22 @@ def test_a_run_without_a_row_is_refused_in_one_line_and_keeps_the_index(tmp_path
     assert said.endswith("none-yet: the run holds no measurement; finish it with --resume, or take it away\n")
     assert said.count("\n") == 1
     assert (tmp_path / INDEX).read_text(encoding="utf-8") == "before"
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), Path.mkdir])
+def test_a_card_that_is_no_file_is_refused_at_once(tmp_path: Path, put, capsys) -> None:
+    (tmp_path / "run").mkdir()
+    put(tmp_path / "run" / CARD)
+    assert main([str(tmp_path)]) == 2
+    assert "run/share.json: is no card of a run: " in capsys.readouterr().err
+
+
+@given(text=st.text(min_size=1, max_size=40), many=st.integers(1, 200))
+def test_a_complaint_is_one_line_of_bounded_length_whatever_a_file_holds(text, many):
+    line = complaint(text * many)
+    assert len(line) <= MOST_WORDS + len(" ... ")
+    assert not CONTROL.search(line)
+    assert "\n" not in line
 
 
 def test_names_cannot_become_markup() -> None:
