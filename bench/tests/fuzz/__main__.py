@@ -29,9 +29,9 @@ a pytest-benchmark file, a network of one's own with what its process answers (`
 scripts/index). `run` is `run --resume`, dry or to its end with an answer in place of each process; pictures are drawn
 as SVG alone.
 
-The 4 that were lost of the seeds from 1223041305 on (a folder of runs whose share.json is a pipe or a device, a complaint
-of more than 1,000 characters) were mended, and are refused in one line now. The first 400 seeds from 2026130000 on the
-code of before (5edb519, 5 s until a hang): 23 lost, 6 of them tracebacks, 16 hangs.
+The 4 that were lost of the seeds from 1223041305 on (a folder of runs whose share.json is a pipe or a device, a
+complaint of more than 1,000 characters) were mended, and are refused in one line now. The first 400 seeds from
+2026130000 on the code of before (5edb519, 5 s until a hang): 23 lost, 6 of them tracebacks, 16 hangs.
 """
 
 
