@@ -71,12 +71,12 @@ OPENING: Mapping[Kind, Tolerance] = {
 # rate off 1% 3.7e-3 of a unit's way, 1% of inputs untrained 7e-2, TF32 5e-6 of the first loss. A lie that begins in
 # the timed run and moves less (one update of hundreds, a rate off 0.1%) is not told from a flip here.
 # bfloat16, over 180 seeds at two sizes and two rates, 9e-2 of the last weight's way; who stops after six iterations
-# by at least 0.68 of any weight's, over 76
+# by at least 0.68 of any weight's, over 76; at 29 drawn sizes that `undecidable` leaves, 0.45 and 0.72
 TIMED: Mapping[Kind, Tolerance] = {
     FLOAT64: Tolerance(1e-9, 50, 1e-8, root=1e-9),
     FLOAT32: Tolerance(1e-2, 50, 0.1, first=2e-6, root=3e-3, unit=1e-3),
     TF32: Tolerance(2e-2, 4, 0.3, root=1e-2, unit=5e-2),
-    BFLOAT16: Tolerance(8e-2, 1, math.inf, root=0.25, way=0.4, by_norm=True),
+    BFLOAT16: Tolerance(8e-2, 1, math.inf, root=0.25, way=0.55, by_norm=True),
     BFLOAT16_ADAM: Tolerance(8e-2, 1, 0.45, root=0.8, by_norm=True),
     BFLOAT16_DYNAMIC: Tolerance(8e-2, 1, 0.3, root=0.25, by_norm=True),
 }

@@ -177,9 +177,12 @@ def test_without_a_compiler_torch_compile_is_skipped_on_the_cpu_and_says_what_it
 def test_bfloat16_is_skipped_where_nobody_can_tell_right_from_wrong(style, least, n, d_in, hidden, d_out):
     sizes = (Size(n, d_in, hidden, d_out),)
     found = grid(Leg((style,), ("cpu",), ("bfloat16", "float32"), sizes=sizes))
-    told = n >= least[0] and d_in >= least[1] and hidden >= least[2]
+    rounded_away = d_in * hidden > 800 * n * d_out
+    told = n >= least[0] and d_in >= least[1] and hidden >= least[2] and not rounded_away
     assert {case.problem.dtype for case in found.cases} == ({"bfloat16", "float32"} if told else {"float32"})
     for skip in found.skips:
         assert skip.reason == (
-            f"bfloat16 strays as far here as what is wrong: give N,D_in,H of at least {','.join(map(str, least))}"
+            "bfloat16 rounds most updates away here: give more of N or D_out"
+            if rounded_away
+            else f"bfloat16 strays as far here as what is wrong: give N,D_in,H of at least {','.join(map(str, least))}"
         )
