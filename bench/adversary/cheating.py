@@ -40,6 +40,7 @@ SIZES = (TUTORIAL_SIZE, Size(16, 250, 25, 5))
 BLOCKS, MOST_BLOCKS = 2, 8  # more than BLOCKS for who seems to gain
 WITHOUT_GAIN = 1.05
 SCOPES = ("latency_median_us", "throughput_us", "loop_seconds", "program_seconds")
+ONCE = ("loop_seconds", "program_seconds")
 BESIDE = "beside"
 
 
@@ -101,14 +102,19 @@ def caught(cheat: Cheat, size: Size, rows: Sequence[Measurement]) -> Caught:
 
 
 def gain(rows: Sequence[Measurement], honest: Sequence[Measurement], scope: str) -> float | None:
-    """How many times as fast as the honest row of its block, the median over blocks; at one speed if that was read."""
+    """How many times as fast as the honest row of its block, the median over blocks; at one speed if that was read.
+
+    A loop or a program is timed once a process, and what comes between only makes it longer: the least of both.
+    """
     per = {"latency_median_us": "latency_per_reference", "throughput_us": "throughput_per_reference"}.get(scope, scope)
     base = {one.block: one.values for one in honest if one.status == "ok"}
     pairs = [(base[one.block], one.values) for one in rows if one.block in base]
     named = [(per if theirs.get(per) and mine.get(per) else scope, theirs, mine) for theirs, mine in pairs]
     both = [(theirs.get(name), mine.get(name)) for name, theirs, mine in named]
-    found = [float(theirs) / float(mine) for theirs, mine in both if theirs and mine]
-    return median(found) if found else None
+    known = [(float(theirs), float(mine)) for theirs, mine in both if theirs and mine]
+    if known and scope in ONCE:
+        return min(theirs for theirs, _ in known) / min(mine for _, mine in known)
+    return median(theirs / mine for theirs, mine in known) if known else None
 
 
 def judge_cheats(found: Sequence[Caught]) -> Check:
@@ -211,9 +217,10 @@ were held back; {model}, made by `{command}`.
 
 A row of `cheats.csv` is a cheat at one size, in two blocks exactly as a run measures them, an honest style in the
 same blocks, and in up to {most} blocks where there seemed to be a gain. `caught` of `rows` got no time and have the
-statuses `ended`, the gains are the honest style's time over the cheat's where a row came through, the median over
-blocks; `reason` is of the first row that is no time, `held_reason` of the first honest one that was held back. A
-cheat that ends its process instead of answering must end `crashed`: a row with a reason and no figure is no gain.
+statuses `ended`, the gains are the honest style's time over the cheat's where a row came through: the median over
+blocks, and of loop and program, which a process times once, the least of both. `reason` is of the first row that is no
+time, `held_reason` of the first honest one that was held back. A cheat that ends its process instead of answering must
+end `crashed`: a row with a reason and no figure is no gain.
 `source`: KB KernelBench, KG kernelguard, PG pygpubench, RK reference-kernels, KBot kernelbot, DR deep-reinforce, W
 wafer, T tensara, METR, S Sakana; ours where nobody else has published it.
 """

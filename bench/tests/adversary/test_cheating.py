@@ -114,6 +114,22 @@ def test_one_disturbed_block_makes_no_gain(gains):
     assert caught(CHEAT, SIZE, rows).right
 
 
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("faster", [1.0, 1.3])
+def test_a_loop_timed_once_a_process_gains_only_where_its_least_time_does(seed, faster):
+    """Ten milliseconds are as they are or half as long again, by chance, whoever runs."""
+    draw = Random(seed)
+    rows = []
+    for block in range(MOST_BLOCKS):
+        for style, loop_s in ((BESIDE, 0.01), ("cheat", 0.01 / faster)):
+            one = row(style, block, 20.0)
+            took = loop_s * (draw.choice((1.0, 1.5)) if block else 1.0)
+            rows.append(replace(one, values={**one.values, "loop_seconds": took}))
+    found = caught(CHEAT, SIZE, rows)
+    assert found.loop_gain == pytest.approx(faster)
+    assert found.right is (faster == 1.0)
+
+
 @pytest.mark.parametrize(
     ("ends", "status", "right"),
     [("wrong", "wrong", True), ("wrong", "failed", False), ("wrong", "crashed", False), ("crashed", "crashed", True)],
