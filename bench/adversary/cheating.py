@@ -13,9 +13,9 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 
-from bench.adversary.cheats import PLAIN, Cheat
+from bench.adversary.cheats import BASES, PLAIN, Cheat
 from bench.adversary.inroads import INROADS
-from bench.adversary.lies import HONEST, IN_TORCH, write_style
+from bench.adversary.lies import write_style
 from bench.adversary.shortcuts import SHORTCUTS
 from bench.cases.case import Case
 from bench.cases.measurement import Measurement
@@ -29,11 +29,6 @@ from bench.status import Say
 from bench.tables.csv_files import read_as, write_as
 from bench.tables.writer import write_machine
 
-BASES = (
-    Cheat("honest", "", "the loop as it should be", HONEST),
-    Cheat("honest_torch", "", "the same in torch", IN_TORCH, framework="torch"),
-    Cheat("honest_bfloat16", "", "the same in torch and bfloat16", IN_TORCH, dtype="bfloat16", framework="torch"),
-)
 CHEATS = (*PLAIN, *SHORTCUTS, *INROADS)
 CHEATS_TABLE = "cheats.csv"
 SIZES = (TUTORIAL_SIZE, Size(16, 250, 25, 5))

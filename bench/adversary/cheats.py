@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from textwrap import dedent, indent
 
 from bench.adversary.lies import HONEST, NO_WORK, told_apart_by
+from bench.adversary.lies import IN_TORCH as AS_IN_TORCH
 
 LONG = "steps > 50"  # the warm-up, the timed loop or a whole program: a rehearsal has 50 steps
 TIMED = "50 < steps < 10**9"  # the timed loop or a whole program: a rehearsal has 50 steps, the warm-up has no end
@@ -105,6 +106,11 @@ IN_TORCH = """    from implementations.torch_tensors import torch_tensors
     return w1, w2
 """
 HIDDEN = codecs.encode("def hidden(x, y, w1, w2, steps):\n" + NO_WORK, "rot13")
+BASES = (
+    Cheat("honest", "", "the loop as it should be", HONEST),
+    Cheat("honest_torch", "", "the same in torch", AS_IN_TORCH, framework="torch"),
+    Cheat("honest_bfloat16", "", "the same in torch and bfloat16", AS_IN_TORCH, dtype="bfloat16", framework="torch"),
+)
 PLAIN = (
     Cheat("two_threads", "ours", "a second thread in a one-thread case", THREADS.replace("{condition}", "True")),
     Cheat("two_threads_in_batches", "ours", "a second thread in batches alone",

@@ -12,7 +12,6 @@ import pytest
 from bench.adversary import cheating
 from bench.adversary.attacks import judge_attacks
 from bench.adversary.cheating import (
-    BASES,
     BESIDE,
     CHEATS,
     CHEATS_TABLE,
@@ -24,7 +23,7 @@ from bench.adversary.cheating import (
     read_cheats,
     summary,
 )
-from bench.adversary.cheats import Cheat
+from bench.adversary.cheats import BASES, Cheat
 from bench.adversary.lies import HONEST, write_style
 from bench.cases.case import Case
 from bench.cases.challenge import Flip
