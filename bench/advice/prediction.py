@@ -27,7 +27,7 @@ from bench.cases.problem import Problem
 from bench.errors import UsageError, known
 from bench.tables.csv_files import columns_of, read_as, write_as, write_rows
 from bench.tables.files import replace_text
-from bench.words import microseconds, number, percent
+from bench.words import complaint, microseconds, number, percent
 
 OPERATIONS, PREDICTIONS, CHART = "operations.csv", "predictions.csv", "predicted"
 WIDE = 160  # columns of a printed table
@@ -164,7 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _hold(chosen.folder, chosen.measured)
         found, without, speed = validate(chosen.folder)
     except UsageError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{complaint(str(error))}\n")
         return 2
     lines = list(summary(found, without, speed))
     write_validation(chosen.folder, found, lines)

@@ -66,9 +66,8 @@ class Bench:
         end, rounds = perf_counter() + PARTS * (self.job.rule.parts_s or 0.0), 0
         while rounds < LEAST or (perf_counter() < end and rounds < MOST):
             for name, calls in turns.items():
-                samples = [
-                    self._cycle_s(calls, [None] * len(after) if name == WHOLE else after) for _ in range(in_a_row)
-                ]
+                before = [None] * len(calls) if name == WHOLE else after
+                samples = [self._cycle_s(calls, before) for _ in range(in_a_row)]
                 found[name].append(median(samples[1:]))
             rounds += 1
         return found
