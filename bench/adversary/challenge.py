@@ -32,7 +32,7 @@ from implementations import find_implementations
 TABLE = "challenge.csv"
 SIZES = (TUTORIAL_SIZE, Size(16, 250, 25, 5))
 STYLES = ("numpy_manual", "numpy_in_place", "torch_tensors", "torch_in_place", "numba_manual")
-ROUNDS = 120  # of 60 one and the same style gave -0.5 to +2.4% by chance
+ROUNDS = 240  # of 60 one and the same style gave -0.5 to +2.4% by chance, of 120 up to +2.2%
 MOST = 0.02
 WARM, ENDLESS = 2_000, 10**9
 
