@@ -15,7 +15,7 @@ from bench.tables.columns import ACCEPTANCE, ACCEPTANCE_COLUMNS, MACHINE
 from bench.tables.csv_files import read_rows
 from bench.tables.run import read_run
 from bench.verdict.evidence import Evidence
-from bench.words import complaint, engineering, number
+from bench.words import complaint, engineering, harmless, number
 
 MOST_TITLE = 500  # letters
 PRIVATE = ("run-*", "validate-*")  # what .gitignore keeps out of the repository
@@ -122,8 +122,8 @@ def _section(folder: Path, card: Card) -> str:
 
 
 def plain(text: str) -> str:
-    """`text` with every character that Markdown or HTML reads as more than itself escaped, on one line."""
-    return re.sub(r"([\\`*_\[\]<>&#|!~])", r"\\\1", " ".join(text.split()))
+    """`text` with every character that Markdown or HTML reads as more than itself escaped, harmless and on one line."""
+    return re.sub(r"([\\`*_\[\]<>&#|!~])", r"\\\1", harmless(" ".join(text.split())))
 
 
 def main(arguments: list[str]) -> int:

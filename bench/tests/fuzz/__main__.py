@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from random import SystemRandom
 
@@ -29,9 +30,10 @@ a pytest-benchmark file, a network of one's own with what its process answers (`
 scripts/index). `run` is `run --resume`, dry or to its end with an answer in place of each process; pictures are drawn
 as SVG alone.
 
-The 4 that were lost of the seeds from 1223041305 on (a folder of runs whose share.json is a pipe or a device, a
-complaint of more than 1,000 characters) were mended, and are refused in one line now. The first 400 seeds from
-2026130000 on the code of before (5edb519, 5 s until a hang): 23 lost, 6 of them tracebacks, 16 hangs.
+The 5 that were lost were mended, and are refused in one line now or harmless: a folder of runs whose share.json is a
+pipe or a device, a complaint of more than 1,000 characters (seeds from 1223041305 on), a NUL in the title of a folder
+that is no run (1682134193). The last {since:,} were tried after the last mend. The first 400 seeds from 2026130000 on the
+code of before (5edb519, 5 s until a hang): 23 lost, 6 of them tracebacks, 16 hangs.
 """
 
 
@@ -94,7 +96,11 @@ def add(folder: Path, found: Sequence[Outcome], seeds: Seeds) -> None:
     write_as(folder / TABLE, Count, rows)
     write_as(folder / SEEDS, Seeds, times)
     sums = {end: sum(getattr(one, end) for one in rows) for end in ("answered", "refused", "lost")}
-    words = WORDS.format(inputs=sum(one.inputs for one in times), **sums, folder=folder, seeds=SEEDS, table=TABLE)
+    since = takewhile(lambda one: not one.lost, reversed(times))
+    words = WORDS.format(
+        inputs=sum(one.inputs for one in times), since=sum(one.inputs for one in since), **sums,
+        folder=folder, seeds=SEEDS, table=TABLE,
+    )  # fmt: skip
     (folder / PAGE).write_text(words, encoding="utf-8")
 
 

@@ -138,6 +138,11 @@ def test_names_cannot_become_markup() -> None:
     assert plain("a<b> [c](d) `e`\n# f") == r"a\<b\> \[c\](d) \`e\` \# f"
 
 
+@given(st.text(st.sampled_from("a#\x00\x1b\u202e\n\x85é[") | st.characters(codec="utf-8")))
+def test_no_character_that_a_terminal_obeys_reaches_the_index(text):
+    assert not CONTROL.search(plain(text))
+
+
 def test_a_validation_is_listed_with_its_misses_and_is_no_run(tmp_path: Path) -> None:
     folder = tmp_path / "validation"
     folder.mkdir()
