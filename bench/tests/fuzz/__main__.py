@@ -32,8 +32,8 @@ as SVG alone.
 
 The 5 that were lost were mended, and are refused in one line now or harmless: a folder of runs whose share.json is a
 pipe or a device, a complaint of more than 1,000 characters (seeds from 1223041305 on), a NUL in the title of a folder
-that is no run (1682134193). The last {since:,} were tried after the last mend. The first 400 seeds from 2026130000 on the
-code of before (5edb519, 5 s until a hang): 23 lost, 6 of them tracebacks, 16 hangs.
+that is no run (1682134193). The last {since:,} were tried after the last mend. The first 400 seeds from 2026130000 on
+the code of before (5edb519, 5 s until a hang): 23 lost, 6 of them tracebacks, 16 hangs.
 """
 
 
