@@ -69,6 +69,8 @@ def why_nothing(run: Run) -> str:
     folder, rows = run.folder, run.measurements
     if rows.empty:
         return f"{folder}: nothing to draw: measurements.csv has no rows yet; finish the run with --resume"
+    if (rows["status"] == "ok").any():
+        return f"{folder}: nothing to draw: no case has a time by iteration"
     counts = ", ".join(f"{n} {status}" for status, n in rows["status"].value_counts().sort_index().items())
     reason = next((text for text in rows["reason"] if text), "no reason given")
     return f"{folder}: nothing to draw: no case was measured ({counts}); the first reason: {reason}"

@@ -17,7 +17,15 @@ from bench.charts.drawing.words import finding_words, footer, interval_words, ma
 from bench.tables.by_case import at_size, cases_in
 from bench.verdict.claim import TUTORIAL_CLAIM
 from bench.verdict.evidence import Evidence
-from bench.verdict.judgement import Question, base_words, best_of_each, crossovers_of, lead, leads
+from bench.verdict.judgement import (
+    Question,
+    base_words,
+    best_of_each,
+    crossovers_of,
+    lead,
+    leads,
+    style_words,
+)
 from bench.verdict.ratios.intervals import CONFIDENCE
 from bench.verdict.ratios.speedup import BASELINES, Speedup, chosen_baselines
 from bench.words import thread_count
@@ -115,14 +123,17 @@ def card_words(evidence: Evidence) -> str:
     if len(found) > 1:
         question = Question(TUTORIAL_CLAIM, found[0].baseline)
         return work_words(found, crossovers_of(evidence, question))
-    untested = "" if any(map(evidence.is_contender, evidence.measured)) else "No GPU was measured; "
-    return untested + finding_words(found[0]) if found else "It was not measured"
+    if not found:
+        return "It was not measured"
+    tried = "No GPU was measured in float32 by iteration; " if evidence.gpu_tried else "No GPU was measured; "
+    on_gpu = found[0].speedup is not None and not found[0].speedup.contender.on_cpu
+    return ("" if on_gpu else tried) + finding_words(found[0])
 
 
 def _card_name(case: CaseKey, *, sizes: bool) -> str:
     where = thread_count(case.threads) if case.on_cpu else case.device
     at = f"{elided(case.size.short, 20)}: " if sizes else ""
-    return f"{at}{elided(case.style, 22)}, {where}"
+    return f"{at}{style_words(case._replace(style=elided(case.style, 22)))}, {where}"
 
 
 def _bars(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 MARGIN = "a case is `same` when its whole interval is within ± this"
-SLOWER = "exit 1 when B is slower by more, whole interval, or broken"
+SLOWER = "exit 1 when B is surely slower by more (Holm), or broken"
 
 
 def compare(

@@ -98,5 +98,6 @@ def as_json(
 def _case_json(one: Compared) -> dict[str, Any]:
     values = to_plain(one)
     ratio = values.pop("ratio")
+    del values["times"]
     case = {**one.case._asdict(), "speedup": ratio["value"], "low": ratio["low"], "high": ratio["high"]}
     return {**case, **{name: value for name, value in values.items() if name != "case"}}

@@ -15,7 +15,7 @@ from bench.report.at_once import at_once_notes, launch_cell
 from bench.report.sheet import Cell, Sheet, print_sheet, print_words, sheet
 from bench.tables.by_case import cases_in, sizes_in
 from bench.verdict.evidence import Evidence
-from bench.verdict.judgement import base_words, best_of_each, leads
+from bench.verdict.judgement import base_words, best_of_each, leads, style_words
 from bench.verdict.ratios.intervals import Ratio
 from bench.verdict.ratios.one_speed import speed_words
 from bench.verdict.ratios.speedup import BASELINES, PRIMARY, Speedup, chosen_baselines, mean_us
@@ -80,7 +80,7 @@ def first_sheet(evidence: Evidence) -> Sheet:
     rows: list[Mapping[str, Cell | str]] = []
     for case, one in best.items():
         work = Cell(case.size.short, engineering(case.size.flops, "FLOP"))
-        who = f"{case.style}, {thread_count(case.threads) if case.on_cpu else case.device}"
+        who = f"{style_words(case)}, {thread_count(case.threads) if case.on_cpu else case.device}"
         rows.append(
             {"size": work if sizes else "", "fastest" if sizes else "style": who,
              "us": time_cell(one.contender_us), name: ratio_cell(one.ratio)}

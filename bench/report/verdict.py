@@ -101,7 +101,7 @@ def sentence(judgement: Judgement) -> str:
     lead += "" if verdict.outcome == UNTESTED else f", {verdict.reason}"
     known = [one for one in judgement.main if one.speedup is not None]
     if not known:
-        no_gpu = question.contender == BEST_GPU and all(case.on_cpu for case in evidence.measured)
+        no_gpu = question.contender == BEST_GPU and not evidence.gpu_tried
         size, asked = evidence.shown_size, (question.baseline, question.contender, question.scope)
         why = "no GPU was measured" if no_gpu else evidence.why_untested(size, *asked)
         shown = next(one for one in judgement.main if one.size == size)
@@ -130,7 +130,8 @@ def _speedup_words(judgement: Judgement, shown: Finding) -> str:
 def _highest(known: Sequence[Finding], shown: Finding) -> str:
     """Where the speedup is greatest, unless that is the one shown or its interval is unknown."""
     values = {one.size: one.speedup.ratio for one in known if one.speedup is not None}
-    best = max(known, key=lambda one: values[one.size].value if values[one.size].low > 0 else 0.0)
+    sure = [one for one in known if values[one.size].low > 0]
+    best = max(sure, key=lambda one: values[one.size].value, default=shown)
     if best is shown or not values[best.size].value > values[shown.size].value:
         return ""
     return f"; the highest is {_ratio(best)} {_at(best.size)}"

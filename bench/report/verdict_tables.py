@@ -29,7 +29,8 @@ def answers_sheet(judgement: Judgement) -> Sheet:
     title = f"{question.contender} over {question.baseline} by {question.scope}"
     none = all(one.speedup is None for one in mine)
     if none:
-        title = f"{question.baseline} by {question.scope}, since no {question.contender} was measured"
+        so = f" by {question.scope}" if any(one.speedup is not None for one in judgement.findings) else ""
+        title = f"{question.baseline} by {question.scope}, since no {question.contender} was measured{so}"
     rows = []
     for one in mine:
         row = {name: cell for name, cell in _finding_row(one).items() if name != "baseline"}
@@ -43,13 +44,15 @@ def answers_sheet(judgement: Judgement) -> Sheet:
 
 
 def over_tutorial(judgement: Judgement, one: Finding) -> Cell:
-    """The speedup of a finding's baseline case over numpy as the tutorial writes it."""
+    """The speedup of a finding's baseline case over numpy as the tutorial writes it, the first of AS_WRITTEN here."""
+    bases = ((name, judgement.evidence.baseline(one.size, name, one.scope)[0]) for name in AS_WRITTEN)
+    name, base = next(((name, case) for name, case in bases if case is not None), ("", None))
     found = [
         each.ratio
         for each in judgement.evidence.speedups
-        if (each.contender, each.scope) == (one.baseline_case, one.scope) and each.baseline in AS_WRITTEN
+        if (each.contender, each.scope, each.baseline) == (one.baseline_case, one.scope, name)
     ]
-    return ratio_cell(found[0] if found else None)
+    return ratio_cell(found[0] if found else None, is_baseline=base is not None and base == one.baseline_case)
 
 
 def findings_sheet(judgement: Judgement, notes: Sequence[str] = ()) -> Sheet:

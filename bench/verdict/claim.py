@@ -130,9 +130,7 @@ def find_one(evidence: Evidence, claim: Claim, size: Size, baseline: str, conten
     speedup = fastest(found)
     if speedup is None:
         why = evidence.why_untested(size, baseline, contender, scope)
-        bound = None if any(not one.on_cpu for one in evidence.measured) else reach(
-            evidence, size, baseline, contender, scope
-        )  # fmt: skip
+        bound = None if evidence.gpu_tried else reach(evidence, size, baseline, contender, scope)
         return Finding(size, baseline, scope, None, case, baseline_us, verdict_by(bound, claim.threshold, why), bound)
     speedup = replace(speedup, ratio=evidence.best_ratio(size, baseline, found, scope, speedup))
     doubt = evidence.doubt(speedup, claim.threshold)
@@ -178,7 +176,8 @@ def often(findings: Iterable[Finding], grid: Sequence[Size] = SWEEP_SIZES) -> Ve
     """Is the claim true at half of the sizes of a fixed grid? `findings` are of one baseline and scope.
 
     Sizes that are undecided or were not measured decide nothing: supported or refuted only if they could all
-    turn out either way. Out of reach if it is refuted and no size was by measuring.
+    turn out either way. Out of reach if it is refuted and no size was by measuring. What was measured at other sizes
+    is named, and leaves the question undecided.
     """
     outcomes = {one.size: one.verdict.outcome for one in findings}
     here = [outcomes.get(size, UNTESTED) for size in grid]
@@ -186,6 +185,10 @@ def often(findings: Iterable[Finding], grid: Sequence[Size] = SWEEP_SIZES) -> Ve
     tested = len(here) - bounded - here.count(UNTESTED)
     words = f"{yes} of {len(here)} sizes of the grid supported, {refuted} refuted"
     more = [f"{here.count(one)} {one}" for one in (OUT_OF_REACH, UNDECIDED, UNTESTED) if one in here]
+    beyond = [one for size, one in outcomes.items() if size not in grid and one in (SUPPORTED, REFUTED, UNDECIDED)]
+    if beyond and not tested:
+        named = (f"{beyond.count(one)} {one}" for one in (SUPPORTED, REFUTED, UNDECIDED) if one in beyond)
+        return Verdict(UNDECIDED, f"none of the {len(here)} sizes of the grid measured, of others {', '.join(named)}")
     reason = ", ".join([words, *more])
     needed = OFTEN * len(here)
     if yes >= needed:

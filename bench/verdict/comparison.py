@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
@@ -13,7 +13,7 @@ import pandas as pd
 from bench.cases.case import CaseKey
 from bench.tables.by_case import cases_in
 from bench.tables.run import Run
-from bench.verdict.ratios.intervals import CONFIDENCE, Ratio, welch_p, welch_ratio
+from bench.verdict.ratios.intervals import CONFIDENCE, Ratio, welch_less, welch_p, welch_ratio
 from bench.verdict.ratios.one_speed import OWN_EFFECT, PER_REFERENCE
 from bench.verdict.ratios.pairs import SCOPES
 from bench.verdict.ratios.speedup import mean_us, mostly_quiet, trusted
@@ -44,6 +44,7 @@ class Compared:
     noisy: bool
     outcome: str = "undecided"
     reason: str = ""
+    times: tuple[Sequence[float], Sequence[float]] = ((), ())  # of A's and B's processes, what the ratio is of
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +79,15 @@ class Comparison:
         return {outcome: sum(one.outcome == outcome for one in self.cases) for outcome in OUTCOMES}
 
     def slower_than(self, limit: float) -> list[Compared]:
-        """The cases where B takes more than 1 + `limit` times as long as A with the whole of their interval."""
-        return [one for one in self.cases if one.ratio.high < 1 / (1 + limit)]
+        """The cases where B surely takes more than 1 + `limit` times as long as A, whatever their number (Holm)."""
+        bound = 1 / (1 + limit)
+        surely = holm({one.case: welch_less(*one.times, bound) for one in self.cases}, (1 - CONFIDENCE) / 2)
+        return [one for one in self.cases if one.case in surely]
 
     def perhaps_slower_than(self, limit: float) -> list[Compared]:
-        """The cases where that is open: their interval lies on both sides of the limit, or there is none."""
-        bound = 1 / (1 + limit)
-        return [one for one in self.cases if not (one.ratio.low >= bound or one.ratio.high < bound)]
+        """The cases where that is open: their interval reaches beyond the limit, or there is none."""
+        surely = self.slower_than(limit)
+        return [one for one in self.cases if not one.ratio.low >= 1 / (1 + limit) and one not in surely]
 
 
 def outcome_of(ratio: Ratio, margin: float) -> tuple[str, str]:
@@ -111,13 +114,14 @@ def compare(a: Run, b: Run, *, scope: str = "iteration", margin: float = MARGIN)
     """Every case of either run: compared where both measured the very same work, else excluded with a reason."""
     identical = same_run(a, b)
     sides = [dict(cases_in(run.measurements)) for run in (a, b)]
-    at_speed = dict(cases_in(trusted(a.measurements)))
+    at_speed = [dict(cases_in(trusted(run.measurements))) for run in (a, b)]
     cases, excluded = [], []
     for key in dict.fromkeys([*sides[0], *sides[1]]):
         reason = obstacle(sides[0].get(key), sides[1].get(key), scope)
         if reason is None:
-            found = _compared(key, sides[0][key], sides[1][key], mean_us(at_speed[key], scope), scope)
-            cases.append(replace(found, ratio=Ratio(1.0, 1.0, 1.0, found.a_processes), p=1.0) if identical else found)
+            found = _compared(key, sides[0][key], sides[1][key], [side[key] for side in at_speed], scope)
+            same = Ratio(1.0, 1.0, 1.0, found.a_processes)
+            cases.append(replace(found, ratio=same, p=1.0, times=((), ())) if identical else found)
         elif not _skipped_twice(sides[0].get(key), sides[1].get(key)):
             broken = key in sides[0] and key in sides[1] and _fit(sides[0][key]) and not _fit(sides[1][key])
             excluded.append(Excluded(key, reason, broken and bool(sides[1][key]["status"].isin(BROKEN).any())))
@@ -125,15 +129,8 @@ def compare(a: Run, b: Run, *, scope: str = "iteration", margin: float = MARGIN)
 
 
 def judged(cases: Sequence[Compared], margin: float) -> tuple[Compared, ...]:
-    """Each case with its outcome, corrected for their number (Holm 1979): one chance in twenty of any false call.
-
-    Going from the smallest p on, a case is called as long as p times the number of those not called yet is below 5%.
-    """
-    called: set[CaseKey] = set()
-    for rank, one in enumerate(sorted(cases, key=lambda one: one.p if one.p >= 0 else 1.0)):
-        if not one.p * (len(cases) - rank) < 1 - CONFIDENCE:
-            break
-        called.add(one.case)
+    """Each case with its outcome, corrected for their number (Holm 1979): one chance in twenty of any false call."""
+    called = holm({one.case: one.p for one in cases}, 1 - CONFIDENCE)
     found = []
     for one in cases:
         outcome, reason = outcome_of(one.ratio, margin)
@@ -141,6 +138,19 @@ def judged(cases: Sequence[Compared], margin: float) -> tuple[Compared, ...]:
             outcome, reason = "undecided", f"{outcome} by itself, but of {len(cases)} cases one would be so by chance"
         found.append(replace(one, outcome=outcome, reason=reason))
     return tuple(found)
+
+
+def holm(each: Mapping[CaseKey, float], alpha: float) -> set[CaseKey]:
+    """The cases that are called, with a chance of at most `alpha` of any false one (Holm 1979); NaN calls nothing.
+
+    Going from the smallest p on, a case is called as long as p times the number of those not called yet is below alpha.
+    """
+    called: set[CaseKey] = set()
+    for rank, (case, p) in enumerate(sorted(each.items(), key=lambda item: item[1] if item[1] >= 0 else 1.0)):
+        if not p * (len(each) - rank) < alpha:
+            break
+        called.add(case)
+    return called
 
 
 def same_run(a: Run, b: Run) -> bool:
@@ -185,19 +195,23 @@ def _skipped_twice(a: pd.DataFrame | None, b: pd.DataFrame | None) -> bool:
     return all(rows is None or set(rows["status"]) == {"skipped"} for rows in (a, b))
 
 
-def _compared(key: CaseKey, a: pd.DataFrame, b: pd.DataFrame, a_us: float, scope: str) -> Compared:
-    """One case, not judged yet; `a_us` is A's time as its tables show it, B's is at the speed that the core had in A.
+def _compared(key: CaseKey, a: pd.DataFrame, b: pd.DataFrame, at_speed: Sequence[pd.DataFrame], scope: str) -> Compared:
+    """One case, not judged yet; `at_speed` are its rows as each run's own tables show their times.
 
     Where both runs read the core's speed, the ratio is of times over the reference product, since the clock of the
     core is the machine's and not the code's: on halves of one pool of identical processes 36% of cases were called
-    faster or slower by times as taken, none by times over the reference.
+    faster or slower by times as taken, none by times over the reference. Then B's time is at the speed that the core
+    had in A; else the ratio is of both runs' own times.
     """
     column = SCOPES[scope]
     per = PER_REFERENCE.get(column, "")
     a, b = (rows[(rows["status"] == "ok") & rows[column].notna()] for rows in (a, b))
     by_reference = all(per in rows and rows[per].gt(0).all() for rows in (a, b)) and _read_alike(a, b)
-    times = [rows[per if by_reference else column].tolist() for rows in (a, b)]
-    ratio = welch_ratio(*times)
+    if by_reference:
+        times = a[per].tolist(), b[per].tolist()
+    else:
+        times = at_speed[0][column].dropna().tolist(), at_speed[1][column].dropna().tolist()
+    ratio, a_us = welch_ratio(*times), mean_us(at_speed[0], scope)
     return Compared(
         case=key,
         a_us=a_us,
@@ -208,6 +222,7 @@ def _compared(key: CaseKey, a: pd.DataFrame, b: pd.DataFrame, a_us: float, scope
         p=welch_p(*times),
         by_reference=by_reference,
         noisy=not all(mostly_quiet(rows["noisy"].astype(bool)) for rows in (a, b)),
+        times=times,
     )
 
 

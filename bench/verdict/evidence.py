@@ -77,6 +77,12 @@ class Evidence:
         )
 
     @property
+    def gpu_tried(self) -> bool:
+        """Whether an accelerator is there: any of its cases came to more than `skipped`."""
+        rows = self.run.measurements
+        return bool(((rows["device"] != "cpu") & (rows["status"] != "skipped")).any())
+
+    @property
     def baselines(self) -> tuple[str, ...]:
         """The names of BASELINES that were measured at any size, in their order."""
         there = {name for named in self.baselines_by_size.values() for name in named}

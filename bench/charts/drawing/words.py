@@ -16,7 +16,7 @@ from bench.tables.run import Run
 from bench.verdict.claim import REFUTED, SUPPORTED, Finding
 from bench.verdict.crossover import Crossover
 from bench.verdict.judgement import base_words
-from bench.verdict.ratios.speedup import mean_us
+from bench.verdict.ratios.speedup import Speedup, mean_us
 from bench.words import engineering, number, percent, thread_count
 
 BY_OUTCOME = {SUPPORTED: "which is 50x", REFUTED: "not 50x"}
@@ -51,7 +51,8 @@ def work_words(found: Sequence[Finding], crossovers: Sequence[Crossover]) -> str
         times = f"{least}x" if least == most else f"{least}x to {most}x"
         return f"No GPU was measured; the fastest CPU style is {times} as fast as {base}" if known else "No speedup"
     at = {one.target: one for one in crossovers}
-    return f"A GPU is {_from_words(at[1.0], f'faster than {base}')}, {_from_words(at[50.0], '50x as fast')}"
+    faster, fifty = _from_words(at[1.0], f"faster than {base}", known), _from_words(at[50.0], "50x as fast", known)
+    return f"A GPU is {faster}, {fifty}"
 
 
 def growth_words(rows: pd.DataFrame) -> str:
@@ -63,9 +64,14 @@ def growth_words(rows: pd.DataFrame) -> str:
     return f"{work} times the work takes {time} times as long: {ends}"
 
 
-def _from_words(one: Crossover, what: str) -> str:
-    if one.flops is None:
+def _from_words(one: Crossover, what: str, known: Sequence[Speedup]) -> str:
+    """Where the target is reached; how often, where a larger size falls back below it."""
+    reached = [each.ratio.value >= one.target for each in known]
+    from_there_on = [each.ratio.value >= one.target for each in known if each.contender.size.flops >= (one.flops or 0)]
+    if one.flops is None and not any(reached):
         return f"nowhere {what}"
+    if one.flops is None or not all(from_there_on):
+        return f"{what} at {sum(reached)} of {len(reached)} sizes"
     return f"{what} from {engineering(one.flops, 'FLOP')} on" if not one.already else f"{what} at every size measured"
 
 

@@ -255,8 +255,14 @@ def test_often_means_half_of_a_fixed_grid_and_unmeasured_sizes_decide_nothing(ou
     assert often(found).outcome == often_true
 
 
-def test_sizes_outside_the_grid_do_not_count():
-    assert often([finding(Size(1, 2, 3, size), SUPPORTED) for size in range(1, 20)]).outcome == UNTESTED
+@pytest.mark.parametrize("outcome", [SUPPORTED, REFUTED, UNDECIDED])
+def test_sizes_outside_the_grid_decide_nothing_and_are_named_where_they_are_all_there_is(outcome):
+    beyond = [finding(Size(1, 2, 3, size), outcome) for size in range(1, 20)]
+    assert often(beyond).outcome == UNDECIDED
+    assert f"of others 19 {outcome}" in often(beyond).reason
+    grid = [finding(size, REFUTED) for size in SWEEP_SIZES]
+    assert often([*beyond, *grid]) == often(grid)
+    assert often([finding(Size(1, 2, 3, 4), UNTESTED)]).outcome == UNTESTED
 
 
 @pytest.mark.parametrize("threshold", [0.0, -1.0, math.nan, math.inf])

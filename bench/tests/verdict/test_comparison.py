@@ -14,7 +14,8 @@ from scipy.stats import ttest_ind
 from bench.cases.case import Case
 from bench.cli import main
 from bench.tables.difference import differences
-from bench.tests.fakes import a_measurement
+from bench.tables.run import Run
+from bench.tests.fakes import a_case, a_measurement
 from bench.tests.runs import MACHINE, NUMPY, TORCH, around, write_run
 from bench.verdict.comparison import Compared, compare, judged, outcome_of, summary
 from bench.verdict.ratios.intervals import Ratio, welch_p, welch_ratio
@@ -77,6 +78,34 @@ def test_one_process_decides_nothing(tmp_path: Path) -> None:
     assert case.ratio.value == pytest.approx(1 / 3)
     assert compare(a, b).slower_than(0.05) == []
     assert compare(a, b).perhaps_slower_than(0.05) == [case]
+
+
+def test_of_many_equal_cases_the_gate_fails_by_chance_no_more_often_than_the_table_calls_one(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+
+    def run(name: str) -> Run:
+        cases = [a_case(f"style_{number}") for number in range(20)]
+        times = {case: (100 * np.exp(random.normal(0, 0.04, 3))).tolist() for case in cases}
+        return write_run(tmp_path / name, times, run_id=name)
+
+    failed = sum(bool(compare(run(f"a{turn}"), run(f"b{turn}")).slower_than(0.0)) for turn in range(15))
+    assert failed <= 3  # each interval by itself: in 8 of 20 and more
+
+
+def test_the_gate_finds_what_is_surely_slower(tmp_path: Path) -> None:
+    a = write_run(tmp_path / "a", {NUMPY: around(100)})
+    b = write_run(tmp_path / "b", {NUMPY: around(120)}, run_id="run2")
+    found = compare(a, b)
+    assert found.slower_than(0.05) == list(found.cases)
+    assert found.slower_than(0.3) == found.perhaps_slower_than(0.05) == []
+
+
+def test_times_of_runs_that_did_not_both_read_the_core_are_those_of_their_own_tables(tmp_path: Path) -> None:
+    a = write_run(tmp_path / "a", {NUMPY: around(100)})
+    b = write_run(tmp_path / "b", {NUMPY: around(150)}, run_id="run2")
+    case = one(compare(a, b))
+    assert case.b_us == pytest.approx(mean_us(trusted(b.measurements)))
+    assert case.a_us / case.b_us == pytest.approx(case.ratio.value)
 
 
 @pytest.mark.parametrize(

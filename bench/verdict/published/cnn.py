@@ -115,10 +115,12 @@ class Cnn:
 
 
 def _of_network(rows: Sequence[Beside]) -> str:
-    """The outcome for one network: the ratio over the fastest thread count is the least of those over each."""
-    ratios = [gpu.ratio for row in rows for gpu in row.gpus if gpu.precision == "ieee"]
-    each = {verdict_on(one, TUTORIAL_CLAIM.threshold).outcome for one in ratios}
-    return next((one for one in (REFUTED, UNDECIDED, SUPPORTED) if one in each), UNTESTED)
+    """The outcome for one network on its best device: there the ratio over the fastest thread count is the least."""
+    on: dict[str, set[str]] = {}
+    for gpu in (gpu for row in rows for gpu in row.gpus if gpu.precision == "ieee"):
+        on.setdefault(gpu.device, set()).add(verdict_on(gpu.ratio, TUTORIAL_CLAIM.threshold).outcome)
+    least = {next(one for one in (REFUTED, UNDECIDED, SUPPORTED) if one in outcomes) for outcomes in on.values()}
+    return next((one for one in (SUPPORTED, UNDECIDED, REFUTED) if one in least), UNTESTED)
 
 
 def is_of_networks(folder: Path) -> bool:

@@ -143,17 +143,23 @@ def welch_ratio(a: Times, b: Times) -> Ratio:
 
 def welch_p(a: Times, b: Times) -> float:
     """Two-sided p of Welch's t-test over logarithms that two series of times have one mean; NaN as `welch_ratio`'s."""
+    less, more = welch_less(a, b), welch_less(b, a)
+    return min(1.0, 2 * min(less, more)) if less >= 0 else math.nan
+
+
+def welch_less(a: Times, b: Times, ratio: float = 1.0) -> float:
+    """One-sided p of Welch's t-test over logarithms that a over b is not below `ratio`; NaN as `welch_ratio`'s."""
     from scipy.special import stdtr
 
     sides = [np.log(np.asarray(side, dtype=float)) for side in (a, b)]
     if min(map(len, sides)) < 2 or not all(np.isfinite(side).all() for side in sides):
         return math.nan
     parts = [float(side.var(ddof=1)) / len(side) for side in sides]
-    difference = abs(float(sides[0].mean() - sides[1].mean()))
-    if sum(parts) == 0:  # no spread at all: different or not
-        return float(difference == 0)
+    difference = float(sides[0].mean() - sides[1].mean()) - math.log(ratio)
+    if sum(parts) == 0:  # no spread at all: below or not
+        return float(difference >= 0)
     freedom = welch_freedom(parts, [len(side) - 1 for side in sides])
-    return float(2 * stdtr(freedom, -difference / math.sqrt(sum(parts))))
+    return float(stdtr(freedom, difference / math.sqrt(sum(parts))))
 
 
 def welch_freedom(parts: Sequence[float], freedoms: Sequence[float]) -> float:
