@@ -85,9 +85,9 @@ def on_devices(run: Run) -> Iterator[OnDevice]:
         us, latency_us = mean_us(rows, "throughput"), mean_us(rows)
         figures = floors_of(run.machine, case.device)
         floors = {
-            name: value / (latency_us if name == ROUND_TRIP else us)
+            name: share
             for name, value in _least_us(run, case, figures).items()
-            if math.isfinite(value)
+            if math.isfinite(share := value / (latency_us if name == ROUND_TRIP else us))
         }
         enqueuing = float((rows["enqueue_us"] / rows["throughput_us"]).mean())  # NaN where no row says
         yield OnDevice(case, us, latency_us, floors, enqueuing, _busy_us(case, figures) / us)

@@ -41,9 +41,9 @@ COPY = {"kind": "copy", "framework": "torch", "device": "cuda:0", "dtype": "floa
 share = st.floats(0.01, 0.99)
 
 
-def run_of(folder, enqueue_us=math.nan, figures=FIGURES, size=TUTORIAL_SIZE) -> Run:
+def run_of(folder, enqueue_us=math.nan, figures=FIGURES, size=TUTORIAL_SIZE, latency_us=200.0) -> Run:
     rows = [
-        {**planted_row(SIDE, size, block, 200.0), "throughput_us": 100.0, "enqueue_us": enqueue_us}
+        {**planted_row(SIDE, size, block, latency_us), "throughput_us": 100.0, "enqueue_us": enqueue_us}
         for block in range(3)
     ]
     machine = {**MACHINE, "ceilings": [*MACHINE["ceilings"], COPY], "floors": {"cuda:0": {"figures": figures}}}
@@ -89,6 +89,12 @@ def test_every_floor_is_its_count_at_its_measured_cost_over_the_time(tmp_path):
     assert found.busy == pytest.approx(0.6)
     assert found.enqueuing == pytest.approx(0.97)
     assert found.bound_by == HOST_BOUND
+
+
+def test_what_has_no_time_by_iteration_has_no_share_of_a_round_trip(tmp_path):
+    (found,) = on_devices(run_of(tmp_path / "run", latency_us=math.nan))
+    assert set(found.floors) == {LAUNCHES, FLOP, BYTES}
+    assert "nan" not in found.words
 
 
 def test_of_an_older_run_nothing_is_made_up(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.cases.case import Case
 from bench.cases.presets import SWEEP_SIZES
 from bench.cases.problem import TUTORIAL_SIZE, Size
 from bench.charts.drawing.words import work_words
@@ -38,15 +40,15 @@ ON_GPU = replace(TORCH, device="cuda:0")
 DEVICES = {"devices": {"cpu": {"model": "a processor"}, "cuda:0": {"model": "a GPU"}, "cuda:1": {"model": "a GPU"}}}
 
 
-def of(folder: Path, times: Any, **more: Any) -> Evidence:
+def of(folder: Path, times: Mapping[Case, Sequence[float]], **more: Any) -> Evidence:
     return Evidence.of(write_run(folder / "a run", times, **more))
 
 
-def in_dtype(case: Any, dtype: str) -> Any:
+def in_dtype(case: Case, dtype: str) -> Case:
     return replace(case, problem=replace(case.problem, dtype=dtype))
 
 
-def at(case: Any, size: Size) -> Any:
+def at(case: Case, size: Size) -> Case:
     return replace(case, problem=replace(case.problem, **size._asdict()))
 
 
@@ -70,9 +72,8 @@ def test_the_best_of_a_style_is_its_float32_and_another_arithmetic_is_named(tmp_
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("change", [{"precision": "tf32"}, {"dtype": "bfloat16"}])
-def test_a_gpu_without_a_float32_time_leaves_the_cpus_own_answer(tmp_path: Path, change: dict[str, str]) -> None:
-    other = replace(ON_GPU, **change) if "precision" in change else in_dtype(ON_GPU, change["dtype"])
+@pytest.mark.parametrize("other", [replace(ON_GPU, precision="tf32"), in_dtype(ON_GPU, "bfloat16")])
+def test_a_gpu_without_a_float32_time_leaves_the_cpus_own_answer(tmp_path: Path, other: Case) -> None:
     evidence = of(tmp_path, {NUMPY: around(600), TORCH: around(170), other: around(60)}, **DEVICES)
     assert [one.speedup.contender.on_cpu for one in leads(evidence) if one.speedup] == [True]
     assert card_words(evidence).startswith("No GPU was measured in float32 by iteration; torch_tensors on 1 thread")
@@ -105,7 +106,7 @@ def test_of_one_block_a_size_no_size_is_called_the_highest(tmp_path: Path) -> No
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.sampled_from([0.2, 0.5, 1.3, 4.0, 80.0]), min_size=2, max_size=len(SWEEP_SIZES)))
 def test_a_title_over_sizes_is_true_of_each_size(ratios: list[float]) -> None:
-    times = {}
+    times: dict[Case, list[float]] = {}
     for size, ratio in zip(SWEEP_SIZES, ratios, strict=False):
         times |= {at(TORCH, size): around(1000), at(ON_GPU, size): around(1000 / ratio)}
     with TemporaryDirectory() as place:
