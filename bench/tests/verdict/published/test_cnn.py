@@ -135,6 +135,8 @@ def test_the_claim_is_judged_by_half_of_its_networks_in_float32(tmp_path, ratios
         if ratio is not None:
             # the same factors in another order: as a neighbour would have it
             rows += spread(lambda block, us, network=network: on_gpu(3 - block, network, us), 1e6 / ratio)
+            # a slower card beside it takes nothing away
+            rows += spread(lambda block, us, network=network: on_gpu(block, network, us, device="cuda:1"), 1e6)
         # however fast TF32 is, it decides nothing
         rows += spread(lambda block, us, network=network: on_gpu(block, network, us, precision="tf32"), 1e3)
     found = read_cnn(folder(tmp_path, rows))
