@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LISTED = ("style", "preset", "device")
+
 
 class UsageError(ValueError):
     """A request that cannot be met, or input that cannot be read; ends a command with exit code 2."""
@@ -17,7 +19,8 @@ def known(what: str, names: Iterable[str], there: Iterable[str]) -> None:
         if name not in choices:
             near = difflib.get_close_matches(name, choices, 1, 0.5)
             hint = f"; did you mean '{near[0]}'?" if near else f"; there are {', '.join(choices)}."
-            raise UsageError(f"no {what} '{name}'{hint} See: fiftyx list")
+            see = " See: fiftyx list" if what in LISTED else ""
+            raise UsageError(f"no {what} '{name}'{hint}{see}")
 
 
 class TableError(UsageError):

@@ -112,7 +112,7 @@ def load_plan(raw: Mapping[str, Any], styles: Mapping[str, Implementation]) -> P
         if name not in styles or fingerprint(styles[name]) != mark:
             raise UsageError(
                 f"--resume: style '{name}' has changed or is gone since the run began; "
-                "give its --style-file again, or start a new run with another --out"
+                "give its --style-file again if it has one, or start a new run with another --out"
             )
     return Plan(
         preset=written.preset,

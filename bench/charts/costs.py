@@ -72,9 +72,11 @@ def charts(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
         about = f"the first iteration of a process, after its imports: median of the blocks, least and most\n{size}"
         foot = footer(run, evidence.rows_at(evidence.shown_size))
         yield "first-call", first_call(first, Words(first_words(first), about, foot), colours)
-    parts = [one for one in explain(run) if one.whole and one.case.size == evidence.shown_size]
+    here = [one for one in explain(run) if one.case.size == evidence.shown_size]
+    parts = [one for one in here if one.whole]
     if parts:
-        foot = footer(run, evidence.rows_at(evidence.shown_size))
+        unseen = f"{len(here) - len(parts)} without all parts" if len(parts) < len(here) else ""
+        foot = footer(run, evidence.rows_at(evidence.shown_size), unseen)
         yield "shares", shares(parts, Words(shares_words(parts), f"{ABOUT}\n{size}", foot))
     found = decompose(evidence, evidence.shown_size) if len(rows) else None
     if found is not None and any(math.isfinite(factor) for _label, factor in found.waterfall()):

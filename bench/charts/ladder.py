@@ -111,7 +111,8 @@ def card(evidence: Evidence, headline: str) -> Figure:
         shown += [(base, None)] if base is not None and len(shown) < MOST_ON_CARD else []
     rows = [Row(_card_name(case, sizes=sizes), value_words(one)) for case, one in shown]
     day = str(evidence.run.machine.get("created") or "")[:10]
-    foot = "; ".join(filter(None, (day, machine_words(evidence.run.machine, evidence.rows))))
+    noisy = "* noisy" if any(one is not None and one.noisy for _case, one in shown) else ""
+    foot = "; ".join(filter(None, (day, machine_words(evidence.run.machine, evidence.rows), noisy)))
     words = Words(f"Is it really 50x on a GPU? {card_words(evidence)}", elided(headline, MOST_HEADLINE), foot)
     xlabel = f"speedup over {base_words(found[0].baseline)} (log scale)" if found else XLABEL
     return _bars(rows, shown, words, palette_of(evidence), xlabel, CARD_IN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,6 +17,7 @@ from bench.tables.csv_files import read_table
 from bench.verdict.evidence import Evidence
 
 NAMES = ("losses",)
+TINY = 1e-6  # of a figure: what floats make of one that is whole
 LEAST = 1e-9  # nearer than this is the same: float64 styles agree to it, and a logarithm knows no 0
 REFERENCE = "numpy_manual in float64, which the rehearsal holds to 1e-9 of the oracle"
 
@@ -35,12 +37,18 @@ def charts(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
     frame = distances(plain, reference)
     said = "the median of these styles, for this run holds no float64 reference" if known.empty else REFERENCE
     words = Words(
-        f"All styles train alike: their losses differ by at most {frame['distance'].max():.1g}",
+        f"All styles train alike: their losses differ by at most {rounded_up(frame['distance'].max())}",
         f"relative distance of the loss from {said}\nthe rehearsal in float32 at the tutorial's size, on the device "
         "and threads of the style's first case; nearer than 1e-9 is drawn there",
         machine_words(run.machine, run.measurements[run.measurements["status"] == "ok"]),
     )
     yield NAMES[0], losses(frame, words, palette(map(str, frame["style"])) | palette_of(evidence))
+
+
+def rounded_up(value: float) -> str:
+    """With one figure, and no less than `value`: 2e-06 for 1.1e-06."""
+    digit = 10.0 ** math.floor(math.log10(value))
+    return f"{math.ceil(value / digit - TINY) * digit:.1g}"
 
 
 def distances(plain: pd.DataFrame, reference: pd.Series) -> pd.DataFrame:

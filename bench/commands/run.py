@@ -153,8 +153,15 @@ def sentence(session: Session) -> str:
     return (
         f"preset {plan.preset}: {counted(len(plan.cases) - found, 'case')}{again}, {counted(plan.blocks, 'block')}, "
         f"{processes} process{'' if processes == 1 else 'es'}{skipped}; "
-        f"about {duration(session.seconds)}{more}; into {session.folder}"
+        f"{_left(session.done, processes) or f'about {duration(session.seconds)}{more}'}; into {session.folder}"
     )
+
+
+def _left(done: int, processes: int) -> str:
+    """Of a run that is taken up: how much of it is there."""
+    if not done:
+        return ""
+    return f"{done} done, {processes - done} left" if done < processes else "all done, nothing left to measure"
 
 
 def print_plan(console: Console, session: Session) -> None:

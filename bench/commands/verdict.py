@@ -39,6 +39,8 @@ def verdict(
 ) -> int:
     """Is the claim true here? A row a size; all else with --all.
 
+    Often: at half or more of the six sizes of the preset sweep; sizes that were not measured leave it open.
+
     Exit code 0 supported, 1 refuted or out of reach, 3 undecided or untested, 2 bad input.
     """
     options = {"--at-least": at_least, "--baseline": baseline, "--contender": contender, "--scope": scope}

@@ -28,7 +28,7 @@ from bench.verdict.crossover import TARGETS
 from bench.verdict.evidence import BEST_GPU, Evidence
 from bench.verdict.judgement import Judgement, Question, base_words, fastest_on_cpu, judgement_of
 from bench.verdict.ratios.intervals import CONFIDENCE
-from bench.verdict.ratios.speedup import BASELINES, mean_us
+from bench.verdict.ratios.speedup import BASELINES, PRIMARY, mean_us
 from bench.words import grouped, microseconds, number, percent, thread_count
 
 OFTEN_WORDS = {
@@ -105,7 +105,7 @@ def sentence(judgement: Judgement) -> str:
         size, asked = evidence.shown_size, (question.baseline, question.contender, question.scope)
         why = "no GPU was measured" if no_gpu else evidence.why_untested(size, *asked)
         shown = next(one for one in judgement.main if one.size == size)
-        parts = (why, _on_cpu(evidence, size), reach_words(shown, question))
+        parts = (why, _on_cpu(evidence, size, question.scope), reach_words(shown, question))
         return f"{lead}: {'; '.join(filter(None, parts))}."
     shown = next((one for one in known if one.size == evidence.shown_size), known[-1])
     return f"{lead}: {_speedup_words(judgement, shown)}{_highest(known, shown)}."
@@ -148,16 +148,18 @@ def _ratio(one: Finding) -> str:
     return f"{number(ratio.value)}x" + (f" {interval_words(ratio)}" if ratio.low > 0 else "")
 
 
-def _on_cpu(evidence: Evidence, size: Size) -> str:
-    """The fastest style of the same training on the CPU; against numpy as the tutorial writes it, if that ran."""
-    best = fastest_on_cpu(evidence, size)
+def _on_cpu(evidence: Evidence, size: Size, scope: str) -> str:
+    """The fastest style of the same training on the CPU in a scope, by iteration where none has it; and over numpy."""
+    best, us = evidence.baseline(size, PRIMARY, scope)
+    if best is None:
+        best, scope = fastest_on_cpu(evidence, size), "iteration"
+        us = next((mean_us(rows) for case, rows in cases_in(evidence.rows_at(size)) if case == best), us)
     if best is None:
         return "no CPU style that trains by plain SGD was measured"
     who = f"{best.style} {best.dtype}, {thread_count(best.threads)}"
-    us = next(mean_us(rows) for case, rows in cases_in(evidence.rows_at(size)) if case == best)
-    time = f"{microseconds(us)} us an iteration"
-    against = [one for one in evidence.by_iteration(size) if one.baseline in ("tutorial", "tutorial-1")]
-    over = next((one.ratio for one in against if one.contender == best), None)
+    time = f"{microseconds(us)} us an iteration{'' if scope == 'iteration' else f' by {scope}'}"
+    against = [one for one in evidence.speedups if (one.contender, one.scope) == (best, scope)]
+    over = next((one.ratio for one in against if one.baseline in ("tutorial", "tutorial-1")), None)
     if over is None or not over.low > 0:
         return f"{_at(size)} the fastest CPU style, {who}, takes {time}"
     ratio = f"{number(over.value)}x {interval_words(over)}"

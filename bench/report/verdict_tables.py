@@ -29,8 +29,9 @@ def answers_sheet(judgement: Judgement) -> Sheet:
     title = f"{question.contender} over {question.baseline} by {question.scope}"
     none = all(one.speedup is None for one in mine)
     if none:
-        so = f" by {question.scope}" if any(one.speedup is not None for one in judgement.findings) else ""
-        title = f"{question.baseline} by {question.scope}, since no {question.contender} was measured{so}"
+        there = any(judgement.evidence.is_named(case, question.contender) for case in judgement.evidence.measured)
+        why = "has no speedup over it" if there else "was not measured"
+        title = f"{question.baseline} by {question.scope}; {question.contender} {why}"
     rows = []
     for one in mine:
         row = {name: cell for name, cell in _finding_row(one).items() if name != "baseline"}

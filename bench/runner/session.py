@@ -48,6 +48,12 @@ class Session:
     resumed: bool
 
     @property
+    def done(self) -> int:
+        """How many of the plan's turns a run that is taken up holds already."""
+        turns = {case.turn for case in self.plan.cases}
+        return sum(turn in turns for _block, turn in done_attempts(self.folder)) if self.resumed else 0
+
+    @property
     def seconds(self) -> float:
         """About how long all of it will take: noise costs up to half as long again, and some of that is counted."""
         plan = self.plan

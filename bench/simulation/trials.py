@@ -73,12 +73,13 @@ def run_once(subject: Subject, size: Size, seed: int, turn: int) -> list[Deviati
     oracle = subject.case.oracle
     counts, checked = plan(size, oracle)
     case = at(subject, size, seed)
+    changes = subject.device.negate is not None  # an array that nobody can write to stays as it is, in a run too
+    flips = draw_flips(size, oracle, seed, turn) if changes else []
     trained = gate.run(
-        case, subject.make(seed), subject.device, case.problem, arrays_of(size, seed), checked,
-        draw_flips(size, oracle, seed, turn),
+        case, subject.make(seed), subject.device, case.problem, arrays_of(size, seed), checked, flips
     )  # fmt: skip
     read = {t: trained.losses[t] for one in counts.stretches for t in one.read if t < checked}
-    expected = followed(oracle, size, seed, turn)
+    expected = followed(oracle, size, seed, turn if changes else None)
     return gate.timed_deviations(case, expected, Trained(read, trained.weights), counts.steps)
 
 
@@ -124,8 +125,8 @@ def opened(oracle: str, size: Size, seed: int) -> Reference:
 
 
 @lru_cache(maxsize=2)
-def followed(oracle: str, size: Size, seed: int, turn: int) -> Reference:
-    """The oracle's own timed run, x changing as in that `turn`, as far as it affords."""
+def followed(oracle: str, size: Size, seed: int, turn: int | None) -> Reference:
+    """The oracle's own timed run, x changing as in that `turn` or in None not at all, as far as it affords."""
     _counts, checked = plan(size, oracle)
-    flips = draw_flips(size, oracle, seed, turn)
+    flips = [] if turn is None else draw_flips(size, oracle, seed, turn)
     return reference(oracle, arrays_of(size, seed), stable_learning_rate(size, oracle), checked, flips)

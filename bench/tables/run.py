@@ -50,6 +50,8 @@ def read_run(folder: Path) -> Run:
         machine, rows = benchmark_machine(folder), benchmark_measurements(folder, MEASUREMENT_COLUMNS)
         check_rows(folder, rows, machine)
         return Run(folder, rows, machine)
+    if folder.is_file():
+        raise TableError(f"{folder}: is neither a run folder nor a file of pytest --benchmark-json")
     if not folder.is_dir():
         raise TableError(f"{folder}: no such run folder; make one with: fiftyx run --out {folder}")
     machine = read_machine(folder)

@@ -128,7 +128,8 @@ def find_one(evidence: Evidence, claim: Claim, size: Size, baseline: str, conten
     case, baseline_us = evidence.baseline(size, baseline, scope)
     found = evidence.against(size, baseline, contender, scope)
     speedup = fastest(found)
-    if speedup is None:
+    itself = case is not None and evidence.is_named(case, contender)
+    if speedup is None or (itself and baseline_us < speedup.contender_us):
         why = evidence.why_untested(size, baseline, contender, scope)
         bound = None if evidence.gpu_tried else reach(evidence, size, baseline, contender, scope)
         return Finding(size, baseline, scope, None, case, baseline_us, verdict_by(bound, claim.threshold, why), bound)

@@ -135,7 +135,7 @@ def judged(cases: Sequence[Compared], margin: float) -> tuple[Compared, ...]:
     for one in cases:
         outcome, reason = outcome_of(one.ratio, margin)
         if outcome in ("faster", "slower") and one.case not in called:
-            outcome, reason = "undecided", f"{outcome} by itself, but of {len(cases)} cases one would be so by chance"
+            outcome, reason = "undecided", f"{outcome} by itself, but of {len(cases)} cases one may be so by chance"
         found.append(replace(one, outcome=outcome, reason=reason))
     return tuple(found)
 

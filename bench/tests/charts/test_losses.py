@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bench.charts import losses
 from bench.charts.drawing import style
+from bench.charts.losses import rounded_up
 from bench.tables.columns import LOSS_COLUMNS
 from bench.tests.charts.pages import WORDS, assert_nothing_leaves_the_page, labels
 from bench.tests.fakes import a_case
@@ -57,3 +58,9 @@ def test_lines_get_thinner_in_turn_so_that_one_below_another_shows():
     widths = [line.get_linewidth() for line in figure.axes[0].get_lines()]
     assert widths == sorted(widths, reverse=True)
     assert labels(figure) == ["a cpu, 1 thread, float32", "b cpu, 1 thread, float32"]
+
+
+@given(st.floats(1e-12, 1e3))
+def test_what_losses_differ_by_at_most_is_never_less_than_it_is(value):
+    said = float(rounded_up(value))
+    assert value <= said * (1 + 1e-5) < 2.01 * value + 1e-5 * value

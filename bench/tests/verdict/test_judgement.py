@@ -133,3 +133,22 @@ def test_of_two_gpus_the_decomposition_stays_on_the_faster(tmp_path: Path) -> No
     found = decompose(of(tmp_path, {case: around(us) for case, us in times.items()} | {graph: around(20)}))
     assert found is not None
     assert found.factors[-1].ratio.value == pytest.approx(50 / 20)
+
+
+def test_in_another_scope_the_fastest_cpu_style_is_that_scopes(tmp_path: Path) -> None:
+    other = a_case("torch_nn", framework="torch", dtype="float32", size=TUTORIAL_SIZE)
+    slow_in_a_batch = [
+        a_measurement(TORCH, block, values={"latency_median_us": us, "throughput_us": 3 * us, "flops": 1})
+        for block, us in enumerate(around(170))
+    ]
+    evidence = of(tmp_path, {NUMPY: around(600), other: around(200)}, others=slow_in_a_batch)
+    said = sentence(judgement_of(evidence, Question(TUTORIAL_CLAIM, scope="throughput")))
+    assert "the fastest CPU style (torch_nn float32, 1 thread: 180 us an iteration by throughput)" in said
+    assert "torch_tensors" in sentence(judgement_of(evidence, Question(TUTORIAL_CLAIM)))
+
+
+def test_a_contender_whose_fastest_case_is_the_baseline_is_not_held_against_itself(tmp_path: Path) -> None:
+    on_two = replace(TORCH, threads=2)
+    evidence = of(tmp_path, {NUMPY: around(600), TORCH: around(250), on_two: around(170)})
+    said = sentence(judgement_of(evidence, Question(TUTORIAL_CLAIM, contender="torch_tensors")))
+    assert "torch_tensors cpu float32 2 threads is the baseline best-cpu itself" in said
