@@ -48,17 +48,13 @@ def advise(
     Exit code 0 measured, 2 bad input, or no batch could be measured.
     """
     if preset is not None:
-        if out is None:
-            raise UsageError("--preset: say into which folder with --out DIR")
-        if file is not None or batch or chart is not None or as_json:
+        if file is not None or out is None or batch or chart is not None or as_json:
             raise UsageError(
-                "--preset goes with --out DIR, --network, --device, --precision, --threads, --blocks, --timeout alone"
+                "--preset needs --out DIR; with it go --network, --device, --precision, --threads, --blocks, --timeout"
             )
         return _preset(preset, network or [], device or ["cpu"], threads or [], precision, blocks, timeout, out)
-    if file is None:
-        raise UsageError("advise: name a file with your network, or with --preset a folder with --out")
-    if out is not None:
-        raise UsageError("--out: goes with --preset; a file's answer is printed, or with --json written where you say")
+    if file is None or out is not None:
+        raise UsageError("advise: name a file with your network and no --out, which goes with --preset alone")
     for name, given in (("network", network), ("device", device)):
         if len(given or ()) > 1:
             raise UsageError(f"--{name}: give one; several go with --preset")
