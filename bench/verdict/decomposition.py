@@ -186,7 +186,7 @@ def _beyond(times: Times, numpy_case: CaseKey | None) -> list[Link]:
     threads = fastest(same_style) if len(same_style) > 1 else None
     if not on_gpu:
         return [(THREADS, threads), (FRAMEWORK, fastest(on_cpu)), (DEVICE, None), (LAUNCH, None)]
-    device = best.device if (best := fastest(on_gpu)) is not None else ""  # of several, one: another is no factor
+    device = min(on_gpu, key=lambda case: _mean(times[case])).device  # of several, one: another is no factor
     on_gpu = [case for case in on_gpu if case.device == device]
     eager = next((case for style in EAGER for case in on_gpu if case.style == style), None)
     if eager is None:

@@ -46,6 +46,7 @@ class Evidence:
     sizes: tuple[Size, ...]  # by work
     sgd: frozenset[CaseKey]
     measured: frozenset[CaseKey]
+    gpu_tried: bool  # an accelerator is there: a case of it came to more than `skipped`
     trouble: Mapping[CaseKey, Trouble]
     baselines_by_size: Mapping[tuple[Size, str], Mapping[str, pd.DataFrame]]  # and scope
     candidates_by_size: Mapping[Size, Mapping[str, tuple[CaseKey, ...]]]  # all that could be the baseline
@@ -65,6 +66,7 @@ class Evidence:
             sizes=tuple(sorted(sizes, key=lambda size: size.flops)),
             sgd=frozenset(case for case, rows in cases_in(everything) if (rows["oracle"] == "sgd").any()),
             measured=frozenset(case for case, _ in cases_in(sound)),
+            gpu_tried=bool(((everything["device"] != "cpu") & (everything["status"] != "skipped")).any()),
             trouble=troubles(everything),
             baselines_by_size={
                 (size, scope): dict(named_baselines(same, scope)) for size, same in sizes_in(sound) for scope in SCOPES
@@ -75,12 +77,6 @@ class Evidence:
             },
             sides={case: Side.of(rows) for case, rows in cases_in(sound)},
         )
-
-    @property
-    def gpu_tried(self) -> bool:
-        """Whether an accelerator is there: any of its cases came to more than `skipped`."""
-        rows = self.run.measurements
-        return bool(((rows["device"] != "cpu") & (rows["status"] != "skipped")).any())
 
     @property
     def baselines(self) -> tuple[str, ...]:

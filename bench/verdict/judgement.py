@@ -129,11 +129,12 @@ def leads(evidence: Evidence) -> list[Finding]:
 
     Where a GPU was measured, a size without it is left out.
     """
-    over_cpu = [lead(evidence, size, PRIMARY) for size in evidence.sizes]
-    on_gpu = [one for one in over_cpu if one.speedup is not None and not one.speedup.contender.on_cpu]
+    on_gpu = [size for size in evidence.sizes if evidence.against(size, PRIMARY, BEST_GPU, "iteration")]
+    if on_gpu:
+        return [lead(evidence, size, PRIMARY) for size in on_gpu]
     baseline = next(iter(chosen_baselines(evidence.by_iteration())), PRIMARY)
-    on_cpu = [lead(evidence, size, baseline) for size in evidence.sizes if not on_gpu]
-    return on_gpu or [one for one in on_cpu if one.speedup is not None or one.baseline_case is not None]
+    found = [lead(evidence, size, baseline) for size in evidence.sizes]
+    return [one for one in found if one.speedup is not None or one.baseline_case is not None]
 
 
 def fastest_on_cpu(evidence: Evidence, size: Size) -> CaseKey | None:
