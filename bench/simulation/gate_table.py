@@ -17,9 +17,10 @@ from bench.words import markdown
 TABLE = "gate.csv"
 WHOSE = ("phase", "oracle", "size", "group", "dtype", "precision", "style", "lie")
 BOUNDS = ("first", "loss", "root", "weights", "unit", "way")
+MACHINE, AND = "cpu_model", "; "  # on which it was tried, or on which ones
 COLUMNS = (
     *WHOSE[:4], "steps", "checked", *WHOSE[4:], "seeds", "strayed", "wrong", "least_excess", "most_excess", *BOUNDS,
-    "first_seed", "last_seed",
+    "first_seed", "last_seed", MACHINE,
 )  # fmt: skip
 Row = Mapping[str, str]
 
@@ -38,7 +39,7 @@ def row_of(whose: Mapping[str, str], steps: tuple[int, int], subject: Subject, s
         "seeds": 1, "strayed": int(excess > 1), "wrong": int(wrong),
         "least_excess": f"{excess:.3g}", "most_excess": f"{excess:.3g}",
         **{bound: f"{errors[bound]:.2g}" if bound in errors else "" for bound in BOUNDS},
-        "first_seed": seed, "last_seed": seed,
+        "first_seed": seed, "last_seed": seed, MACHINE: cpu_model(),
     }  # fmt: skip
     return {name: str(cell) for name, cell in cells.items()}
 
@@ -85,12 +86,17 @@ def _merged(same: Sequence[Row]) -> Row:
     found = dict(same[0])
     for name in ("seeds", "strayed", "wrong"):
         found[name] = str(sum(int(one[name]) for one in same))
+    found[MACHINE] = AND.join(_machines(same))
     for end, names in (
         (min, ("least_excess", "first_seed")), (max, ("most_excess", "last_seed")), (largest, BOUNDS),
     ):  # fmt: skip
         for name in names:
             found[name] = end((one[name] for one in same if one[name]), key=float, default="")
     return found
+
+
+def _machines(rows: Iterable[Row]) -> Iterable[str]:
+    return dict.fromkeys(model for one in rows for model in one[MACHINE].split(AND))
 
 
 PHASES = (REHEARSAL, OPENING, TIMED)
@@ -134,7 +140,7 @@ def summary(rows: Sequence[Row], command: str, left: int = 0) -> str:
     honest, lies = [one for one in rows if not one["lie"]], [one for one in rows if one["lie"]]
     every = list(lie_rows(lies))
     return README.format(
-        wrong=_sum(honest, "wrong"), trials=_sum(honest, "seeds"), model=cpu_model(), command=command,
+        wrong=_sum(honest, "wrong"), trials=_sum(honest, "seeds"), model=" and ".join(_machines(rows)), command=command,
         left=f" ({left} of its parts are not run yet: the same command goes on)" if left else "",
         passed=sum(not one[-1].startswith("0 ") for one in every), lies=len(every),
         honest_table=markdown(("phase", "net", "size", "subjects", "trials", "strayed", "wrong"), honest_rows(honest)),
