@@ -17,10 +17,12 @@ import typer
 from typer import Argument, Option
 
 from bench.status import Say, status_line
+from bench.words import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from bench.tables.run import Run
     from bench.verdict.evidence import Evidence
 
 DONE, NO, USAGE, OPEN, FAULT, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 3, 4, 130, 141
@@ -62,7 +64,16 @@ def evidence_of(folder: Path) -> Evidence:
         from bench.tables.run import read_run
         from bench.verdict.evidence import Evidence
 
-        return Evidence.of(read_run(folder))
+        evidence = Evidence.of(read_run(folder))
+    tell_unfinished(evidence.run)
+    return evidence
+
+
+def tell_unfinished(run: Run) -> None:
+    """On stderr, of a run that was cut off or still goes on."""
+    if left := run.left:
+        go_on = f"{own_name()} run --resume --out {shlex.quote(str(run.folder))}"
+        print(f"fiftyx: {run.folder}: unfinished, {counted(left, 'turn')} left; go on with: {go_on}", file=sys.stderr)
 
 
 def own_name() -> str:

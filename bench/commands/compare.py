@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
-from bench.commands._common import DONE, NO, OPEN, AsJson, console, status
+from bench.commands._common import DONE, NO, OPEN, AsJson, console, status, tell_unfinished
 from bench.errors import UsageError
 from bench.words import counted, percent
 
@@ -54,6 +54,8 @@ def compare(
     if not found.cases and not any(one.broken for one in found.excluded):
         why = "; ".join(dict.fromkeys(one.reason for one in found.excluded)) or "no rows"
         raise UsageError(f"{a} and {b} share no case that can be compared ({why}); measure the same cases in both")
+    for run in runs:
+        tell_unfinished(run)
     differing = differences(*runs)
     failed = [] if limit is None else failures(found, limit)
     if as_json:

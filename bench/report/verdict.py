@@ -13,6 +13,7 @@ from bench.report.reach import card_sheet, reach_words, scope_sheet
 from bench.report.run_tables import interval_words
 from bench.report.sheet import print_sheet, print_words
 from bench.report.verdict_tables import (
+    AS_WRITTEN,
     answers_sheet,
     break_even_sheet,
     crossover_sheet,
@@ -159,7 +160,7 @@ def _on_cpu(evidence: Evidence, size: Size, scope: str) -> str:
     who = f"{best.style} {best.dtype}, {thread_count(best.threads)}"
     time = f"{microseconds(us)} us an iteration{'' if scope == 'iteration' else f' by {scope}'}"
     against = [one for one in evidence.speedups if (one.contender, one.scope) == (best, scope)]
-    over = next((one.ratio for one in against if one.baseline in ("tutorial", "tutorial-1")), None)
+    over = next((one.ratio for one in against if one.baseline in AS_WRITTEN), None)
     if over is None or not over.low > 0:
         return f"{_at(size)} the fastest CPU style, {who}, takes {time}"
     ratio = f"{number(over.value)}x {interval_words(over)}"

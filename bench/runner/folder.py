@@ -16,6 +16,7 @@ from bench.machine.environment import variable_words
 from bench.runner.turns import Key
 from bench.tables.columns import MACHINE, MEASURED_AS_FOUND, MEASUREMENTS
 from bench.tables.run import read_machine, read_measurements
+from bench.words import several
 
 
 def check_same(folder: Path, before: Mapping[str, Any], plan: Plan, machine: Mapping[str, Any]) -> None:
@@ -29,10 +30,9 @@ def check_same(folder: Path, before: Mapping[str, Any], plan: Plan, machine: Map
             f"blocks, seed {theirs.get('seed')}); give --resume and --out alone, or choose another --out"
         )
     for name in ("cpu_model", "cpus", "python", "packages", "devices"):
-        if _lasting(before.get(name)) != _lasting(machine[name]):
+        if changed := list(_changed(name, _lasting(before.get(name)), _lasting(machine[name]))):
             raise UsageError(
-                f"--resume: {folder} was begun elsewhere ({name} was {before.get(name)}, is {machine[name]}); "
-                "start a new run with another --out"
+                f"--resume: {folder} was begun elsewhere ({several(changed)}); start a new run with another --out"
             )
 
 
@@ -44,6 +44,15 @@ def check_variables(folder: Path, before: Mapping[str, Any], machine: Mapping[st
             f"--resume: {folder} was begun with {then}, this shell has {now}, and numpy is measured as found; "
             "set them as they were, or start a new run with another --out"
         )
+
+
+def _changed(name: str, then: Any, now: Any) -> Iterator[str]:
+    """What is not as it was: `numpy was 2.3.1, is 2.4.6`."""
+    if isinstance(then, Mapping) and isinstance(now, Mapping):
+        for inner in dict.fromkeys([*then, *now]):
+            yield from _changed(f"{name}: {inner}", then.get(inner), now.get(inner))
+    elif then != now:
+        yield f"{name} was {'not there' if then is None else then}, is {'not there' if now is None else now}"
 
 
 def _lasting(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.cases.case import CASE_COLUMNS
+from bench.cases.case import AS_FOUND, CASE_COLUMNS, CaseKey
+from bench.cases.plan import Written
 from bench.errors import TableError
+from bench.plain import ShapeError, from_plain
 from bench.tables.columns import (
     ITERATION_COLUMNS,
     ITERATIONS,
@@ -42,6 +45,25 @@ class Run:
     def name(self) -> str:
         """The folder's name."""
         return self.folder.resolve().name
+
+    @property
+    def left(self) -> int:
+        """How many turns its plan has, up to its first look, that have no row: it was cut off, or still goes on.
+
+        0 with a budget, which may end a run early, and where another version wrote the plan.
+        """
+        try:
+            plan = from_plain(Written, self.machine.get("plan"), "plan")
+        except ShapeError:
+            return 0
+        first = plan.blocks if plan.budget_s is None else 0
+        there = Counter[tuple[str | int, ...]]()
+        for rows, mark in ((self.measurements, ()), (self.as_found, (AS_FOUND,))):
+            if rows is not None:
+                tried = rows[(rows["status"] != "skipped") & (rows["block"] < first)]
+                there.update((*CaseKey.of(key), *mark) for key in tried[list(CASE_COLUMNS)].itertuples(index=False))
+        planned = zip(plan.cases, plan.case_blocks, strict=False)
+        return sum(max(0, min(count, first) - there[case.turn]) for case, count in planned)
 
 
 def read_run(folder: Path) -> Run:

@@ -1,10 +1,13 @@
-"""`table`: a run without a row is a complaint, not silence."""
+"""`table`: a run without a row is a complaint, not silence; one that was cut off is said to be."""
 
 from __future__ import annotations
+
+import shutil
 
 import pytest
 
 from bench.cli import main
+from bench.machine.environment import ROOT
 from bench.tests.planted import planted, write_run
 
 
@@ -16,3 +19,19 @@ def test_a_run_without_a_row_is_refused_and_not_passed_over(tmp_path, capsys, bl
     printed = capsys.readouterr()
     assert ("holds no measurement" in printed.err) == (code == 2)
     assert bool(printed.out) == (code == 0)
+
+
+@pytest.mark.usefixtures("handlers")
+@pytest.mark.parametrize("command", [("table",), ("verdict", "--json"), ("explain",), ("compare",)])
+def test_every_command_that_reads_a_run_says_that_it_was_cut_off(tmp_path, capsys, command):
+    whole, cut = ROOT / "results" / "explained-epyc", tmp_path / "a run"
+    cut.mkdir()
+    for name in ("machine.json", "as_found.csv", "measurements.csv", "iterations.csv"):
+        shutil.copyfile(whole / name, cut / name)
+    rows = (cut / "measurements.csv").read_text().splitlines(keepends=True)
+    (cut / "measurements.csv").write_text("".join(rows[:-2]))
+    main([*command, *([str(whole)] if command == ("compare",) else []), str(cut)])
+    said = capsys.readouterr().err
+    assert said.count("unfinished, 2 turns left; go on with: ") == 1
+    assert f"run --resume --out '{cut}'" in said
+    assert str(whole) not in said
