@@ -30,7 +30,7 @@ def iteration(x, y, w1, w2, learning_rate):
 
 @implementation(framework="torch", devices=("cpu", "cuda"), compiled=True)
 def torch_compile(x, y, w1, w2, learning_rate, steps):
-    """`torch.compile(mode="reduce-overhead")`: fused kernels, in a CUDA graph on a GPU."""
+    """`torch.compile`, mode reduce-overhead: fused kernels, in a CUDA graph on a GPU."""
     for array in (x, y, w1, w2):
         # Without this reduce-overhead copies x and y each time and gives up: "skipping cudagraphs due to mutated
         # inputs". No guard: another loop's arrays record another graph, they do not compile again

@@ -186,6 +186,8 @@ def _open_jax(name: str, precision: str, _framework: str) -> Device:
     if kind == "cpu":
         _stay_on_cores()
     jax = importlib.import_module("jax")
+    if kind == "cpu":
+        jax.config.update("jax_platforms", "cpu")  # else it starts a GPU too, and takes most of its memory
     jax.config.update("jax_enable_x64", True)
     # left alone, a product of float32 on an NVIDIA GPU is TF32
     jax.config.update("jax_default_matmul_precision", "tensorfloat32" if precision == "tf32" else "highest")
@@ -195,9 +197,8 @@ def _open_jax(name: str, precision: str, _framework: str) -> Device:
         raise DeviceError(f"jax reaches no {name} here: {str(error).splitlines()[0]}") from error
 
     def synchronize() -> None:
-        # jax has no queue to wait for, but everything still queued feeds an array that lives
-        for array in jax.live_arrays():
-            array.block_until_ready()
+        # jax has no queue to wait for, but everything still queued feeds an array that lives, there
+        jax.block_until_ready(jax.live_arrays(kind))
 
     return Device(
         name=name,

@@ -18,6 +18,7 @@ TOLD_SHARE = 0.9  # of a phase by the witness's clock that its iterations have t
 TOLD_LEAST_S = 0.02  # a phase that is shorter, or that had a core for less, shows nothing
 COUNTED_LEAST_S = 0.003  # the same of samples alone, which the witness hears begin
 WAIT_S = 1e-5  # for the wait before each sample on a device that is waited for
+LOSS_S = 1e-6  # jax waits for each loss that is known ahead, one by one: 0.2 to 0.6 us
 MORE_CORES = 0.05  # CPU seconds a wall second above a case's threads
 DECLARE = "declare ahead="
 HELPED_SHARE, HELPED_S = 0.05, 0.05  # of CPU time in other processes, which Linux counts in hundredths of a second
@@ -96,6 +97,7 @@ def _phases(job: Job, timed: Timed, record: Record) -> Iterator[Phase]:
     """Samples and batches, without the iterations before them where the witness heard them begin, and with them."""
     case, stretches = job.case, timed.counts.stretches
     between_s = BETWEEN_S if case.device == "cpu" and case.framework != "jax" else WAIT_S
+    between_s += LOSS_S * case.ahead if case.framework == "jax" else 0.0
     for batches, phase in ((False, "alone"), (True, "in batches")):
         pairs = [(one, seen) for one, seen in zip(stretches, record.seen, strict=True) if one.batch is batches]
         samples = [one.elapsed_ns for one in timed.batches] if batches else timed.elapsed_ns

@@ -159,7 +159,7 @@ def test_whatever_fails_is_a_row_and_a_line_and_the_next_step_begins(tmp_path, s
     assert ended.returncode == 1
     assert found["libraries"]["exit_code"] == "9"
     assert {row["outcome"] for row in found.values()} <= {"failed", "done"}
-    last = "tests" if sitting == "alive" else "values"
+    last = "floors" if sitting == "alive" else "values"
     assert found[last]["outcome"] == "failed"
     assert f"{last}: failed (exit code " in ended.stdout
 
