@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import combinations
 from statistics import fmean
 from typing import Any
@@ -32,7 +33,7 @@ from bench.charts.drawing.words import footer, interval_words, size_words, time_
 from bench.tables.by_case import cases_in
 from bench.verdict.break_even import PROGRAM, START_COLUMNS, Iterations, Start, between, start_of
 from bench.verdict.evidence import Evidence
-from bench.verdict.ratios.intervals import CONFIDENCE
+from bench.verdict.ratios.intervals import CONFIDENCE, looks_of
 from bench.verdict.ratios.speedup import fastest
 
 NAMES = ("break-even",)
@@ -44,7 +45,7 @@ Ring = tuple[Iterations, float]  # when, and after how many seconds
 def charts(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
     """Time from a cold start against iterations, where starts were timed."""
     rows = shown(evidence)
-    found = starts(rows)
+    found = starts(rows, looks_of(evidence.run.machine)[0])
     if found:
         about = (
             f"{start_words(found)}\nthen the mean iteration over and over; bands: all blocks\n"
@@ -55,7 +56,7 @@ def charts(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
         yield NAMES[0], break_even(found, words, rings, interval_words(evidence.confidence), palette_of(evidence))
 
 
-def starts(rows: pd.DataFrame) -> list[Start]:
+def starts(rows: pd.DataFrame, first_look: float = math.inf) -> list[Start]:
     """Who is compared: the fastest float32 case of each framework on each device, the tutorial's own float64.
 
     Of each framework and device also the fastest case whose whole program was run. `rows` are `ok`, of one size, of
@@ -63,10 +64,11 @@ def starts(rows: pd.DataFrame) -> list[Start]:
     """
     timed = rows.dropna(subset=list(START_COLUMNS))
     plain = timed[(timed["dtype"] == "float32") & (timed["precision"] == "ieee")]
-    groups = [fastest(same) for _key, same in plain.groupby(["device", "framework"], sort=True)]
-    groups.append(fastest(timed[(timed["style"] == "numpy_manual") & (timed["dtype"] == "float64")]))
+    best = partial(fastest, first_look=first_look)
+    groups = [best(same) for _key, same in plain.groupby(["device", "framework"], sort=True)]
+    groups.append(best(timed[(timed["style"] == "numpy_manual") & (timed["dtype"] == "float64")]))
     programs = timed[timed[PROGRAM].notna()]
-    groups += [fastest(same) for _key, same in programs.groupby(["device", "framework"], sort=True)]
+    groups += [best(same) for _key, same in programs.groupby(["device", "framework"], sort=True)]
     found = [start_of(same) for same in groups if len(same)]
     return list({one.case: one for one in found if one is not None}.values())
 

@@ -15,7 +15,8 @@ from bench.cases.case import CaseKey
 from bench.cases.problem import TUTORIAL_ITERATIONS
 from bench.tables.by_case import case_of, of_cases
 from bench.verdict.evidence import Evidence
-from bench.verdict.ratios.intervals import CONFIDENCE, t_quantile
+from bench.verdict.ratios.intervals import CONFIDENCE, of_drift, t_quantile
+from bench.verdict.ratios.one_speed import BLOCK_SPEED
 from bench.verdict.ratios.speedup import Speedup
 
 LATENCY, PROGRAM = "latency_median_us", "program_seconds"
@@ -99,6 +100,7 @@ def between(
     once = [_first_seconds(pairs, f"_{side}") for side in "cb"]
     cold = [_cold_seconds(alike, f"_{side}", whole=whole) for side in "cb"]
     start = (once[0] - once[1]).tolist()
+    on_cpu = case_of(before).on_cpu, case_of(after).on_cpu
     return BreakEven(
         baseline=baseline,
         baseline_case=case_of(before),
@@ -107,8 +109,8 @@ def between(
         saved_us=fmean(_saved_us(pairs)),
         start_seconds=fmean(start),
         import_seconds=float((pairs["import_seconds_c"] - pairs["import_seconds_b"]).mean()),
-        warm=repaid_after(start, _saved_us(pairs), confidence),
-        cold=repaid_after((cold[0] - cold[1]).tolist(), _saved_us(alike), confidence),
+        warm=repaid_after(start, _saved_us(pairs), confidence, _drift(pairs, on_cpu)),
+        cold=repaid_after((cold[0] - cold[1]).tolist(), _saved_us(alike), confidence, _drift(alike, on_cpu)),
         whole=whole,
     )
 
@@ -137,8 +139,22 @@ def iterations_to_repay(extra_seconds: float, saved_us: float) -> float:
     return extra_seconds * 1e6 / saved_us if saved_us > 0 else math.inf
 
 
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """How slow the CPU was in each block, where only one side runs on it: logarithms (blocks,), NaN where not read.
+
+    `saved_us` is what an iteration saves the more where the CPU is slower by a factor of e.
+    """
+
+    slowness: NDArray[np.float64]
+    saved_us: float
+
+
 def repaid_after(
-    extra_seconds: Sequence[float], saved_us: Sequence[float], confidence: float = CONFIDENCE
+    extra_seconds: Sequence[float],
+    saved_us: Sequence[float],
+    confidence: float = CONFIDENCE,
+    drift: Drift | None = None,
 ) -> Iterations:
     """`iterations_to_repay` of the means over blocks, (blocks,) each and paired, with its interval.
 
@@ -146,6 +162,9 @@ def repaid_after(
     interval unless the mean of extra - n * saved is significantly other than 0 by Student's t of K-1 degrees. The
     lower end is 0 unless the start is significantly dearer, the upper end inf unless an iteration is significantly
     cheaper; a start significantly cheaper has nothing to repay. NaN ends for fewer than two blocks.
+
+    Of a CPU against an accelerator `drift` counts as in `paired_ratio`: what the core's speed explains of the start
+    (which the CPU does on both sides) and of what is saved has the error of a drift, or all where nobody read it.
     """
     if not extra_seconds:
         return Iterations(math.nan, math.nan, math.nan)
@@ -153,18 +172,29 @@ def repaid_after(
     if len(extra_seconds) < 2 or math.isnan(value):
         return Iterations(value, math.nan, math.nan)
     sides = np.array([extra_seconds, saved_us], float) * [[1e6], [1.0]]
-    low, high = _fieller(sides, t_quantile(sides.shape[1] - 1, confidence))
+    low, high = _fieller(sides, *_errors(sides, drift, confidence))
     return Iterations(value, min(low, value), max(high, value))  # equal blocks leave them off by rounding
 
 
-def _fieller(sides: NDArray[np.float64], t: float) -> tuple[float, float]:
+def _errors(sides: NDArray[np.float64], drift: Drift | None, confidence: float) -> tuple[NDArray[np.float64], float]:
+    """The covariance of the means of both `sides`, (2, blocks), and Student's quantile, of the fewest freedoms."""
+    blocks = sides.shape[1]
+    if drift is None:
+        return np.cov(sides) / blocks, t_quantile(blocks - 1, confidence)
+    read = bool(np.isfinite(drift.slowness).all())
+    seen = np.outer([sides[0].mean(), drift.saved_us], drift.slowness) if read else sides
+    inflation, freedom = of_drift(blocks, read=read)
+    return np.cov(sides - seen) / blocks + np.cov(seen) * inflation, t_quantile(min(blocks - 1, freedom), confidence)
+
+
+def _fieller(sides: NDArray[np.float64], covariance: NDArray[np.float64], t: float) -> tuple[float, float]:
     """Least and most n >= 0 with a n^2 - 2 b n + c <= 0, where 0 is nothing to repay and inf no repayment.
 
-    `sides` are extra and saved, (2, blocks), of one unit. The roots are q / a and c / q, so that neither takes the
-    difference of two like numbers.
+    `sides` are extra and saved, (2, blocks), of one unit, `covariance` that of their means. The roots are q / a and
+    c / q, so that neither takes the difference of two like numbers.
     """
     extra, saved = sides.mean(axis=1)
-    (c, b), (_, a) = np.outer([extra, saved], [extra, saved]) - t**2 / sides.shape[1] * np.cov(sides)
+    (c, b), (_, a) = np.outer([extra, saved], [extra, saved]) - t**2 * covariance
     if extra < 0 < c:
         return 0.0, 0.0
     q = b + math.copysign(math.sqrt(max(0.0, b * b - a * c)), b)
@@ -179,7 +209,16 @@ def _fieller(sides: NDArray[np.float64], t: float) -> tuple[float, float]:
 
 
 def _timed(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows[["block", *START_COLUMNS, PROGRAM]].dropna(subset=list(START_COLUMNS))
+    read = rows if BLOCK_SPEED in rows else rows.assign(**{BLOCK_SPEED: math.nan})
+    return read[["block", *START_COLUMNS, PROGRAM, BLOCK_SPEED]].dropna(subset=list(START_COLUMNS))
+
+
+def _drift(pairs: pd.DataFrame, on_cpu: tuple[bool, bool]) -> Drift | None:
+    """Of `pairs` of a baseline and a contender; None where what drifts is common to both, or to neither."""
+    if on_cpu[0] == on_cpu[1]:
+        return None
+    side, sign = ("b", 1.0) if on_cpu[0] else ("c", -1.0)
+    return Drift(pairs[f"{BLOCK_SPEED}_{side}"].to_numpy(float), sign * float(pairs[f"{LATENCY}_{side}"].mean()))
 
 
 def _first_seconds(rows: pd.DataFrame, side: str = "") -> pd.Series:

@@ -14,7 +14,7 @@ from bench.errors import UsageError
 from bench.machine.ceilings import best_gflops, read_ceilings
 from bench.tables.by_case import at_size, case_of, cases_in, sizes_in
 from bench.tables.run import Run
-from bench.verdict.ratios.intervals import Ratio, confidence_of
+from bench.verdict.ratios.intervals import Ratio, confidence_of, looks_of
 from bench.verdict.ratios.pairs import SCOPES, Side, Trouble, troubles
 from bench.verdict.ratios.speedup import (
     BASELINES,
@@ -55,21 +55,23 @@ class Evidence:
     @classmethod
     def of(cls, run: Run) -> Evidence:
         """The evidence in a run. A case that was `wrong` in one block testifies to nothing, in no block."""
-        confidence, everything = confidence_of(run.machine), run.measurements
+        confidence, first_look, everything = confidence_of(run.machine), looks_of(run.machine)[0], run.measurements
         sound = trusted(everything)
         sizes = {case.size for case, _ in cases_in(everything)}
         return cls(
             run=run,
             confidence=confidence,
             rows=sound,
-            speedups=tuple(speedups(sound, confidence)),
+            speedups=tuple(speedups(sound, confidence, first_look)),
             sizes=tuple(sorted(sizes, key=lambda size: size.flops)),
             sgd=frozenset(case for case, rows in cases_in(everything) if (rows["oracle"] == "sgd").any()),
             measured=frozenset(case for case, _ in cases_in(sound)),
             gpu_tried=bool(((everything["device"] != "cpu") & (everything["status"] != "skipped")).any()),
             trouble=troubles(everything),
             baselines_by_size={
-                (size, scope): dict(named_baselines(same, scope)) for size, same in sizes_in(sound) for scope in SCOPES
+                (size, scope): dict(named_baselines(same, scope, first_look))
+                for size, same in sizes_in(sound)
+                for scope in SCOPES
             },
             candidates_by_size={
                 size: {name: tuple(case for case, _ in cases_in(rows)) for name, rows in candidates(same).items()}

@@ -125,3 +125,18 @@ def test_every_look_has_the_confidence_of_all_looks():
     whole = a_plan([BASE, OPEN], blocks=10, decide=between)
     at_twenty = replace(whole, blocks=20, cases=dict.fromkeys(whole.cases, 20))
     assert list(with_more_blocks(whole, at_twenty, 30, rows(times)).cases.values()) == [30, 30]
+
+
+@pytest.mark.parametrize("first", [2, 3, 10])
+def test_a_baseline_that_needed_no_more_blocks_stays_the_baseline(first):
+    """All blocks after the first look go to what is open: who was decided has a third of them, or a fifteenth."""
+    best, slower = (a_case(name, dtype="float32") for name in ("numpy_in_place", "torch_tensors"))
+    gpu = a_case("torch_tensors", "cuda:0", dtype="float32")
+    looks = [first, 20, 30]
+    short, long = ([us, 1.01 * us] for us in (100.0, 130.0))
+    times = {best: [short[at % 2] for at in range(first)], slower: long * 15, gpu: [2.6, 2.61] * 15}
+    found = evidence_of(rows(times), machine={"plan": {"looks": looks}})
+    assert found.baseline(best.problem.size, "best-cpu", "iteration")[0] == best.key
+    crashed = {**times, best: [100.0]}
+    found = evidence_of(rows(crashed), machine={"plan": {"looks": [10, 20, 30]}})
+    assert found.baseline(best.problem.size, "best-cpu", "iteration")[0] == slower.key

@@ -21,8 +21,12 @@ def confidence_of(machine: Mapping[str, Any]) -> float:
 
     So that all looks together err as often as one.
     """
-    looks = (machine.get("plan") or {}).get("looks") or [None]
-    return corrected(len(looks))
+    return corrected(len(looks_of(machine)))
+
+
+def looks_of(machine: Mapping[str, Any]) -> Sequence[float]:
+    """After how many blocks a run's intervals are judged: once, or with `--decide` again; inf where nobody says."""
+    return (machine.get("plan") or {}).get("looks") or (math.inf,)
 
 
 def corrected(many: int, confidence: float = CONFIDENCE) -> float:

@@ -89,7 +89,7 @@ def _mean_us(times: NDArray[np.float64], scope: str) -> float:
     return float(times[0] * np.exp(np.log(times / times[0]).mean())) * unit  # equal times give just that time
 
 
-def speedups(measurements: pd.DataFrame, confidence: float = CONFIDENCE) -> list[Speedup]:
+def speedups(measurements: pd.DataFrame, confidence: float = CONFIDENCE, first_look: float = math.inf) -> list[Speedup]:
     """Every case against every baseline of its size, in every scope that was measured; see `named_baselines`.
 
     Only `ok` rows count, and none of a case that was wrong in any block. The named baselines train by plain
@@ -99,7 +99,10 @@ def speedups(measurements: pd.DataFrame, confidence: float = CONFIDENCE) -> list
     found: list[Speedup] = []
     for _size, same in sizes_in(trusted(measurements)):
         sides = {case: Side.of(rows) for case, rows in cases_in(same)}
-        named = {scope: [(name, case_of(rows)) for name, rows in named_baselines(same, scope)] for scope in SCOPES}
+        named = {
+            scope: [(name, case_of(rows)) for name, rows in named_baselines(same, scope, first_look)]
+            for scope in SCOPES
+        }
         for case, scope in product(sides, SCOPES):
             baselines = named[scope] if sides[case].oracle == "sgd" else []
             for name, baseline in [*baselines, *own_baseline(sides, case)]:
@@ -165,13 +168,15 @@ def candidates(same_size: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {name: rows for name, rows in found.items() if len(rows) and name not in alike}
 
 
-def named_baselines(same_size: pd.DataFrame, scope: str = "iteration") -> Iterator[tuple[str, pd.DataFrame]]:
+def named_baselines(
+    same_size: pd.DataFrame, scope: str = "iteration", first_look: float = math.inf
+) -> Iterator[tuple[str, pd.DataFrame]]:
     """The baselines of BASELINES that were measured at one size, except `own`: (name, rows of the fastest case).
 
     The fastest in the scope: on few threads a process may start sooner than it saves on many.
     """
     for name, rows in candidates(same_size).items():
-        if len(best := fastest(rows, scope)):
+        if len(best := fastest(rows, scope, first_look)):
             yield name, best
 
 
@@ -184,13 +189,14 @@ def own_baseline(cases: Iterable[CaseKey], contender: CaseKey) -> Iterator[tuple
             return
 
 
-def fastest(rows: pd.DataFrame, scope: str = "iteration") -> pd.DataFrame:
+def fastest(rows: pd.DataFrame, scope: str = "iteration", first_look: float = math.inf) -> pd.DataFrame:
     """The rows of the case that takes least in a scope (see `mean_us`); empty of none.
 
-    Only cases with at least half as many blocks as the one that has most: one lucky block is no baseline.
+    Only cases with at least half as many blocks as the one that has most: one lucky block is no baseline. More than
+    the run's `first_look` takes no other case needs: `--decide` gives further ones to some.
     """
     cases = sorted(cases_in(rows))
-    most = max((len(same) for _, same in cases), default=0)
+    most = min(first_look, max((len(same) for _, same in cases), default=0))
     known = [same for _, same in cases if len(same) >= most / 2 and mean_us(same, scope) > 0]
     return min(known, key=lambda same: mean_us(same, scope), default=rows.iloc[:0])
 
