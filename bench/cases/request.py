@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -96,10 +96,7 @@ def _is_number(text: str) -> bool:
 def make_plan(request: Request, styles: Mapping[str, Implementation], machine: Machine) -> Plan:
     """The plan that a checked request means on this machine. Raises UsageError for what it cannot have here."""
     preset = PRESETS[request.preset or "quick"]
-    for threads in request.threads:
-        if threads != "all" and int(threads) > machine.cpus:
-            most = f"1 to {machine.cpus}, or all" if machine.cpus > 1 else "1"
-            raise UsageError(f"--threads {threads}: only {counted(machine.cpus, 'core')} may be used here; give {most}")
+    check_cores(request.threads, machine.cpus)
     if preset.name.startswith(ACCELERATOR) and not (request.anyway or request.devices or accelerators(machine)):
         raise UsageError(
             f"--preset {preset.name}: {no_accelerator(machine)}; see what the CPU does with --preset tutorial, "
@@ -129,6 +126,14 @@ def make_plan(request: Request, styles: Mapping[str, Implementation], machine: M
         decide=request.decide,
         styles={name: style for name, style in styles.items() if name in used},
     )
+
+
+def check_cores(threads: Iterable[str], cpus: int) -> None:
+    """Raises UsageError for more threads than there are cores to use."""
+    for count in threads:
+        if count != "all" and int(count) > cpus:
+            most = f"1 to {cpus}, or all" if cpus > 1 else "1"
+            raise UsageError(f"--threads {count}: only {counted(cpus, 'core')} may be used here; give {most}")
 
 
 def accelerators(machine: Machine) -> list[str]:

@@ -29,7 +29,7 @@ LEGEND = (
     "need; noisy: how many of the blocks failed a noise gate, even when measured again."
 )
 HEAPS = "heap: malloc's, as the tutorial's script alone has it, kept whole, or warm from what a worker did before."
-KEPT = "measured with distorting variables kept (--keep-env): these times are not comparable"
+KEPT = "measured with distorting variables kept: these times are not comparable"
 MOST_FIRST = 8  # rows of a page's first table
 IN_A_BATCH = "us in a batch"  # the scope `throughput`, which is a time
 CONSTANT = ("device", "dtype", "threads", "heap", "blocks")

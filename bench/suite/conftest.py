@@ -12,8 +12,9 @@ import pytest
 
 from bench.cases.measurement import Measurement
 from bench.cases.plan import dump_plan
-from bench.cases.request import Request, check
+from bench.cases.request import Request, check, check_cores
 from bench.errors import UsageError
+from bench.machine.environment import available_cpus
 from bench.suite import options
 from bench.suite.grid import PARAMETERS, thread_count
 from bench.suite.process import prepare_process
@@ -53,8 +54,9 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     try:
         check(replace(request, threads=(option.fiftyx_threads,)))
+        check_cores([option.fiftyx_threads], available_cpus())
     except (UsageError, StyleError) as error:
-        raise pytest.UsageError(str(error)) from None
+        raise pytest.UsageError(options.named(error)) from None
     config.stash[KEY] = Suite(request, prepare_process(thread_count(option.fiftyx_threads)))
 
 
@@ -64,8 +66,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     whole = metafunc.function.__name__ == "test_tutorial_loop"
     try:
         grid = metafunc.config.stash[KEY].grid
-    except UsageError as error:  # no probe could be started
-        raise pytest.UsageError(str(error)) from None
+    except UsageError as error:  # no probe could be started, no such device is here
+        raise pytest.UsageError(options.named(error)) from None
     chosen = [entry for entry in grid.entries.values() if entry.loops or not whole]
     marks = [pytest.mark.skip(reason=entry.reason) if entry.reason else () for entry in chosen]
     each = [pytest.param(*one.parameters, id=one.name, marks=mark) for one, mark in zip(chosen, marks, strict=True)]

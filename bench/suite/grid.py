@@ -13,7 +13,8 @@ from bench.cases.phases import Rule
 from bench.cases.plan import Plan
 from bench.cases.presets import PRESETS, Leg
 from bench.cases.problem import TUTORIAL_ITERATIONS, work_flops
-from bench.cases.request import Request, check, override
+from bench.cases.request import ACCELERATOR, Request, check, override, the_device
+from bench.errors import UsageError
 from bench.machine.device import cpu_model, device_kind
 from bench.machine.environment import available_cpus
 from bench.machine.facts import as_grid_machine, probe_devices
@@ -79,8 +80,12 @@ def make_grid(request: Request, threads: int) -> Grid:
     """The suite that `request` asks for in a process of `threads` threads. Raises UsageError, StyleError."""
     styles = check(request)
     preset = PRESETS[request.preset] if request.preset else None
+    probe = probe_devices() if ACCELERATOR in request.devices else None
+    if probe is not None:
+        machine = as_grid_machine(probe)
+        request = replace(request, devices=tuple(the_device(one, machine) for one in request.devices))
     legs = list(_legs(request, styles, threads))
-    probe = look_around(legs, styles)
+    probe = probe or look_around(legs, styles)
     found = expand(legs, styles, as_grid_machine(probe), blocks=1, seed=request.seed or 0)
     reasons = {skip.case.key: skip.reason for skip in found.skips}
     for case in found.cases:
@@ -90,6 +95,8 @@ def make_grid(request: Request, threads: int) -> Grid:
             mine = f"this process runs {counted(threads, 'thread')}, the case {case.threads}"
             reasons[case.key] = f"{mine}; give --fiftyx-threads {case.threads}"
     cases = [*found.cases, *(skip.case for skip in found.skips)]
+    if not cases:
+        raise UsageError("the options leave no case: no chosen style runs on a chosen device. See: fiftyx list")
     entries = [Entry(case, reasons.get(case.key)) for case in sorted(cases, key=_turn)]
     plan = Plan(
         preset=request.preset or "suite",

@@ -10,7 +10,7 @@ import pytest
 from bench.cases.measurement import Job, Measurement
 from bench.suite.grid import PARAMETERS
 from bench.suite.state import Suite
-from bench.suite.timing import Unfit, check_once, time_iterations, time_loops
+from bench.suite.timing import CLOCK, Unfit, check_once, time_iterations, time_loops
 
 pytestmark = pytest.mark.usefixtures(*PARAMETERS)  # plain values, for --benchmark-group-by=param:style
 
@@ -31,8 +31,12 @@ def _measure(benchmark, suite, name, *, whole):
     work: Callable[[Any, Job], Measurement | None] = time_loops if whole else time_iterations
     if benchmark.disabled:
         work = check_once
+    why: Unfit | None = None
     try:
         suite.keep(benchmark, name, work(benchmark, suite.grid.job(name)))
     except Unfit as unfit:
-        suite.unfit(name, unfit.status, unfit.reason)
-        pytest.fail(f"{name}: {unfit}", pytrace=False)  # the harness's own frames would hide the reason
+        why = unfit
+    if why is not None:
+        suite.unfit(name, why.status, why.reason)
+        benchmark._mode = CLOCK  # or pytest-benchmark complains, with a page of its source, that nobody used it
+        pytest.fail(f"{name}: {why}", pytrace=False)  # the harness's own frames would hide the reason

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bench.machine.environment import variable_words
 from bench.words import counted
 
 
@@ -28,7 +29,7 @@ def versions(machine: Mapping[str, Any]) -> list[str]:
 
 def brief_facts(machine: Mapping[str, Any]) -> list[str]:
     """Processor, accelerators, versions, preset, run, date."""
-    plan = machine.get("plan") or {}
+    plan, kept = machine.get("plan") or {}, machine.get("environment") == "kept"
     blocks = counted(plan["blocks"], "block") if "blocks" in plan else ""
     facts = [
         processor(machine),
@@ -37,7 +38,7 @@ def brief_facts(machine: Mapping[str, Any]) -> list[str]:
         ", ".join(filter(None, (f"preset {plan['preset']}" if "preset" in plan else "", blocks))),
         f"run {machine.get('run_id') or 'unknown'}",
         str(machine.get("created") or "")[:10],
-        "distorting variables were kept (--keep-env)" if machine.get("environment") == "kept" else "",
+        f"kept {variable_words(machine.get('distorting_variables') or {})}" if kept else "",
     ]
     return [fact for fact in facts if fact]
 

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from bench.machine.environment import THREAD_VARIABLES, distorting
-from bench.tests.fakes import PROBE
 
 # Before numpy and torch are loaded: the worker refuses more threads than a case asks for.
 os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
@@ -33,6 +32,8 @@ else:
 @pytest.fixture
 def probed(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     """A probe of a machine with a CPU alone, which no process is started for, and a shell that distorts nothing."""
+    from bench.tests.fakes import PROBE  # not above: it loads numpy, before the suite has set what that reads
+
     for name in set(distorting(os.environ)) - set(THREAD_VARIABLES):
         monkeypatch.delenv(name)
     monkeypatch.setattr("bench.runner.session.probe_devices", lambda: dict(PROBE))
