@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -128,7 +129,7 @@ class Measured:
 
 
 def prepare(
-    preset: str = "quick",
+    preset: str | None = None,
     *,
     styles: Sequence[str] = (),
     devices: Sequence[str] = (),
@@ -137,14 +138,15 @@ def prepare(
     threads: Sequence[int | str] = (),
     style_files: Sequence[str | Path] = (),
     blocks: int | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     out: str | Path | None = None,
     resume: bool = False,
 ) -> Planned:
     """Plan a run: the options are those of `fiftyx run`, and nothing is measured or written yet.
 
-    `sizes` are (N, D_in, H, D_out); `out` is results/run-<time> by default. Raises UsageError and StyleError, both
-    ValueErrors with the cure in their message.
+    `preset` is quick by default, with `resume` that of the run in `out`, as all other options are. `sizes` are
+    (N, D_in, H, D_out); `out` is results/run-<time> by default. Raises UsageError and StyleError, both ValueErrors with
+    the cure in their message.
     """
     if resume and out is None:
         raise UsageError("resume=True: say which run with out=")
@@ -152,12 +154,12 @@ def prepare(
         preset=preset,
         styles=_names("styles", styles),
         devices=_names("devices", devices),
-        sizes=tuple(",".join(map(str, size)) for size in sizes),
+        sizes=tuple(_size(size) for size in _names("sizes", sizes)),
         dtypes=_names("dtypes", dtypes),
         threads=tuple(map(str, _names("threads", threads))),
         style_files=tuple(map(str, _names("style_files", style_files))),
-        blocks=blocks,
-        seed=seed,
+        blocks=_whole("blocks", blocks),
+        seed=_whole("seed", seed),
     )
     folder = Path(out) if out is not None else Path("results") / time.strftime("run-%Y%m%d-%H%M%S")
     return Planned(prepare_session(request, folder, resume=resume))
@@ -193,6 +195,8 @@ def judge(
     figures leave of a speedup that was not measured, on the best card, NaN where one was. A single process a case, as
     in a file of pytest-benchmark, has no interval and so is never supported. Raises UsageError.
     """
+    if not isinstance(threshold, int | float):
+        raise UsageError(f"threshold={threshold!r}: give a number, such as 50")
     run = (measured if isinstance(measured, Measured) else load(measured)).run
     found = find(Evidence.of(run), at_least(threshold), [known_baseline(baseline)], scopes=[known_scope(scope)])
     return pd.DataFrame([_verdict_row(one, threshold) for one in found])
@@ -220,6 +224,20 @@ def _verdict_row(one: Finding, threshold: float) -> dict[str, Any]:
 
 
 def _names(option: str, values: Any) -> tuple[Any, ...]:
-    if isinstance(values, str | Path):  # its letters would each be a name
-        raise UsageError(f"{option}={str(values)!r}: give a list, such as [{str(values)!r}]")
+    if isinstance(values, str | Path) or not isinstance(values, Iterable):  # a name's letters would each be one
+        one = str(values) if isinstance(values, Path) else values
+        raise UsageError(f"{option}={one!r}: give a list, such as [{one!r}]")
     return tuple(values)
+
+
+def _size(size: Any) -> str:
+    """As `--size` takes it. Raises UsageError."""
+    if isinstance(size, str) or not isinstance(size, Iterable):
+        raise UsageError(f"sizes=[{size!r}]: give (N, D_in, H, D_out) of each, such as [(64, 1000, 100, 10)]")
+    return ",".join(map(str, size))
+
+
+def _whole(option: str, value: Any) -> int | None:
+    if value is None or (isinstance(value, Integral) and not isinstance(value, bool)):
+        return None if value is None else int(value)
+    raise UsageError(f"{option}={value!r}: give a whole number")

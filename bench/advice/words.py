@@ -17,6 +17,7 @@ from bench.verdict.ratios.intervals import Ratio
 from bench.words import counted, engineering, grouped, microseconds, number, several, thread_count
 
 BOUND = "At most: a bound from published figures, each taken 30% better; a real GPU stays below it, often far."
+NO_BOUND = 1e5  # times as fast: an interval so wide says nothing
 PREDICTED = (
     "Predicted: float32 in eager code, from published figures and what such code reaches of them; 80% intervals, no "
     "measurement. Faster or slower is only said where the whole interval is."
@@ -121,6 +122,9 @@ def _fast_enough(bounded: list[AtBatch]) -> Iterator[str]:
     for one in (*bounded[:1], *bounded[1:][-1:]):
         best, eager = one.best("iteration"), one.eager("iteration")
         assert best is not None
+        if best.at_most > NO_BOUND:
+            yield f"At batch {one.batch} the processes took times too far apart to bound anything; give more --blocks."
+            continue
         most = f"{number(best.at_most)}x as fast ({best.card}: {best.term})"
         rest = f", eager code no more than {number(eager.eager_at_most)}x" if eager else ""
         yield f"At batch {one.batch} no published card can be more than {most}{rest}."

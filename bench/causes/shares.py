@@ -92,7 +92,8 @@ class Explained:
         bound = f"bound by {self.bound_by}" if self.bound_by else "what binds it is not known"
         unknown = f" (not measured: {', '.join(self.unknown)})" if self.unknown else ""
         rest = f"{percent(abs(self.rest))} {'not explained' if self.rest >= 0 else 'explained twice'}{unknown}"
-        return f"{self.case.label}: {bound}: {', '.join(said)} of {microseconds(self.us)} us; {rest}."
+        parts = f": {', '.join(said)} of" if said else ", of its"
+        return f"{self.case.label}: {bound}{parts} {microseconds(self.us)} us; {rest}."
 
     def _percent(self, name: str) -> str:
         part = self.parts[name]
@@ -182,7 +183,8 @@ def summary(found: Sequence[Explained]) -> str:
     """How many cases add up, and by how much the others miss."""
     whole = [one for one in found if one.whole]
     if not whole:
-        return f"No case of this run has all parts measured ({counted(len(found), 'case')})."
+        cure = "a run of --preset tutorial measures them"
+        return f"No case of this run has all parts measured ({counted(len(found), 'case')}); {cure}."
     fits = [one for one in whole if one.adds_up]
     words = f"In {len(fits)} of {counted(len(whole), 'case')} the shares add up to 100% within {percent(ALLOWED)}"
     if len(fits) < len(whole):

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import sys
 import tomllib
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from importlib import metadata
 from pathlib import Path
@@ -28,9 +29,11 @@ if TYPE_CHECKING:
 DONE, NO, USAGE, OPEN, FAULT, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 3, 4, 130, 141
 """Exit codes: done; the answer is no; bad usage or input; undecided or untested; our fault; Ctrl-C; nobody reads."""
 
+FOLDERS = "run folders, or --benchmark-json files"
 Names: TypeAlias = list[str] | None  # of an option that may be given again and again
 AsJson: TypeAlias = Annotated[bool, Option("--json", help="as JSON")]
-Folders: TypeAlias = Annotated[list[Path], Argument(metavar="DIR...", help="run folders")]
+Folders: TypeAlias = Annotated[list[Path], Argument(metavar="DIR...", help=FOLDERS)]
+RunFolders: TypeAlias = Annotated[list[Path], Argument(metavar="DIR...", help="run folders")]
 PIPE_WIDTH = 200  # a pipe or a file has no edge to wrap at
 
 
@@ -72,8 +75,14 @@ def evidence_of(folder: Path) -> Evidence:
 def tell_unfinished(run: Run) -> None:
     """On stderr, of a run that was cut off or still goes on."""
     if left := run.left:
-        go_on = f"{own_name()} run --resume --out {shlex.quote(str(run.folder))}"
-        print(f"fiftyx: {run.folder}: unfinished, {counted(left, 'turn')} left; go on with: {go_on}", file=sys.stderr)
+        command = go_on(run.folder, (run.machine.get("plan") or {}).get("style_files") or ())
+        print(f"fiftyx: {run.folder}: unfinished, {counted(left, 'turn')} left; go on with: {command}", file=sys.stderr)
+
+
+def go_on(folder: Path, style_files: Iterable[str | Path]) -> str:
+    """The command that finishes a run."""
+    files = [word for file in style_files for word in ("--style-file", shlex.quote(str(file)))]
+    return " ".join([own_name(), "run --resume --out", shlex.quote(str(folder)), *files])
 
 
 def own_name() -> str:

@@ -48,27 +48,35 @@ def advise(
     Exit code 0 measured, 2 bad input, or no batch could be measured.
     """
     if preset is not None:
-        if file is not None or out is None or batch or chart is not None or as_json:
-            raise UsageError(
-                "--preset needs --out DIR; with it go --network, --device, --precision, --threads, --blocks, --timeout"
-            )
+        _alone({"FILE": file, "--batch": batch, "--chart": chart, "--json": as_json or None})
+        if out is None:
+            raise UsageError("--preset needs --out DIR, which it writes its table into")
         return _preset(preset, network or [], device or ["cpu"], threads or [], precision, blocks, timeout, out)
-    if file is None or out is not None:
-        raise UsageError("advise: name a file with your network and no --out, which goes with --preset alone")
+    if file is None:
+        raise UsageError("advise: name a file with your network, or the networks of this repository with --preset")
+    if out is not None:
+        raise UsageError("--out goes with --preset alone: leave it out")
     for name, given in (("network", network), ("device", device)):
         if len(given or ()) > 1:
             raise UsageError(f"--{name}: give one; several go with --preset")
     options = {"network": next(iter(network or ()), None), "device": next(iter(device or ()), None)}
     found = _advice(file, batch, threads, blocks, timeout, {**options, "precision": precision})
-    if chart is not None:
-        _draw(found, chart)
     if as_json:
         print(json.dumps(to_plain(found), indent=1, allow_nan=False))
     else:
         from bench.advice.words import print_advice
 
         print_advice(console(), found)
+    if chart is not None:
+        _draw(found, chart)
     return DONE
+
+
+def _alone(others: Mapping[str, object]) -> None:
+    """Raises UsageError for what --preset has no use for."""
+    if given := [name for name, value in others.items() if value]:
+        more = "--network, --device, --precision, --threads, --blocks, --timeout"
+        raise UsageError(f"--preset measures the networks of this repository: leave out {given[0]}; with it go {more}")
 
 
 def _advice(
@@ -128,11 +136,13 @@ def _draw(found: Advice, stem: Path) -> None:
 
 
 def _threads(names: list[str]) -> list[int]:
+    from bench.cases.request import check_cores
     from bench.machine.environment import available_cpus
 
     counts = []
     for name in names:
         if name != "all" and not (name.isdigit() and 1 <= int(name) <= 10**6):
             raise UsageError(f"--threads {name}: give 1, all or a whole number from 1 up")
+        check_cores([name], available_cpus())
         counts.append(available_cpus() if name == "all" else int(name))
     return list(dict.fromkeys(counts))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from bench.commands._common import DONE, USAGE, Folders, evidence_of, status
+from bench.commands._common import DONE, USAGE, Folders, RunFolders, evidence_of, status
 from bench.errors import UsageError
 
 
@@ -26,7 +26,7 @@ def chart(folders: Folders) -> int:
     return code
 
 
-def share(folders: Folders) -> int:
+def share(folders: RunFolders) -> int:
     """One picture of a run and a small JSON, to show it to others."""
     for folder in folders:
         if folder.is_file():

@@ -23,8 +23,8 @@ SLOWER = "exit 1 when B is surely slower by more (Holm), or broken"
 
 
 def compare(
-    a: Annotated[Path, Argument(metavar="A", help="run folder: before, or one machine")],
-    b: Annotated[Path, Argument(metavar="B", help="run folder: after, or the other machine")],
+    a: Annotated[Path, Argument(metavar="A", help="run folder or x.json: before, or one machine")],
+    b: Annotated[Path, Argument(metavar="B", help="run folder or x.json: after, or the other machine")],
     scope: Annotated[str, Option(metavar="NAME", help="iteration, throughput, loop or program")] = "iteration",
     margin: Annotated[str, Option(metavar="2%", help=MARGIN)] = "2%",
     fail_if_slower: Annotated[str | None, Option(metavar="5%", help=SLOWER)] = None,

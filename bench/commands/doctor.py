@@ -87,6 +87,8 @@ def floors(
     found, code, devices = dict[str, Any](), DONE, floor_devices(device or ())
     if out is not None and len(devices) > 1:
         raise UsageError(f"--out: a file is of one device, here are {', '.join(devices)}; choose one with --device")
+    if out is not None and not out.absolute().parent.is_dir():
+        raise UsageError(f"--out {out}: cannot be written: {out.absolute().parent} is no folder")
     styles = [one.name for one in find_implementations().values() if one.framework == "torch" and "cuda" in one.devices]
     for name in devices:
         asked = {"device": name, "styles": styles, "path": str(out.resolve()) if out else ""}

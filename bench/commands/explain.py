@@ -22,7 +22,7 @@ CPU_LEGEND = (
     "products: those of the iteration alone, in the style's library; memory: what all its operations in "
     "their order take more than these; Python and calls: the same style on arrays of 2 x 2, right after them; page "
     "faults: their number at the measured cost of one. Each was measured by itself, in the process that timed "
-    "the case: what they leave (below 0%: explain twice) is a finding. ±: half the 95% interval over processes."
+    "the case: what they leave (below 0%: explained twice) is a finding. ±: half the 95% interval over processes."
 )
 DEVICE_LEGEND = (
     "enqueuing, kernels: their shares of the time in a batch; launches, FLOP, bytes: the least that each takes, over "

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from typer import Option
 
-from bench.commands._common import DONE, Folders, Names, console, evidence_of, status
+from bench.commands._common import DONE, Folders, Names, RunFolders, console, evidence_of, status
 from bench.errors import UsageError, known
 
 NAMES = "tutorial, tutorial-1, numpy-1, numpy-all, best-cpu, own"
@@ -29,7 +29,7 @@ def table(folders: Folders, baseline: Annotated[Names, Option(metavar="NAME", he
 
 
 def report(
-    folders: Folders, charts: Annotated[bool | None, Option("--charts/--no-charts", help=IF_NONE)] = None
+    folders: RunFolders, charts: Annotated[bool | None, Option("--charts/--no-charts", help=IF_NONE)] = None
 ) -> int:
     """Write one page of a run that needs no network.
 
@@ -38,7 +38,7 @@ def report(
     for folder in folders:
         if folder.is_file():
             raise UsageError(
-                f"{folder}: is a file; report takes run folders (table, chart and verdict take x.json too)"
+                f"{folder}: is a file; report takes run folders (x.json: table, chart, verdict, explain, compare)"
             )
         evidence = evidence_of(folder)
         with status(late=True) as say:

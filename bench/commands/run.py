@@ -13,7 +13,7 @@ from typer import Option
 from bench.cases.case import AS_FOUND
 from bench.cases.presets import PRESETS
 from bench.cases.request import Request
-from bench.commands._common import DONE, INTERRUPTED, NO, OPEN, Names, console, evidence_of, own_name, status
+from bench.commands._common import DONE, INTERRUPTED, NO, OPEN, Names, console, evidence_of, go_on, own_name, status
 from bench.errors import UsageError
 from bench.machine.environment import variable_words
 from bench.words import counted, duration, grouped
@@ -82,6 +82,8 @@ def _prepared(request: Request, out: Path | None, charts: bool | None, *, resume
         from bench.runner.session import prepare
 
         session = prepare(request, folder, resume=resume)
+    if resume and not session.resumed:
+        print(f"{folder}: nothing there to finish, so this is a new run", file=sys.stderr)
     if dry_run:
         print_plan(console(), session)
         return DONE
@@ -106,7 +108,7 @@ def _measure(session: Session, charts: bool | None) -> int:
             for _measurement in measure(session, notify=turn_words(session, say), say=say):
                 pass
     except KeyboardInterrupt:
-        command = f"{own_name()} run --resume --out {shlex.quote(str(session.folder))}"
+        command = go_on(session.folder, session.style_files)
         print(f"interrupted; what was measured is kept. Continue with: {command}", file=sys.stderr)
         return INTERRUPTED
     return _sum_up(session, charts)
@@ -148,11 +150,12 @@ def sentence(session: Session) -> str:
     found = sum(case.as_found for case in plan.cases)
     again = f" and {found} of them once more {AS_FOUND}" if found else ""
     skipped = f", {len(plan.skips)} skipped" if plan.skips else ""
-    more_s = session.crossing_seconds
+    more_s, looks = session.crossing_seconds, plan.looks
+    further = f", more of them, up to {looks[-1]}, where {plan.decide:g}x stays open" if len(looks) > 1 else ""
     more = f", and at most {duration(more_s)} for two sizes more where a GPU overtakes between these" if more_s else ""
     return (
-        f"preset {plan.preset}: {counted(len(plan.cases) - found, 'case')}{again}, {counted(plan.blocks, 'block')}, "
-        f"{processes} process{'' if processes == 1 else 'es'}{skipped}; "
+        f"preset {plan.preset}: {counted(len(plan.cases) - found, 'case')}{again}, {counted(plan.blocks, 'block')}"
+        f"{further}, {processes} process{'' if processes == 1 else 'es'}{skipped}; "
         f"{_left(session.done, processes) or f'about {duration(session.seconds)}{more}'}; into {session.folder}"
     )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
-from bench.commands._common import DONE, NO, OPEN, AsJson, console, evidence_of, status
+from bench.commands._common import DONE, FOLDERS, NO, OPEN, AsJson, console, evidence_of, status
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from bench.verdict.judgement import Judgement, Question
 
 
-FOLDERS = "run folders, or --benchmark-json files"
 AT_LEAST = "the speedup that the claim takes  [default: 50]"
 CLAIM = "a claim in your own words, such as '123x on VGG16'"
 BASELINE = "show this baseline alone  [default: judge by best-cpu, show all]"

@@ -12,13 +12,14 @@ from rich.console import Console
 from bench.cases.case import CASE_COLUMNS, CaseKey
 from bench.cases.problem import Size
 from bench.report.at_once import at_once_notes, launch_cell
+from bench.report.notes import baseline_notes, common_notes
 from bench.report.sheet import Cell, Sheet, print_sheet, print_words, sheet
 from bench.tables.by_case import cases_in, sizes_in
 from bench.verdict.evidence import Evidence
 from bench.verdict.judgement import base_words, best_of_each, leads, style_words
 from bench.verdict.ratios.intervals import Ratio
 from bench.verdict.ratios.one_speed import speed_words
-from bench.verdict.ratios.speedup import BASELINES, PRIMARY, Speedup, chosen_baselines, mean_us
+from bench.verdict.ratios.speedup import PRIMARY, Speedup, chosen_baselines, mean_us
 from bench.words import counted, engineering, grouped, microseconds, number, percent, share, thread_count
 
 LEGEND = (
@@ -86,7 +87,7 @@ def first_sheet(evidence: Evidence) -> Sheet:
              "us": time_cell(one.contender_us), name: ratio_cell(one.ratio)}
         )  # fmt: skip
     title = "The fastest at each size" if sizes else f"The best of each style at {found[0].size.short}"
-    notes = [] if sizes else _baseline_notes(evidence, found[0].size, [found[0].baseline])
+    notes = [] if sizes else baseline_notes(evidence, found[0].size, [found[0].baseline])
     return sheet(title, rows, notes, prose=("fastest", "style"))
 
 
@@ -105,7 +106,8 @@ def _size_sheet(evidence: Evidence, size: Size, same: pd.DataFrame, baselines: S
             {**case_cells(case), "heap": _heap(of_case), **_time_cells(of_case), **speedups, **_side_cells(of_case)}
         )
     title = f"{size} (N x D_in x H x D_out), {engineering(size.flops, 'FLOP')} an iteration"
-    notes = [*_baseline_notes(evidence, size, baselines), *at_once_notes(same)]
+    shown = [one for one in found if one.baseline in baselines]
+    notes = [*baseline_notes(evidence, size, baselines), *common_notes(same, shown), *at_once_notes(same)]
     return sheet(title, rows, notes, constant=CONSTANT)
 
 
@@ -173,16 +175,6 @@ def ratio_cell(ratio: Ratio | None, *, is_baseline: bool = False) -> Cell:
 def interval_words(ratio: Ratio) -> str:
     """`[11.9, 12.7]`, `[?]` without an interval."""
     return f"[{number(ratio.low)}, {number(ratio.high)}]" if math.isfinite(ratio.low) else "[?]"
-
-
-def _baseline_notes(evidence: Evidence, size: Size, baselines: Sequence[str]) -> list[str]:
-    """Who each baseline is at this size, and its time; `own` is another case in every row."""
-    notes = []
-    for name in baselines:
-        case, us = evidence.baseline(size, name, "iteration")
-        here = "" if case is None else f"; here {case.label}, {microseconds(us)} us"
-        notes += [f"{name}: {BASELINES[name]}{here}"] if here or name == "own" else []
-    return notes
 
 
 def speedup_sheet(found: Sequence[Speedup]) -> Sheet:

@@ -147,7 +147,9 @@ def break_even_sheet(found: Sequence[BreakEven]) -> Sheet | None:
     if not rows:
         return None
     title = f"break-even with {found[0].baseline}: iterations until the start is repaid, with Fieller's interval"
-    return sheet(title, rows, constant=("size", "contender"), prose=("contender",))
+    sooner = any(one.saved_us < 0 and one.start_seconds < 0 for one in found)
+    notes = ["saves and start below 0: begun sooner but slower, it is ahead for start / saves iterations alone."]
+    return sheet(title, rows, notes * sooner, constant=("size", "contender"), prose=("contender",))
 
 
 def iterations_cell(found: Iterations) -> Cell:

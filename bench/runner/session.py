@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+import implementations
 from bench.cases.forecast import case_seconds, ceiling_seconds
 from bench.cases.measurement import Measurement
 from bench.cases.plan import Plan, dump_plan, load_plan
@@ -46,6 +47,12 @@ class Session:
     machine: Mapping[str, Any]
     probe: Mapping[str, Any]
     resumed: bool
+
+    @property
+    def style_files(self) -> list[Path]:
+        """The files of styles that are not ours."""
+        ours = Path(implementations.__file__).parent
+        return sorted({one.source for one in self.plan.styles.values() if one.source.parent != ours})
 
     @property
     def done(self) -> int:

@@ -9,17 +9,21 @@ import sys
 from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from matplotlib.figure import Figure
 
 import bench
 from bench.cases.measurement import Found, Job
+from bench.cases.request import Request
 from bench.errors import UsageError
 from bench.machine.environment import ROOT
 from bench.runner.progress import turn_words
+from bench.runner.session import prepare
 from bench.runner.turns import Progress, schedule
 from bench.status import status_line
+from bench.tables.writer import write_machine
 
 SIZE = (8, 5, 4, 3)
 
@@ -77,6 +81,35 @@ def test_what_was_measured_can_be_loaded_and_judged_by_its_path(planned: bench.P
 def test_a_single_string_is_not_taken_for_a_list_of_letters() -> None:
     with pytest.raises(UsageError, match=r"give a list, such as \['torch_nn'\]"):
         bench.prepare(styles="torch_nn")
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"threads": 2}, r"threads=2: give a list, such as \[2\]"),
+        ({"sizes": (8, 5, 4, 3)}, r"sizes=\[8\]: give \(N, D_in, H, D_out\) of each"),
+        ({"sizes": ["8,5,4,3"]}, r"sizes=\['8,5,4,3'\]: give \(N, D_in, H, D_out\) of each"),
+        ({"blocks": "3"}, "blocks='3': give a whole number"),
+        ({"blocks": 2.5}, "blocks=2.5: give a whole number"),
+        ({"seed": True}, "seed=True: give a whole number"),
+    ],
+)
+def test_what_is_of_another_type_is_refused_with_the_cure(options: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        bench.prepare(**options)
+
+
+@pytest.mark.usefixtures("probed")
+def test_a_run_of_any_plan_is_taken_up_by_its_folder_alone(tmp_path: Path) -> None:
+    request = Request(
+        preset="tutorial", styles=("numpy_manual",), sizes=("8,5,4,3",), blocks=2, seed=7, keep_env=True, decide=9.0
+    )
+    folder = tmp_path / "run"
+    begun = prepare(request, folder)
+    folder.mkdir()
+    write_machine(folder, begun.machine)
+    again = bench.prepare(out=folder, resume=True).session
+    assert (again.resumed, again.plan) == (True, begun.plan)
 
 
 def test_a_wrong_name_says_which_one_was_meant() -> None:

@@ -123,6 +123,31 @@ def test_one_block_has_no_bound_and_says_so(file):
     assert "one block has no interval" in " ".join(paragraph(found))
 
 
+def test_blocks_too_far_apart_bound_nothing_rather_than_99999_times(file):
+    times = iter([1.0, 1e6])
+    said = " ".join(paragraph(advise(file, [2], [1], 2, asked=lambda job: ok(next(times), job))))
+    assert "no published card can be more than" not in said
+    assert "At batch 2 the processes took times too far apart to bound anything; give more --blocks." in said
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--preset", "small"], "--preset needs --out DIR"),
+        (["FILE", "--preset", "small", "--out", "d"], "leave out FILE"),
+        (["--preset", "small", "--out", "d", "--batch", "3"], "leave out --batch"),
+        ([], "name a file with your network"),
+        (["FILE", "--out", "d"], "--out goes with --preset alone"),
+        (["FILE", "--threads", "9999"], "--threads 9999: only "),
+    ],
+)
+def test_what_does_not_go_together_is_one_line_with_the_cure(file, capsys, options, complaint):
+    assert main(["advise", *(str(file) if one == "FILE" else one for one in options)]) == 2
+    said = capsys.readouterr().err
+    assert complaint in said
+    assert said.count("\n") == 1
+
+
 def test_work_that_nobody_counted_bounds_nothing_in_a_batch():
     nothing = Counted(0.0, 0.0, 1000, 10, None, "recurrent", ("aten.lstm",))
     assert bounds_of(nothing, "throughput", 100.0) == ()

@@ -109,6 +109,16 @@ def test_of_an_older_run_a_page_fault_costs_what_the_same_code_took_longer_on_th
     assert kept.parts[FAULTS].value == 0
 
 
+def test_a_sentence_without_a_part_worth_a_name_still_reads(tmp_path):
+    """A run of quick at a tiny size: its products are known at best, and next to nothing."""
+    (found,) = explain(
+        run_of(tmp_path / "run", [planted_row(("numpy_manual", "cpu", "float32", 1), TUTORIAL_SIZE, 0, 9e9)])
+    )
+    assert ":  of" not in found.words
+    assert "what binds it is not known, of its " in found.words
+    assert "a run of --preset tutorial measures them" in summary([found])
+
+
 def test_the_time_of_a_part_is_compared_with_the_time_at_the_speed_of_its_own_process(tmp_path):
     rows = planted(dict.fromkeys(PARTS, 25.0), 0.0)
     rows[0] |= {"latency_median_us": 150.0, "reference_us": 40.0, "latency_per_reference": 2.5}

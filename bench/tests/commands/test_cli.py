@@ -22,6 +22,7 @@ from bench.cases.plan import dump_plan, load_plan, same_plan
 from bench.cases.problem import TUTORIAL_SIZE
 from bench.cases.request import Request, check, make_plan, parse_size
 from bench.cli import main
+from bench.commands._common import go_on
 from bench.errors import UsageError
 from bench.machine.environment import ROOT
 from bench.runner.session import prepare
@@ -268,6 +269,28 @@ def test_another_plan_is_not_resumed(capsys, tmp_path):
     assert "machine.json: has no run_id" in refused(capsys, tmp_path, *resume)
     (tmp_path / "run" / "machine.json").write_text('{"run_id": "x"}')
     assert "is not of this version" in refused(capsys, tmp_path, *resume)
+
+
+def test_a_run_that_nobody_began_is_said_to_be_new_where_it_should_be_finished(capsys, tmp_path):
+    assert main(["run", *ONE, "--resume", "--out", "mistyped", "--dry-run"]) == 0
+    assert "mistyped: nothing there to finish, so this is a new run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("options", "said"), [([], "30, where 50x stays open"), (["--blocks", "30"], "30 blocks, ")])
+def test_a_plan_that_may_take_more_blocks_says_up_to_how_many(capsys, tmp_path, options, said):
+    assert main(["run", *ONE, "--decide", *options, "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert said in out
+    assert ("more of them, up to 30" in out) == (not options)
+
+
+def test_the_command_that_finishes_a_run_names_the_files_of_its_styles(capsys, tmp_path):
+    style = write_style(tmp_path, HONEST, name="mine")
+    request = Request(styles=("mine",), sizes=("8,5,4,3",), style_files=(str(style.source),))
+    session = prepare(request, tmp_path / "run")
+    assert session.style_files == [style.source]
+    assert go_on(session.folder, session.style_files).endswith(f"--out {tmp_path}/run --style-file {style.source}")
+    assert prepare(Request(styles=("numpy_manual",)), tmp_path / "other").style_files == []
 
 
 def test_a_dry_run_prints_the_plan_and_its_skips_and_writes_nothing(capsys, tmp_path):

@@ -76,7 +76,8 @@ def mean_us(rows: pd.DataFrame, scope: str = "iteration") -> float:
     """The time of a case, us an iteration: the geometric mean over its blocks; NaN where none was measured.
 
     This is the one time of a case that is shown anywhere: ratios are means of logarithms over the same blocks, so
-    that shown times divide into shown ratios. `rows` are of one case, at one speed of the core (see `trusted`).
+    that shown times divide into shown ratios; where one side has more blocks than the other, tables say so. `rows` are
+    of one case, at one speed of the core (see `trusted`).
     """
     return _mean_us(rows[SCOPES[scope]].to_numpy(float), scope)
 
