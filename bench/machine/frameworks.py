@@ -186,8 +186,6 @@ def _open_jax(name: str, precision: str, _framework: str) -> Device:
     if kind == "cpu":
         _stay_on_cores()
     jax = importlib.import_module("jax")
-    if kind == "cpu":
-        jax.config.update("jax_platforms", "cpu")  # else it starts a GPU too, and takes most of its memory
     jax.config.update("jax_enable_x64", True)
     # left alone, a product of float32 on an NVIDIA GPU is TF32
     jax.config.update("jax_default_matmul_precision", "tensorfloat32" if precision == "tf32" else "highest")
