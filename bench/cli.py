@@ -28,17 +28,19 @@ def entry() -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit code. Whatever was asked wrongly is one line on stderr and exit code 2."""
-    from bench.commands._common import BROKEN_PIPE, DONE, INTERRUPTED
+    from bench.commands._common import AFTERWARDS, BROKEN_PIPE, DONE, INTERRUPTED
     from bench.errors import UsageError
     from implementations import StyleError
 
     signal.signal(signal.SIGTERM, _interrupt)
+    AFTERWARDS.clear()
     try:
         app = commands()
         if signal.getsignal(signal.SIGINT) is _leave:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         code = app(args=arguments, prog_name="fiftyx", standalone_mode=False)
         sys.stdout.flush()
+        sys.stderr.write("".join(f"{line}\n" for line in dict.fromkeys(AFTERWARDS)))
     except KeyboardInterrupt:
         return INTERRUPTED
     except (UsageError, StyleError) as error:

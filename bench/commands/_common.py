@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 DONE, NO, USAGE, OPEN, FAULT, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 3, 4, 130, 141
 """Exit codes: done; the answer is no; bad usage or input; undecided or untested; our fault; Ctrl-C; nobody reads."""
 
+AFTERWARDS: list[str] = []  # lines for stderr once the command has done what it was asked for: not beside a complaint
 FOLDERS = "run folders, or --benchmark-json files"
 Names: TypeAlias = list[str] | None  # of an option that may be given again and again
 AsJson: TypeAlias = Annotated[bool, Option("--json", help="as JSON")]
@@ -73,10 +74,10 @@ def evidence_of(folder: Path) -> Evidence:
 
 
 def tell_unfinished(run: Run) -> None:
-    """On stderr, of a run that was cut off or still goes on."""
+    """Of a run that was cut off or still goes on."""
     if left := run.left:
         command = go_on(run.folder, (run.machine.get("plan") or {}).get("style_files") or ())
-        print(f"fiftyx: {run.folder}: unfinished, {counted(left, 'turn')} left; go on with: {command}", file=sys.stderr)
+        AFTERWARDS.append(f"fiftyx: {run.folder}: unfinished, {counted(left, 'turn')} left; go on with: {command}")
 
 
 def go_on(folder: Path, style_files: Iterable[str | Path]) -> str:

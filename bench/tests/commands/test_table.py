@@ -1,4 +1,4 @@
-"""`table`: a run without a row is a complaint, not silence; one that was cut off is said to be."""
+"""`table`: a run without a row is a complaint, not silence; one that was cut off is said to be so."""
 
 from __future__ import annotations
 
@@ -35,3 +35,17 @@ def test_every_command_that_reads_a_run_says_that_it_was_cut_off(tmp_path, capsy
     assert said.count("unfinished, 2 turns left; go on with: ") == 1
     assert f"run --resume --out '{cut}'" in said
     assert str(whole) not in said
+
+
+@pytest.mark.usefixtures("handlers")
+def test_beside_a_complaint_nothing_else_is_said(tmp_path, capsys):
+    whole, cut = ROOT / "results" / "explained-epyc", tmp_path / "run"
+    cut.mkdir()
+    shutil.copyfile(whole / "machine.json", cut / "machine.json")
+    rows = (whole / "measurements.csv").read_text().splitlines(keepends=True)
+    (cut / "measurements.csv").write_text("".join(rows[:-2]))
+    (cut / "iterations.csv").write_text("no table of ours\n")
+    assert main(["chart", str(cut)]) == 2
+    said = capsys.readouterr().err
+    assert "iterations.csv" in said
+    assert said.count("\n") == 1
