@@ -28,7 +28,7 @@ def entry() -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit code. Whatever was asked wrongly is one line on stderr and exit code 2."""
-    from bench.commands._common import AFTERWARDS, BROKEN_PIPE, DONE, INTERRUPTED
+    from bench.commands._common import AFTERWARDS, BROKEN_PIPE, DONE, INTERRUPTED, USAGE
     from bench.errors import UsageError
     from implementations import StyleError
 
@@ -40,7 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         code = app(args=arguments, prog_name="fiftyx", standalone_mode=False)
         sys.stdout.flush()
-        sys.stderr.write("".join(f"{line}\n" for line in dict.fromkeys(AFTERWARDS)))
+        if code != USAGE:
+            sys.stderr.write("".join(f"{line}\n" for line in dict.fromkeys(AFTERWARDS)))
     except KeyboardInterrupt:
         return INTERRUPTED
     except (UsageError, StyleError) as error:
