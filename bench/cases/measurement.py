@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -96,6 +96,16 @@ class Found:
         if impossible or not (self.timed_us or self.raw):
             return f"a time of {impossible[0]}" if impossible else "no times"
         return next(iter(beyond(self.values)), None)
+
+
+def or_anew(call: Callable[[], Found]) -> Found:
+    """What a call finds, or a further one where that is what an honest style now and then may be; see `again`."""
+    found = call()
+    for _ in range(ANEW):
+        if not found.again:
+            break
+        found = call()
+    return found
 
 
 @dataclass(frozen=True, slots=True)

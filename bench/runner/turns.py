@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from bench.cases.case import Case
 from bench.cases.challenge import data_seed
-from bench.cases.measurement import ANEW, Found, Job, Measurement
+from bench.cases.measurement import Found, Job, Measurement, or_anew
 from bench.cases.plan import Plan
 from bench.machine.process import Answer, ask
 from bench.machine.witness import Record
@@ -163,18 +163,9 @@ def process_launcher(plan: Plan, watch: Callable[[Job, Found, Record], object] =
         return judge(job, found, record) if record.watched else found
 
     def launch(job: Job) -> Found:
-        found = _or_anew(lambda: measured(job))
+        found = or_anew(lambda: measured(job))
         if found.status != "ok" or not job.case.program:
             return found
-        return _or_anew(lambda: judge_program(job, found, *start(PROGRAM, job, keep_env=plan.keep_env)))
+        return or_anew(lambda: judge_program(job, found, *start(PROGRAM, job, keep_env=plan.keep_env)))
 
     return launch
-
-
-def _or_anew(call: Callable[[], Found]) -> Found:
-    found = call()
-    for _ in range(ANEW):
-        if not found.again:
-            break
-        found = call()
-    return found

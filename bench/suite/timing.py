@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from bench.cases.measurement import Job, Measurement
+from bench.cases.measurement import Job, Measurement, or_anew
 from bench.cases.problem import TUTORIAL_ITERATIONS
 from bench.machine.device import Device
 from bench.machine.frameworks import open_device
@@ -56,7 +56,7 @@ def time_iterations(benchmark: Any, job: Job) -> Measurement:
     Of a style whose control flow has a cycle a round is the mean over one cycle, as in `run`'s median.
     """
     gate(job)
-    found = examine(job)
+    found = or_anew(lambda: examine(job))
     if found.status != "ok":
         raise Unfit(found.status, found.reason)
     record(benchmark, (us / 1e6 for us in by_cycle(found.timed_us, job.style.cycle)))

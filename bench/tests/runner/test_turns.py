@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from bench.adversary.faults import FAULTS, SAY
 from bench.adversary.lies import HONEST, write_style
 from bench.cases.grid import Skip
-from bench.cases.measurement import ANEW, Found
+from bench.cases.measurement import ANEW, Found, or_anew
 from bench.machine.process import Answer, _crash_reason, ask
 from bench.plain import to_plain
 from bench.runner import turns as runner
-from bench.runner.turns import _or_anew, process_launcher, schedule
+from bench.runner.turns import process_launcher, schedule
 from bench.tests.fakes import FakeClock, a_case, a_job, a_plan, an_answer
 
 CASES = [a_case(f"style{index}") for index in range(6)]
@@ -260,7 +260,7 @@ def test_a_style_that_breaks_its_process_is_the_row_that_it_should_be(tmp_path, 
 def test_who_fails_by_the_clock_or_strays_is_measured_until_it_does_not_and_twice_more_at_most(fails):
     answers = [Found("wrong" if again else "ok", again=again) for again in fails]
     left = list(answers)
-    found = _or_anew(lambda: left.pop(0))
+    found = or_anew(lambda: left.pop(0))
     assert found is next((one for one in answers if not one.again), answers[-1])
     assert len(answers) - len(left) == answers.index(found) + 1 or all(fails)
 

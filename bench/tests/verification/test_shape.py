@@ -50,12 +50,12 @@ def steps_of(counts: Counts) -> list[int]:
 
 def shape(
     each_ns: int, seed: int, *, after: float = 1.0, batch: float = 1.0, batch_work: float | None = None, cycle: int = 1,
-    lumps: float = 1.0, cpu: float | None = None, **changes: Any,
+    lumps: float = 1.0, cpu: float | None = None, slow: float = 1.0, slow_from: float = 1.0, **changes: Any,
 ) -> Shape:  # fmt: skip
     """Of a loop whose iterations take `each_ns`, but for those in question so many times that.
 
-    `lumps`: a sample of each stretch, and none right after a flip, does so much that the mean is as many times the
-    middle.
+    `slow`: samples from that part of them on take so many times as long. `lumps`: a sample of each stretch, and none
+    right after a flip, does so much that the mean is as many times the middle.
     """
     record, flipped = seen(COUNTS, seed, each_ns)
     heavy = {
@@ -67,6 +67,7 @@ def shape(
         each_ns * (after if step in flipped else 1.0) + (each_ns * (lumps - 1) * COUNTS.segment) * (step in heavy)
         for step in steps_of(COUNTS)
     ]
+    ns = [one * (slow if at >= slow_from * len(ns) else 1.0) for at, one in enumerate(ns)]
     for stretch, watched in zip(COUNTS.stretches, record.seen, strict=True):
         if stretch.batch:
             worked_s = stretch.timed * each_ns / 1e9 * (batch if batch_work is None else batch_work) + STRETCH_S
@@ -118,6 +119,21 @@ def test_a_batch_may_not_be_lighter_than_its_iterations_alone(each_ns, seed, fac
     found = shape(each_ns, seed, batch=factor)
     if abs(factor - IMPOSSIBLE.light) > 0.01:
         assert any("where nobody reads its loss" in fault for fault in found.faults()) == (factor < IMPOSSIBLE.light)
+
+
+@settings(max_examples=25)
+@given(
+    st.integers(10_000, 10**9), st.integers(0, 2**40), st.floats(0.1, 1.0), st.floats(1.0, 2.5), st.floats(0.15, 0.5)
+)
+def test_a_core_that_was_slow_in_most_samples_and_not_in_the_batch_accuses_nobody(each_ns, seed, batch, slow, part):
+    """A neighbour on the same core: an honest batch is as fast as the fastest samples in a row, a light one lighter."""
+    found = shape(each_ns, seed, batch=batch, slow=slow, slow_from=part)
+    share = batch * each_ns
+    if abs(share - IMPOSSIBLE.light * each_ns) > 0.01 * each_ns:
+        assert any("where nobody reads its loss" in fault for fault in found.faults()) == (batch < IMPOSSIBLE.light)
+    assert any("where nobody reads its loss" in fault for fault in found.faults(DOUBTFUL)) or (
+        batch / slow >= DOUBTFUL.light * 0.99
+    )
 
 
 @settings(max_examples=25)
