@@ -50,8 +50,11 @@ class Run:
     def left(self) -> int:
         """How many turns its plan has, up to its first look, that have no row: it was cut off, or still goes on.
 
-        0 with a budget, which may end a run early, and where another version wrote the plan.
+        0 with a budget, which may end a run early, where another version wrote the plan, and of a file of
+        pytest-benchmark, whose session took what `-k` chose.
         """
+        if self.folder.is_file():
+            return 0
         try:
             plan = from_plain(Written, self.machine.get("plan"), "plan")
         except ShapeError:

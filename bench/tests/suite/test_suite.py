@@ -150,6 +150,12 @@ def test_what_a_shared_process_cannot_tell_stays_empty(timed):
     assert rows[["first_iteration_seconds", "import_seconds", "peak_rss_bytes"]].isna().all().all()
 
 
+def test_a_file_that_lacks_cases_of_its_grid_is_no_unfinished_run(timed):
+    run = read_run(timed[1])
+    assert replace(run, measurements=run.measurements.iloc[:1]).left == 0
+    assert replace(run, measurements=run.measurements.iloc[:1], folder=timed[1].parent).left == 2
+
+
 def test_no_host_name_gets_into_the_file(timed):
     assert "node" not in json.loads(timed[1].read_text("utf-8"))["machine_info"]
 
