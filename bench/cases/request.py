@@ -21,6 +21,7 @@ from implementations import Implementation, find_implementations
 
 PRECISIONS = ("ieee", "tf32")
 ACCELERATOR = "gpu"  # whichever is there
+NO_CASE = "the options leave no case: no chosen style runs on a chosen device. See: fiftyx list"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import shlex
 import shutil
 import sys
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from importlib import metadata
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 from typer import Argument, Option
 
+from bench.errors import UsageError
 from bench.status import Say, status_line
 from bench.words import counted
 
@@ -71,6 +72,12 @@ def evidence_of(folder: Path) -> Evidence:
         evidence = Evidence.of(read_run(folder))
     tell_unfinished(evidence.run)
     return evidence
+
+
+def alone(others: Mapping[str, object], why: str) -> None:
+    """Raises UsageError for the first of other options, by name, that was given."""
+    if given := [name for name, value in others.items() if value is not None]:
+        raise UsageError(f"{why}: leave out {given[0]}")
 
 
 def tell_unfinished(run: Run) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
-from bench.commands._common import DONE, NO, AsJson, Names, console, status
+from bench.commands._common import DONE, NO, AsJson, Names, alone, console, status
 from bench.errors import UsageError, known
 from bench.plain import to_plain
 from bench.words import grouped
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 BATCH = "a batch; again and again  [default: 1 8 64 512]"
 CHART = "draw speedup against batch as STEM.png and STEM.svg"
 DEVICE = "cpu, gpu (the one that is here), cuda:1, mps, xpu  [default: both; with --preset cpu, again and again]"
+GO_WITH = "--preset goes with --out, --network, --device, --precision, --threads, --blocks, --timeout alone"
 PRESET = "no FILE: cnn, the networks of the claim's source, small, or frozen, those with predictions"
 
 
@@ -48,7 +49,7 @@ def advise(
     Exit code 0 measured, 2 bad input, or no batch could be measured.
     """
     if preset is not None:
-        _alone({"FILE": file, "--batch": batch, "--chart": chart, "--json": as_json or None})
+        alone({"FILE": file, "--batch": batch or None, "--chart": chart, "--json": as_json or None}, GO_WITH)
         if out is None:
             raise UsageError("--preset needs --out DIR, which it writes its table into")
         return _preset(preset, network or [], device or ["cpu"], threads or [], precision, blocks, timeout, out)
@@ -70,13 +71,6 @@ def advise(
     if chart is not None:
         _draw(found, chart)
     return DONE
-
-
-def _alone(others: Mapping[str, object]) -> None:
-    """Raises UsageError for what --preset has no use for."""
-    if given := [name for name, value in others.items() if value]:
-        more = "--network, --device, --precision, --threads, --blocks, --timeout"
-        raise UsageError(f"--preset measures the networks of this repository: leave out {given[0]}; with it go {more}")
 
 
 def _advice(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
-from bench.commands._common import DONE, FOLDERS, NO, OPEN, AsJson, console, evidence_of, status
+from bench.commands._common import DONE, FOLDERS, NO, OPEN, AsJson, alone, console, evidence_of, status
 from bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,22 +46,17 @@ def verdict(
     if published:
         if folders:
             raise UsageError(f"--published audits the claim's own source: leave out {folders[0]}")
-        _alone({**options, "--at-least": None, "--claim": claim}, "--published audits the claim's own source")
+        alone({**options, "--at-least": None, "--claim": claim}, "--published audits the claim's own source")
         return _published(at_least, as_json=as_json)
     if not folders:
         raise UsageError("verdict: name a run folder, or ask for --published; make a run with: fiftyx run --out DIR")
     if networks := _of_networks(folders):
-        _alone({**options, "--claim": claim}, f"{networks[0]} holds networks that are held against their source alone")
+        alone({**options, "--claim": claim}, f"{networks[0]} holds networks that are held against their source alone")
         return _cnn(networks, as_json=as_json)
     if claim is not None:
-        _alone(options, "--claim says that itself")
+        alone(options, "--claim says that itself")
         return _answers(folders, claim, everything=everything, as_json=as_json)
     return _verdicts(folders, _question(at_least, baseline, contender, scope), everything=everything, as_json=as_json)
-
-
-def _alone(others: Mapping[str, object], why: str) -> None:
-    if given := [name for name, value in others.items() if value is not None]:
-        raise UsageError(f"{why}: leave out {given[0]}")
 
 
 def _of_networks(folders: Sequence[Path]) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from implementations import DEVICES
@@ -63,6 +64,7 @@ def unsupported(framework: str, kind: str, dtype: str, precision: str) -> str | 
     return None
 
 
+@cache
 def cpu_model() -> str:
     """The processor's name as it calls itself; empty when the system does not say."""
     try:

@@ -18,7 +18,7 @@ import implementations
 from bench.cases.forecast import case_seconds, ceiling_seconds
 from bench.cases.measurement import Measurement
 from bench.cases.plan import Plan, dump_plan, load_plan
-from bench.cases.request import Request, check, make_plan
+from bench.cases.request import NO_CASE, Request, check, make_plan
 from bench.errors import UsageError
 from bench.machine.facts import as_grid_machine, describe, probe_devices
 from bench.runner.crossing import crossing_plan, crossing_seconds
@@ -90,7 +90,7 @@ def prepare(request: Request, folder: Path, *, resume: bool = False) -> Session:
     if before is not None:
         check_same(folder, before, plan, machine)
     elif not plan.cases and not plan.skips:
-        raise UsageError("the options leave no case: no chosen style runs on a chosen device. See: fiftyx list")
+        raise UsageError(NO_CASE)
     run_id = before["run_id"] if before is not None else uuid.uuid4().hex[:8]
     if before is None:
         machine = {

@@ -13,7 +13,7 @@ from bench.cases.phases import Rule
 from bench.cases.plan import Plan
 from bench.cases.presets import PRESETS, Leg
 from bench.cases.problem import TUTORIAL_ITERATIONS, work_flops
-from bench.cases.request import ACCELERATOR, Request, check, override, the_device
+from bench.cases.request import ACCELERATOR, NO_CASE, Request, check, override, the_device
 from bench.errors import UsageError
 from bench.machine.device import cpu_model, device_kind
 from bench.machine.environment import available_cpus
@@ -96,7 +96,7 @@ def make_grid(request: Request, threads: int) -> Grid:
             reasons[case.key] = f"{mine}; give --fiftyx-threads {case.threads}"
     cases = [*found.cases, *(skip.case for skip in found.skips)]
     if not cases:
-        raise UsageError("the options leave no case: no chosen style runs on a chosen device. See: fiftyx list")
+        raise UsageError(NO_CASE)
     entries = [Entry(case, reasons.get(case.key)) for case in sorted(cases, key=_turn)]
     plan = Plan(
         preset=request.preset or "suite",
