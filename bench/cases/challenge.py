@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from random import Random
 from typing import NamedTuple
 
@@ -11,7 +11,8 @@ from bench.cases.case import Case
 from bench.cases.phases import Counts, Stretch
 
 EVERY = 16  # iterations between two flips, about, and one before each stretch and before the first that counts in it
-BATCH_EVERY = 32  # the same within a batch, where the iteration after a pause is in the time that counts
+BATCH_EVERY = 48  # the same within a batch, where the iteration after a pause is in the time that counts
+AGAIN = 1 / 3  # of a batch's flips so many are followed by one before the next iteration, which is timed alone then
 PROGRAM_EVERY = 64  # the same within a whole program, whose seconds hold them
 IMMUTABLE = ("jax",)  # whose arrays cannot be changed in place
 
@@ -42,9 +43,13 @@ def flips(case: Case, stretch: Stretch, seed: int) -> list[Flip]:
     Now and then within a batch only on the CPU: elsewhere it would have to wait for the device. None where x is
     immutable. Where a style starts several iterations at once, before the first of them alone.
     """
-    every = (BATCH_EVERY if case.key.on_cpu else 0) if stretch.batch else EVERY
+    every, again = EVERY, 0.0
+    if stretch.batch:
+        every, again = (BATCH_EVERY, AGAIN) if case.key.on_cpu else (0, 0.0)
     begins = {stretch.first, stretch.first + (stretch.untimed if stretch.timed else 0)}
-    return list(_drawn(case, range(stretch.first, stretch.first + stretch.count, case.ahead), begins, seed, every))
+    return list(
+        _drawn(case, range(stretch.first, stretch.first + stretch.count, case.ahead), begins, seed, every, again)
+    )
 
 
 def program_flips(case: Case, steps: int, seed: int) -> list[Flip]:
@@ -57,12 +62,35 @@ def timed_flips(case: Case, counts: Counts, seeds: list[int]) -> list[Flip]:
     return [flip for one, seed in zip(counts.stretches, seeds, strict=True) for flip in flips(case, one, seed)]
 
 
-def _drawn(case: Case, steps: range, begins: Collection[int], seed: int, every: int) -> Iterator[Flip]:
+def pieces(drawn: Sequence[Flip], first: int, end: int) -> Iterator[tuple[Flip | None, int]]:
+    """The iterations from `first` on and before `end`, cut at flips: what flips before each piece, and its length."""
+    before = None
+    for flip in drawn:
+        if first <= flip.step < end:
+            if flip.step > first:
+                yield before, flip.step - first
+            before, first = flip, flip.step
+    if end > first:
+        yield before, end - first
+
+
+def piece_lengths(case: Case, stretch: Stretch, seed: int) -> list[int]:
+    """Of the pieces of a stretch that count."""
+    drawn = flips(case, stretch, seed)
+    return [length for _, length in pieces(drawn, stretch.first + stretch.untimed, stretch.first + stretch.count)]
+
+
+def _drawn(
+    case: Case, steps: range, begins: Collection[int], seed: int, every: int, again: float = 0.0
+) -> Iterator[Flip]:
     if case.framework in IMMUTABLE:
         return
     random, size = Random(seed), case.problem.size
+    last: int | None = None
     for step in steps:
-        if step in begins or (every and random.random() < case.ahead / every):
+        chance = (case.ahead / every if every else 0.0) + (again if last == step - case.ahead else 0.0)
+        if step in begins or (chance and random.random() < chance):
+            last = step
             yield Flip(step, *_half(random, size.n), *_half(random, size.d_in))
 
 

@@ -19,7 +19,6 @@ from typer import Argument, Option
 
 from bench.errors import UsageError
 from bench.status import Say, status_line
-from bench.words import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -82,9 +81,9 @@ def alone(others: Mapping[str, object], why: str) -> None:
 
 def tell_unfinished(run: Run) -> None:
     """Of a run that was cut off or still goes on."""
-    if left := run.left:
+    if unfinished := run.unfinished:
         command = go_on(run.folder, (run.machine.get("plan") or {}).get("style_files") or ())
-        AFTERWARDS.append(f"fiftyx: {run.folder}: unfinished, {counted(left, 'turn')} left; go on with: {command}")
+        AFTERWARDS.append(f"fiftyx: {run.folder}: {unfinished}; go on with: {command}")
 
 
 def go_on(folder: Path, style_files: Iterable[str | Path]) -> str:

@@ -27,6 +27,7 @@ from bench.tables.csv_files import lines_of, parse_table, read_table
 from bench.tables.machine_shape import read_json, sound_machine
 from bench.tables.pytest_json import benchmark_iterations, benchmark_machine, benchmark_measurements, is_benchmark_file
 from bench.tables.row_checks import check_rows
+from bench.words import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,11 @@ class Run:
     def name(self) -> str:
         """The folder's name."""
         return self.folder.resolve().name
+
+    @property
+    def unfinished(self) -> str:
+        """`unfinished, 12 turns left`; empty of a whole run."""
+        return f"unfinished, {counted(left, 'turn')} left" if (left := self.left) else ""
 
     @property
     def left(self) -> int:

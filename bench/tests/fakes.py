@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 
 from bench.cases.case import Case
+from bench.cases.challenge import piece_lengths
 from bench.cases.grid import Skip
 from bench.cases.measurement import Found, Job, Measurement
-from bench.cases.phases import Rule
+from bench.cases.phases import Rule, Stretch
 from bench.cases.plan import Plan
 from bench.cases.problem import Problem, stable_learning_rate
 from bench.machine.device import Device
 from bench.machine.facts import Machine
+from bench.timing.clock import Batch
 from implementations import Implementation
 
 TINY = (8, 5, 4, 3)
@@ -154,6 +156,13 @@ def a_job(style: Implementation, rule: Rule = BRIEF, **changes: Any) -> Job:
 
 def a_style(name: str = "numpy_manual") -> Implementation:
     return Implementation(name, "numpy", ("cpu",), "a style", Path(f"{name}.py"))
+
+
+def a_batch(case: Case, stretch: Stretch, seed: int, each_ns: float, alone: float = 1.0) -> Batch:
+    """A batch of iterations that take `each_ns`, launches that are timed alone in it so many times as long."""
+    lengths = piece_lengths(case, stretch, seed)
+    pieces_ns = tuple(int(length * each_ns * (alone if length == case.ahead else 1.0)) for length in lengths)
+    return Batch(sum(pieces_ns), stretch.timed, None, pieces_ns=pieces_ns)
 
 
 def a_plan(cases: Sequence[Case], **changes: Any) -> Plan:

@@ -36,13 +36,15 @@ class Latency:
 class Batch:
     """Nanoseconds of `iterations` in a row with one wait at each end; event time in us where the device has it.
 
-    `enqueued_ns` passed before the last of them returned: all of it where nothing is waited for.
+    `enqueued_ns` passed before the last of them returned: all of it where nothing is waited for. `pieces_ns` are its
+    pieces, where it came in several.
     """
 
     elapsed_ns: int
     iterations: int
     event_us: float | None
     enqueued_ns: int = 0
+    pieces_ns: tuple[int, ...] = ()
 
     @property
     def mean_us(self) -> float:
@@ -134,7 +136,8 @@ def time_batch_pieces(
     events = [one.event_us * one.iterations for one, _ in found if one.event_us is not None]
     event_us = sum(events) / count if events else None
     enqueued_ns = sum(one.enqueued_ns for one, _ in found)
-    return Batch(sum(one.elapsed_ns for one, _ in found), count, event_us, enqueued_ns), found[-1][1]
+    pieces_ns = tuple(one.elapsed_ns for one, _ in found)
+    return Batch(sum(pieces_ns), count, event_us, enqueued_ns, pieces_ns), found[-1][1]
 
 
 def finish(loop: Loop) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bench.cases.case import Case
-from bench.cases.challenge import Flip, flips
+from bench.cases.challenge import Flip, flips, pieces
 from bench.cases.measurement import Job, Value
 from bench.cases.phases import Counts, Stretch
 from bench.machine.core_speed import Gauge, Reading
@@ -85,14 +85,14 @@ class Course:
         untimed = clock.time_pieces(self.loop, device, self._pieces(drawn, stretch.first, middle))
         if stretch.untimed and stretch.timed:
             self.witness.mark()
-        pieces = self._pieces(drawn, middle, end)
+        timed_pieces = self._pieces(drawn, middle, end)
         if stretch.batch:
-            batch, last = clock.time_batch_pieces(self.loop, device, pieces)
+            batch, last = clock.time_batch_pieces(self.loop, device, timed_pieces)
             check_kind(self.case, device, last, "yielded a loss")
             losses = [device.read(last)]
             self.batches.append(batch)
         else:
-            timed = clock.time_pieces(self.loop, device, pieces)
+            timed = clock.time_pieces(self.loop, device, timed_pieces)
             losses = timed.losses
             self.elapsed_ns += timed.elapsed_ns
         self.witness.shut([*untimed.losses, *losses])
@@ -103,17 +103,10 @@ class Course:
 
     def _pieces(self, drawn: Sequence[Flip], first: int, end: int) -> Iterator[int]:
         """The lengths between the flips from `first` on and before `end`; a flip is made when its length is asked."""
-        at = first
-        for flip in drawn:
-            if not first <= flip.step < end:
-                continue
-            if flip.step > at:
-                yield flip.step - at
-            at = flip.step
-            if self.device.negate is not None:
+        for flip, length in pieces(drawn, first, end):
+            if flip is not None and self.device.negate is not None:
                 self.device.negate(self.x, flip.place)
-        if end > at:
-            yield end - at
+            yield length
 
 
 def run_timed(

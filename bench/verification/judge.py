@@ -8,7 +8,7 @@ from itertools import chain
 from statistics import fmean, median
 
 from bench.cases.case import Case
-from bench.cases.challenge import Flip, program_flips, timed_flips
+from bench.cases.challenge import Flip, piece_lengths, program_flips, timed_flips
 from bench.cases.measurement import BY_ITERATION, Found, Job, Value
 from bench.cases.phases import Counts, Stretch, affordable_steps
 from bench.cases.problem import TUTORIAL_ITERATIONS, work_flops
@@ -89,6 +89,10 @@ def unlike(job: Job, timed: Timed, record: Record) -> Iterator[str]:
     lengths = len(timed.elapsed_ns), len(timed.untimed_ns), [one.iterations for one in timed.batches]
     if lengths != (counts.latency, len(stretches), [counts.batch] * counts.batches):
         yield "samples are missing"
+    batches = [(one, seen) for one, seen in zip(stretches, record.seen, strict=False) if one.batch]
+    pieces = [len(piece_lengths(job.case, one, seen.seed)) for one, seen in batches]
+    if [len(one.pieces_ns) for one in timed.batches] != pieces:
+        yield "pieces of a batch are missing"
     readings = len(stretches) if job.case.one_core else 0
     if len(timed.readings) != readings or bool(counts.segment) != job.case.one_core:
         yield f"{len(timed.readings)} readings of the core's speed, expected {readings}"
@@ -96,7 +100,7 @@ def unlike(job: Job, timed: Timed, record: Record) -> Iterator[str]:
         yield "readings of the core's speed that are not those that its witness heard"
     times = [
         *timed.elapsed_ns,
-        *(one.elapsed_ns for one in timed.batches),
+        *(ns for one in timed.batches for ns in (one.elapsed_ns, *one.pieces_ns)),
         *(us for one in timed.readings for us in one),
     ]
     if not all(0 < time < 2**62 for time in times) or min(timed.untimed_ns) < 0:

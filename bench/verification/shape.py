@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from math import inf
 from statistics import fmean, median
 
-from bench.cases.challenge import timed_flips
+from bench.cases.challenge import piece_lengths, timed_flips
 from bench.cases.measurement import Job
 from bench.cases.phases import Stretch
 from bench.machine.witness import Record, Seen
@@ -15,7 +17,7 @@ from bench.timing.noise import by_cycle
 
 STRETCH_S = 2e-4  # for the witness's two words of a stretch
 FLIP_S, BETWEEN_S = 5e-6, 3e-7  # for a flip, and for what lies between two samples
-FEW_SAMPLES, FEW_FLIPS, FEW_CHUNKS = 20, 8, 4
+FEW_SAMPLES, FEW_FLIPS, FEW_CHUNKS, FEW_PROBES = 20, 8, 4, 6
 CHUNK = 25  # samples in a row: of a short iteration less than a neighbour's turn on the core
 SLACK_NS = 5_000  # of a sample after what runs between two of them and leaves other things in the caches
 LUMPY_BATCH = 2.0  # the mean of a batch; an honest one reached 1.59 twice, on two cores at a load of 5
@@ -46,14 +48,16 @@ class Shape:
 
     `lump` is the mean of samples in a row, by the clock or by CPU time if that is less, the median of these; `batch`
     the same of the middle batch, `fastest` the middle one of the fastest samples in a row. `after_flip` is the middle
-    sample of those right after x changed, over samples of the same place in the style's cycle. `at_work` is the share
-    of the time that the process had a core.
+    sample of those right after x changed, over samples of the same place in the style's cycle, and `probe` that of the
+    iterations of a batch that were timed alone there, over the rest of their batch. `at_work` is the share of the time
+    that the process had a core.
     """
 
     middle_us: float
     lump: float | None = None
     batch: float | None = None
     after_flip: float | None = None
+    probe: float | None = None
     at_work: float = 1.0
     fastest: float = 1.0
 
@@ -69,6 +73,7 @@ class Shape:
         alone = [pair for pair in pairs if pair[0].timed and not pair[0].batch]
         batches = [(one, seen) for one, seen in pairs if one.batch]
         at_work = _at_work(record.seen)
+        places = _places(timed, alone, job.style.period)
         each_us = [median(one.mean_us for one in timed.batches)]
         if at_work >= STARVED:  # else its witness may have heard late that samples begin, and counted too little
             each_us += _cpu_us(batches, flipped)
@@ -76,7 +81,8 @@ class Shape:
             middle_us,
             _lump(timed, alone, flipped, middle_us),
             min(each_us) / middle_us if timed.counts.batch >= FEW_SAMPLES else None,
-            _after_flip(timed, alone, flipped, job.style.period),
+            _after_flip(places, flipped),
+            _probe(job, timed, batches, places),
             at_work,
             _fastest(cycles) / 1e3 / middle_us,
         )
@@ -97,6 +103,11 @@ class Shape:
             yield (
                 f"an iteration takes {middle} and {self.after_flip:.2f} times that right after x changed: it keeps "
                 "what it made of x before"
+            )
+        if self.probe is not None and self.probe >= limits.remembers:
+            yield (
+                f"in a batch an iteration takes {self.probe:.2f} times as long right after x changed: it keeps what it "
+                "made of x before"
             )
 
 
@@ -141,16 +152,40 @@ def _cpu_us(batches: Sequence[Alone], flipped: set[int]) -> list[float]:
     return [(sum(counted) - more_s) * 1e6 / sum(one.timed for one, _ in batches)]
 
 
-def _after_flip(timed: Timed, alone: Sequence[Alone], flipped: set[int], cycle: int) -> float | None:
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """The samples by step, and the middle one of each place of the style's cycle, in ns."""
+
+    samples: Mapping[int, int]
+    middle: Sequence[float]
+
+    def usual(self, first: int, count: int) -> float:
+        """What so many iterations from `first` on take by the middle samples of their places."""
+        return sum(self.middle[step % len(self.middle)] for step in range(first, first + count))
+
+
+def _places(timed: Timed, alone: Sequence[Alone], cycle: int) -> _Places:
+    steps = (step for one, _ in alone for step in range(one.first + one.untimed, one.first + one.count))
+    samples = dict(zip(steps, timed.elapsed_ns, strict=True))
+    same = [[ns for step, ns in samples.items() if step % cycle == place] for place in range(cycle)]
+    return _Places(samples, [median(each or samples.values()) for each in same])
+
+
+def _after_flip(places: _Places, flipped: set[int]) -> float | None:
     """Each sample right after a flip over the middle one of its place in the cycle; the median of these."""
-    steps = [step for one, _ in alone for step in range(one.first + one.untimed, one.first + one.count)]
-    places: dict[int, list[int]] = {}
-    for step, ns in zip(steps, timed.elapsed_ns, strict=True):
-        places.setdefault(step % cycle, []).append(ns)
-    middle = {place: median(samples) for place, samples in places.items()}
-    ratios = [
-        (ns - SLACK_NS) / middle[step % cycle]
-        for step, ns in zip(steps, timed.elapsed_ns, strict=True)
-        if step in flipped
-    ]
+    ratios = [(ns - SLACK_NS) / places.usual(step, 1) for step, ns in places.samples.items() if step in flipped]
     return median(ratios) if len(ratios) >= FEW_FLIPS else None
+
+
+def _probe(job: Job, timed: Timed, batches: Sequence[Alone], places: _Places) -> float | None:
+    """Each launch of a batch that was timed alone over the longer pieces of its batch; the median of these."""
+    ratios: list[float] = []
+    for (one, seen), batch in zip(batches, timed.batches, strict=True):
+        lengths = piece_lengths(job.case, one, seen.seed)
+        firsts = accumulate(lengths, initial=one.first + one.untimed)
+        usual = [places.usual(first, length) for first, length in zip(firsts, lengths, strict=False)]
+        longer = [at for at, length in enumerate(lengths) if length > job.style.ahead]
+        rest = sum(batch.pieces_ns[at] for at in longer) / sum(usual[at] for at in longer) if longer else inf
+        alone = (at for at, length in enumerate(lengths) if length == job.style.ahead)
+        ratios += [(batch.pieces_ns[at] - SLACK_NS) / usual[at] / rest for at in alone]
+    return median(ratios) if len(ratios) >= FEW_PROBES else None

@@ -70,7 +70,7 @@ class Card:
             date=str(run.machine.get("created") or "")[:10],
             processor=processor(run.machine),
             accelerators=tuple(f"{name} {model}".strip() for name, model in accelerators(run.machine).items()),
-            facts=tuple(brief_facts(run.machine)),
+            facts=tuple(filter(None, (*brief_facts(run.machine), run.unfinished))),
             outcome=outcome,
             headline=headline,
             sizes=tuple(map(_at_size, leads(evidence))),

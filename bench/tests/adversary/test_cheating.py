@@ -54,8 +54,8 @@ def test_every_cheat_has_a_name_of_its_own():
 
 
 RIGHT = (
-    "three_at_once_noticing", "gram_noticing", "gram_noticing_paced", "gram_in_batches", "lazy_item", "slow_warm_up",
-    "ahead_after_a_pause",
+    "three_at_once_noticing", "gram_noticing", "gram_noticing_paced", "gram_in_batches", "gram_in_batches_later",
+    "lazy_item", "slow_warm_up", "ahead_after_a_pause",
 )  # fmt: skip
 
 

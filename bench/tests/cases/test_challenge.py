@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.cases.challenge import EVERY, IMMUTABLE, data_seed, flips, program_flips, timed_flips
+from bench.cases.challenge import (
+    AGAIN,
+    BATCH_EVERY,
+    EVERY,
+    IMMUTABLE,
+    data_seed,
+    flips,
+    piece_lengths,
+    pieces,
+    program_flips,
+    timed_flips,
+)  # fmt: skip
 from bench.cases.phases import Counts, Stretch
 from bench.tests.fakes import a_case
 
@@ -37,6 +51,28 @@ def test_two_seeds_flip_other_iterations_and_other_entries():
     assert {flip.step for flip in one} != {flip.step for flip in other}
     assert one[0].place != other[0].place
     assert 5000 / EVERY / 1.6 < len(one) < 5000 / EVERY * 1.6
+
+
+@given(st.integers(0, 2**40), st.integers(0, 50), st.integers(1, 400), st.integers(0, 20), st.integers(1, 5))
+def test_a_stretch_is_cut_at_its_flips_into_pieces_that_are_all_of_it(seed, first, timed, untimed, ahead):
+    stretch = Stretch(first, untimed * ahead, timed * ahead, batch=True)
+    case = a_case(ahead=ahead)
+    drawn, begin, end = flips(case, stretch, seed), first + stretch.untimed, first + stretch.count
+    found = list(pieces(drawn, begin, end))
+    assert [flip for flip, _ in found if flip] == [flip for flip in drawn if begin <= flip.step < end]
+    starts = list(accumulate((length for _, length in found), initial=begin))
+    assert starts[-1] == end
+    assert all(flip is None or flip.step == start for (flip, _), start in zip(found, starts, strict=False))
+    assert piece_lengths(case, stretch, seed) == [length for _, length in found]
+    assert all(length % ahead == 0 and length > 0 for _, length in found)
+
+
+@pytest.mark.parametrize("ahead", [1, 4])
+def test_of_a_batchs_flips_a_third_are_followed_by_another_at_once(ahead):
+    stretch = Stretch(0, 0, 50_000 * ahead, batch=True)
+    lengths = piece_lengths(a_case(ahead=ahead), stretch, 5)
+    assert len(lengths) == pytest.approx(50_000 / BATCH_EVERY * 1.5 * ahead, rel=0.15)
+    assert lengths.count(ahead) / len(lengths) == pytest.approx(AGAIN, rel=0.15 if ahead == 1 else 0.5)
 
 
 def test_a_batch_on_an_accelerator_is_not_interrupted_and_arrays_that_cannot_change_are_left_alone():

@@ -221,6 +221,7 @@ def test_what_happens_between_two_pieces_is_in_no_sample_and_in_no_batch():
     assert clock.time_pieces(loop(), fake_device(), pieces(), now).elapsed_ns == [10] * 8
     batch, loss = clock.time_batch_pieces(loop(), fake_device(), pieces(), now)
     assert (batch.elapsed_ns, batch.iterations, batch.event_us, loss) == (80, 8, None, 1.0)
+    assert (sum(batch.pieces_ns), len(batch.pieces_ns)) == (80, 3)
 
 
 def test_finish_gives_what_the_loop_returns():

@@ -17,8 +17,7 @@ from bench.cases.phases import Counts
 from bench.machine.process import Answer
 from bench.machine.witness import Record, Seen
 from bench.plain import to_plain
-from bench.tests.fakes import BRIEF, a_case, a_style
-from bench.timing.clock import Batch
+from bench.tests.fakes import BRIEF, a_batch, a_case, a_style
 from bench.timing.counters import Counters
 from bench.timing.loops import Timed
 from bench.verification.judge import PACE, judge, judge_program
@@ -40,7 +39,8 @@ def honest(job: Job, seed: int = 3) -> tuple[Found, Record, Timed]:
     arrays = replace(job.case.problem, seed=seed).arrays()
     expected = reference(job.case.oracle, arrays, job.case.problem.learning_rate, COUNTS.steps, drawn)
     record = Record(seed, cpu_s=lambda: 0.0, helpers_s=lambda: 0.0, weights=list(expected.weights), whole=True)
-    for one, given_seed in zip(stretches, seeds, strict=True):
+    pairs = list(zip(stretches, seeds, strict=True))
+    for one, given_seed in pairs:
         wall_s = one.count * SAMPLE_NS / 1e9
         losses = [float(expected.losses[t]) for t in one.read]
         counted_s = (one.timed * SAMPLE_NS / 1e9,) * 2 if one.untimed and one.timed else None
@@ -50,7 +50,7 @@ def honest(job: Job, seed: int = 3) -> tuple[Found, Record, Timed]:
         COUNTS,
         (SAMPLE_NS,) * COUNTS.latency,
         tuple(one.untimed * SAMPLE_NS for one in stretches),
-        (Batch(COUNTS.batch * SAMPLE_NS, COUNTS.batch, None),) * COUNTS.batches,
+        tuple(a_batch(job.case, one, given, SAMPLE_NS) for one, given in pairs if one.batch),
         ((GAUGE_US, GAUGE_US),) * len(stretches),  # type: ignore[arg-type]
         Counters(1.0, 1.0, 0, 0, 10**6),
     )

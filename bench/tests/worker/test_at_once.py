@@ -17,9 +17,9 @@ from bench.cases.measurement import BY_ITERATION, Found, Job
 from bench.cases.phases import Counts, Rule, plan_counts
 from bench.machine.witness import Record, Seen
 from bench.plain import to_plain
-from bench.tests.fakes import BRIEF, FakeClock, a_case, a_job, a_style, fake_device, found_at_last
+from bench.tests.fakes import BRIEF, FakeClock, a_batch, a_case, a_job, a_style, fake_device, found_at_last
 from bench.timing import clock
-from bench.timing.clock import Batch, Latency
+from bench.timing.clock import Latency
 from bench.timing.counters import Counters
 from bench.timing.loops import Cold, Timed, WrongStyleError
 from bench.verification.gate import PACE_ITERATIONS, check_pace
@@ -77,7 +77,8 @@ def launched(count: int, device: str = "cuda:0", read_share: float = 0.05) -> tu
     read_ns = int(read_share * EACH_NS)
     first_ns = count * EACH_NS - (count - 1) * read_ns
     samples = tuple(read_ns if at % count else first_ns for at in range(counts.latency))
-    batches = (Batch(counts.batch * EACH_NS, counts.batch, None),) * counts.batches
+    pairs = zip(counts.stretches, seeds, strict=True)
+    batches = tuple(a_batch(job.case, one, seed, EACH_NS) for one, seed in pairs if one.batch)
     untimed = tuple(one.untimed * EACH_NS for one in counts.stretches)
     return job, record, Timed(counts, samples, untimed, batches, (), Counters(1.0, 1.0, 0, 0, 10**6))
 
