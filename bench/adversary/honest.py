@@ -160,8 +160,9 @@ at the tutorial's size, at 16x250x25x5 and at drawn ones, timed as long as `tuto
 {model}, made by `{command}`.
 
 A row of `honest.csv` is a row of a run: two blocks of a case drawn by the seed `drawn` from sizes drawn before, with
-fresh data, judged as in a run. `lump`, `batch`, `after_flip`, `probe`, `at_work` are the ratios that the judge looks at,
-see bench/verification/shape.py, empty where it does not; `told` is the least share of what passed that samples add up to.
+fresh data, judged as in a run. `lump`, `batch`, `after_flip`, `probe`, `at_work` are the ratios that the judge looks
+at, see bench/verification/shape.py, empty where it does not; `told` is the least share of what passed that samples add
+up to.
 """
 
 
