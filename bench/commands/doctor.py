@@ -80,6 +80,7 @@ def floors(
 
     Exit code 3 when there is no such device, or none of its figures could be measured.
     """
+    from bench.machine.device import DeviceError
     from bench.machine.process import ask
     from bench.report.sheet import print_sheet, print_words
     from implementations import find_implementations
@@ -98,7 +99,8 @@ def floors(
         value = answer.value if answer.status is None else {"figures": {}, "errors": {}}
         errors = [f"{item}: {why}" for item, why in value["errors"].items()]
         if not value["figures"]:
-            print(f"no floors of {name}: {answer.reason or '; '.join(errors)}", file=sys.stderr)
+            why = (answer.reason or "; ".join(errors)).rpartition(f"{DeviceError.__name__}: ")[2]
+            print(f"no floors of {name}: {why}", file=sys.stderr)
             code = OPEN
             continue
         found[name] = value

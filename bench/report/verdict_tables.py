@@ -60,8 +60,10 @@ def findings_sheet(judgement: Judgement, notes: Sequence[str] = ()) -> Sheet:
     """Per size and baseline: absolute times, the speedup with its interval, the outcome and why."""
     question = judgement.question
     mine = sorted((one for one in judgement.findings if one.scope == question.scope), key=lambda one: one.size.flops)
-    rows = [_finding_row(one) for one in mine]
+    rows = [dict(_finding_row(one)) for one in mine]
     title = f"{question.contender} by {question.scope}, us an iteration"
+    if len(mine) > 1 and len(whys := {str(row.pop("why")) for row in rows}) == 1:
+        title += "".join(f"; {why}" for why in whys if why)
     prose = ("its case", "contender", "why")
     return sheet(title, rows, notes, constant=("size", "work", "why"), once=("size", "work"), prose=prose)
 

@@ -17,7 +17,7 @@ from bench.timing.noise import by_cycle
 
 STRETCH_S = 2e-4  # for the witness's two words of a stretch
 FLIP_S, BETWEEN_S = 5e-6, 3e-7  # for a flip, and for what lies between two samples
-FEW_SAMPLES, FEW_FLIPS, FEW_CHUNKS, FEW_PROBES = 20, 8, 4, 6
+FEW_SAMPLES, FEW_FLIPS, FEW_CHUNKS = 20, 8, 4
 CHUNK = 25  # samples in a row: of a short iteration less than a neighbour's turn on the core
 SLACK_NS = 5_000  # of a sample after what runs between two of them and leaves other things in the caches
 LUMPY_BATCH = 2.0  # the mean of a batch; an honest one reached 1.59 twice, on two cores at a load of 5
@@ -188,4 +188,4 @@ def _probe(job: Job, timed: Timed, batches: Sequence[Alone], places: _Places) ->
         rest = sum(batch.pieces_ns[at] for at in longer) / sum(usual[at] for at in longer) if longer else inf
         alone = (at for at, length in enumerate(lengths) if length == job.style.ahead)
         ratios += [(batch.pieces_ns[at] - SLACK_NS) / usual[at] / rest for at in alone]
-    return median(ratios) if len(ratios) >= FEW_PROBES else None
+    return median(ratios) if len(ratios) >= FEW_FLIPS else None

@@ -141,7 +141,8 @@ def test_the_command_prints_a_row_a_figure_or_json_and_says_which_device_has_non
     assert main(["floors", "--device", "gpu"]) == 2
     assert "no accelerator here" in capsys.readouterr().err
     assert main(["floors", "--device", "mps"]) == 2
-    monkeypatch.setattr("bench.machine.process.ask", lambda *_args, **_options: Answer(None, 1.0, "failed", "no GPU"))
+    why = "process ended with exit code 1: bench.machine.device.DeviceError: no GPU"
+    monkeypatch.setattr("bench.machine.process.ask", lambda *_args, **_options: Answer(None, 1.0, "failed", why))
     assert main(["floors", "--device", "cuda:0"]) == 3
     assert capsys.readouterr().err.endswith("no floors of cuda:0: no GPU\n")
 

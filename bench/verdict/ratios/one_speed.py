@@ -62,9 +62,10 @@ def speed_words(rows: pd.DataFrame) -> str:
     if known.empty:
         return ""
     least, most = float(known.min()), float(known.max())
+    moved = f"; it moved by {most / least - 1:.1%} over the run (reference product {least:.1f} to {most:.1f} us)"
     return (
-        f"one-thread CPU times are brought to the core's mean speed in their block; it moved by {most / least - 1:.1%} "
-        f"over the run (reference product {least:.1f} to {most:.1f} us); measurements.csv has them as timed"
+        f"one-thread CPU times are brought to the core's mean speed in their block{moved if most > least else ''}; "
+        "measurements.csv has them as timed"
     )
 
 

@@ -101,6 +101,11 @@ def test_a_table_from_before_there_were_references_stays_as_it_was():
     assert speed_words(frame) == ""
 
 
+def test_one_reading_alone_says_nothing_of_how_far_the_core_moved():
+    assert "brought to the core's mean speed" in speed_words(rows([[200]], [[30]]))
+    assert "moved" not in speed_words(rows([[200]], [[30]]))
+
+
 @given(st.floats(0.0, 0.3), st.integers(3, 10), st.integers(0, 10**6))
 def test_a_case_that_slows_the_core_by_its_own_work_pays_for_all_of_it(own, blocks, seed):
     """The reference is read after neutral work: it holds what the neighbours did, and not what the case did."""
