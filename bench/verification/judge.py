@@ -89,10 +89,8 @@ def unlike(job: Job, timed: Timed, record: Record) -> Iterator[str]:
     lengths = len(timed.elapsed_ns), len(timed.untimed_ns), [one.iterations for one in timed.batches]
     if lengths != (counts.latency, len(stretches), [counts.batch] * counts.batches):
         yield "samples are missing"
-    batches = [(one, seen) for one, seen in zip(stretches, record.seen, strict=False) if one.batch]
-    pieces = [len(piece_lengths(job.case, one, seen.seed)) for one, seen in batches]
-    if [len(one.pieces_ns) for one in timed.batches] != pieces:
-        yield "pieces of a batch are missing"
+    if not _in_pieces(job.case, timed, record):
+        yield "pieces that are not those of their batch"
     readings = len(stretches) if job.case.one_core else 0
     if len(timed.readings) != readings or bool(counts.segment) != job.case.one_core:
         yield f"{len(timed.readings)} readings of the core's speed, expected {readings}"
@@ -105,6 +103,14 @@ def unlike(job: Job, timed: Timed, record: Record) -> Iterator[str]:
     ]
     if not all(0 < time < 2**62 for time in times) or min(timed.untimed_ns) < 0:
         yield "a time that none is"
+
+
+def _in_pieces(case: Case, timed: Timed, record: Record) -> bool:
+    """Whether each batch is cut where its flips are, and its pieces add up to it."""
+    pairs = zip(timed.counts.stretches, record.seen, strict=False)
+    cuts = [len(piece_lengths(case, one, seen.seed)) for one, seen in pairs if one.batch]
+    whole = all(sum(one.pieces_ns) == one.elapsed_ns for one in timed.batches)
+    return whole and [len(one.pieces_ns) for one in timed.batches] == cuts
 
 
 def deviates(case: Case, counts: Counts, record: Record) -> tuple[str | None, int]:

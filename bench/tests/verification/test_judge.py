@@ -135,6 +135,20 @@ def test_times_that_no_worker_takes_make_a_crash(changes):
     assert "its times are not what a worker says" in found.reason
 
 
+@pytest.mark.parametrize("move", [
+    lambda ns: (),
+    lambda ns: (sum(ns),) if len(ns) > 1 else (ns[0] - 1, 1),
+    lambda ns: (ns[0] - 1, *ns[1:]),
+    lambda ns: (*ns, 1),
+])  # fmt: skip
+def test_pieces_that_are_not_those_of_their_batch_make_a_crash(move):
+    job = a_job()
+    _found, record, timed = honest(job)
+    forged = [replace(one, pieces_ns=move(one.pieces_ns)) for one in timed.batches]
+    found = verdict(job, record, replace(timed, batches=tuple(forged)))
+    assert (found.status, "pieces that are not those of their batch" in found.reason) == ("crashed", True)
+
+
 @pytest.mark.parametrize("raw", [None, 1, [], {}, {"counts": 1}, "x"])
 def test_an_answer_without_times_is_a_crash(raw):
     job = a_job()

@@ -121,7 +121,8 @@ def test_a_batch_that_waited_for_a_core_is_no_launch_where_waiting_for_the_devic
             seen.losses = [float(expected.losses[t]) for t in one.read]
     for one, seen in zip(timed.counts.stretches, record.seen, strict=True):
         seen.wall_s *= 3 if one.batch else 1
-    slow = tuple(replace(one, elapsed_ns=3 * one.elapsed_ns) for one in timed.batches)
+    pairs = zip(timed.counts.stretches, record.seen, strict=True)
+    slow = tuple(a_batch(job.case, one, seen.seed, 3 * EACH_NS) for one, seen in pairs if one.batch)
     found = judge(job, Found("ok", raw=to_plain(replace(timed, batches=slow))), record)
     assert found.status == status, found
     assert ("declare ahead=" in found.reason) == (status == "wrong")
