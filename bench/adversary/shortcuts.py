@@ -189,6 +189,9 @@ SHORTCUTS = (
           noticing("True", spin=PACED), PACE),
     Cheat("gram_in_batches", "ours", "the same in batches alone",
           noticing(IN_A_BATCH), "import sys\n"),
+    Cheat("gram_in_programs", "ours", "the same in whole programs alone", noticing("steps == 500")),
+    Cheat("gram_in_programs_paced", "ours", "the same, paced to half of an iteration",
+          noticing("steps == 500", spin=PACED), PACE),
     Cheat("gram_in_batches_later", "ours", "the same from the third iteration on after x changed",
           noticing(f"{IN_A_BATCH} and calm(x)", same="True"), CALM),
 )  # fmt: skip

@@ -11,9 +11,9 @@ from bench.cases.case import Case
 from bench.cases.phases import Counts, Stretch
 
 EVERY = 16  # iterations between two flips, about, and one before each stretch and before the first that counts in it
-BATCH_EVERY = 48  # the same within a batch, where the iteration after a pause is in the time that counts
-AGAIN = 1 / 3  # of a batch's flips so many are followed by one before the next iteration, which is timed alone then
-PROGRAM_EVERY = 64  # the same within a whole program, whose seconds hold them
+BATCH_EVERY = 48  # the same within a batch, whose time holds what a pause costs the next iteration; and some AGAIN
+AGAIN = 1 / 3  # of a batch's flips so many are followed by another one iteration later: it is timed alone then
+PROGRAM_EVERY = 32  # the same within a whole program
 IMMUTABLE = ("jax",)  # whose arrays cannot be changed in place
 
 
@@ -40,8 +40,8 @@ def data_seed(run_id: str, block: int) -> int:
 def flips(case: Case, stretch: Stretch, seed: int) -> list[Flip]:
     """Those of a stretch of the timed loop: before its first iteration, before the first that counts, and now and then.
 
-    Now and then within a batch only on the CPU: elsewhere it would have to wait for the device. None where x is
-    immutable. Where a style starts several iterations at once, before the first of them alone.
+    Now and then within a batch only on the CPU, some in pairs: elsewhere it would have to wait for the device. None
+    where x is immutable. Where a style starts several iterations at once, before the first of them alone.
     """
     every, again = EVERY, 0.0
     if stretch.batch:
@@ -53,7 +53,7 @@ def flips(case: Case, stretch: Stretch, seed: int) -> list[Flip]:
 
 
 def program_flips(case: Case, steps: int, seed: int) -> list[Flip]:
-    """Those of a whole program of `steps` iterations: few, for its clock does not stop for them."""
+    """Those of a whole program of `steps` iterations."""
     return list(_drawn(case, range(steps), {0}, seed, PROGRAM_EVERY))
 
 

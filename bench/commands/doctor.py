@@ -99,8 +99,8 @@ def floors(
         value = answer.value if answer.status is None else {"figures": {}, "errors": {}}
         errors = [f"{item}: {why}" for item, why in value["errors"].items()]
         if not value["figures"]:
-            why = (answer.reason or "; ".join(errors)).rpartition(f"{DeviceError.__name__}: ")[2]
-            print(f"no floors of {name}: {why}", file=sys.stderr)
+            raised = answer.reason.rpartition(f"{DeviceError.__name__}: ")[2]
+            print(f"no floors of {name}: {raised or '; '.join(errors)}", file=sys.stderr)
             code = OPEN
             continue
         found[name] = value

@@ -62,8 +62,10 @@ def findings_sheet(judgement: Judgement, notes: Sequence[str] = ()) -> Sheet:
     mine = sorted((one for one in judgement.findings if one.scope == question.scope), key=lambda one: one.size.flops)
     rows = [dict(_finding_row(one)) for one in mine]
     title = f"{question.contender} by {question.scope}, us an iteration"
-    if len(mine) > 1 and len(whys := {str(row.pop("why")) for row in rows}) == 1:
-        title += "".join(f"; {why}" for why in whys if why)
+    whys = {str(row["why"]) for row in rows}
+    if len(rows) > 1 and len(whys) == 1:
+        title += "".join(f"; {row.pop('why')}" for row in rows[:1] if row["why"])
+        rows = [{name: cell for name, cell in row.items() if name != "why"} for row in rows]
     prose = ("its case", "contender", "why")
     return sheet(title, rows, notes, constant=("size", "work", "why"), once=("size", "work"), prose=prose)
 

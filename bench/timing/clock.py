@@ -36,8 +36,8 @@ class Latency:
 class Batch:
     """Nanoseconds of `iterations` in a row with one wait at each end; event time in us where the device has it.
 
-    `enqueued_ns` passed before the last of them returned: all of it where nothing is waited for. `pieces_ns` are its
-    pieces, where it came in several.
+    `enqueued_ns` passed before the last of them returned: all of it where nothing is waited for. `pieces_ns` are
+    those of `time_batch_pieces`, empty of a batch without.
     """
 
     elapsed_ns: int

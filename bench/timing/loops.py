@@ -59,6 +59,14 @@ class Timed:
     counters: Counters
 
 
+@dataclass(frozen=True, slots=True)
+class ProgramTimes:
+    """What was timed of a whole program: its transfer and its loop but for the flips of x, and each iteration."""
+
+    seconds: float
+    elapsed_ns: tuple[int, ...]
+
+
 @dataclass(slots=True)
 class Course:
     """A loop under a witness, which draws the flips of x for each stretch and hears its losses at once."""

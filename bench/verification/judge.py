@@ -18,10 +18,10 @@ from bench.machine.witness import Record, Seen
 from bench.plain import ShapeError, from_plain
 from bench.timing import clock
 from bench.timing.counters import every_core
-from bench.timing.loops import Timed, Trained
+from bench.timing.loops import ProgramTimes, Timed, Trained
 from bench.timing.noise import Sampled, Steady, by_cycle, disturbance
 from bench.verification.clocks import Phase, helped, lumpy, untrue
-from bench.verification.shape import DOUBTFUL, STRETCH_S, Shape
+from bench.verification.shape import DOUBTFUL, STRETCH_S, Shape, remembered
 
 PACE = 0.5  # of its timed run's pace, that a program's iterations may seem to be faster
 
@@ -75,7 +75,8 @@ def unlike(job: Job, timed: Timed, record: Record) -> Iterator[str]:
     counts, least = timed.counts, job.rule.floor_iterations
     if record.fault:
         yield record.fault
-    if min(counts.latency, counts.batch) < least or counts.batches < 1 or counts.settle < 1 or counts.steps > 10**7:
+    few = counts.latency < max(least, 2 * job.style.period) or counts.batch < least
+    if few or counts.batches < 1 or counts.settle < 1 or counts.steps > 10**7:
         yield f"{counts.latency} iterations and {counts.batches} batches of {counts.batch}"
         return
     stretches = counts.stretches
@@ -148,25 +149,50 @@ def judge_program(job: Job, found: Found, program: Answer, record: Record) -> Fo
 
     `wrong` as a whole where the program did not train.
     """
-    case, steps, seconds = job.case, TUTORIAL_ITERATIONS, program.value
+    times = _times_of(program, record)
+    if isinstance(times, str):
+        return replace(found, reason=f"as a whole program: {times}")
+    if record.watched and (why := next(_no_program(job, found, times, record), None)):
+        return Found("wrong", f"as a whole program: {why}", again=True)
+    return replace(found, values={**found.values, "loop_seconds": times.seconds, "program_seconds": program.seconds})
+
+
+def _times_of(program: Answer, record: Record) -> ProgramTimes | str:
+    """What a program timed, or why that is not known."""
     if program.status is not None:
-        return replace(found, reason=f"as a whole program: {program.status}: {program.reason}")
-    if not isinstance(seconds, float) or not 0 < seconds < program.seconds:
-        return replace(found, reason=f"as a whole program: crashed: it answered {str(seconds)[:40]!r}")
-    if record.watched:
-        if record.fault or [(one.first, one.count) for one in record.seen] != [(0, steps)]:
-            return replace(found, reason=f"as a whole program: crashed: {record.fault or 'it said too little'}")
-        (seen,) = record.seen
-        losses = dict(enumerate(seen.losses or ()))
-        why, _checked = _strays(case, steps, record, losses, program_flips(case, steps, seen.seed))
-        if why is not None:
-            return Found("wrong", f"as a whole program: {why}", again=True)
-        phase = Phase(f"{steps} iterations", seconds + STRETCH_S, [(seen.wall_s, seen.cpu_s)])
-        early = done_early(found, seen) if job.style.compiled else ()
-        why = next(chain(phase.untold(), phase.crowded(case), helped(case, record), early), None)
-        if why is not None:
-            return Found("wrong", f"as a whole program: {why}", again=True)
-    return replace(found, values={**found.values, "loop_seconds": seconds, "program_seconds": program.seconds})
+        return f"{program.status}: {program.reason}"
+    try:
+        times = from_plain(ProgramTimes, program.value)
+    except ShapeError as error:
+        return f"crashed: its times are not what a program says: {error}"
+    if not times.elapsed_ns or min(times.elapsed_ns) < 0 or not sum(times.elapsed_ns) / 1e9 <= times.seconds:
+        return "crashed: its iterations take longer than all of it"
+    if not 0 < times.seconds < program.seconds:
+        return f"crashed: it answered {times.seconds:g} s"
+    if record.watched and (
+        record.fault or [(one.first, one.count) for one in record.seen] != [(0, TUTORIAL_ITERATIONS)]
+    ):
+        return f"crashed: {record.fault or 'it said too little'}"
+    return times
+
+
+def _no_program(job: Job, found: Found, times: ProgramTimes, record: Record) -> Iterator[str]:
+    """What no whole program does that trains."""
+    case, steps, (seen,) = job.case, TUTORIAL_ITERATIONS, record.seen
+    flips = program_flips(case, steps, seen.seed)
+    why, _checked = _strays(case, steps, record, dict(enumerate(seen.losses or ())), flips)
+    if why is not None:
+        yield why
+    if len(times.elapsed_ns) != steps:
+        yield f"{len(times.elapsed_ns)} times of {steps} iterations"
+    elif case.one_core:
+        yield from remembered(times, {flip.step for flip in flips}, job.style.period)
+    phase = Phase(f"{steps} iterations", times.seconds + STRETCH_S, [(seen.wall_s, seen.cpu_s)])
+    yield from phase.untold()
+    yield from phase.crowded(case)
+    yield from helped(case, record)
+    if job.style.compiled:
+        yield from done_early(found, seen)
 
 
 def done_early(found: Found, seen: Seen) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from math import inf
@@ -12,7 +12,7 @@ from bench.cases.challenge import piece_lengths, timed_flips
 from bench.cases.measurement import Job
 from bench.cases.phases import Stretch
 from bench.machine.witness import Record, Seen
-from bench.timing.loops import Timed
+from bench.timing.loops import ProgramTimes, Timed
 from bench.timing.noise import by_cycle
 
 STRETCH_S = 2e-4  # for the witness's two words of a stretch
@@ -22,11 +22,12 @@ CHUNK = 25  # samples in a row: of a short iteration less than a neighbour's tur
 SLACK_NS = 5_000  # of a sample after what runs between two of them and leaves other things in the caches
 LUMPY_BATCH = 2.0  # the mean of a batch; an honest one reached 1.59 twice, on two cores at a load of 5
 STARVED = 0.8  # of its core's time: who had less comes back to cold caches again and again, and may be as lumpy as that
+KEEPS = "as long right after x changed: it keeps what it made of x before"
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Of the ratios: samples in a row, a batch where nobody reads a loss, a sample right after x changed.
+    """Of the ratios: samples in a row, a batch where nobody reads a loss, an iteration right after x changed.
 
     `fastest`: the batch over the fastest samples in a row, for a core that was slow in most of them and not in it.
     """
@@ -48,16 +49,16 @@ class Shape:
 
     `lump` is the mean of samples in a row, by the clock or by CPU time if that is less, the median of these; `batch`
     the same of the middle batch, `fastest` the middle one of the fastest samples in a row. `after_flip` is the middle
-    sample of those right after x changed, over samples of the same place in the style's cycle, and `probe` that of the
-    iterations of a batch that were timed alone there, over the rest of their batch. `at_work` is the share of the time
-    that the process had a core.
+    sample of those right after x changed, over samples of the same place in the style's cycle, `after_flip_in_batch`
+    the same of iterations of a batch that were timed alone there, over the others of their batch. `at_work` is the
+    share of the time that the process had a core.
     """
 
     middle_us: float
     lump: float | None = None
     batch: float | None = None
     after_flip: float | None = None
-    probe: float | None = None
+    after_flip_in_batch: float | None = None
     at_work: float = 1.0
     fastest: float = 1.0
 
@@ -73,7 +74,8 @@ class Shape:
         alone = [pair for pair in pairs if pair[0].timed and not pair[0].batch]
         batches = [(one, seen) for one, seen in pairs if one.batch]
         at_work = _at_work(record.seen)
-        places = _places(timed, alone, job.style.period)
+        steps = (step for one, _ in alone for step in range(one.first + one.untimed, one.first + one.count))
+        places = _Places.of(dict(zip(steps, timed.elapsed_ns, strict=True)), job.style.period)
         each_us = [median(one.mean_us for one in timed.batches)]
         if at_work >= STARVED:  # else its witness may have heard late that samples begin, and counted too little
             each_us += _cpu_us(batches, flipped)
@@ -82,7 +84,7 @@ class Shape:
             _lump(timed, alone, flipped, middle_us),
             min(each_us) / middle_us if timed.counts.batch >= FEW_SAMPLES else None,
             _after_flip(places, flipped),
-            _probe(job, timed, batches, places),
+            _after_flip_in_batch(job, timed, batches, places),
             at_work,
             _fastest(cycles) / 1e3 / middle_us,
         )
@@ -100,15 +102,9 @@ class Shape:
                 "its loss: the work there is another"
             )
         if self.after_flip is not None and self.after_flip >= limits.remembers:
-            yield (
-                f"an iteration takes {middle} and {self.after_flip:.2f} times that right after x changed: it keeps "
-                "what it made of x before"
-            )
-        if self.probe is not None and self.probe >= limits.remembers:
-            yield (
-                f"in a batch an iteration takes {self.probe:.2f} times as long right after x changed: it keeps what it "
-                "made of x before"
-            )
+            yield f"an iteration takes {middle} and {self.after_flip:.2f} times {KEEPS}"
+        if self.after_flip_in_batch is not None and self.after_flip_in_batch >= limits.remembers:
+            yield f"in a batch an iteration takes {self.after_flip_in_batch:.2f} times {KEEPS}"
 
 
 Alone = tuple[Stretch, Seen]
@@ -159,33 +155,40 @@ class _Places:
     samples: Mapping[int, int]
     middle: Sequence[float]
 
+    @classmethod
+    def of(cls, samples: Mapping[int, int], cycle: int) -> _Places:
+        """Of samples by step, two cycles at least."""
+        same = [[ns for step, ns in samples.items() if step % cycle == place] for place in range(cycle)]
+        return cls(samples, [median(each) for each in same])
+
     def usual(self, first: int, count: int) -> float:
         """What so many iterations from `first` on take by the middle samples of their places."""
         return sum(self.middle[step % len(self.middle)] for step in range(first, first + count))
 
 
-def _places(timed: Timed, alone: Sequence[Alone], cycle: int) -> _Places:
-    steps = (step for one, _ in alone for step in range(one.first + one.untimed, one.first + one.count))
-    samples = dict(zip(steps, timed.elapsed_ns, strict=True))
-    same = [[ns for step, ns in samples.items() if step % cycle == place] for place in range(cycle)]
-    return _Places(samples, [median(each or samples.values()) for each in same])
+def remembered(times: ProgramTimes, flipped: Collection[int], cycle: int) -> Iterator[str]:
+    """What no whole program does whose iterations do their own work; its first cycle, which is cold, says nothing."""
+    warm = range(cycle, len(times.elapsed_ns))
+    found = _after_flip(_Places.of({step: times.elapsed_ns[step] for step in warm}, cycle), flipped)
+    if found is not None and found >= IMPOSSIBLE.remembers:
+        yield f"an iteration takes {found:.2f} times {KEEPS}"
 
 
-def _after_flip(places: _Places, flipped: set[int]) -> float | None:
+def _after_flip(places: _Places, flipped: Collection[int]) -> float | None:
     """Each sample right after a flip over the middle one of its place in the cycle; the median of these."""
     ratios = [(ns - SLACK_NS) / places.usual(step, 1) for step, ns in places.samples.items() if step in flipped]
     return median(ratios) if len(ratios) >= FEW_FLIPS else None
 
 
-def _probe(job: Job, timed: Timed, batches: Sequence[Alone], places: _Places) -> float | None:
-    """Each launch of a batch that was timed alone over the longer pieces of its batch; the median of these."""
+def _after_flip_in_batch(job: Job, timed: Timed, batches: Sequence[Alone], places: _Places) -> float | None:
+    """Each piece of a batch that is one iteration, over the middle one of the longer pieces; the median of these."""
     ratios: list[float] = []
     for (one, seen), batch in zip(batches, timed.batches, strict=True):
         lengths = piece_lengths(job.case, one, seen.seed)
         firsts = accumulate(lengths, initial=one.first + one.untimed)
         usual = [places.usual(first, length) for first, length in zip(firsts, lengths, strict=False)]
-        longer = [at for at, length in enumerate(lengths) if length > job.style.ahead]
-        rest = sum(batch.pieces_ns[at] for at in longer) / sum(usual[at] for at in longer) if longer else inf
-        alone = (at for at, length in enumerate(lengths) if length == job.style.ahead)
-        ratios += [(batch.pieces_ns[at] - SLACK_NS) / usual[at] / rest for at in alone]
+        longer = [at for at, length in enumerate(lengths) if length > 1]
+        rest = median(batch.pieces_ns[at] / usual[at] for at in longer) if longer else inf
+        single = (at for at, length in enumerate(lengths) if length == 1)
+        ratios += [(batch.pieces_ns[at] - SLACK_NS) / usual[at] / rest for at in single]
     return median(ratios) if len(ratios) >= FEW_FLIPS else None

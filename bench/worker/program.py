@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import replace
-from time import perf_counter
+from time import perf_counter_ns
 from typing import Any
 
 from bench.cases.challenge import program_flips
@@ -15,19 +15,20 @@ from bench.machine.frameworks import open_device, wait_for
 from bench.machine.line import witness_here
 from bench.machine.process import answer
 from bench.machine.witness import Record, Witness
-from bench.plain import from_plain
+from bench.plain import from_plain, to_plain
 from bench.timing.clock import Loop, TooManyStepsError, finish
 from bench.timing.heap import as_printed, make_heap
+from bench.timing.loops import ProgramTimes
 
 
 def main() -> None:
-    """Train once from cold and answer the seconds of transfer and loop; the parent times the whole process."""
+    """Train once from cold and answer how long transfer and loop took; the parent times the whole process."""
     witness = witness_here(sys.argv[1:])
-    answer(lambda raw: loop_seconds(from_plain(Job, raw), witness), tear_down=True)
+    answer(lambda raw: to_plain(time_program(from_plain(Job, raw), witness)), tear_down=True)
 
 
-def loop_seconds(job: Job, witness: Witness | None = None) -> float:
-    """Seconds of the transfer and of the tutorial's 500 iterations, each loss printed, though to nobody.
+def time_program(job: Job, witness: Witness | None = None) -> ProgramTimes:
+    """The transfer and the tutorial's 500 iterations, each loss printed, though to nobody.
 
     What came of them goes to the `witness`, which says with what data.
     """
@@ -39,28 +40,37 @@ def loop_seconds(job: Job, witness: Witness | None = None) -> float:
     arrays = replace(problem, seed=witness.seed()).arrays()
     flips = {flip.step: flip.place for flip in program_flips(job.case, steps, witness.open(0, steps))}
     losses: list[float] = []
+    elapsed_ns: list[int] = []
+    flipping_ns = 0
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
         read = as_printed(device, nowhere).read
-        start = perf_counter()
+        start = perf_counter_ns()
         inputs = [device.put(array, problem.dtype) for array in arrays]
         loop = train(*inputs, problem.learning_rate, steps)
+        before = perf_counter_ns()
         for step in range(steps):
             if step in flips and device.negate is not None:
                 device.negate(inputs[0], flips[step])
+                flipped = perf_counter_ns()
+                flipping_ns += flipped - before
+                before = flipped
             loss = next(loop, None)
             if loss is None:
                 break
             losses.append(read(loss))
+            now = perf_counter_ns()
+            elapsed_ns.append(now - before)
+            before = now
             if step == 0 and job.style.compiled:
                 witness.mark()  # until here its compiler may have had help
         weights = _returned(loop)
         wait_for(device)
-        seconds = perf_counter() - start
+        seconds = (perf_counter_ns() - start - flipping_ns) / 1e9
     witness.shut(losses)
     witness.end()
     for weight in weights:
         witness.keep(device.fetch(weight))
-    return seconds
+    return ProgramTimes(seconds, tuple(elapsed_ns))
 
 
 def _returned(loop: Loop) -> tuple[Any, ...]:

@@ -52,5 +52,5 @@ def html(evidence: Evidence, picture: bytes | None) -> str:
         headline=headline,
         table=table,
         picture=base64.b64encode(picture).decode("ascii") if picture else "",
-        facts="; ".join(brief_facts(evidence.run.machine)),
+        facts="; ".join(filter(None, [*brief_facts(evidence.run.machine), evidence.run.unfinished])),
     )

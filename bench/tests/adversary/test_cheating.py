@@ -25,6 +25,7 @@ from bench.adversary.cheating import (
 )
 from bench.adversary.cheats import BASES, Cheat
 from bench.adversary.lies import HONEST, write_style
+from bench.adversary.shortcuts import IN_A_BATCH
 from bench.cases.case import Case
 from bench.cases.challenge import Flip
 from bench.cases.measurement import Measurement
@@ -55,7 +56,7 @@ def test_every_cheat_has_a_name_of_its_own():
 
 RIGHT = (
     "three_at_once_noticing", "gram_noticing", "gram_noticing_paced", "gram_in_batches", "gram_in_batches_later",
-    "lazy_item", "slow_warm_up", "ahead_after_a_pause",
+    "gram_in_programs", "gram_in_programs_paced", "lazy_item", "slow_warm_up", "ahead_after_a_pause",
 )  # fmt: skip
 
 
@@ -63,9 +64,8 @@ RIGHT = (
 def test_a_cheat_that_notices_what_x_is_trains_as_it_should_and_only_its_times_betray_it(cheat, tmp_path):
     if cheat.framework == "torch":
         pytest.importorskip("torch")
-    style = write_style(
-        tmp_path, cheat.body, cheat.name, cheat.before.replace("{pace}", "1e-6"), framework=cheat.framework
-    )
+    body = cheat.body.replace(IN_A_BATCH, "True").replace("steps == 500", "True")  # as where it cheats
+    style = write_style(tmp_path, body, cheat.name, cheat.before.replace("{pace}", "1e-6"), framework=cheat.framework)
     chance = Random()
     size = Size(chance.randint(3, 20), chance.randint(5, 30), chance.randint(3, 9), chance.randint(1, 4))
     problem = Problem(*size, "float64", stable_learning_rate(size), seed=chance.randrange(2**32))

@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from bench.machine.environment import ROOT
 from bench.report.pages.index import render as index
 from bench.report.pages.page import render as page
 from bench.report.reach import reach_sheets
 from bench.report.verdict import answer, print_judgement, sentence
+from bench.report.verdict_tables import findings_sheet
+from bench.tables.run import read_run
 from bench.tests.fakes import REASON, a_case, a_measurement
 from bench.tests.runs import TORCH, around, write_run
 from bench.verdict.claim import TUTORIAL_CLAIM, at_least
@@ -102,3 +105,19 @@ def test_a_baseline_that_bounds_nothing_has_no_table_of_bounds(tmp_path: Path) -
     assert reach_sheets(judgement_of(Evidence.of(run), Question(TUTORIAL_CLAIM))) == []
     (by_scope, _by_card) = reach_sheets(judgement_of(Evidence.of(run), Question(TUTORIAL_CLAIM, "tutorial-1")))
     assert len(by_scope.columns) > 1
+
+
+def test_the_table_of_all_says_why_in_its_title_where_every_row_has_the_same_reason() -> None:
+    evidence = Evidence.of(read_run(ROOT / "results" / "tutorial-cpu"))
+    untested = findings_sheet(judgement_of(evidence, Question(TUTORIAL_CLAIM)))
+    assert "; no best-gpu was measured" in untested.title
+    assert "why" not in [column.name for column in untested.columns]
+
+
+def test_the_table_of_all_has_a_reason_a_row_where_they_differ(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", CASES)
+    found = findings_sheet(judgement_of(Evidence.of(run), Question(TUTORIAL_CLAIM)))
+    at = [column.name for column in found.columns].index("why")
+    reasons = [row[at].text for row in found.rows]
+    assert len(set(reasons)) > 1
+    assert all(reasons)

@@ -19,9 +19,10 @@ from bench.machine.witness import Record, Seen
 from bench.plain import to_plain
 from bench.tests.fakes import BRIEF, a_batch, a_case, a_style
 from bench.timing.counters import Counters
-from bench.timing.loops import Timed
+from bench.timing.loops import ProgramTimes, Timed
 from bench.verification.judge import PACE, judge, judge_program
 from bench.verification.oracle import reference
+from bench.verification.shape import IMPOSSIBLE
 
 COUNTS = Counts(settle=2, latency=40, batch=20, batches=2, segment=10, resettle=1)
 SAMPLE_NS, GAUGE_US = 1_000_000, 30.0
@@ -219,7 +220,8 @@ def test_work_that_is_not_in_its_iteration_is_wrong():
     )
 
 
-def a_program(job: Job, seconds: float, *, cpu_s: float | None = None) -> tuple[Answer, Record]:
+def a_program(job: Job, seconds: float, *, cpu_s: float | None = None, after: float = 1.0) -> tuple[Answer, Record]:
+    """A program of 500 iterations, those right after a flip so many times as long as the others."""
     seed, steps = 5, 500
     flips = program_flips(job.case, steps, 9)
     arrays = replace(job.case.problem, seed=seed).arrays()
@@ -227,7 +229,10 @@ def a_program(job: Job, seconds: float, *, cpu_s: float | None = None) -> tuple[
     seen = Seen(0, steps, 9, 1.0, 1.0 if cpu_s is None else cpu_s, expected.losses.tolist())
     record = Record(seed, cpu_s=lambda: 0.0, helpers_s=lambda: 0.0, weights=list(expected.weights), whole=True)
     record.seen.append(seen)
-    return Answer(seconds, 2.0), record
+    flipped = {flip.step for flip in flips}
+    weights = [after if step in flipped else 1.0 for step in range(steps)]
+    elapsed_ns = tuple(int(0.99e9 * seconds * weight / sum(weights)) for weight in weights)
+    return Answer(to_plain(ProgramTimes(seconds, elapsed_ns)), 2.0), record
 
 
 def test_a_program_that_trained_has_its_seconds_and_one_that_did_not_is_wrong_as_a_whole():
@@ -247,6 +252,40 @@ def test_a_program_that_trained_has_its_seconds_and_one_that_did_not_is_wrong_as
     program, record = a_program(job, 0.99)
     record.seen.clear()
     assert judge_program(job, found, program, record).reason == "as a whole program: crashed: it said too little"
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(0.5, 4.0), st.sampled_from([1, 2]))
+def test_a_program_whose_iterations_are_dear_right_after_x_changed_remembers_x(after, threads):
+    job, found = a_job(program=True, threads=threads), Found("ok", values={"latency_median_us": 1.0})
+    judged = judge_program(job, found, *a_program(job, 0.99, after=after))
+    if abs(after - IMPOSSIBLE.remembers) > 0.02:
+        assert (judged.status == "wrong") is (after > IMPOSSIBLE.remembers and threads == 1), judged
+    assert ("right after x changed" in judged.reason) is (judged.status == "wrong")
+
+
+@pytest.mark.parametrize(("value", "said"), [
+    (0.5, "not what a program says"), ({"seconds": 0.5}, "not what a program says"), (None, "not what a program says"),
+    ({"seconds": 0.5, "elapsed_ns": []}, "longer than all of it"),
+    ({"seconds": 0.5, "elapsed_ns": [10**6] * 501}, "longer than all of it"),
+    ({"seconds": 0.5, "elapsed_ns": [-1] * 500}, "longer than all of it"),
+    ({"seconds": 3.0, "elapsed_ns": [10**6] * 500}, "it answered 3 s"),
+    ({"seconds": float("nan"), "elapsed_ns": [10**6] * 500}, "not what a program says"),
+])  # fmt: skip
+def test_an_answer_that_no_program_gives_is_a_crash_of_the_program_alone(value, said):
+    job, found = a_job(program=True), Found("ok", values={"latency_median_us": 1.0})
+    program, record = a_program(job, 0.99)
+    judged = judge_program(job, found, replace(program, value=value), record)
+    assert (judged.status, judged.values) == ("ok", found.values)
+    assert judged.reason.startswith("as a whole program: crashed: ")
+    assert said in judged.reason
+
+
+def test_a_program_with_fewer_times_than_losses_is_wrong():
+    job, found = a_job(program=True), Found("ok", values={"latency_median_us": 1.0})
+    program, record = a_program(job, 0.99)
+    few = {**program.value, "elapsed_ns": program.value["elapsed_ns"][:3]}
+    assert "3 times of 500 iterations" in judge_program(job, found, replace(program, value=few), record).reason
 
 
 @pytest.mark.parametrize("compiled", [True, False])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.cases.challenge import timed_flips
+from bench.cases.challenge import piece_lengths, timed_flips
 from bench.cases.measurement import Job
 from bench.cases.phases import Counts
 from bench.machine.core_speed import Reading
@@ -118,7 +119,7 @@ def test_an_iteration_that_is_dear_right_after_x_changed_in_batches_alone_rememb
     found = shape(each_ns, seed, batch=batch, probe=dear)
     share = dear - SLACK_NS / each_ns / batch
     assert found.after_flip == pytest.approx(1.0 - SLACK_NS / each_ns)
-    assert found.probe == pytest.approx(share, rel=0.01)
+    assert found.after_flip_in_batch == pytest.approx(share, rel=0.01)
     if abs(share - IMPOSSIBLE.remembers) > 0.02:
         assert any("in a batch an iteration" in why for why in found.faults()) == (share > IMPOSSIBLE.remembers)
 
@@ -181,15 +182,35 @@ def test_a_style_whose_iterations_differ_in_turn_is_held_against_the_same_place_
     weights = [Random(chance).uniform(0.5, 2.0) for _ in range(cycle)]
     ns = tuple(int(1_000_000 * weights[step % cycle]) for step in steps_of(COUNTS))
     timed = Timed(COUNTS, ns, tuple(one.untimed * 1_000_000 for one in COUNTS.stretches),
-                  batches(record, 10**6), READINGS, Counters(1.0, 1.0, 0, 0, 10**6))  # fmt: skip
+                  by_place(record, weights), READINGS, Counters(1.0, 1.0, 0, 0, 10**6))  # fmt: skip
     found = Shape.of(Job(a_case(), replace(a_style(), cycle=cycle), BRIEF), timed, record)
     assert len(set(flipped) & set(steps_of(COUNTS))) >= 8
     assert found.after_flip == pytest.approx(1.0, abs=0.01)
+    assert found.after_flip_in_batch == pytest.approx(1.0, abs=0.01)
+
+
+def by_place(record: Record, weights: Sequence[float]) -> tuple[Batch, ...]:
+    """The batches of COUNTS, whose iterations take a millisecond times the weight of their place in a cycle."""
+    found = []
+    for one, watched in zip(COUNTS.stretches, record.seen, strict=True):
+        if one.batch:
+            at, ns = one.first + one.untimed, []
+            for length in piece_lengths(a_case(), one, watched.seed):
+                ns.append(sum(int(1_000_000 * weights[step % len(weights)]) for step in range(at, at + length)))
+                at += length
+            found.append(Batch(sum(ns), one.timed, None, pieces_ns=tuple(ns)))
+    return tuple(found)
+
+
+def test_of_a_short_batch_nothing_is_known_right_after_x_changed(monkeypatch):
+    monkeypatch.setattr("bench.tests.verification.test_shape.COUNTS", replace(COUNTS, batch=30))
+    monkeypatch.setattr("bench.tests.verification.test_shape.READINGS", (READING,) * len(COUNTS.stretches))
+    assert shape(10**6, 3, probe=3.0).after_flip_in_batch is None
 
 
 @pytest.mark.parametrize("changes", [{"threads": 2}, {"device": "cuda:0", "framework": "torch"}, {"framework": "jax"}])
 def test_of_several_threads_and_accelerators_nothing_is_said(changes):
     record, _flipped = seen(COUNTS, 3, 10**6)
-    timed = Timed(COUNTS, (10**6,) * 200, (10**9,) * len(COUNTS.stretches), batches(record, 10**6), (),
+    timed = Timed(COUNTS, (10**6,) * 200, (10**9,) * len(COUNTS.stretches), batches(record, 10**6, 3.0), (),
                   Counters(1.0, 1.0, 0, 0, 10**6))  # fmt: skip
     assert list(Shape.of(Job(a_case(**changes), a_style(), BRIEF), timed, record).faults()) == []
