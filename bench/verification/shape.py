@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from math import inf
 from statistics import fmean, median
+from typing import NamedTuple
 
 from bench.cases.challenge import piece_lengths, timed_flips
 from bench.cases.measurement import Job
@@ -17,7 +18,7 @@ from bench.timing.noise import by_cycle
 
 STRETCH_S = 2e-4  # for the witness's two words of a stretch
 FLIP_S, BETWEEN_S = 5e-6, 3e-7  # for a flip, and for what lies between two samples
-FEW_SAMPLES, FEW_FLIPS, FEW_CHUNKS = 20, 8, 4
+FEW_SAMPLES, FEW_FLIPS, FEW_CHUNKS, FEW_IN_A_PIECE = 20, 8, 4, 8
 CHUNK = 25  # samples in a row: of a short iteration less than a neighbour's turn on the core
 SLACK_NS = 5_000  # of a sample after what runs between two of them and leaves other things in the caches
 LUMPY_BATCH = 2.0  # the mean of a batch; an honest one reached 1.59 twice, on two cores at a load of 5
@@ -50,8 +51,9 @@ class Shape:
     `lump` is the mean of samples in a row, by the clock or by CPU time if that is less, the median of these; `batch`
     the same of the middle batch, `fastest` the middle one of the fastest samples in a row. `after_flip` is the middle
     sample of those right after x changed, over samples of the same place in the style's cycle, `after_flip_in_batch`
-    the same of iterations of a batch that were timed alone there, over the others of their batch. `at_work` is the
-    share of the time that the process had a core.
+    the same of iterations of a batch that were timed alone there, over the others of their batch. `lightest` is the
+    least of a batch's pieces over the least sample: on a core that others take too one of them had it for itself.
+    `at_work` is the share of the time that the process had a core.
     """
 
     middle_us: float
@@ -61,6 +63,7 @@ class Shape:
     after_flip_in_batch: float | None = None
     at_work: float = 1.0
     fastest: float = 1.0
+    lightest: float | None = None
 
     @classmethod
     def of(cls, job: Job, timed: Timed, record: Record) -> Shape:
@@ -87,6 +90,7 @@ class Shape:
             _after_flip_in_batch(job, timed, batches, places),
             at_work,
             _fastest(cycles) / 1e3 / middle_us,
+            _lightest(job, timed, batches, places),
         )
 
     def faults(self, limits: Limits = IMPOSSIBLE) -> Iterator[str]:
@@ -100,6 +104,11 @@ class Shape:
             yield (
                 f"an iteration takes {middle} and {self.batch * self.middle_us:.1f} us in a batch, where nobody reads "
                 "its loss: the work there is another"
+            )
+        if limits.fastest and self.lightest is not None and self.lightest <= limits.light:
+            yield (
+                f"an iteration takes {self.lightest:.2f} times its least in a part of a batch, where nobody reads its "
+                "loss: the work there is another"
             )
         if self.after_flip is not None and self.after_flip >= limits.remembers:
             yield f"an iteration takes {middle} and {self.after_flip:.2f} times {KEEPS}"
@@ -183,12 +192,36 @@ def _after_flip(places: _Places, flipped: Collection[int]) -> float | None:
 def _after_flip_in_batch(job: Job, timed: Timed, batches: Sequence[Alone], places: _Places) -> float | None:
     """Each piece of a batch that is one iteration, over the middle one of the longer pieces; the median of these."""
     ratios: list[float] = []
+    for found in _pieces(job, timed, batches, places):
+        longer = [one.share for one in found if one.length > 1]
+        rest = median(longer) if longer else inf
+        ratios += [(one.share - SLACK_NS / one.usual_ns) / rest for one in found if one.length == 1]
+    return median(ratios) if len(ratios) >= FEW_FLIPS else None
+
+
+def _lightest(job: Job, timed: Timed, batches: Sequence[Alone], places: _Places) -> float | None:
+    """The least of a batch's pieces that are some iterations, over the least sample, each as a share of its place."""
+    shares = [
+        one.share for found in _pieces(job, timed, batches, places) for one in found if one.length >= FEW_IN_A_PIECE
+    ]
+    least = min(ns / places.usual(step, 1) for step, ns in places.samples.items())
+    return min(shares) / least if shares else None
+
+
+class _Piece(NamedTuple):
+    """Iterations of a batch in a row: how many, what the middle samples of their places add up to, its time over that."""
+
+    length: int
+    usual_ns: float
+    share: float
+
+
+def _pieces(job: Job, timed: Timed, batches: Sequence[Alone], places: _Places) -> Iterator[list[_Piece]]:
+    """Those of each batch."""
     for (one, seen), batch in zip(batches, timed.batches, strict=True):
         lengths = piece_lengths(job.case, one, seen.seed)
         firsts = accumulate(lengths, initial=one.first + one.untimed)
         usual = [places.usual(first, length) for first, length in zip(firsts, lengths, strict=False)]
-        longer = [at for at, length in enumerate(lengths) if length > 1]
-        rest = median(batch.pieces_ns[at] / usual[at] for at in longer) if longer else inf
-        single = (at for at, length in enumerate(lengths) if length == 1)
-        ratios += [(batch.pieces_ns[at] - SLACK_NS) / usual[at] / rest for at in single]
-    return median(ratios) if len(ratios) >= FEW_FLIPS else None
+        yield [
+            _Piece(length, each, ns / each) for length, each, ns in zip(lengths, usual, batch.pieces_ns, strict=True)
+        ]

@@ -125,6 +125,23 @@ def test_an_iteration_that_is_dear_right_after_x_changed_in_batches_alone_rememb
 
 
 @settings(max_examples=25)
+@given(st.integers(10_000, 10**9), st.integers(0, 2**40), st.floats(0.1, 1.0), st.floats(1.0, 30.0))
+def test_work_that_is_another_in_a_batch_shows_in_the_part_that_had_the_core_for_itself(each_ns, seed, light, waited):
+    record, _flipped = seen(COUNTS, seed, each_ns)
+    found = []
+    for one in batches(record, each_ns * light):
+        longest = max(one.pieces_ns)
+        ns = tuple(piece if piece == longest else int(piece * waited) for piece in one.pieces_ns)
+        found.append(replace(one, elapsed_ns=sum(ns), pieces_ns=ns))
+    timed = Timed(COUNTS, (each_ns,) * COUNTS.latency, tuple(one.untimed * each_ns for one in COUNTS.stretches),
+                  tuple(found), READINGS, Counters(1.0, 1.0, 0, 0, 10**6))  # fmt: skip
+    told = Shape.of(Job(a_case(), a_style(), BRIEF), timed, record)
+    assert told.lightest == pytest.approx(light, rel=0.01)
+    if abs(light - IMPOSSIBLE.light) > 0.01:
+        assert any("in a part of a batch" in why for why in told.faults()) == (light < IMPOSSIBLE.light)
+
+
+@settings(max_examples=25)
 @given(st.integers(10_000, 10**9), st.integers(0, 2**40), FACTORS)
 def test_a_batch_that_waited_for_its_core_is_as_light_as_its_work(each_ns, seed, factor):
     found = shape(each_ns, seed, batch=3.0, batch_work=factor)
