@@ -209,7 +209,7 @@ def _lightest(job: Job, timed: Timed, batches: Sequence[Alone], places: _Places)
 
 
 class _Piece(NamedTuple):
-    """Iterations of a batch in a row: how many, what the middle samples of their places add up to, its time over that."""
+    """Iterations of a batch in a row: how many, what the middle samples of their places add up to, the time over it."""
 
     length: int
     usual_ns: float
