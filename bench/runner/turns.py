@@ -15,7 +15,8 @@ from bench.cases.plan import Plan
 from bench.machine.process import Answer, ask
 from bench.machine.witness import Record
 from bench.plain import to_plain
-from bench.verification.judge import judge, judge_program
+from bench.verification.judge import judge
+from bench.verification.program import judge_program
 
 Launch = Callable[[Job], Found]
 PROGRAM = "bench.worker.program"

@@ -8,22 +8,19 @@ from itertools import chain
 from statistics import fmean, median
 
 from bench.cases.case import Case
-from bench.cases.challenge import Flip, piece_lengths, program_flips, timed_flips
+from bench.cases.challenge import Flip, piece_lengths, timed_flips
 from bench.cases.measurement import BY_ITERATION, Found, Job, Value
 from bench.cases.phases import Counts, Stretch, affordable_steps
-from bench.cases.problem import TUTORIAL_ITERATIONS, work_flops
+from bench.cases.problem import work_flops
 from bench.machine.device import device_kind
-from bench.machine.process import Answer
 from bench.machine.witness import Record, Seen
 from bench.plain import ShapeError, from_plain
 from bench.timing import clock
 from bench.timing.counters import every_core
-from bench.timing.loops import ProgramTimes, Timed, Trained
+from bench.timing.loops import Timed, Trained
 from bench.timing.noise import Sampled, Steady, by_cycle, disturbance
-from bench.verification.clocks import Phase, helped, lumpy, untrue
-from bench.verification.shape import DOUBTFUL, STRETCH_S, Shape, remembered
-
-PACE = 0.5  # of its timed run's pace, that a program's iterations may seem to be faster
+from bench.verification.clocks import lumpy, untrue
+from bench.verification.shape import DOUBTFUL, Shape
 
 
 def judge(job: Job, found: Found, record: Record) -> Found:
@@ -117,12 +114,13 @@ def _in_pieces(case: Case, timed: Timed, record: Record) -> bool:
 def deviates(case: Case, counts: Counts, record: Record) -> tuple[str | None, int]:
     """How losses and weights stray from the oracle, if they do, and how many losses were compared with it."""
     flips = timed_flips(case, counts, [one.seed for one in record.seen])
-    return _strays(case, counts.steps, record, losses_of(counts.stretches, record.seen), flips)
+    return strays(case, counts.steps, record, losses_of(counts.stretches, record.seen), flips)
 
 
-def _strays(
+def strays(
     case: Case, steps: int, record: Record, losses: Mapping[int, float], flips: Sequence[Flip]
 ) -> tuple[str | None, int]:
+    """How losses and the last weights stray from the oracle, if they do, and how many losses were compared with it."""
     from bench.verification.deviation import reason
     from bench.verification.gate import timed_deviations
     from bench.verification.oracle import reference
@@ -142,71 +140,6 @@ def losses_of(stretches: Sequence[Stretch], seen: Sequence[Seen]) -> Mapping[int
         for one, heard in zip(stretches, seen, strict=True)
         for t, loss in zip(one.read, heard.losses or (), strict=True)
     }
-
-
-def judge_program(job: Job, found: Found, program: Answer, record: Record) -> Found:
-    """What a worker `found`, and what the whole program took; where that is unknown, why: the latency stands.
-
-    `wrong` as a whole where the program did not train.
-    """
-    times = _times_of(program, record)
-    if isinstance(times, str):
-        return replace(found, reason=f"as a whole program: {times}")
-    if record.watched and (why := next(_no_program(job, found, times, record), None)):
-        return Found("wrong", f"as a whole program: {why}", again=True)
-    return replace(found, values={**found.values, "loop_seconds": times.seconds, "program_seconds": program.seconds})
-
-
-def _times_of(program: Answer, record: Record) -> ProgramTimes | str:
-    """What a program timed, or why that is not known."""
-    if program.status is not None:
-        return f"{program.status}: {program.reason}"
-    try:
-        times = from_plain(ProgramTimes, program.value)
-    except ShapeError as error:
-        return f"crashed: its times are not what a program says: {error}"
-    if not times.elapsed_ns or min(times.elapsed_ns) < 0 or not sum(times.elapsed_ns) / 1e9 <= times.seconds:
-        return "crashed: its iterations take longer than all of it"
-    if not 0 < times.seconds < program.seconds:
-        return f"crashed: it answered {times.seconds:g} s"
-    if record.watched and (
-        record.fault or [(one.first, one.count) for one in record.seen] != [(0, TUTORIAL_ITERATIONS)]
-    ):
-        return f"crashed: {record.fault or 'it said too little'}"
-    return times
-
-
-def _no_program(job: Job, found: Found, times: ProgramTimes, record: Record) -> Iterator[str]:
-    """What no whole program does that trains."""
-    case, steps, (seen,) = job.case, TUTORIAL_ITERATIONS, record.seen
-    flips = program_flips(case, steps, seen.seed)
-    why, _checked = _strays(case, steps, record, dict(enumerate(seen.losses or ())), flips)
-    if why is not None:
-        yield why
-    if len(times.elapsed_ns) != steps:
-        yield f"{len(times.elapsed_ns)} times of {steps} iterations"
-    elif case.one_core:
-        yield from remembered(times, {flip.step for flip in flips}, job.style.period)
-    phase = Phase(f"{steps} iterations", times.seconds + STRETCH_S, [(seen.wall_s, seen.cpu_s)])
-    yield from phase.untold()
-    yield from phase.crowded(case)
-    yield from helped(case, record)
-    if job.style.compiled:
-        yield from done_early(found, seen)
-
-
-def done_early(found: Found, seen: Seen) -> Iterator[str]:
-    """That a program was faster after its first loss than its fastest iterations: then helpers worked before it.
-
-    The fastest, since the timed run may have had less of its cores than the program.
-    """
-    each_us, counted = found.values.get("latency_min_us"), seen.counted_s
-    least_s = PACE * (TUTORIAL_ITERATIONS - 1) * float(each_us or 0.0) / 1e6
-    if counted is not None and counted[0] < least_s:
-        yield (
-            f"{TUTORIAL_ITERATIONS - 1} iterations after the first loss took {counted[0] * 1e3:.1f} ms, which take at "
-            f"least {least_s * 1e3:.1f} ms as fast as the fastest of its timed run: work was done before it"
-        )
 
 
 def reduce_timed(job: Job, timed: Timed, cycles: Sequence[float]) -> dict[str, Value]:

@@ -16,10 +16,11 @@ from bench.adversary.lies import HONEST, write_style
 from bench.cases.grid import Skip
 from bench.cases.measurement import ANEW, Found, or_anew
 from bench.machine.process import Answer, _crash_reason, ask
-from bench.plain import to_plain
+from bench.plain import from_plain, to_plain
 from bench.runner import turns as runner
 from bench.runner.turns import process_launcher, schedule
 from bench.tests.fakes import FakeClock, a_case, a_job, a_plan, an_answer
+from bench.timing.loops import ProgramTimes
 
 CASES = [a_case(f"style{index}") for index in range(6)]
 
@@ -334,7 +335,8 @@ def ended(monkeypatch, *answers):
 
 def test_a_case_that_wants_its_program_gets_both_scopes(monkeypatch):
     job = a_job(a_plan(CASES[:1]).styles["style0"], program=True)
-    modules = ended(monkeypatch, Answer(to_plain(an_answer()), 1.0), Answer(0.25, 2.5))
+    times = to_plain(ProgramTimes(0.25, (400_000,) * 500))
+    modules = ended(monkeypatch, Answer(to_plain(an_answer()), 1.0), Answer(times, 2.5))
     found = process_launcher(a_plan([job.case]))(job)
     assert found.values == {**an_answer().values, "loop_seconds": 0.25, "program_seconds": 2.5}
     assert modules == ["bench.worker", "bench.worker.program"]
@@ -360,7 +362,9 @@ def test_a_program_whose_style_prints_still_has_its_seconds(tmp_path):
     job, plan = plan_of(write_style(tmp_path, body))
     found = ask("bench.worker.program", to_plain(job), keep_env=plan.keep_env, timeout_s=60)
     assert found.status is None, found.reason
-    assert 0 < found.value < found.seconds
+    times = from_plain(ProgramTimes, found.value)
+    assert 0 < sum(times.elapsed_ns) / 1e9 <= times.seconds < found.seconds
+    assert len(times.elapsed_ns) == 500
 
 
 def test_a_module_that_says_nothing_has_crashed(tmp_path):

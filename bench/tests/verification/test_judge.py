@@ -20,8 +20,9 @@ from bench.plain import to_plain
 from bench.tests.fakes import BRIEF, a_batch, a_case, a_style
 from bench.timing.counters import Counters
 from bench.timing.loops import ProgramTimes, Timed
-from bench.verification.judge import PACE, judge, judge_program
+from bench.verification.judge import judge
 from bench.verification.oracle import reference
+from bench.verification.program import PACE, judge_program
 from bench.verification.shape import IMPOSSIBLE
 
 COUNTS = Counts(settle=2, latency=40, batch=20, batches=2, segment=10, resettle=1)
