@@ -23,6 +23,7 @@ CHUNK = 25  # samples in a row: of a short iteration less than a neighbour's tur
 SLACK_NS = 5_000  # of a sample after what runs between two of them and leaves other things in the caches
 LUMPY_BATCH = 2.0  # the mean of a batch; an honest one reached 1.59 twice, on two cores at a load of 5
 STARVED = 0.8  # of its core's time: who had less comes back to cold caches again and again, and may be as lumpy as that
+LIGHTEST = 0.5  # of the least sample, a part of a batch; beside other work an honest one reached 0.65
 KEEPS = "as long right after x changed: it keeps what it made of x before"
 
 
@@ -105,7 +106,7 @@ class Shape:
                 f"an iteration takes {middle} and {self.batch * self.middle_us:.1f} us in a batch, where nobody reads "
                 "its loss: the work there is another"
             )
-        if limits.fastest and self.lightest is not None and self.lightest <= limits.light:
+        if limits.fastest and self.lightest is not None and self.lightest <= LIGHTEST:
             yield (
                 f"an iteration takes {self.lightest:.2f} times its least in a part of a batch, where nobody reads its "
                 "loss: the work there is another"
