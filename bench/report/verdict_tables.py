@@ -60,14 +60,14 @@ def findings_sheet(judgement: Judgement, notes: Sequence[str] = ()) -> Sheet:
     """Per size and baseline: absolute times, the speedup with its interval, the outcome and why."""
     question = judgement.question
     mine = sorted((one for one in judgement.findings if one.scope == question.scope), key=lambda one: one.size.flops)
-    rows = [dict(_finding_row(one)) for one in mine]
+    rows = [_finding_row(one) for one in mine]
     title = f"{question.contender} by {question.scope}, us an iteration"
     whys = {str(row["why"]) for row in rows}
     if len(rows) > 1 and len(whys) == 1:
-        title += "".join(f"; {row.pop('why')}" for row in rows[:1] if row["why"])
+        title = "; ".join(filter(None, (title, *whys)))
         rows = [{name: cell for name, cell in row.items() if name != "why"} for row in rows]
     prose = ("its case", "contender", "why")
-    return sheet(title, rows, notes, constant=("size", "work", "why"), once=("size", "work"), prose=prose)
+    return sheet(title, rows, notes, constant=("size", "work"), once=("size", "work"), prose=prose)
 
 
 def _finding_row(one: Finding) -> Row:

@@ -25,6 +25,7 @@ from bench.tables.columns import (
 )
 from bench.tables.csv_files import lines_of, parse_table, read_table
 from bench.tables.machine_shape import read_json, sound_machine
+from bench.tables.machine_words import brief_facts
 from bench.tables.pytest_json import benchmark_iterations, benchmark_machine, benchmark_measurements, is_benchmark_file
 from bench.tables.row_checks import check_rows
 from bench.words import counted
@@ -51,6 +52,11 @@ class Run:
     def unfinished(self) -> str:
         """`unfinished, 12 turns left`; empty of a whole run."""
         return f"unfinished, {counted(left, 'turn')} left" if (left := self.left) else ""
+
+    @property
+    def facts(self) -> list[str]:
+        """Its machine in a few words, and that it is unfinished."""
+        return [*brief_facts(self.machine), *filter(None, [self.unfinished])]
 
     @property
     def left(self) -> int:

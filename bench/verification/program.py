@@ -40,7 +40,9 @@ def _times_of(program: Answer, record: Record) -> ProgramTimes | str:
         times = from_plain(ProgramTimes, program.value)
     except ShapeError as error:
         return f"crashed: its times are not what a program says: {error}"
-    if not times.elapsed_ns or min(times.elapsed_ns) < 0 or not sum(times.elapsed_ns) / 1e9 <= times.seconds:
+    if min(times.elapsed_ns, default=0) <= 0:
+        return "crashed: a time that none is"
+    if sum(times.elapsed_ns) > times.seconds * 1e9:
         return "crashed: its iterations take longer than all of it"
     if not 0 < times.seconds < program.seconds:
         return f"crashed: it answered {times.seconds:g} s"

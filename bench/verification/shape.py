@@ -80,6 +80,7 @@ class Shape:
         at_work = _at_work(record.seen)
         steps = (step for one, _ in alone for step in range(one.first + one.untimed, one.first + one.count))
         places = _Places.of(dict(zip(steps, timed.elapsed_ns, strict=True)), job.style.period)
+        pieces = list(_pieces(job, timed, batches, places))
         each_us = [median(one.mean_us for one in timed.batches)]
         if at_work >= STARVED:  # else its witness may have heard late that samples begin, and counted too little
             each_us += _cpu_us(batches, flipped)
@@ -88,10 +89,10 @@ class Shape:
             _lump(timed, alone, flipped, middle_us),
             min(each_us) / middle_us if timed.counts.batch >= FEW_SAMPLES else None,
             _after_flip(places, flipped),
-            _after_flip_in_batch(job, timed, batches, places),
+            _after_flip_in_batch(pieces),
             at_work,
             _fastest(cycles) / 1e3 / middle_us,
-            _lightest(job, timed, batches, places),
+            _lightest(pieces, places),
         )
 
     def faults(self, limits: Limits = IMPOSSIBLE) -> Iterator[str]:
@@ -190,21 +191,19 @@ def _after_flip(places: _Places, flipped: Collection[int]) -> float | None:
     return median(ratios) if len(ratios) >= FEW_FLIPS else None
 
 
-def _after_flip_in_batch(job: Job, timed: Timed, batches: Sequence[Alone], places: _Places) -> float | None:
+def _after_flip_in_batch(pieces: Sequence[Sequence[_Piece]]) -> float | None:
     """Each piece of a batch that is one iteration, over the middle one of the longer pieces; the median of these."""
     ratios: list[float] = []
-    for found in _pieces(job, timed, batches, places):
+    for found in pieces:
         longer = [one.share for one in found if one.length > 1]
         rest = median(longer) if longer else inf
         ratios += [(one.share - SLACK_NS / one.usual_ns) / rest for one in found if one.length == 1]
     return median(ratios) if len(ratios) >= FEW_FLIPS else None
 
 
-def _lightest(job: Job, timed: Timed, batches: Sequence[Alone], places: _Places) -> float | None:
+def _lightest(pieces: Sequence[Sequence[_Piece]], places: _Places) -> float | None:
     """The least of a batch's pieces that are some iterations, over the least sample, each as a share of its place."""
-    shares = [
-        one.share for found in _pieces(job, timed, batches, places) for one in found if one.length >= FEW_IN_A_PIECE
-    ]
+    shares = [one.share for found in pieces for one in found if one.length >= FEW_IN_A_PIECE]
     least = min(ns / places.usual(step, 1) for step, ns in places.samples.items())
     return min(shares) / least if shares else None
 

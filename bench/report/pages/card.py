@@ -14,7 +14,7 @@ from bench.errors import TableError
 from bench.plain import ShapeError, from_plain, to_plain
 from bench.report.verdict import answer
 from bench.tables.files import read_file, replace_text
-from bench.tables.machine_words import accelerators, brief_facts, processor
+from bench.tables.machine_words import accelerators, processor
 from bench.verdict.claim import Finding
 from bench.verdict.evidence import Evidence
 from bench.verdict.judgement import base_words, leads
@@ -70,7 +70,7 @@ class Card:
             date=str(run.machine.get("created") or "")[:10],
             processor=processor(run.machine),
             accelerators=tuple(f"{name} {model}".strip() for name, model in accelerators(run.machine).items()),
-            facts=tuple(filter(None, (*brief_facts(run.machine), run.unfinished))),
+            facts=tuple(run.facts),
             outcome=outcome,
             headline=headline,
             sizes=tuple(map(_at_size, leads(evidence))),

@@ -6,7 +6,6 @@ import base64
 
 from bench.report.run_tables import best_sheet, first_sheet
 from bench.report.verdict import answer
-from bench.tables.machine_words import brief_facts
 from bench.verdict.evidence import Evidence
 
 # A notebook has its own colours and fonts, light or dark: only what a table needs is set.
@@ -52,5 +51,5 @@ def html(evidence: Evidence, picture: bytes | None) -> str:
         headline=headline,
         table=table,
         picture=base64.b64encode(picture).decode("ascii") if picture else "",
-        facts="; ".join(filter(None, [*brief_facts(evidence.run.machine), evidence.run.unfinished])),
+        facts="; ".join(evidence.run.facts),
     )

@@ -18,7 +18,7 @@ from bench.report.run_tables import KEPT, first_sheet, leftover_sheet, legend, s
 from bench.report.verdict import sentence
 from bench.tables.columns import ITERATIONS, LOSSES, MACHINE, MEASURED_AS_FOUND, MEASUREMENTS, SPEEDUPS
 from bench.tables.files import read_file, replace_text
-from bench.tables.machine_words import brief_facts, machine_facts
+from bench.tables.machine_words import machine_facts
 from bench.tables.run import Run
 from bench.verdict.claim import TUTORIAL_CLAIM
 from bench.verdict.evidence import Evidence
@@ -73,7 +73,7 @@ def render(evidence: Evidence, narrow: Mapping[str, bytes] | None = None) -> str
         speedups=speedup_sheet(evidence.speedups),
         leftovers=leftover_sheet(run.measurements),
         machine=machine_facts(run.machine),
-        brief=[*brief_facts(run.machine), *filter(None, [run.unfinished])],
+        brief=run.facts,
         rule=(run.machine.get("plan") or {}).get("rule") or {},
         noisy=noise_sentence(run),
         core_speed=speed_words(run.measurements),

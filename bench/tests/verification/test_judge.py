@@ -267,9 +267,11 @@ def test_a_program_whose_iterations_are_dear_right_after_x_changed_remembers_x(a
 
 @pytest.mark.parametrize(("value", "said"), [
     (0.5, "not what a program says"), ({"seconds": 0.5}, "not what a program says"), (None, "not what a program says"),
-    ({"seconds": 0.5, "elapsed_ns": []}, "longer than all of it"),
+    ({"seconds": 0.5, "elapsed_ns": []}, "a time that none is"),
+    ({"seconds": 0.5, "elapsed_ns": [0] * 500}, "a time that none is"),
+    ({"seconds": 0.5, "elapsed_ns": [10**400] * 500}, "not what a program says"),
     ({"seconds": 0.5, "elapsed_ns": [10**6] * 501}, "longer than all of it"),
-    ({"seconds": 0.5, "elapsed_ns": [-1] * 500}, "longer than all of it"),
+    ({"seconds": 0.5, "elapsed_ns": [-1] * 500}, "a time that none is"),
     ({"seconds": 3.0, "elapsed_ns": [10**6] * 500}, "it answered 3 s"),
     ({"seconds": float("nan"), "elapsed_ns": [10**6] * 500}, "not what a program says"),
 ])  # fmt: skip
