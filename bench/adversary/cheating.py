@@ -23,6 +23,7 @@ from bench.cases.plan import Plan
 from bench.cases.problem import TUTORIAL_SIZE, Problem, Size, stable_learning_rate
 from bench.checks import Check
 from bench.machine.device import cpu_model
+from bench.machine.environment import available_cpus
 from bench.runner.floor import Floors
 from bench.runner.turns import process_launcher, run
 from bench.status import Say
@@ -158,15 +159,19 @@ class Bench:
     def __init__(self, place: Path) -> None:
         self.place = place
         write_machine(place, {"run_id": uuid.uuid4().hex})
-        self.paces_s: dict[Size, float] = {}
+        self.paces_s: dict[tuple[Size, int], float] = {}
 
     def tried(self, cheat: Cheat, size: Size) -> Caught | None:
-        """What becomes of it next to an honest one; None where its library is missing."""
-        if size not in self.paces_s:
-            rows = self.measured([BASES[0]], size, 1, 0.0)
-            self.paces_s[size] = median(float(one.values["latency_median_us"] or 0) for one in rows) / 2e6
+        """What becomes of it next to an honest one; None where its library or a core is missing."""
+        if cheat.threads > available_cpus():
+            return None
+        pace = size, cheat.threads
+        if pace not in self.paces_s:
+            rows = self.measured([replace(BASES[0], threads=cheat.threads)], size, 1, 0.0)
+            self.paces_s[pace] = median(float(one.values["latency_median_us"] or 0) for one in rows) / 2e6
         honest = next(one for one in BASES if (one.framework, one.dtype) == (cheat.framework, cheat.dtype))
-        rows = self.measured([replace(honest, name=BESIDE), cheat], size, BLOCKS, self.paces_s[size])
+        beside = replace(honest, name=BESIDE, threads=cheat.threads)
+        rows = self.measured([beside, cheat], size, BLOCKS, self.paces_s[pace])
         return caught(cheat, size, rows) if rows else None
 
     def measured(self, styles: Sequence[Cheat], size: Size, blocks: int, pace_s: float) -> list[Measurement]:
@@ -198,7 +203,8 @@ def plan_of(place: Path, styles: Sequence[Cheat], size: Size, pace_s: float) -> 
         body, before = one.body.replace("{place}", str(place)), one.before.replace("{pace}", f"{pace_s:.9f}")
         written[one.name] = write_style(folder, body, one.name, before, framework=one.framework, compiled=one.compiled)
         problem = Problem(*size, one.dtype, rate)
-        cases[Case(one.name, "cpu", problem, framework=one.framework, program=True)] = MOST_BLOCKS
+        case = Case(one.name, "cpu", problem, threads=one.threads, framework=one.framework, program=True)
+        cases[case] = MOST_BLOCKS
     if any(style.missing for style in written.values()):
         return None
     return Plan("validate", cases, MOST_BLOCKS, written)

@@ -33,6 +33,7 @@ class Cheat:
     before: str = ""  # what stands before it in its file; `{pace}` there is the seconds of half an honest iteration
     dtype: str = "float32"
     framework: str = "numpy"
+    threads: int = 1
     compiled: bool = False  # as it declares itself: its helpers are not counted before its first loss
     ends: str = "wrong"  # the status of a row that is no time: `crashed` of one that ends its process
 

@@ -34,7 +34,7 @@ SAME_SIZES = 100  # rows, before others are drawn
 TIMED_AS = ("tutorial", "quick", "quick")  # presets, for how long they time and whether a noisy turn is taken again
 PROGRAMS = 0.25  # of the cases
 DTYPES = ("float32", "float32", "float64", "bfloat16")
-FIGURES = ("lump", "batch", "after_flip", "after_flip_in_batch", "lightest", "at_work")
+FIGURES = ("lump", "batch", "after_flip", "after_flip_in_batch", "lightest", "over_pause", "at_work")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,7 @@ class Row:
     preset: str = "tutorial"
     after_flip_in_batch: float | None = None
     lightest: float | None = None
+    over_pause: float | None = None
 
 
 def draw_sizes(random: Random) -> tuple[Size, ...]:
@@ -133,7 +134,7 @@ def row_of(found: Measurement, preset: str, drawn: int, shape: Shape, share: flo
 def measure(folder: Path, rows: int, styles: Sequence[Implementation]) -> list[Row]:
     """honest.csv of a folder up to so many rows, two at a time; those that it holds stay."""
     path = folder / TABLE
-    found = read_as(path, Row, later=("preset", "after_flip_in_batch", "lightest"))
+    found = read_as(path, Row, later=("preset", "after_flip_in_batch", "lightest", "over_pause"))
     sizes: tuple[Size, ...] = ()
     until = 0
     with tempfile.TemporaryDirectory(prefix="fiftyx-") as place:
@@ -161,9 +162,9 @@ at the tutorial's size, at 16x250x25x5 and at drawn ones, timed as long as `tuto
 {model}, made by `{command}`.
 
 A row of `honest.csv` is a row of a run: two blocks of a case drawn by the seed `drawn` from sizes drawn before, with
-fresh data, judged as in a run. `lump`, `batch`, `after_flip`, `after_flip_in_batch`, `lightest`, `at_work` are the
-ratios that the judge looks at, see bench/verification/shape.py, empty where it does not; `told` is the least share of
-what passed that samples add up to.
+fresh data, judged as in a run. `lump`, `batch`, `after_flip`, `after_flip_in_batch`, `lightest`, `over_pause` and
+`at_work` are the ratios that the judge looks at, see bench/verification/shape.py, empty where it does not; `told` is
+the least share of what passed that samples add up to.
 """
 
 

@@ -194,4 +194,15 @@ SHORTCUTS = (
           noticing("steps == 500", spin=PACED), PACE),
     Cheat("gram_in_batches_later", "ours", "the same from the third iteration on after x changed",
           noticing(f"{IN_A_BATCH} and calm(x)", same="True"), CALM),
+    *(
+        Cheat(f"gram_{name}_on_two_threads", "ours", f"Gram's matrix {does}, on two threads",
+              noticing(condition, spin=spin), before, threads=2)
+        for name, does, condition, spin, before in (
+            ("noticing", "made again where x changed", "True", "", ""),
+            ("noticing_paced", "made again where x changed, paced to half of an iteration", "True", PACED, PACE),
+            ("in_batches", "in batches alone", IN_A_BATCH, "", "import sys\n"),
+            ("in_programs", "in whole programs alone", "steps == 500", "", ""),
+            ("in_programs_paced", "in whole programs, paced to half of an iteration", "steps == 500", PACED, PACE),
+        )
+    ),
 )  # fmt: skip

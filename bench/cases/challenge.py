@@ -18,13 +18,22 @@ IMMUTABLE = ("jax",)  # whose arrays cannot be changed in place
 
 
 class Flip(NamedTuple):
-    """Before iteration `step` the entries x[top:bottom, left:right] change sign."""
+    """Before iteration `step` the entries x[top:bottom, left:right] change sign.
+
+    `twice`: they do so twice, so that x stays as it is and only the pause is the same.
+    """
 
     step: int
     top: int
     bottom: int
     left: int
     right: int
+    twice: bool = False
+
+    @property
+    def times(self) -> int:
+        """How often the entries change sign."""
+        return 1 + self.twice
 
     @property
     def place(self) -> tuple[slice, slice]:
@@ -41,25 +50,30 @@ def flips(case: Case, stretch: Stretch, seed: int) -> list[Flip]:
     """Those of a stretch of the timed loop: before its first iteration, before the first that counts, and now and then.
 
     Now and then within a batch only on the CPU, some in pairs: elsewhere it would have to wait for the device. None
-    where x is immutable. Where a style starts several iterations at once, before the first of them alone.
+    where x is immutable. Where a style starts several iterations at once, before the first of them alone. See `_drawn`
+    for those that come twice.
     """
     every, again = EVERY, 0.0
     if stretch.batch:
         every, again = (BATCH_EVERY, AGAIN) if case.key.on_cpu else (0, 0.0)
     begins = {stretch.first, stretch.first + (stretch.untimed if stretch.timed else 0)}
-    return list(
-        _drawn(case, range(stretch.first, stretch.first + stretch.count, case.ahead), begins, seed, every, again)
-    )
+    steps = range(stretch.first, stretch.first + stretch.count, case.ahead)
+    return list(_drawn(case, steps, begins, seed, every, again, twice=not stretch.batch))
 
 
 def program_flips(case: Case, steps: int, seed: int) -> list[Flip]:
     """Those of a whole program of `steps` iterations."""
-    return list(_drawn(case, range(steps), {0}, seed, PROGRAM_EVERY))
+    return list(_drawn(case, range(0, steps, case.ahead), {0}, seed, PROGRAM_EVERY, twice=True))
 
 
 def timed_flips(case: Case, counts: Counts, seeds: list[int]) -> list[Flip]:
     """Those of a whole timed loop, whose stretches were given `seeds`."""
     return [flip for one, seed in zip(counts.stretches, seeds, strict=True) for flip in flips(case, one, seed)]
+
+
+def changes(drawn: Sequence[Flip]) -> list[Flip]:
+    """Those after which x is another."""
+    return [flip for flip in drawn if not flip.twice]
 
 
 def pieces(drawn: Sequence[Flip], first: int, end: int) -> Iterator[tuple[Flip | None, int]]:
@@ -81,17 +95,25 @@ def piece_lengths(case: Case, stretch: Stretch, seed: int) -> list[int]:
 
 
 def _drawn(
-    case: Case, steps: range, begins: Collection[int], seed: int, every: int, again: float = 0.0
+    case: Case, steps: range, begins: Collection[int], seed: int, every: int, again: float = 0.0, *, twice: bool
 ) -> Iterator[Flip]:
+    """Flips at `begins` and one in `every` of the other steps.
+
+    `twice`: but on one CPU thread, whose iterations are held against all others, as many that change nothing: what
+    several cores or a device are like after a pause is then known too.
+    """
     if case.framework in IMMUTABLE:
         return
+    twice = twice and not case.one_core
     random, size = Random(seed), case.problem.size
     last: int | None = None
     for step in steps:
         chance = (case.ahead / every if every else 0.0) + (again if last == step - case.ahead else 0.0)
-        if step in begins or (chance and random.random() < chance):
+        drawn = random.random() / (1 + twice) if chance else 1.0
+        if step in begins or drawn < chance:
             last = step
-            yield Flip(step, *_half(random, size.n), *_half(random, size.d_in))
+            nothing = twice and step not in begins and random.random() < 1 / 2
+            yield Flip(step, *_half(random, size.n), *_half(random, size.d_in), nothing)
 
 
 def _half(random: Random, length: int) -> tuple[int, int]:

@@ -112,8 +112,8 @@ class Course:
     def _pieces(self, drawn: Sequence[Flip], first: int, end: int) -> Iterator[int]:
         """The lengths between the flips from `first` on and before `end`; a flip is made when its length is asked."""
         for flip, length in pieces(drawn, first, end):
-            if flip is not None and self.device.negate is not None:
-                self.device.negate(self.x, flip.place)
+            if flip is not None:
+                flip_sign(self.device, self.x, flip)
             yield length
 
 
@@ -156,6 +156,13 @@ def run_timed(
         counters,
     )  # fmt: skip
     return timed, as_trained(case, device, {}, weights).weights
+
+
+def flip_sign(device: Device, x: Any, flip: Flip) -> None:
+    """Make a flip of x, where arrays can be written to."""
+    if device.negate is not None:
+        for _ in range(flip.times):
+            device.negate(x, flip.place)
 
 
 def check_kind(case: Case, device: Device, value: Any, did: str) -> None:

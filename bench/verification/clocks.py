@@ -103,7 +103,7 @@ def _phases(job: Job, timed: Timed, record: Record) -> Iterator[Phase]:
         samples = [one.elapsed_ns for one in timed.batches] if batches else timed.elapsed_ns
         untimed = [ns for ns, one in zip(timed.untimed_ns, stretches, strict=True) if one.batch is batches]
         waits = sum(1 if one.batch else one.timed for one, _ in pairs)
-        flipped = sum(len(flips(case, one, seen.seed)) for one, seen in pairs)
+        flipped = sum(flip.times for one, seen in pairs for flip in flips(case, one, seen.seed))
         told_s = sum(samples) / 1e9 + STRETCH_S * len(pairs) + FLIP_S * flipped + between_s * waits
         counted = [seen.counted_s for one, seen in pairs if one.timed]
         if None not in counted:

@@ -14,7 +14,7 @@ from bench.cases.phases import REHEARSAL_STEPS, affordable_steps
 from bench.cases.problem import TUTORIAL_SIZE, Problem, stable_learning_rate, work_flops
 from bench.machine.device import Device
 from bench.timing import clock
-from bench.timing.loops import Cold, Timed, Trained, WrongStyleError, as_trained, check_kind
+from bench.timing.loops import Cold, Timed, Trained, WrongStyleError, as_trained, check_kind, flip_sign
 from bench.timing.noise import by_cycle
 from implementations import Train
 
@@ -107,12 +107,12 @@ def run(
     """
     inputs = [device.put(a, problem.dtype) for a in arrays]
     loop = train(*inputs, problem.learning_rate, steps)
-    places = {flip.step: flip.place for flip in flips}
+    drawn = {flip.step: flip for flip in flips}
     losses = {}
     try:
         for t in range(steps):
-            if t in places and device.negate is not None:
-                device.negate(inputs[0], places[t])
+            if t in drawn:
+                flip_sign(device, inputs[0], drawn[t])
             loss = next(loop)
             check_kind(case, device, loss, "yielded a loss")
             losses[t] = device.read(loss)

@@ -8,7 +8,7 @@ from itertools import chain
 from statistics import fmean, median
 
 from bench.cases.case import Case
-from bench.cases.challenge import Flip, piece_lengths, timed_flips
+from bench.cases.challenge import Flip, changes, piece_lengths, timed_flips
 from bench.cases.measurement import BY_ITERATION, Found, Job, Value
 from bench.cases.phases import Counts, Stretch, affordable_steps
 from bench.cases.problem import work_flops
@@ -55,7 +55,7 @@ def judge(job: Job, found: Found, record: Record) -> Found:
         **(steady.values() if steady else {}),
         "checked_iterations": checked,
         "data_seed": record.data_seed,
-        "challenges": len(timed_flips(job.case, timed.counts, [one.seed for one in record.seen])),
+        "challenges": len(changes(timed_flips(job.case, timed.counts, [one.seed for one in record.seen]))),
         "final_loss": record.seen[-1].losses[-1] if record.seen[-1].losses else None,
     }
     noise = disturbance(_sampled(job, timed, cycles, steady)) or next(shape.faults(DOUBTFUL), "")

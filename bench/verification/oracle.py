@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.cases.challenge import Flip
+from bench.cases.challenge import Flip, changes
 from bench.cases.problem import MIDDLE_USES
 
 Array = NDArray[np.float64]
@@ -37,7 +37,7 @@ def reference(
     x changes sign as `flips` say; `arrays` stay as they are.
     """
     x, y, *start = arrays
-    places = {flip.step: flip.place for flip in flips}
+    places = {flip.step: flip.place for flip in changes(flips)}
     if places:
         x = x.copy()
     weights = [w.copy() for w in start]

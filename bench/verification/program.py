@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from bench.cases.challenge import program_flips
+from bench.cases.challenge import Flip, program_flips
 from bench.cases.measurement import Found, Job
 from bench.cases.problem import TUTORIAL_ITERATIONS
 from bench.machine.process import Answer
@@ -14,7 +14,8 @@ from bench.plain import ShapeError, from_plain
 from bench.timing.loops import ProgramTimes
 from bench.verification.clocks import Phase, helped
 from bench.verification.judge import strays
-from bench.verification.shape import STRETCH_S, remembered
+from bench.verification.memory import Places, after_flip, over_pause
+from bench.verification.shape import IMPOSSIBLE, KEEPS, PAUSED, STRETCH_S
 
 PACE = 0.5  # of its timed run's pace, that a program's iterations may seem to be faster
 
@@ -62,14 +63,26 @@ def _no_program(job: Job, found: Found, times: ProgramTimes, record: Record) -> 
         yield why
     if len(times.elapsed_ns) != steps:
         yield f"{len(times.elapsed_ns)} times of {steps} iterations"
-    elif case.one_core:
-        yield from remembered(times, {flip.step for flip in flips}, job.style.period)
+    elif 2 * job.style.period < steps:
+        yield from remembered(job, times, flips)
     phase = Phase(f"{steps} iterations", times.seconds + STRETCH_S, [(seen.wall_s, seen.cpu_s)])
     yield from phase.untold()
     yield from phase.crowded(case)
     yield from helped(case, record)
     if job.style.compiled:
         yield from done_early(found, seen)
+
+
+def remembered(job: Job, times: ProgramTimes, drawn: Sequence[Flip]) -> Iterator[str]:
+    """What no whole program does whose iterations do their own work; its first cycle, which is cold, says nothing."""
+    cycle = job.style.period
+    places = Places.of({step: times.elapsed_ns[step] for step in range(cycle, len(times.elapsed_ns))}, cycle)
+    if job.case.one_core:
+        found, most, how = after_flip(places, {flip.step for flip in drawn}), IMPOSSIBLE.remembers, KEEPS
+    else:
+        found, most, how = over_pause(places, drawn), IMPOSSIBLE.over_pause, PAUSED
+    if found is not None and found >= most:
+        yield f"an iteration takes {found:.2f} times {how}"
 
 
 def done_early(found: Found, seen: Seen) -> Iterator[str]:

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
-from math import inf
 from statistics import fmean, median
-from typing import NamedTuple
 
-from bench.cases.challenge import piece_lengths, timed_flips
+from bench.cases.challenge import IMMUTABLE, changes, timed_flips
 from bench.cases.measurement import Job
 from bench.cases.phases import Stretch
 from bench.machine.witness import Record, Seen
-from bench.timing.loops import ProgramTimes, Timed
+from bench.timing.loops import Timed
 from bench.timing.noise import by_cycle
+from bench.verification.memory import (
+    Alone,
+    Places,
+    after_flip,
+    after_flip_in_batch,
+    batch_pieces,
+    lightest_piece,
+    over_pause,
+)
 
 STRETCH_S = 2e-4  # for the witness's two words of a stretch
 FLIP_S, BETWEEN_S = 5e-6, 3e-7  # for a flip, and for what lies between two samples
-FEW_SAMPLES, FEW_FLIPS, FEW_CHUNKS, FEW_IN_A_PIECE = 20, 8, 4, 8
+FEW_SAMPLES, FEW_CHUNKS = 20, 4
 CHUNK = 25  # samples in a row: of a short iteration less than a neighbour's turn on the core
-SLACK_NS = 5_000  # of a sample after what runs between two of them and leaves other things in the caches
 LUMPY_BATCH = 2.0  # the mean of a batch; an honest one reached 1.59 twice, on two cores at a load of 5
 STARVED = 0.8  # of its core's time: who had less comes back to cold caches again and again, and may be as lumpy as that
 LIGHTEST = 0.5  # of the least sample, a part of a batch; beside other work an honest one reached 0.65
 KEEPS = "as long right after x changed: it keeps what it made of x before"
+PAUSED = "as long right after x changed as after a pause in which it did not: it keeps what it made of x before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +43,13 @@ class Limits:
     lumpy: float
     light: float
     remembers: float
+    over_pause: float
     fastest: bool = False
 
 
 # On a machine whose host was busy honest rows reached 1.33, 0.86 and 1.21 (results/honest), and one of quick's 0.73
-DOUBTFUL = Limits(1.3, 0.85, 1.25)
-IMPOSSIBLE = Limits(2.0, 0.6, 1.75, fastest=True)
+DOUBTFUL = Limits(1.3, 0.85, 1.25, 1.25)
+IMPOSSIBLE = Limits(2.0, 0.6, 1.75, 1.5, fastest=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +61,10 @@ class Shape:
     sample of those right after x changed, over samples of the same place in the style's cycle, `after_flip_in_batch`
     the same of iterations of a batch that were timed alone there, over the others of their batch. `lightest` is the
     least of a batch's pieces over the least sample: on a core that others take too one of them had it for itself.
-    `at_work` is the share of the time that the process had a core.
+    `over_pause`, of several threads and accelerators: the lower quartile of samples right after x changed over the
+    upper quartile of those after as many pauses in which it did not. Which is which was drawn by chance, so that
+    whatever else such a machine does comes to both alike. `at_work` is the share of the time that the process had a
+    core.
     """
 
     middle_us: float
@@ -65,22 +75,29 @@ class Shape:
     at_work: float = 1.0
     fastest: float = 1.0
     lightest: float | None = None
+    over_pause: float | None = None
 
     @classmethod
     def of(cls, job: Job, timed: Timed, record: Record) -> Shape:
-        """Of a case on one CPU thread; with several, one that waits for a core keeps the others at work."""
+        """Of several threads, one of which waits for a core and keeps the others at work, and accelerators: little."""
         cycles = by_cycle(timed.elapsed_ns, job.style.period)
         middle_us = median(cycles) / 1e3
-        if not job.case.one_core or len(timed.elapsed_ns) < FEW_SAMPLES * job.style.ahead:
+        if len(timed.elapsed_ns) < FEW_SAMPLES * job.style.ahead:
             return cls(middle_us)
         pairs = list(zip(timed.counts.stretches, record.seen, strict=True))
-        flipped = {flip.step for flip in timed_flips(job.case, timed.counts, [seen.seed for seen in record.seen])}
+        drawn = timed_flips(job.case, timed.counts, [seen.seed for seen in record.seen])
+        flipped = {flip.step for flip in changes(drawn)}
         alone = [pair for pair in pairs if pair[0].timed and not pair[0].batch]
         batches = [(one, seen) for one, seen in pairs if one.batch]
-        at_work = _at_work(record.seen)
         steps = (step for one, _ in alone for step in range(one.first + one.untimed, one.first + one.count))
-        places = _Places.of(dict(zip(steps, timed.elapsed_ns, strict=True)), job.style.period)
-        pieces = list(_pieces(job, timed, batches, places))
+        places = Places.of(dict(zip(steps, timed.elapsed_ns, strict=True)), job.style.period)
+        pieces = list(batch_pieces(job, timed, batches, places))
+        if not job.case.one_core:
+            at_once = job.case.key.on_cpu and job.case.framework not in IMMUTABLE  # else a batch is enqueued
+            begins = {one.first + one.untimed for one, _ in alone}
+            lightest = lightest_piece(pieces, places) if at_once else None
+            return cls(middle_us, lightest=lightest, over_pause=over_pause(places, drawn, begins))
+        at_work = _at_work(record.seen)
         each_us = [median(one.mean_us for one in timed.batches)]
         if at_work >= STARVED:  # else its witness may have heard late that samples begin, and counted too little
             each_us += _cpu_us(batches, flipped)
@@ -88,11 +105,11 @@ class Shape:
             middle_us,
             _lump(timed, alone, flipped, middle_us),
             min(each_us) / middle_us if timed.counts.batch >= FEW_SAMPLES else None,
-            _after_flip(places, flipped),
-            _after_flip_in_batch(pieces),
+            after_flip(places, flipped),
+            after_flip_in_batch(pieces),
             at_work,
             _fastest(cycles) / 1e3 / middle_us,
-            _lightest(pieces, places),
+            lightest_piece(pieces, places),
         )
 
     def faults(self, limits: Limits = IMPOSSIBLE) -> Iterator[str]:
@@ -114,11 +131,10 @@ class Shape:
             )
         if self.after_flip is not None and self.after_flip >= limits.remembers:
             yield f"an iteration takes {middle} and {self.after_flip:.2f} times {KEEPS}"
+        if self.over_pause is not None and self.over_pause >= limits.over_pause:
+            yield f"an iteration takes {middle} and at least {self.over_pause:.2f} times {PAUSED}"
         if self.after_flip_in_batch is not None and self.after_flip_in_batch >= limits.remembers:
             yield f"in a batch an iteration takes {self.after_flip_in_batch:.2f} times {KEEPS}"
-
-
-Alone = tuple[Stretch, Seen]
 
 
 def _fastest(samples: Sequence[float]) -> float:
@@ -157,71 +173,3 @@ def _cpu_us(batches: Sequence[Alone], flipped: set[int]) -> list[float]:
         return []
     more_s = sum(STRETCH_S / 2 + FLIP_S * _flips(one, flipped) for one, _ in batches)
     return [(sum(counted) - more_s) * 1e6 / sum(one.timed for one, _ in batches)]
-
-
-@dataclass(frozen=True, slots=True)
-class _Places:
-    """The samples by step, and the middle one of each place of the style's cycle, in ns."""
-
-    samples: Mapping[int, int]
-    middle: Sequence[float]
-
-    @classmethod
-    def of(cls, samples: Mapping[int, int], cycle: int) -> _Places:
-        """Of samples by step, two cycles at least."""
-        same = [[ns for step, ns in samples.items() if step % cycle == place] for place in range(cycle)]
-        return cls(samples, [median(each) for each in same])
-
-    def usual(self, first: int, count: int) -> float:
-        """What so many iterations from `first` on take by the middle samples of their places."""
-        return sum(self.middle[step % len(self.middle)] for step in range(first, first + count))
-
-
-def remembered(times: ProgramTimes, flipped: Collection[int], cycle: int) -> Iterator[str]:
-    """What no whole program does whose iterations do their own work; its first cycle, which is cold, says nothing."""
-    warm = range(cycle, len(times.elapsed_ns))
-    found = _after_flip(_Places.of({step: times.elapsed_ns[step] for step in warm}, cycle), flipped)
-    if found is not None and found >= IMPOSSIBLE.remembers:
-        yield f"an iteration takes {found:.2f} times {KEEPS}"
-
-
-def _after_flip(places: _Places, flipped: Collection[int]) -> float | None:
-    """Each sample right after a flip over the middle one of its place in the cycle; the median of these."""
-    ratios = [(ns - SLACK_NS) / places.usual(step, 1) for step, ns in places.samples.items() if step in flipped]
-    return median(ratios) if len(ratios) >= FEW_FLIPS else None
-
-
-def _after_flip_in_batch(pieces: Sequence[Sequence[_Piece]]) -> float | None:
-    """Each piece of a batch that is one iteration, over the middle one of the longer pieces; the median of these."""
-    ratios: list[float] = []
-    for found in pieces:
-        longer = [one.share for one in found if one.length > 1]
-        rest = median(longer) if longer else inf
-        ratios += [(one.share - SLACK_NS / one.usual_ns) / rest for one in found if one.length == 1]
-    return median(ratios) if len(ratios) >= FEW_FLIPS else None
-
-
-def _lightest(pieces: Sequence[Sequence[_Piece]], places: _Places) -> float | None:
-    """The least of a batch's pieces that are some iterations, over the least sample, each as a share of its place."""
-    shares = [one.share for found in pieces for one in found if one.length >= FEW_IN_A_PIECE]
-    least = min(ns / places.usual(step, 1) for step, ns in places.samples.items())
-    return min(shares) / least if shares else None
-
-
-class _Piece(NamedTuple):
-    """Iterations of a batch in a row: how many, what the middle samples of their places add up to, the time over it."""
-
-    length: int
-    usual_ns: float
-    share: float
-
-
-def _pieces(job: Job, timed: Timed, batches: Sequence[Alone], places: _Places) -> Iterator[list[_Piece]]:
-    """Those of each batch."""
-    for (one, seen), batch in zip(batches, timed.batches, strict=True):
-        lengths = piece_lengths(job.case, one, seen.seed)
-        firsts = accumulate(lengths, initial=one.first + one.untimed)
-        usual = [places.usual(first, length) for first, length in zip(firsts, lengths, strict=False)]
-        yield [
-            _Piece(length, each, ns / each) for length, each, ns in zip(lengths, usual, batch.pieces_ns, strict=True)
-        ]

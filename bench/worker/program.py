@@ -18,7 +18,7 @@ from bench.machine.witness import Record, Witness
 from bench.plain import from_plain, to_plain
 from bench.timing.clock import Loop, TooManyStepsError, finish
 from bench.timing.heap import as_printed, make_heap
-from bench.timing.loops import ProgramTimes
+from bench.timing.loops import ProgramTimes, flip_sign
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def time_program(job: Job, witness: Witness | None = None) -> ProgramTimes:
     train = job.style.train
     device = open_device(job.case.framework, job.case.device, job.case.precision)
     arrays = replace(problem, seed=witness.seed()).arrays()
-    flips = {flip.step: flip.place for flip in program_flips(job.case, steps, witness.open(0, steps))}
+    flips = {flip.step: flip for flip in program_flips(job.case, steps, witness.open(0, steps))}
     losses: list[float] = []
     elapsed_ns: list[int] = []
     flipping_ns = 0
@@ -49,8 +49,8 @@ def time_program(job: Job, witness: Witness | None = None) -> ProgramTimes:
         loop = train(*inputs, problem.learning_rate, steps)
         before = perf_counter_ns()
         for step in range(steps):
-            if step in flips and device.negate is not None:
-                device.negate(inputs[0], flips[step])
+            if step in flips:
+                flip_sign(device, inputs[0], flips[step])
                 flipped = perf_counter_ns()
                 flipping_ns += flipped - before
                 before = flipped

@@ -60,7 +60,11 @@ RIGHT = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("cheat", [one for one in CHEATS if one.name in RIGHT], ids=lambda one: one.name)
+@pytest.mark.parametrize(
+    "cheat",
+    [one for one in CHEATS if one.name.removesuffix("_on_two_threads") in RIGHT],
+    ids=lambda one: one.name,
+)
 def test_a_cheat_that_notices_what_x_is_trains_as_it_should_and_only_its_times_betray_it(cheat, tmp_path):
     if cheat.framework == "torch":
         pytest.importorskip("torch")
@@ -69,7 +73,8 @@ def test_a_cheat_that_notices_what_x_is_trains_as_it_should_and_only_its_times_b
     chance = Random()
     size = Size(chance.randint(3, 20), chance.randint(5, 30), chance.randint(3, 9), chance.randint(1, 4))
     problem = Problem(*size, "float64", stable_learning_rate(size), seed=chance.randrange(2**32))
-    flips = [Flip(step, 0, size.n, 1, size.d_in) for step in sorted(chance.sample(range(40), 4))]
+    steps = sorted(chance.sample(range(40), 6))
+    flips = [Flip(step, 0, size.n, 1, size.d_in, twice=chance.random() < 1 / 3) for step in steps]
     steady = cheat.name == "ahead_after_a_pause"  # right as long as no iteration waits
     case = Case(cheat.name, "cpu", problem, framework=cheat.framework)
     arrays = problem.arrays()

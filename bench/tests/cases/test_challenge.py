@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import accumulate
 
 import pytest
@@ -13,6 +14,7 @@ from bench.cases.challenge import (
     BATCH_EVERY,
     EVERY,
     IMMUTABLE,
+    changes,
     data_seed,
     flips,
     piece_lengths,
@@ -108,6 +110,26 @@ def test_a_timed_loop_is_flipped_as_its_stretches_are():
 
 def test_a_program_has_few_flips():
     assert 1 <= len(program_flips(a_case(), 500, 3)) < 25
+
+
+@given(SEEDS, st.integers(1, 100))
+def test_a_program_that_starts_several_iterations_at_once_is_flipped_before_it_starts_them(seed, ahead):
+    steps = [flip.step for flip in program_flips(a_case(ahead=ahead), 500, seed)]
+    assert steps[0] == 0
+    assert {step % ahead for step in steps} == {0}
+
+
+@pytest.mark.parametrize("changes_of", [{"threads": 2}, {"device": "cuda:0", "framework": "torch"}])
+def test_of_several_threads_and_accelerators_every_other_pause_changes_nothing(changes_of):
+    stretch, case = Stretch(0, 100, 40_000), a_case(**changes_of)
+    drawn = flips(case, stretch, 11)
+    assert len(changes(drawn)) == pytest.approx(40_000 / EVERY, rel=0.1)
+    assert len(drawn) == pytest.approx(2 * len(changes(drawn)), rel=0.1)
+    assert not {flip.step for flip in drawn if flip.twice} & {0, 100}
+    whole = program_flips(case, 40_000, 12)
+    assert len(whole) == pytest.approx(2 * len(changes(whole)), rel=0.15)
+    assert not any(flip.twice for flip in flips(case, replace(stretch, batch=True), 11))
+    assert not any(flip.twice for flip in flips(a_case(), stretch, 11))
 
 
 def test_each_block_of_each_run_has_data_of_its_own():
