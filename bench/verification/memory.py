@@ -46,7 +46,7 @@ def after_flip(places: Places, flipped: Collection[int]) -> float | None:
 
 
 def over_pause(places: Places, drawn: Sequence[Flip], begins: Collection[int] = ()) -> float | None:
-    """The lower quartile of samples right after changes over the upper one of those after other pauses.
+    """The middle sample right after changes over that after other pauses, 1 where their quartiles are not apart.
 
     Each over the middle sample of its place in the cycle; not those where a phase begins, which no chance drew.
     """
@@ -60,7 +60,9 @@ def over_pause(places: Places, drawn: Sequence[Flip], begins: Collection[int] = 
     )
     if min(len(changed), len(paused)) < FEW_FLIPS:
         return None
-    return quantiles(changed, method="inclusive")[0] / quantiles(paused, method="inclusive")[-1]
+    lower, middle, _ = quantiles(changed, method="inclusive")
+    _, usual, upper = quantiles(paused, method="inclusive")
+    return middle / usual if lower > upper else 1.0
 
 
 def after_flip_in_batch(pieces: Sequence[Sequence[Piece]]) -> float | None:

@@ -61,8 +61,8 @@ class Shape:
     sample of those right after x changed, over samples of the same place in the style's cycle, `after_flip_in_batch`
     the same of iterations of a batch that were timed alone there, over the others of their batch. `lightest` is the
     least of a batch's pieces over the least sample: on a core that others take too one of them had it for itself.
-    `over_pause`, of several threads and accelerators: the lower quartile of samples right after x changed over the
-    upper quartile of those after as many pauses in which it did not. Which is which was drawn by chance, so that
+    `over_pause`, of several threads and accelerators: the middle sample right after x changed over that after as many
+    pauses in which it did not, 1 where their quartiles are not apart. Which is which was drawn by chance, so that
     whatever else such a machine does comes to both alike. `at_work` is the share of the time that the process had a
     core.
     """
@@ -132,7 +132,7 @@ class Shape:
         if self.after_flip is not None and self.after_flip >= limits.remembers:
             yield f"an iteration takes {middle} and {self.after_flip:.2f} times {KEEPS}"
         if self.over_pause is not None and self.over_pause >= limits.over_pause:
-            yield f"an iteration takes {middle} and at least {self.over_pause:.2f} times {PAUSED}"
+            yield f"an iteration takes {middle} and {self.over_pause:.2f} times {PAUSED}"
         if self.after_flip_in_batch is not None and self.after_flip_in_batch >= limits.remembers:
             yield f"in a batch an iteration takes {self.after_flip_in_batch:.2f} times {KEEPS}"
 

@@ -260,7 +260,7 @@ def test_what_a_pause_costs_several_threads_or_an_accelerator_accuses_nobody(cha
 @given(st.floats(0.5, 3.0), st.floats(1.0, 3.0))
 def test_who_takes_longer_after_x_changed_than_after_other_pauses_remembers_x(changes, dear, pause):
     found = elsewhere(changes, lambda twice: 10**6 * {None: 1.0, True: pause, False: pause * dear}[twice])
-    assert found.over_pause == pytest.approx(dear, rel=1e-3)
+    assert found.over_pause == pytest.approx(max(dear, 1.0), rel=1e-3)
     if abs(dear - IMPOSSIBLE.over_pause) > 0.01:
         assert any("did not" in why for why in found.faults()) == (dear > IMPOSSIBLE.over_pause)
 
@@ -281,7 +281,7 @@ def test_by_chance_alone_hardly_anything_is_longer_after_x_changed():
         chance.shuffle(kinds)
         drawn = [Flip(step, 0, 1, 0, 1, twice) for step, twice in enumerate(kinds)]
         accused += (over_pause(Places.of(samples, 1), drawn) or 0.0) >= IMPOSSIBLE.over_pause
-    assert accused < 40  # one in a hundred; and it must come so three times in a row
+    assert accused < 100  # 2% where chance is at its worst; and it must come so three times in a row
 
 
 def test_of_few_pauses_nothing_is_known():
