@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import accumulate
 from statistics import median
 from time import perf_counter
 from typing import Any, TypeAlias
@@ -18,7 +20,7 @@ from bench.timing.heap import faulting
 from bench.timing.loops import ENDLESS, Timed
 from bench.timing.noise import by_cycle
 from bench.worker.ceilings import product
-from bench.worker.passes import Put, Seen, watch
+from bench.worker.passes import CYCLES, Lives, Put, Release, Seen, watch
 from implementations import Train
 
 Values: TypeAlias = dict[str, Value]
@@ -158,36 +160,53 @@ def _done_again(place: Bench, size: Size) -> tuple[Calls, Calls, int]:
     """All products of an iteration of the style, and all its operations, of a cycle; what all but products move."""
     import numpy as np
 
-    seen, case = _seen(place, size), place.job.case
+    (seen, lives), case = _seen(place, size), place.job.case
 
     def again(left: Any, right: Any) -> Call:
         out = place.device.put(np.zeros((left.shape[0], right.shape[1])), case.problem.dtype)
         return product(case.framework, left, right, out)
 
-    products = [_one_after_another([again(*sides) for sides in one.products]) for one in seen]
-    operations = [_one_after_another(one.operations) for one in seen]
+    products = _one_after_another([[again(*sides) for sides in one.products] for one in seen])
+    releases = lives.releases(sum(len(one.operations) for one in seen))
+    operations = _one_after_another([one.operations for one in seen], releases)
     return products, operations, sum(one.passed_bytes for one in seen)
 
 
-def _seen(place: Bench, size: Size) -> Sequence[Seen]:
-    """What each iteration of a cycle of the style does, once its optimiser has made its state."""
-    seen, cycle = [Seen()], place.job.style.period
-    put, watching = watch(place.job.case.framework, place.device.put, seen)
-    with watching:
-        loop = place.loop(size, put)
-        for _ in range(2 * cycle):
-            seen.append(Seen())
-            next(loop)
-    loop.close()
-    return seen[-cycle:]
+def _seen(place: Bench, size: Size) -> tuple[Sequence[Seen], Lives]:
+    """What each iteration of a cycle of the style does, once its optimiser has made its state, and what it frees when.
+
+    In two loops, since who keeps an operation to do it again keeps its arrays alive.
+    """
+    cycle, lives = place.job.style.period, Lives()
+    seen = [Seen() for _ in range(cycle)]
+    for watchers in ([lives] * (CYCLES * cycle), seen):
+        now: list[Seen | Lives] = [Lives()]
+        put, watching = watch(place.job.case.framework, place.device.put, now)
+        with watching:
+            loop = place.loop(size, put)
+            for one in (*[Lives()] * cycle, *watchers):
+                now.append(one)
+                next(loop)
+        loop.close()
+    return seen, lives
 
 
-def _one_after_another(calls: Sequence[Call]) -> Call:
-    """Each result lives until one takes its place in the next iteration, as those that a loop's names hold do."""
-    results: list[Any] = [None] * len(calls)
+def _one_after_another(iterations: Sequence[Sequence[Call]], releases: Sequence[Sequence[Release]] = ()) -> Calls:
+    """Each iteration of a cycle; a result lives as long as it does in the loop, so that memory is used again as there.
 
-    def run() -> None:
-        for at, call in enumerate(calls):
+    A result that no release gives back lives until the next cycle has made the next one.
+    """
+    count = sum(map(len, iterations))
+    results: list[Any] = [None] * count
+    older: list[Any] = [None] * count
+    ends = [[(older if late else results, birth) for birth, late in each] for each in releases or [[]] * count]
+
+    def run(first: int, calls: Sequence[Call]) -> None:
+        for at, call in enumerate(calls, first):
+            for where, birth in ends[at]:
+                where[birth] = None
+            older[at] = results[at]
             results[at] = call()
 
-    return run
+    firsts = accumulate(map(len, iterations), initial=0)
+    return [partial(run, first, calls) for first, calls in zip(firsts, iterations, strict=False)]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 Put = Callable[[Any, str], Any]
+Gone = Callable[[], bool]
 PRODUCTS = {"dot", "matmul", "mm", "addmm", "addmm_", "bmm", "linear"}
+CYCLES = 3  # the last result of one may be gone when another has made it anew
 SILENT = {"empty", "empty_like", "empty_strided", "new_empty", "detach", "alias", "shape", "result_type"}
 
 
@@ -25,7 +28,7 @@ class Seen:
     operations: list[Callable[[], Any]] = field(default_factory=list)
     passed_bytes: int = 0
 
-    def operation(self, name: str, arrays: Sequence[Any], again: Callable[[], Any]) -> None:
+    def operation(self, name: str, arrays: Sequence[Any], again: Callable[[], Any], _born: Sequence[Gone]) -> None:
         """Note one, by what goes in and what comes out."""
         there = [one for one in arrays if hasattr(one, "nbytes")]
         sides = there[name.startswith("addmm") :][:2]
@@ -38,7 +41,46 @@ class Seen:
             self.passed_bytes += sum(one.nbytes for one in there)
 
 
-def watch(framework: str, put: Put, seen: Sequence[Seen]) -> tuple[Put, AbstractContextManager[Any]]:
+class Release(NamedTuple):
+    """The result of an operation of a cycle that is given back; `late`: when the next cycle has made it anew."""
+
+    birth: int
+    late: bool
+
+
+@dataclass(slots=True)
+class Lives:
+    """How long results live, which nothing here keeps: those that are gone before each operation of CYCLES in a row."""
+
+    gone: list[list[int]] = field(default_factory=list)
+    alive: dict[int, Sequence[Gone]] = field(default_factory=dict)
+
+    def operation(self, name: str, _arrays: Sequence[Any], _again: Callable[[], Any], born: Sequence[Gone]) -> None:
+        """Note one, whose results are gone when all those `born` say so."""
+        if name in SILENT:
+            return
+        over = [birth for birth, each in self.alive.items() if all(gone() for gone in each)]
+        for birth in over:
+            del self.alive[birth]
+        if born:
+            self.alive[len(self.gone)] = born
+        self.gone.append(over)
+
+    def releases(self, cycle: int) -> list[list[Release]]:
+        """What is given back before each operation of a cycle of so many; nothing where the cycles were not alike.
+
+        What outlives two more of its kind is not.
+        """
+        found: list[list[Release]] = [[] for _ in range(cycle)]
+        if len(self.gone) == CYCLES * cycle:
+            for at, births in enumerate(self.gone):
+                later, before = divmod(at, cycle)
+                made = {one: later - (before <= one) for one in births if one < cycle}
+                found[before] += [Release(one, bool(anew)) for one, anew in made.items() if anew < 2]
+        return found
+
+
+def watch(framework: str, put: Put, seen: Sequence[Seen | Lives]) -> tuple[Put, AbstractContextManager[Any]]:
     """A `put` for arrays that are watched, and the context in which they are: what they do goes to the last `seen`.
 
     Raises LookupError for a framework whose operations nobody sees.
@@ -54,8 +96,9 @@ def watch(framework: str, put: Put, seen: Sequence[Seen]) -> tuple[Put, Abstract
     return lambda array, dtype: put(array, dtype).view(watched), made
 
 
-def _torch_mode(seen: Sequence[Seen]) -> Any:
+def _torch_mode(seen: Sequence[Seen | Lives]) -> Any:
     import torch
+    from torch.multiprocessing.reductions import StorageWeakRef
     from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils._pytree import tree_leaves, tree_map_only
 
@@ -67,13 +110,16 @@ def _torch_mode(seen: Sequence[Seen]) -> Any:
                 inputs, options = tree_map_only(torch.Tensor, torch.Tensor.detach, (args, kwargs))
                 wrote = args[0] if found is None and args else found  # a list of tensors, changed in place
                 there = [one for one in tree_leaves((inputs, wrote)) if isinstance(one, torch.Tensor)]
-                seen[-1].operation(func.overloadpacket.__name__, there, lambda: func(*inputs, **options))
+                made = [one.untyped_storage() for one in tree_leaves(found) if isinstance(one, torch.Tensor)]
+                born = [StorageWeakRef(one).expired for one in made]  # type: ignore[no-untyped-call]
+                del made
+                seen[-1].operation(func.overloadpacket.__name__, there, lambda: func(*inputs, **options), born)
             return found
 
     return Mode()  # type: ignore[no-untyped-call]
 
 
-def _watched_array(seen: Sequence[Seen]) -> Any:
+def _watched_array(seen: Sequence[Seen | Lives]) -> Any:
     import numpy as np
 
     def plain(value: Any) -> Any:
@@ -89,7 +135,9 @@ def _watched_array(seen: Sequence[Seen]) -> Any:
         inputs, options = plain(args), {key: plain(value) for key, value in kwargs.items()}
         found, out = call(*inputs, **options), kwargs.get("out")
         there = [*flat(inputs), *flat(tuple(options.values())), *([] if out is not None else [found])]
-        seen[-1].operation(name, there, lambda: call(*inputs, **options))
+        made = [] if out is not None else [weakref.ref(one) for one in flat(found) if isinstance(one, np.ndarray)]
+        born = [lambda one=one: one() is None for one in made]
+        seen[-1].operation(name, there, lambda: call(*inputs, **options), born)
         if out is not None:
             return out[0] if isinstance(out, tuple) else out
         return found.view(Watched) if isinstance(found, np.ndarray) else found
@@ -109,6 +157,7 @@ def _watched_array(seen: Sequence[Seen]) -> Any:
 
         def __setitem__(self, key: Any, value: Any) -> None:
             run("setitem", plain(self).__setitem__, (key, value), {})
-            seen[-1].passed_bytes += self.nbytes
+            if isinstance(seen[-1], Seen):
+                seen[-1].passed_bytes += self.nbytes
 
     return Watched

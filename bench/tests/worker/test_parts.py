@@ -17,6 +17,7 @@ from bench.tests.fakes import BRIEF, FakeClock, a_case, a_job, found_at_last
 from bench.worker import measure, parts
 from bench.worker.measure import examine
 from bench.worker.parts import WHOLE, Bench, _seen
+from bench.worker.passes import CYCLES, Lives
 from implementations import find_implementations
 
 STYLES = {name: style for name, style in find_implementations().items() if "cpu" in style.devices and not style.missing}
@@ -42,7 +43,7 @@ def seen_of(name: str, size: Size, dtype: str = "float32"):
         a_case(style=name), problem=Problem(*size, dtype=dtype), framework=style.framework, oracle=style.oracle
     )
     job = replace(a_job(style), case=case)
-    return _seen(Bench(job, style.train, open_device(style.framework, "cpu")), size)
+    return _seen(Bench(job, style.train, open_device(style.framework, "cpu")), size)[0]
 
 
 def passed_bytes(name: str, size: Size, dtype: str = "float32") -> int:
@@ -166,7 +167,55 @@ def test_each_iteration_of_a_cycle_comes_right_after_what_leaves_the_caches_as_i
     assert seen == whole + [(name, at) for at in range(cycle) for name in ("after", "part")] * in_a_row
 
 
-def test_a_result_lives_until_the_next_iteration_has_one_in_its_place():
+class Thing:
+    """A result that may be watched."""
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_result_lives_as_long_when_all_is_done_again_as_it_did_in_the_loop(seed):
+    """A loop of names and temporaries as drawn: before each operation as many results are alive as there were."""
+    draw = random.Random(seed)
+    count, cycle = draw.randint(1, 9), draw.randint(1, 3)
+    names = [draw.choice([None, None, *range(count)]) for _ in range(count * cycle)]  # which name a result is given
+    dropped = [draw.choice([None, None, *range(count)]) for _ in range(count * cycle)]  # and which one ends before it
+    alive = weakref.WeakSet[Thing]()
+    there: dict[int, Thing] = {}
+    lives, expected = Lives(), []
+
+    def operation(at: int) -> None:
+        there.pop(dropped[at], None)
+        made = Thing()
+        one = weakref.ref(made)
+        lives.operation("add", [], Thing, [lambda: one() is None])
+        expected.append(len(alive))
+        alive.add(made)
+        if names[at] is not None:
+            there[names[at]] = made
+
+    whole = count * cycle
+    for _ in range(2):
+        lives, expected = Lives(), []
+        for at in [*range(whole)] * CYCLES:
+            operation(at)
+    there.clear()
+    assert len(alive) == 0
+
+    found = []
+
+    def call() -> Thing:
+        found.append(len(alive))
+        made = Thing()
+        alive.add(made)
+        return made
+
+    again = parts._one_after_another([[call] * count] * cycle, lives.releases(whole))
+    for _ in range(4):
+        for one in again:
+            one()
+    assert found[-whole:] == expected[-whole:]
+
+
+def test_what_no_release_gives_back_lives_until_the_next_cycle_has_made_the_next_one():
     alive = weakref.WeakSet[Thing]()
     most = 0
 
@@ -177,12 +226,27 @@ def test_a_result_lives_until_the_next_iteration_has_one_in_its_place():
         most = max(most, len(alive))
         return made
 
-    again = parts._one_after_another([call] * 5)
+    (again,) = parts._one_after_another([[call] * 5])
     for _ in range(3):
         again()
-    assert len(alive) == 5
-    assert most <= 6
+    assert most <= 10
 
 
-class Thing:
-    """A result that may be watched."""
+def test_where_two_cycles_are_not_alike_nobody_knows_how_long_results_live():
+    lives = Lives()
+    for _ in range(5):
+        lives.operation("add", [], Thing, [lambda: True])
+    assert lives.releases(3) == [[], [], []]
+
+
+@pytest.mark.parametrize(
+    "name", ["numpy_manual", "torch_tensors", "torch_autograd", "torch_dynamic", "torch_optim_adam"]
+)
+def test_it_is_known_how_long_the_results_of_a_style_live(name):
+    style, size = STYLES[name], a_size(3)
+    case = replace(a_case(style=name), problem=Problem(*size), framework=style.framework, oracle=style.oracle)
+    place = Bench(replace(a_job(style), case=case), style.train, open_device(style.framework, "cpu"))
+    seen, lives = _seen(place, size)
+    operations = sum(len(one.operations) for one in seen)
+    assert len(lives.gone) == CYCLES * operations
+    assert sum(map(len, lives.releases(operations))) > operations // 3
