@@ -20,7 +20,7 @@ from bench.timing.heap import faulting
 from bench.timing.loops import ENDLESS, Timed
 from bench.timing.noise import by_cycle
 from bench.worker.ceilings import product
-from bench.worker.passes import CYCLES, Lives, Put, Release, Seen, watch
+from bench.worker.passes import CYCLES, Again, Lives, Put, Release, Seen, watch
 from implementations import Train
 
 Values: TypeAlias = dict[str, Value]
@@ -162,9 +162,10 @@ def _done_again(place: Bench, size: Size) -> tuple[Calls, Calls, int]:
 
     (seen, lives), case = _seen(place, size), place.job.case
 
-    def again(left: Any, right: Any) -> Call:
+    def again(left: Any, right: Any) -> Again:
         out = place.device.put(np.zeros((left.shape[0], right.shape[1])), case.problem.dtype)
-        return product(case.framework, left, right, out)
+        call = product(case.framework, left, right, out)
+        return lambda _: call()
 
     products = _one_after_another([[again(*sides) for sides in one.products] for one in seen])
     releases = lives.releases(sum(len(one.operations) for one in seen))
@@ -191,22 +192,28 @@ def _seen(place: Bench, size: Size) -> tuple[Sequence[Seen], Lives]:
     return seen, lives
 
 
-def _one_after_another(iterations: Sequence[Sequence[Call]], releases: Sequence[Sequence[Release]] = ()) -> Calls:
+def _one_after_another(iterations: Sequence[Sequence[Again]], releases: Sequence[Sequence[Release]] = ()) -> Calls:
     """Each iteration of a cycle; a result lives as long as it does in the loop, so that memory is used again as there.
 
     A result that no release gives back lives until the next cycle has made the next one.
     """
-    count = sum(map(len, iterations))
-    results: list[Any] = [None] * count
-    older: list[Any] = [None] * count
-    ends = [[(older if late else results, birth) for birth, late in each] for each in releases or [[]] * count]
+    firsts = list(accumulate(map(len, iterations), initial=0))
+    results: list[list[Any]] = [[None] * len(calls) for calls in iterations]
+    older: list[list[Any]] = [[None] * len(calls) for calls in iterations]
+    place = [(number, at) for number, calls in enumerate(iterations) for at in range(len(calls))]
 
-    def run(first: int, calls: Sequence[Call]) -> None:
-        for at, call in enumerate(calls, first):
-            for where, birth in ends[at]:
-                where[birth] = None
-            older[at] = results[at]
-            results[at] = call()
+    def where(one: Release) -> tuple[list[Any], int]:
+        number, at = place[one.birth]
+        return (older if one.late else results)[number], at
 
-    firsts = accumulate(map(len, iterations), initial=0)
-    return [partial(run, first, calls) for first, calls in zip(firsts, iterations, strict=False)]
+    ends = [list(map(where, each)) for each in releases or [[]] * len(place)]
+
+    def run(calls: Sequence[Again], own: list[Any], before: list[Any], over: Sequence[Any]) -> None:
+        for at, call in enumerate(calls):
+            for one, birth in over[at]:
+                one[birth] = None
+            before[at] = own[at]
+            own[at] = call(own)
+
+    each = zip(iterations, results, older, firsts, strict=False)
+    return [partial(run, calls, own, before, ends[first : first + len(calls)]) for calls, own, before, first in each]

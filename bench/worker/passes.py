@@ -11,6 +11,7 @@ from unittest.mock import patch
 
 Put = Callable[[Any, str], Any]
 Gone = Callable[[], bool]
+Again = Callable[[Sequence[Any]], Any]  # does an operation again, given the results of those before it
 PRODUCTS = {"dot", "matmul", "mm", "addmm", "addmm_", "bmm", "linear"}
 CYCLES = 3  # the last result of one may be gone when another has made it anew
 SILENT = {"empty", "empty_like", "empty_strided", "new_empty", "detach", "alias", "shape", "result_type"}
@@ -20,15 +21,17 @@ SILENT = {"empty", "empty_like", "empty_strided", "new_empty", "detach", "alias"
 class Seen:
     """An iteration: both sides of each product of matrices, each operation, products too, as a call that does it again.
 
+    `results` are the arrays that its operations made, kept so that no other has their place, and which made each.
     `passed_bytes` are what all but the products read and write: an array counts once for each operation that it goes
     into or comes out of, a view moves nothing.
     """
 
     products: list[tuple[Any, Any]] = field(default_factory=list)
-    operations: list[Callable[[], Any]] = field(default_factory=list)
+    operations: list[Again] = field(default_factory=list)
+    results: dict[int, tuple[int, Any]] = field(default_factory=dict)
     passed_bytes: int = 0
 
-    def operation(self, name: str, arrays: Sequence[Any], again: Callable[[], Any], _born: Sequence[Gone]) -> None:
+    def operation(self, name: str, arrays: Sequence[Any], again: Again, _born: Sequence[Gone]) -> None:
         """Note one, by what goes in and what comes out."""
         there = [one for one in arrays if hasattr(one, "nbytes")]
         sides = there[name.startswith("addmm") :][:2]
@@ -55,7 +58,7 @@ class Lives:
     gone: list[list[int]] = field(default_factory=list)
     alive: dict[int, Sequence[Gone]] = field(default_factory=dict)
 
-    def operation(self, name: str, _arrays: Sequence[Any], _again: Callable[[], Any], born: Sequence[Gone]) -> None:
+    def operation(self, name: str, _arrays: Sequence[Any], _again: Again, born: Sequence[Gone]) -> None:
         """Note one, whose results are gone when all those `born` say so."""
         if name in SILENT:
             return
@@ -113,7 +116,7 @@ def _torch_mode(seen: Sequence[Seen | Lives]) -> Any:
                 made = [one.untyped_storage() for one in tree_leaves(found) if isinstance(one, torch.Tensor)]
                 born = [StorageWeakRef(one).expired for one in made]  # type: ignore[no-untyped-call]
                 del made
-                seen[-1].operation(func.overloadpacket.__name__, there, lambda: func(*inputs, **options), born)
+                seen[-1].operation(func.overloadpacket.__name__, there, lambda _: func(*inputs, **options), born)
             return found
 
     return Mode()  # type: ignore[no-untyped-call]
@@ -130,6 +133,31 @@ def _watched_array(seen: Sequence[Seen | Lives]) -> Any:
     def flat(value: Any) -> list[Any]:
         return [one for part in value for one in flat(part)] if isinstance(value, tuple | list) else [value]
 
+    def source(array: Any) -> tuple[int, bool] | None:
+        """The operation of this iteration whose result an array is, whole or turned: what was just written is near."""
+        owner = array
+        while isinstance(owner, np.ndarray) and isinstance(owner.base, np.ndarray):
+            owner = owner.base
+        if not isinstance(seen[-1], Seen) or id(owner) not in seen[-1].results:
+            return None
+        for turned, one in ((False, owner), (True, owner.T)):
+            if (array.shape, array.strides) == (one.shape, one.strides):
+                return seen[-1].results[id(owner)][0], turned
+        return None
+
+    def do_again(call: Callable[..., Any], inputs: tuple[Any, ...], options: dict[str, Any]) -> Again:
+        """The call with the results that its inputs were, anew, in their place."""
+        sources = list(map(source, inputs))
+        if not any(sources):
+            return lambda _: call(*inputs, **options)
+        both = list(zip(inputs, sources, strict=True))
+
+        def again(results: Sequence[Any]) -> Any:
+            here = [(results[at[0]].T if at[1] else results[at[0]]) if at else one for one, at in both]
+            return call(*here, **options)
+
+        return again
+
     def run(name: str, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Do it with plain arrays, note it, and give what a watched array gives."""
         inputs, options = plain(args), {key: plain(value) for key, value in kwargs.items()}
@@ -137,7 +165,9 @@ def _watched_array(seen: Sequence[Seen | Lives]) -> Any:
         there = [*flat(inputs), *flat(tuple(options.values())), *([] if out is not None else [found])]
         made = [] if out is not None else [weakref.ref(one) for one in flat(found) if isinstance(one, np.ndarray)]
         born = [lambda one=one: one() is None for one in made]
-        seen[-1].operation(name, there, lambda: call(*inputs, **options), born)
+        seen[-1].operation(name, there, do_again(call, inputs, options), born)
+        if isinstance(seen[-1], Seen) and isinstance(found, np.ndarray) and out is None:
+            seen[-1].results[id(found)] = len(seen[-1].operations) - 1, found
         if out is not None:
             return out[0] if isinstance(out, tuple) else out
         return found.view(Watched) if isinstance(found, np.ndarray) else found
@@ -156,8 +186,6 @@ def _watched_array(seen: Sequence[Seen | Lives]) -> Any:
             return run("copy", np.copy, (self, *args), kwargs)
 
         def __setitem__(self, key: Any, value: Any) -> None:
-            run("setitem", plain(self).__setitem__, (key, value), {})
-            if isinstance(seen[-1], Seen):
-                seen[-1].passed_bytes += self.nbytes
+            run("setitem", np.ndarray.__setitem__, (self, key, value), {})
 
     return Watched
