@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from itertools import accumulate
 from statistics import median
 from time import perf_counter
 from typing import Any, TypeAlias
@@ -19,8 +17,9 @@ from bench.timing.counters import Counters
 from bench.timing.heap import faulting
 from bench.timing.loops import ENDLESS, Timed
 from bench.timing.noise import by_cycle
+from bench.worker.again import CYCLES, Again, Lives, one_after_another
 from bench.worker.ceilings import product
-from bench.worker.passes import CYCLES, Again, Lives, Put, Release, Seen, watch
+from bench.worker.passes import Put, Seen, Watcher, watch
 from implementations import Train
 
 Values: TypeAlias = dict[str, Value]
@@ -167,9 +166,9 @@ def _done_again(place: Bench, size: Size) -> tuple[Calls, Calls, int]:
         call = product(case.framework, left, right, out)
         return lambda _: call()
 
-    products = _one_after_another([[again(*sides) for sides in one.products] for one in seen])
+    products = one_after_another([[again(*sides) for sides in one.products] for one in seen])
     releases = lives.releases(sum(len(one.operations) for one in seen))
-    operations = _one_after_another([one.operations for one in seen], releases)
+    operations = one_after_another([one.operations for one in seen], releases)
     return products, operations, sum(one.passed_bytes for one in seen)
 
 
@@ -181,7 +180,7 @@ def _seen(place: Bench, size: Size) -> tuple[Sequence[Seen], Lives]:
     cycle, lives = place.job.style.period, Lives()
     seen = [Seen() for _ in range(cycle)]
     for watchers in ([lives] * (CYCLES * cycle), seen):
-        now: list[Seen | Lives] = [Lives()]
+        now: list[Watcher] = [Lives()]
         put, watching = watch(place.job.case.framework, place.device.put, now)
         with watching:
             loop = place.loop(size, put)
@@ -190,30 +189,3 @@ def _seen(place: Bench, size: Size) -> tuple[Sequence[Seen], Lives]:
                 next(loop)
         loop.close()
     return seen, lives
-
-
-def _one_after_another(iterations: Sequence[Sequence[Again]], releases: Sequence[Sequence[Release]] = ()) -> Calls:
-    """Each iteration of a cycle; a result lives as long as it does in the loop, so that memory is used again as there.
-
-    A result that no release gives back lives until the next cycle has made the next one.
-    """
-    firsts = list(accumulate(map(len, iterations), initial=0))
-    results: list[list[Any]] = [[None] * len(calls) for calls in iterations]
-    older: list[list[Any]] = [[None] * len(calls) for calls in iterations]
-    place = [(number, at) for number, calls in enumerate(iterations) for at in range(len(calls))]
-
-    def where(one: Release) -> tuple[list[Any], int]:
-        number, at = place[one.birth]
-        return (older if one.late else results)[number], at
-
-    ends = [list(map(where, each)) for each in releases or [[]] * len(place)]
-
-    def run(calls: Sequence[Again], own: list[Any], before: list[Any], over: Sequence[Any]) -> None:
-        for at, call in enumerate(calls):
-            for one, birth in over[at]:
-                one[birth] = None
-            before[at] = own[at]
-            own[at] = call(own)
-
-    each = zip(iterations, results, older, firsts, strict=False)
-    return [partial(run, calls, own, before, ends[first : first + len(calls)]) for calls, own, before, first in each]

@@ -6,84 +6,48 @@ import weakref
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 from unittest.mock import patch
 
-Put = Callable[[Any, str], Any]
-Gone = Callable[[], bool]
-Again = Callable[[Sequence[Any]], Any]  # does an operation again, given the results of those before it
+from bench.worker.again import SILENT, Again, Lives, Look, Operation
+
+Put: TypeAlias = Callable[[Any, str], Any]
 PRODUCTS = {"dot", "matmul", "mm", "addmm", "addmm_", "bmm", "linear"}
-CYCLES = 3  # the last result of one may be gone when another has made it anew
-SILENT = {"empty", "empty_like", "empty_strided", "new_empty", "detach", "alias", "shape", "result_type"}
 
 
 @dataclass(slots=True)
 class Seen:
     """An iteration: both sides of each product of matrices, each operation, products too, as a call that does it again.
 
-    `results` are the arrays that its operations made, kept so that no other has their place, and which made each.
     `passed_bytes` are what all but the products read and write: an array counts once for each operation that it goes
-    into or comes out of, a view moves nothing.
+    into or comes out of, a view moves nothing. `results` are the arrays that its operations made, by what they share
+    with their views: which operation made each, and the array, kept so that no other has its place.
     """
 
     products: list[tuple[Any, Any]] = field(default_factory=list)
     operations: list[Again] = field(default_factory=list)
-    results: dict[int, tuple[int, Any]] = field(default_factory=dict)
     passed_bytes: int = 0
+    results: dict[Any, tuple[int, Any]] = field(default_factory=dict)
 
-    def operation(self, name: str, arrays: Sequence[Any], again: Again, _born: Sequence[Gone]) -> None:
+    def note(self, one: Operation) -> None:
         """Note one, by what goes in and what comes out."""
-        there = [one for one in arrays if hasattr(one, "nbytes")]
-        sides = there[name.startswith("addmm") :][:2]
-        if name in SILENT:
+        if one.name in SILENT:
             return
-        self.operations.append(again)
-        if name in PRODUCTS and len(sides) == 2 and all(one.ndim == 2 for one in sides):
+        there = [each for each in one.arrays if hasattr(each, "nbytes")]
+        sides = there[one.name.startswith("addmm") :][:2]
+        if one.name in PRODUCTS and len(sides) == 2 and all(each.ndim == 2 for each in sides):
             self.products.append((sides[0], sides[1]))
         else:
-            self.passed_bytes += sum(one.nbytes for one in there)
+            self.passed_bytes += sum(each.nbytes for each in there)
+        self.operations.append(one.again(self.results))
+        if one.found is not None:
+            self.results[one.look.owner(one.found)] = len(self.operations) - 1, one.found
 
 
-class Release(NamedTuple):
-    """The result of an operation of a cycle that is given back; `late`: when the next cycle has made it anew."""
-
-    birth: int
-    late: bool
+Watcher: TypeAlias = Seen | Lives
 
 
-@dataclass(slots=True)
-class Lives:
-    """How long results live, which nothing here keeps: those that are gone before each operation of CYCLES in a row."""
-
-    gone: list[list[int]] = field(default_factory=list)
-    alive: dict[int, Sequence[Gone]] = field(default_factory=dict)
-
-    def operation(self, name: str, _arrays: Sequence[Any], _again: Again, born: Sequence[Gone]) -> None:
-        """Note one, whose results are gone when all those `born` say so."""
-        if name in SILENT:
-            return
-        over = [birth for birth, each in self.alive.items() if all(gone() for gone in each)]
-        for birth in over:
-            del self.alive[birth]
-        if born:
-            self.alive[len(self.gone)] = born
-        self.gone.append(over)
-
-    def releases(self, cycle: int) -> list[list[Release]]:
-        """What is given back before each operation of a cycle of so many; nothing where the cycles were not alike.
-
-        What outlives two more of its kind is not.
-        """
-        found: list[list[Release]] = [[] for _ in range(cycle)]
-        if len(self.gone) == CYCLES * cycle:
-            for at, births in enumerate(self.gone):
-                later, before = divmod(at, cycle)
-                made = {one: later - (before <= one) for one in births if one < cycle}
-                found[before] += [Release(one, bool(anew)) for one, anew in made.items() if anew < 2]
-        return found
-
-
-def watch(framework: str, put: Put, seen: Sequence[Seen | Lives]) -> tuple[Put, AbstractContextManager[Any]]:
+def watch(framework: str, put: Put, seen: Sequence[Watcher]) -> tuple[Put, AbstractContextManager[Any]]:
     """A `put` for arrays that are watched, and the context in which they are: what they do goes to the last `seen`.
 
     Raises LookupError for a framework whose operations nobody sees.
@@ -99,11 +63,19 @@ def watch(framework: str, put: Put, seen: Sequence[Seen | Lives]) -> tuple[Put, 
     return lambda array, dtype: put(array, dtype).view(watched), made
 
 
-def _torch_mode(seen: Sequence[Seen | Lives]) -> Any:
+def _torch_mode(seen: Sequence[Watcher]) -> Any:
     import torch
     from torch.multiprocessing.reductions import StorageWeakRef
     from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils._pytree import tree_leaves, tree_map_only
+
+    def storage(tensor: Any) -> int:
+        return int(tensor.untyped_storage()._cdata)
+
+    def gone(tensor: Any) -> Callable[[], bool]:
+        return StorageWeakRef(tensor.untyped_storage()).expired  # type: ignore[no-untyped-call]
+
+    look = Look(torch.Tensor, storage, lambda tensor: (tensor.shape, tensor.stride()), gone)
 
     class Mode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -113,16 +85,16 @@ def _torch_mode(seen: Sequence[Seen | Lives]) -> Any:
                 inputs, options = tree_map_only(torch.Tensor, torch.Tensor.detach, (args, kwargs))
                 wrote = args[0] if found is None and args else found  # a list of tensors, changed in place
                 there = [one for one in tree_leaves((inputs, wrote)) if isinstance(one, torch.Tensor)]
-                made = [one.untyped_storage() for one in tree_leaves(found) if isinstance(one, torch.Tensor)]
-                born = [StorageWeakRef(one).expired for one in made]  # type: ignore[no-untyped-call]
-                del made
-                seen[-1].operation(func.overloadpacket.__name__, there, lambda _: func(*inputs, **options), born)
+                given = [storage(one) for one in tree_leaves((inputs, options)) if isinstance(one, torch.Tensor)]
+                fresh = isinstance(found, torch.Tensor) and storage(found) not in given
+                made = found.detach() if fresh else None
+                seen[-1].note(Operation(func.overloadpacket.__name__, func, inputs, options, there, made, look))
             return found
 
     return Mode()  # type: ignore[no-untyped-call]
 
 
-def _watched_array(seen: Sequence[Seen | Lives]) -> Any:
+def _watched_array(seen: Sequence[Watcher]) -> Any:
     import numpy as np
 
     def plain(value: Any) -> Any:
@@ -133,41 +105,24 @@ def _watched_array(seen: Sequence[Seen | Lives]) -> Any:
     def flat(value: Any) -> list[Any]:
         return [one for part in value for one in flat(part)] if isinstance(value, tuple | list) else [value]
 
-    def source(array: Any) -> tuple[int, bool] | None:
-        """The operation of this iteration whose result an array is, whole or turned: what was just written is near."""
-        owner = array
-        while isinstance(owner, np.ndarray) and isinstance(owner.base, np.ndarray):
-            owner = owner.base
-        if not isinstance(seen[-1], Seen) or id(owner) not in seen[-1].results:
-            return None
-        for turned, one in ((False, owner), (True, owner.T)):
-            if (array.shape, array.strides) == (one.shape, one.strides):
-                return seen[-1].results[id(owner)][0], turned
-        return None
+    def owner(array: Any) -> Any:
+        while isinstance(array.base, np.ndarray):
+            array = array.base
+        return array
 
-    def do_again(call: Callable[..., Any], inputs: tuple[Any, ...], options: dict[str, Any]) -> Again:
-        """The call with the results that its inputs were, anew, in their place."""
-        sources = list(map(source, inputs))
-        if not any(sources):
-            return lambda _: call(*inputs, **options)
-        both = list(zip(inputs, sources, strict=True))
+    def gone(array: Any) -> Callable[[], bool]:
+        there = weakref.ref(owner(array))
+        return lambda: there() is None
 
-        def again(results: Sequence[Any]) -> Any:
-            here = [(results[at[0]].T if at[1] else results[at[0]]) if at else one for one, at in both]
-            return call(*here, **options)
-
-        return again
+    look = Look(np.ndarray, lambda array: id(owner(array)), lambda array: (array.shape, array.strides), gone)
 
     def run(name: str, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Do it with plain arrays, note it, and give what a watched array gives."""
         inputs, options = plain(args), {key: plain(value) for key, value in kwargs.items()}
         found, out = call(*inputs, **options), kwargs.get("out")
         there = [*flat(inputs), *flat(tuple(options.values())), *([] if out is not None else [found])]
-        made = [] if out is not None else [weakref.ref(one) for one in flat(found) if isinstance(one, np.ndarray)]
-        born = [lambda one=one: one() is None for one in made]
-        seen[-1].operation(name, there, do_again(call, inputs, options), born)
-        if isinstance(seen[-1], Seen) and isinstance(found, np.ndarray) and out is None:
-            seen[-1].results[id(found)] = len(seen[-1].operations) - 1, found
+        fresh = isinstance(found, np.ndarray) and out is None
+        seen[-1].note(Operation(name, call, inputs, options, there, found if fresh else None, look))
         if out is not None:
             return out[0] if isinstance(out, tuple) else out
         return found.view(Watched) if isinstance(found, np.ndarray) else found

@@ -15,9 +15,9 @@ from bench.cases.problem import ITEM_BYTES, TUTORIAL_SIZE, Problem, Size
 from bench.machine.frameworks import open_device
 from bench.tests.fakes import BRIEF, FakeClock, a_case, a_job, found_at_last
 from bench.worker import measure, parts
+from bench.worker.again import CYCLES, Lives, Look, Operation, one_after_another
 from bench.worker.measure import examine
 from bench.worker.parts import WHOLE, Bench, _seen
-from bench.worker.passes import CYCLES, Lives
 from implementations import find_implementations
 
 STYLES = {name: style for name, style in find_implementations().items() if "cpu" in style.devices and not style.missing}
@@ -171,6 +171,14 @@ class Thing:
     """A result that may be watched."""
 
 
+def an_operation(made: Thing) -> Operation:
+    def gone(one: Thing) -> Any:
+        there = weakref.ref(one)
+        return lambda: there() is None
+
+    return Operation("add", Thing, [], {}, [], made, Look(Thing, id, id, gone))
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_a_result_lives_as_long_when_all_is_done_again_as_it_did_in_the_loop(seed):
     """A loop of names and temporaries as drawn: before each operation as many results are alive as there were."""
@@ -185,8 +193,7 @@ def test_a_result_lives_as_long_when_all_is_done_again_as_it_did_in_the_loop(see
     def operation(at: int) -> None:
         there.pop(dropped[at], None)
         made = Thing()
-        one = weakref.ref(made)
-        lives.operation("add", [], lambda _: None, [lambda: one() is None])
+        lives.note(an_operation(made))
         expected.append(len(alive))
         alive.add(made)
         if names[at] is not None:
@@ -208,7 +215,7 @@ def test_a_result_lives_as_long_when_all_is_done_again_as_it_did_in_the_loop(see
         alive.add(made)
         return made
 
-    again = parts._one_after_another([[call] * count] * cycle, lives.releases(whole))
+    again = one_after_another([[call] * count] * cycle, lives.releases(whole))
     for _ in range(4):
         for one in again:
             one()
@@ -226,7 +233,7 @@ def test_what_no_release_gives_back_lives_until_the_next_cycle_has_made_the_next
         most = max(most, len(alive))
         return made
 
-    (again,) = parts._one_after_another([[call] * 5])
+    (again,) = one_after_another([[call] * 5])
     for _ in range(3):
         again()
     assert most <= 10
@@ -235,7 +242,7 @@ def test_what_no_release_gives_back_lives_until_the_next_cycle_has_made_the_next
 def test_where_two_cycles_are_not_alike_nobody_knows_how_long_results_live():
     lives = Lives()
     for _ in range(5):
-        lives.operation("add", [], lambda _: None, [lambda: True])
+        lives.note(an_operation(Thing()))
     assert lives.releases(3) == [[], [], []]
 
 
@@ -252,16 +259,28 @@ def test_it_is_known_how_long_the_results_of_a_style_live(name):
     assert sum(map(len, lives.releases(operations))) > operations // 3
 
 
-@pytest.mark.parametrize("name", ["numpy_manual", "numpy_in_place", "numpy_kept"])
-def test_what_a_numpy_style_does_again_goes_on_from_its_own_results(name):
+IN_PLACE = [
+    "numpy_manual", "numpy_in_place", "numpy_kept", "torch_tensors", "torch_autograd", "torch_nn", "torch_optim_sgd",
+    "torch_in_place",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", IN_PLACE)
+def test_what_a_style_does_again_goes_on_from_its_own_results(name):
     """The weights that it changes in place are those of so many iterations, to the last bit."""
-    style, device, size = STYLES[name], open_device("numpy", "cpu"), a_size(5)
-    case = replace(a_case(style=name), problem=Problem(*size, dtype="float64"))
+    style, size = STYLES[name], a_size(5)
+    device = open_device(style.framework, "cpu")
+    case = replace(a_case(style=name), problem=Problem(*size, dtype="float64"), framework=style.framework)
     (one,), _lives = _seen(Bench(replace(a_job(style), case=case), style.train, device), size)
-    w1 = one.products[0][1]
-    (again,) = parts._one_after_another([one.operations])
+    w1 = next(right for left, right in one.products if left.shape[1] == right.shape[0] == size.d_in)
+    (again,) = one_after_another([one.operations])
     for steps in (3, 4, 5):  # two were watched
         again()
-        x, y, *weights = (device.put(array, "float64") for array in case.problem.arrays())
-        *_, _last = style.train(x, y, *weights, case.problem.learning_rate, steps)
-        assert (w1 == weights[0]).all()
+        inputs = [device.put(array, "float64") for array in case.problem.arrays()]
+        loop, expected = style.train(*inputs, case.problem.learning_rate, steps), None
+        while expected is None:
+            try:
+                next(loop)
+            except StopIteration as end:
+                expected = end.value[0]
+        assert (w1 == expected).all()
