@@ -88,9 +88,10 @@ def measure_parts(job: Job, train: Train, device: Device, timed: Timed, first_s:
     `products_us`: the products of an iteration in the style's library, of the operands that the style gives them but
     into arrays that are there already. `passes_us`: what all its operations in their order, products with them, take
     more than these: what the others do, which read and write `passes_bytes`, and what they leave the products of the
-    caches; done again they go on from their own results, which live as long as in the loop. Both are less the same at 2 x 2. `calls_us`: an iteration of the same style on arrays of 2 x 2, its loss
-    read, right after all those operations, which leave the caches as its own work does. `fault_us`: a page that is
-    given, written to and taken back, less the writing.
+    caches; done again they go on from their own results, which live as long as in the loop. Both are less the same at
+    2 x 2. `calls_us`: an iteration of the same style on arrays of 2 x 2, its loss read, right after all those
+    operations, which leave the caches as its own work does. `fault_us`: a page that is given, written to and taken
+    back, less the writing.
 
     The first three are measured in turns with whole iterations, so that no drift of the machine lies between: each is
     the median of its share of the iteration in its round, of the time that the case has (without its page faults, as
