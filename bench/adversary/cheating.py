@@ -138,6 +138,7 @@ def measure_cheats(folder: Path, say: Say, cheats: Sequence[Cheat] = (*BASES, *C
     """cheats.csv of a folder, a cheat after another at each size; those that it holds are not tried again."""
     rows = read_cheats(folder)
     done = {(one.cheat, one.size) for one in rows}
+    done |= {(one.name, str(size)) for size in SIZES for one in cheats if one.threads > available_cpus()}
     wanted = [(size, one) for size in SIZES for one in cheats if (one.name, str(size)) not in done]
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="fiftyx-") as place:
@@ -162,22 +163,18 @@ class Bench:
         self.paces_s: dict[tuple[Size, int], float] = {}
 
     def tried(self, cheat: Cheat, size: Size) -> Caught | None:
-        """What becomes of it next to an honest one; None where its library or a core is missing."""
-        if cheat.threads > available_cpus():
-            return None
-        pace = size, cheat.threads
-        if pace not in self.paces_s:
+        """What becomes of it next to an honest one; None where its library is missing."""
+        if (pace := (size, cheat.threads)) not in self.paces_s:
             rows = self.measured([replace(BASES[0], threads=cheat.threads)], size, 1, 0.0)
             self.paces_s[pace] = median(float(one.values["latency_median_us"] or 0) for one in rows) / 2e6
-        honest = next(one for one in BASES if (one.framework, one.dtype) == (cheat.framework, cheat.dtype))
-        beside = replace(honest, name=BESIDE, threads=cheat.threads)
-        rows = self.measured([beside, cheat], size, BLOCKS, self.paces_s[pace])
+        base = next(one for one in BASES if (one.framework, one.dtype) == (cheat.framework, cheat.dtype))
+        honest = replace(base, name=BESIDE, threads=cheat.threads)
+        rows = self.measured([honest, cheat], size, BLOCKS, self.paces_s[pace])
         return caught(cheat, size, rows) if rows else None
 
     def measured(self, styles: Sequence[Cheat], size: Size, blocks: int, pace_s: float) -> list[Measurement]:
         """The rows of `blocks` blocks, and of more where there seems to be a gain; none without the library."""
-        plan = plan_of(self.place, styles, size, pace_s)
-        if plan is None:
+        if (plan := plan_of(self.place, styles, size, pace_s)) is None:
             return []
         floors, run_id, rows = self.floors_of(plan), uuid.uuid4().hex, []
         used = {case.turn: MOST_BLOCKS // 2 - blocks // 2 for case in plan.cases}
@@ -203,8 +200,7 @@ def plan_of(place: Path, styles: Sequence[Cheat], size: Size, pace_s: float) -> 
         body, before = one.body.replace("{place}", str(place)), one.before.replace("{pace}", f"{pace_s:.9f}")
         written[one.name] = write_style(folder, body, one.name, before, framework=one.framework, compiled=one.compiled)
         problem = Problem(*size, one.dtype, rate)
-        case = Case(one.name, "cpu", problem, threads=one.threads, framework=one.framework, program=True)
-        cases[case] = MOST_BLOCKS
+        cases[Case(one.name, "cpu", problem, one.threads, framework=one.framework, program=True)] = MOST_BLOCKS
     if any(style.missing for style in written.values()):
         return None
     return Plan("validate", cases, MOST_BLOCKS, written)
