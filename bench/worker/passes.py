@@ -94,16 +94,8 @@ def _torch_mode(seen: Sequence[Watcher]) -> Any:
     return Mode()  # type: ignore[no-untyped-call]
 
 
-def _watched_array(seen: Sequence[Watcher]) -> Any:
+def _numpy_look() -> Look:
     import numpy as np
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, tuple | list):
-            return type(value)(map(plain, value))
-        return value.view(np.ndarray) if isinstance(value, Watched) else value
-
-    def flat(value: Any) -> list[Any]:
-        return [one for part in value for one in flat(part)] if isinstance(value, tuple | list) else [value]
 
     def owner(array: Any) -> Any:
         while isinstance(array.base, np.ndarray):
@@ -114,7 +106,21 @@ def _watched_array(seen: Sequence[Watcher]) -> Any:
         there = weakref.ref(owner(array))
         return lambda: there() is None
 
-    look = Look(np.ndarray, lambda array: id(owner(array)), lambda array: (array.shape, array.strides), gone)
+    return Look(np.ndarray, lambda array: id(owner(array)), lambda array: (array.shape, array.strides), gone)
+
+
+def _watched_array(seen: Sequence[Watcher]) -> Any:
+    import numpy as np
+
+    look = _numpy_look()
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, tuple | list):
+            return type(value)(map(plain, value))
+        return value.view(np.ndarray) if isinstance(value, Watched) else value
+
+    def flat(value: Any) -> list[Any]:
+        return [one for part in value for one in flat(part)] if isinstance(value, tuple | list) else [value]
 
     def run(name: str, call: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Do it with plain arrays, note it, and give what a watched array gives."""
