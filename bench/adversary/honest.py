@@ -30,6 +30,7 @@ from implementations import Implementation, find_implementations
 
 TABLE = "honest.csv"
 BLOCKS, THREADS = 2, 2
+DRAWN = (1, 1, THREADS)  # numbers of threads
 SAME_SIZES = 100  # rows, before others are drawn
 TIMED_AS = ("tutorial", "quick", "quick")  # presets, for how long they time and whether a noisy turn is taken again
 PROGRAMS = 0.25  # of the cases
@@ -76,7 +77,9 @@ def draw_sizes(random: Random) -> tuple[Size, ...]:
     return (*SIZES, *others)
 
 
-def draw_case(random: Random, styles: Sequence[Implementation], sizes: Sequence[Size]) -> Case:
+def draw_case(
+    random: Random, styles: Sequence[Implementation], sizes: Sequence[Size], threads: Sequence[int] = DRAWN
+) -> Case:
     """A style, size, dtype and number of threads."""
     style, size = random.choice(styles), random.choice(sizes)
     own = [
@@ -85,7 +88,7 @@ def draw_case(random: Random, styles: Sequence[Implementation], sizes: Sequence[
     ]  # fmt: skip
     rate = stable_learning_rate(size, style.oracle)
     return Case(
-        style.name, "cpu", Problem(*size, random.choice(own), rate), threads=random.choice((1, 1, THREADS)),
+        style.name, "cpu", Problem(*size, random.choice(own), rate), threads=random.choice(threads),
         framework=style.framework, oracle=style.oracle, program=random.random() < PROGRAMS,
     )  # fmt: skip
 
@@ -131,7 +134,7 @@ def row_of(found: Measurement, preset: str, drawn: int, shape: Shape, share: flo
     )  # fmt: skip
 
 
-def measure(folder: Path, rows: int, styles: Sequence[Implementation]) -> list[Row]:
+def measure(folder: Path, rows: int, styles: Sequence[Implementation], threads: Sequence[int] = DRAWN) -> list[Row]:
     """honest.csv of a folder up to so many rows, two at a time; those that it holds stay."""
     path = folder / TABLE
     found = read_as(path, Row, later=("preset", "after_flip_in_batch", "lightest", "over_pause"))
@@ -145,7 +148,7 @@ def measure(folder: Path, rows: int, styles: Sequence[Implementation]) -> list[R
                 bench.floors_of(whole_plan(styles, sizes))
             drawn = SystemRandom().randrange(2**31)
             random = Random(drawn)
-            case, preset = draw_case(random, styles, sizes), random.choice(TIMED_AS)
+            case, preset = draw_case(random, styles, sizes, threads), random.choice(TIMED_AS)
             style = next(one for one in styles if one.name == case.style)
             new = list(try_case(bench, case, style, preset, drawn))
             found += new
@@ -182,11 +185,12 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.adversary.honest", description=__doc__)
     parser.add_argument("--rows", type=int, default=500)
     parser.add_argument("--out", type=Path, default=Path("results/honest"), help="folder to write or to finish")
+    parser.add_argument("--threads", type=int, nargs="+", choices=set(DRAWN), default=DRAWN, help="to draw from")
     given = parser.parse_args(arguments)
     styles = [one for one in find_implementations().values() if "cpu" in one.devices and not one.missing]
     given.out.mkdir(parents=True, exist_ok=True)
-    found = measure(given.out, given.rows, styles)
-    command = f"{parser.prog} --rows {given.rows} --out {given.out}"
+    found = measure(given.out, given.rows, styles, given.threads)
+    command = " ".join([parser.prog, *arguments])
     (given.out / "README.md").write_text(summary(found, command), encoding="utf-8")
     held = [one for one in found if one.status != "ok"]
     sys.stdout.write(f"{len(held)} of {len(found)} rows of honest styles were held back\n")
