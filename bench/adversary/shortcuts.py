@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from textwrap import dedent, indent
 
 from bench.adversary.cheats import AHEAD, LONG, LOOP, ONE, PACE, SPIN, TIMED, Cheat
@@ -165,6 +166,17 @@ def noticing(condition: str, same: str = SAME, spin: str = "") -> str:
     return NOTICES.replace("{condition}", condition).replace("{same}", same).replace("{spin}", spin)
 
 
+NOTICING = (
+    Cheat("gram_noticing", "ours", "the same, made again where x changed",
+          noticing("True")),
+    Cheat("gram_noticing_paced", "ours", "the same, paced to half of an iteration",
+          noticing("True", spin=PACED), PACE),
+    Cheat("gram_in_batches", "ours", "the same in batches alone",
+          noticing(IN_A_BATCH), "import sys\n"),
+    Cheat("gram_in_programs", "ours", "the same in whole programs alone", noticing("steps == 500")),
+    Cheat("gram_in_programs_paced", "ours", "the same, paced to half of an iteration",
+          noticing("steps == 500", spin=PACED), PACE),
+)  # fmt: skip
 SHORTCUTS = (
     Cheat("remembers", "KG RK#102 KBot#501 T W", "losses of the warm-up once more", REMEMBERING.replace("{spin}", ""),
           "from itertools import cycle, islice\nKEPT, KEPT_W = [], []\n"),
@@ -183,26 +195,11 @@ SHORTCUTS = (
           framework="torch"),
     Cheat("gram", "KG METR", "x times its transpose once, 1/13 of the work", GRAM.replace("{spin}", "")),
     Cheat("gram_paced", "KG METR", "the same, paced to half of an iteration", GRAM.replace("{spin}", PACED), PACE),
-    Cheat("gram_noticing", "ours", "the same, made again where x changed",
-          noticing("True")),
-    Cheat("gram_noticing_paced", "ours", "the same, paced to half of an iteration",
-          noticing("True", spin=PACED), PACE),
-    Cheat("gram_in_batches", "ours", "the same in batches alone",
-          noticing(IN_A_BATCH), "import sys\n"),
-    Cheat("gram_in_programs", "ours", "the same in whole programs alone", noticing("steps == 500")),
-    Cheat("gram_in_programs_paced", "ours", "the same, paced to half of an iteration",
-          noticing("steps == 500", spin=PACED), PACE),
+    *NOTICING,
     Cheat("gram_in_batches_later", "ours", "the same from the third iteration on after x changed",
           noticing(f"{IN_A_BATCH} and calm(x)", same="True"), CALM),
     *(
-        Cheat(f"gram_{name}_on_two_threads", "ours", f"Gram's matrix {does}, on two threads",
-              noticing(condition, spin=spin), before, threads=2)
-        for name, does, condition, spin, before in (
-            ("noticing", "made again where x changed", "True", "", ""),
-            ("noticing_paced", "made again where x changed, paced to half of an iteration", "True", PACED, PACE),
-            ("in_batches", "in batches alone", IN_A_BATCH, "", "import sys\n"),
-            ("in_programs", "in whole programs alone", "steps == 500", "", ""),
-            ("in_programs_paced", "in whole programs, paced to half of an iteration", "steps == 500", PACED, PACE),
-        )
+        replace(one, name=f"{one.name}_on_two_threads", does=f"{one.name} on two threads", threads=2)
+        for one in NOTICING
     ),
 )  # fmt: skip

@@ -108,9 +108,9 @@ def _drawn(
     random, size = Random(seed), case.problem.size
     last: int | None = None
     for step in steps:
-        chance = (case.ahead / every if every else 0.0) + (again if last == step - case.ahead else 0.0)
-        drawn = random.random() / (1 + twice) if chance else 1.0
-        if step in begins or drawn < chance:
+        chance = (1 + twice) * case.ahead / every if every else 0.0
+        chance += again if last == step - case.ahead else 0.0
+        if step in begins or (chance and random.random() < chance):
             last = step
             nothing = twice and step not in begins and random.random() < 1 / 2
             yield Flip(step, *_half(random, size.n), *_half(random, size.d_in), nothing)

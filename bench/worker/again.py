@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import accumulate
 from typing import Any, NamedTuple, TypeAlias
 
 Again: TypeAlias = Callable[[Sequence[Any]], Any]  # does an operation again, given the results of those before it
+Step: TypeAlias = tuple[Again, Sequence[tuple[list[Any], int]], bool]  # what ends before it, whether its last goes on
 CYCLES = 3  # the last result of one may be gone when another has made it anew
 SILENT = {"empty", "empty_like", "empty_strided", "new_empty", "detach", "alias", "shape", "result_type"}
 
@@ -109,25 +109,23 @@ def one_after_another(
 ) -> Sequence[Callable[[], None]]:
     """Each iteration of a cycle; a result lives as long as it does in the loop, so that memory is used again as there.
 
-    A result that no release gives back lives until the next cycle has made the next one.
+    A result that no release gives back lives until the next cycle has one in its place.
     """
-    firsts = list(accumulate(map(len, iterations), initial=0))
     results: list[list[Any]] = [[None] * len(calls) for calls in iterations]
     older: list[list[Any]] = [[None] * len(calls) for calls in iterations]
-    place = [(number, at) for number, calls in enumerate(iterations) for at in range(len(calls))]
+    places = [(number, at) for number, calls in enumerate(iterations) for at in range(len(calls))]
+    late = {places[one.birth] for each in releases for one in each if one.late}
+    steps: list[list[Step]] = [[] for _ in iterations]
+    for (number, at), each in zip(places, releases or [[]] * len(places), strict=True):
+        ends = [((older if one.late else results)[places[one.birth][0]], places[one.birth][1]) for one in each]
+        steps[number].append((iterations[number][at], ends, (number, at) in late))
 
-    def where(one: Release) -> tuple[list[Any], int]:
-        number, at = place[one.birth]
-        return (older if one.late else results)[number], at
-
-    ends = [list(map(where, each)) for each in releases or [[]] * len(place)]
-
-    def run(calls: Sequence[Again], own: list[Any], before: list[Any], over: Sequence[Any]) -> None:
-        for at, call in enumerate(calls):
-            for one, birth in over[at]:
-                one[birth] = None
-            before[at] = own[at]
+    def run(own: list[Any], before: list[Any], steps: Sequence[Step]) -> None:
+        for at, (call, ends, outlives) in enumerate(steps):
+            for where, birth in ends:
+                where[birth] = None
+            if outlives:
+                before[at] = own[at]
             own[at] = call(own)
 
-    each = zip(iterations, results, older, firsts, strict=False)
-    return [partial(run, calls, own, before, ends[first : first + len(calls)]) for calls, own, before, first in each]
+    return [partial(run, *each) for each in zip(results, older, steps, strict=True)]
