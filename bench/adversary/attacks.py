@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bench.adversary.challenge import TABLE, Cost, judge_costs
+from bench.adversary.challenge import judge_costs, read_costs
 from bench.adversary.cheating import judge_cheats, read_cheats
 from bench.adversary.faults import Outcome, try_faults
 from bench.adversary.kills import Aimed, kill_and_resume, total
@@ -124,7 +124,7 @@ def judge_attacks(folder: Path) -> list[Check]:
         judge_cheats(read_cheats(folder)),
         judge_kills(next(iter(read_as(folder / KILLS, Killed)), None)),
         judge_liars(read_as(folder / LIARS, Trial)),
-        judge_costs(read_as(folder / TABLE, Cost)),
+        judge_costs(read_costs(folder)),
     ]
 
 

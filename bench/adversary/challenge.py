@@ -27,6 +27,7 @@ from bench.tables.csv_files import read_as, write_as
 from bench.timing import clock
 from bench.timing.heap import scatter
 from bench.timing.loops import Course
+from bench.words import counted
 from implementations import find_implementations
 
 TABLE = "challenge.csv"
@@ -54,6 +55,7 @@ class Cost:
     untimed: float
     iterations: int
     rounds: int
+    threads: int = 1
 
     @property
     def most(self) -> float:
@@ -61,12 +63,13 @@ class Cost:
         return max(self.samples, self.batch)
 
 
-def cost(style: str, size: Sequence[int], rounds: int, witness: Witness) -> dict[str, float]:
+def cost(style: str, size: Sequence[int], threads: int, rounds: int, witness: Witness) -> dict[str, float]:
     """In this process, see `Cost`: a stretch as a worker runs it and one that nobody watches, in turns."""
     scatter()
     sides = Size(*size)
     declared = find_implementations()[style]
-    case = Case(style, "cpu", Problem(*sides, "float32", stable_learning_rate(sides)), framework=declared.framework)
+    problem = Problem(*sides, "float32", stable_learning_rate(sides))
+    case = Case(style, "cpu", problem, threads=threads, framework=declared.framework)
     device = open_device(case.framework, "cpu")
     inputs = [device.put(array, case.problem.dtype) for array in case.problem.arrays()]
     loop = declared.train(*inputs, case.problem.learning_rate, ENDLESS)
@@ -106,25 +109,33 @@ def _both(
     return median(samples), sum(samples) / timed, batch.elapsed_ns / timed, wall / 2 / (untimed + timed)
 
 
-def measure_cost(style: str, size: Size, rounds: int = ROUNDS) -> Cost:
+def measure_cost(style: str, size: Size, threads: int = 1, rounds: int = ROUNDS) -> Cost:
     """In a process of its own, watched by this one. Raises UsageError where it fails."""
-    ended = process.ask("bench.adversary.challenge", [style, list(size), rounds], record=Record(0))
+    asked = [style, list(size), threads, rounds]
+    ended = process.ask("bench.adversary.challenge", asked, threads=threads, record=Record(0))
     if ended.status is not None:
         raise UsageError(f"{style} at {size}: {ended.status}: {ended.reason}")
     found = {name: round(value, 2 if name == "iteration_us" else 5) for name, value in ended.value.items()}
-    return Cost(style, str(size), rounds=rounds, **found)
+    return Cost(style, str(size), rounds=rounds, threads=threads, **found)
 
 
-def measure_costs(folder: Path, say: Say, styles: Sequence[str] = STYLES, rounds: int = ROUNDS) -> list[Cost]:
+def read_costs(folder: Path) -> list[Cost]:
+    """What challenge.csv of a folder holds. Raises TableError."""
+    return read_as(folder / TABLE, Cost, later=("threads",))
+
+
+def measure_costs(
+    folder: Path, say: Say, styles: Sequence[str] = STYLES, threads: int = 1, rounds: int = ROUNDS
+) -> list[Cost]:
     """challenge.csv of a folder, one row after another; those that it holds are not measured again."""
-    found = read_as(folder / TABLE, Cost)
-    done = {(one.style, one.size) for one in found}
+    found = read_costs(folder)
+    done = {(one.style, one.size, one.threads) for one in found}
     for size in SIZES:
         for style in styles:
             missing = find_implementations()[style].missing
-            if (style, str(size)) not in done and not missing:
-                say(f"what an x that changes costs {style} at {size}")
-                found.append(measure_cost(style, size, rounds))
+            if (style, str(size), threads) not in done and not missing:
+                say(f"what an x that changes costs {style} at {size} on {counted(threads, 'thread')}")
+                found.append(measure_cost(style, size, threads, rounds))
                 write_as(folder / TABLE, Cost, found)
     return found
 
@@ -135,7 +146,8 @@ def judge_costs(found: Sequence[Cost]) -> Check:
     if not found:
         return Check(name, must, "", None, 0, "not measured; see python -m bench.adversary.challenge")
     worst = max(found, key=lambda one: one.most)
-    note = f"{worst.style} at {worst.size}; outside the clock at most {max(one.untimed for one in found):.1%}"
+    where = f"{worst.style} at {worst.size}" + (f" on {worst.threads} threads" if worst.threads > 1 else "")
+    note = f"{where}; outside the clock at most {max(one.untimed for one in found):.1%}"
     return Check(name, must, f"{worst.most:+.1%}", worst.most <= MOST, sum(one.rounds for one in found), note)
 
 
@@ -144,18 +156,19 @@ def main() -> None:
     if not sys.argv[1:] or sys.argv[1].startswith("-"):
         parser = argparse.ArgumentParser(prog="python -m bench.adversary.challenge", description=__doc__)
         parser.add_argument("--rounds", type=int, default=ROUNDS)
+        parser.add_argument("--threads", type=int, default=1, help="of the CPU")
         parser.add_argument("--style", action="append", help="may be repeated")
         parser.add_argument("--out", type=Path, default=Path("results/validation-cpu"), help="folder to write")
         given = parser.parse_args()
         given.out.mkdir(parents=True, exist_ok=True)
         say = partial(print, file=sys.stderr)
-        check = judge_costs(measure_costs(given.out, say, given.style or STYLES, given.rounds))
+        check = judge_costs(measure_costs(given.out, say, given.style or STYLES, given.threads, given.rounds))
         words = f"{check.experiment}: {check.got}, must be {check.must_reach} ({check.note}; {cpu_model()})"
         sys.stdout.write(f"{words}\n")
         return
     witness = witness_here(sys.argv[1:]) or Record(0)
     with clock.without_gc():
-        answer(lambda asked: cost(asked[0], asked[1], asked[2], witness))
+        answer(lambda asked: cost(asked[0], asked[1], asked[2], asked[3], witness))
 
 
 if __name__ == "__main__":

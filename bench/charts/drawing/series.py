@@ -87,15 +87,16 @@ def shown(evidence: Evidence) -> pd.DataFrame:
 def palette(styles: Iterable[str]) -> Palette:
     """A colour and a marker for each style of a run; no two share both before a whole palette times SHAPES of them.
 
-    Known styles keep theirs from run to run, the others take what these leave free.
+    Known styles keep theirs from run to run; the others take what these leave free, and then one more each of the rest.
     """
     styles = sorted(set(styles))
     known = {style: KNOWN.index(style) for style in styles if style in KNOWN}
-    free = [at for at in range(len(PALETTE)) if at not in known.values()]
     found = {style: (PALETTE[at], SHAPES[at % len(SHAPES)]) for style, at in known.items()}
-    for turn, style in enumerate(style for style in styles if style not in known):
-        at, again = free[turn % len(free)], turn // len(free)
-        found[style] = (PALETTE[at], SHAPES[(at + 3 * again) % len(SHAPES)])
+    taken = [*known.values()]
+    for style in (style for style in styles if style not in known):
+        at = min(range(len(PALETTE)), key=taken.count)
+        found[style] = (PALETTE[at], SHAPES[(at + 3 * taken.count(at)) % len(SHAPES)])
+        taken.append(at)
     return found
 
 

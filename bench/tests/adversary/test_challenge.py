@@ -35,7 +35,7 @@ def test_the_cost_is_measured_on_a_loop_that_is_watched_and_one_that_is_not(monk
     monkeypatch.setattr(challenge, "Rule", lambda: brief)
     monkeypatch.setattr(challenge, "WARM", 5)
     record = Record(3)
-    found = challenge.cost("numpy_in_place", (8, 5, 4, 3), 3, record)
+    found = challenge.cost("numpy_in_place", (8, 5, 4, 3), 1, 3, record)
     assert len(record.seen) == 2 * 3
     assert all(len(one.losses or ()) == one.count for one in record.seen[::2])
     assert found["iterations"] == 5
@@ -45,12 +45,12 @@ def test_the_cost_is_measured_on_a_loop_that_is_watched_and_one_that_is_not(monk
 def test_rows_that_are_there_are_not_measured_again(tmp_path, monkeypatch):
     asked = []
 
-    def measured(style, size, rounds):
-        asked.append((style, str(size)))
-        return replace(COST, style=style, size=str(size), rounds=rounds)
+    def measured(style, size, threads, rounds):
+        asked.append((style, str(size), threads))
+        return replace(COST, style=style, size=str(size), threads=threads, rounds=rounds)
 
     monkeypatch.setattr(challenge, "measure_cost", measured)
-    for _ in range(2):
-        measure_costs(tmp_path, lambda _text: None, ("numpy_manual", "numpy_in_place"), 7)
-    assert len(asked) == len(set(asked)) == 4
+    for threads in (1, 2, 1, 2):
+        measure_costs(tmp_path, lambda _text: None, ("numpy_manual", "numpy_in_place"), threads, 7)
+    assert len(asked) == len(set(asked)) == 8
     assert {one.rounds for one in read_as(tmp_path / TABLE, Cost)} == {7}

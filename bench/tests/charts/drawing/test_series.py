@@ -26,6 +26,12 @@ def test_twelve_styles_of_a_run_have_twelve_colours_and_known_ones_their_own(nam
     assert all(found[name] == series.palette([name])[name] for name in names if name in series.KNOWN)
 
 
+@given(st.sets(st.sampled_from([*series.KNOWN, *(f"own_{at}" for at in range(30))]), min_size=13, max_size=24))
+def test_of_more_styles_at_most_two_share_a_colour(names):
+    colours = [colour for colour, _shape in series.palette(names).values()]
+    assert max(map(colours.count, colours)) == 2
+
+
 @given(st.lists(st.floats(0.05, 30), min_size=1, max_size=20, unique=True))
 def test_an_axis_of_work_names_the_tutorials_size_and_no_name_lies_on_another(scales):
     sizes = {TUTORIAL, *(TUTORIAL.scaled(scale) for scale in scales)}
