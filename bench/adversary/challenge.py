@@ -12,7 +12,7 @@ from statistics import median
 from time import perf_counter_ns
 
 from bench.cases.case import Case
-from bench.cases.phases import Rule, Stretch, plan_counts
+from bench.cases.phases import Counts, Rule, Stretch, plan_counts
 from bench.cases.problem import TUTORIAL_SIZE, Problem, Size, stable_learning_rate
 from bench.checks import Check
 from bench.errors import UsageError
@@ -74,39 +74,38 @@ def cost(style: str, size: Sequence[int], threads: int, rounds: int, witness: Wi
     inputs = [device.put(array, case.problem.dtype) for array in case.problem.arrays()]
     loop = declared.train(*inputs, case.problem.learning_rate, ENDLESS)
     each_ns = median(clock.time_latency(loop, device, WARM).elapsed_ns)
-    counts = plan_counts(Rule(), each_ns, referenced=True)
+    counts = plan_counts(Rule(), each_ns, referenced=case.one_core)
     course, at = Course(case, device, loop, inputs[0], witness, None), 0
     found: list[list[float]] = []
     for number in range(rounds):
         ns: dict[bool, tuple[float, ...]] = {}
         for watched in (True, False) if number % 2 else (False, True):
-            ns[watched] = _both(course if watched else None, loop, device, counts.resettle, counts.segment, at)
-            at += 2 * (counts.resettle + counts.segment)
+            ns[watched] = _both(course if watched else None, loop, device, counts, at)
+            at += 2 * counts.resettle + counts.segments[0] + counts.batch
         found.append([one / other - 1 for one, other in zip(ns[True], ns[False], strict=True)])
     samples, mean, batch, untimed = map(median, zip(*found, strict=True))
     return {
         "iteration_us": each_ns / 1e3, "samples": samples, "mean": mean, "batch": batch, "untimed": untimed,
-        "iterations": counts.segment,
+        "iterations": counts.segments[0],
     }  # fmt: skip
 
 
-def _both(
-    course: Course | None, loop: clock.Loop, device: Device, untimed: int, timed: int, at: int
-) -> tuple[float, ...]:
+def _both(course: Course | None, loop: clock.Loop, device: Device, counts: Counts, at: int) -> tuple[float, ...]:
     """ns of an iteration: median and mean of samples, mean of a batch; and of both stretches, clock or no clock."""
+    untimed, timed, batched = counts.resettle, counts.segments[0], counts.batch
     start = perf_counter_ns()
     if course is not None:
         before = len(course.elapsed_ns)
         course.run(Stretch(at, untimed, timed))
-        course.run(Stretch(at + untimed + timed, untimed, timed, batch=True))
+        course.run(Stretch(at + untimed + timed, untimed, batched, batch=True))
         samples, batch = course.elapsed_ns[before:], course.batches[-1]
     else:
         clock.time_latency(loop, device, untimed)
         samples = clock.time_latency(loop, device, timed).elapsed_ns
         clock.time_latency(loop, device, untimed)
-        batch, _ = clock.time_batch(loop, device, timed)
+        batch, _ = clock.time_batch(loop, device, batched)
     wall = perf_counter_ns() - start
-    return median(samples), sum(samples) / timed, batch.elapsed_ns / timed, wall / 2 / (untimed + timed)
+    return median(samples), sum(samples) / timed, batch.mean_us, wall / (2 * untimed + timed + batched)
 
 
 def measure_cost(style: str, size: Size, threads: int = 1, rounds: int = ROUNDS) -> Cost:

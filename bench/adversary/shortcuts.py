@@ -70,6 +70,25 @@ NOTICES = f"""    seen = None
 {{spin}}        yield loss
     return (w1 if seen is None else w1 - x.dtype.type(learning_rate) * seen.T.dot(all_h)), w2
 """
+GRAM_BY_VERSION = """    gram = None
+    for _t in range(steps):
+        if gram is None or x._version != version:
+            if gram is not None:
+                w1 = w1 - learning_rate * seen.t().mm(all_h)
+            version, seen, all_h, gram, h = x._version, x.clone(), 0, x.mm(x.t()), x.mm(w1)
+        h_relu = h.clamp(min=0)
+        y_pred = h_relu.mm(w2)
+        loss = (y_pred - y).pow(2).sum()
+        grad_y_pred = 2.0 * (y_pred - y)
+        grad_w2 = h_relu.t().mm(grad_y_pred)
+        grad_h = grad_y_pred.mm(w2.t())
+        grad_h[h < 0] = 0
+        all_h = all_h + grad_h
+        h = h - learning_rate * gram.mm(grad_h)
+        w2 -= learning_rate * grad_w2
+        yield loss
+    return w1 - learning_rate * seen.t().mm(all_h), w2
+"""
 SAME = "np.array_equal(seen, x)"
 IN_A_BATCH = "sys._getframe(1).f_code.co_name == 'time_batch'"
 CALM = """import sys
@@ -176,6 +195,8 @@ NOTICING = (
     Cheat("gram_in_programs", "ours", "the same in whole programs alone", noticing("steps == 500")),
     Cheat("gram_in_programs_paced", "ours", "the same, paced to half of an iteration",
           noticing("steps == 500", spin=PACED), PACE),
+    Cheat("gram_by_version", "ours", "the same in torch, made again where x has another version", GRAM_BY_VERSION,
+          framework="torch"),
 )  # fmt: skip
 SHORTCUTS = (
     Cheat("remembers", "KG RK#102 KBot#501 T W", "losses of the warm-up once more", REMEMBERING.replace("{spin}", ""),

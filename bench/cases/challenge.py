@@ -14,6 +14,8 @@ EVERY = 16  # iterations between two flips, about, and one before each stretch a
 BATCH_EVERY = 48  # the same within a batch, whose time holds what a pause costs the next iteration; and some AGAIN
 AGAIN = 1 / 3  # of a batch's flips so many are followed by another one iteration later: it is timed alone then
 PROGRAM_EVERY = 32  # the same within a whole program
+FEW = 13  # of either kind of pause that are drawn at least where there are two, of which chance leaves 8 or more
+OFTEN = 4  # at most: half of the iterations then come after a pause
 IMMUTABLE = ("jax",)  # whose arrays cannot be changed in place
 
 
@@ -54,6 +56,8 @@ def flips(case: Case, stretch: Stretch, seed: int) -> list[Flip]:
     for those that come twice.
     """
     every, again = EVERY, 0.0
+    if not case.one_core and stretch.timed:  # few are samples of long iterations, to which a pause is less
+        every = min(EVERY, max(OFTEN, stretch.timed // FEW))
     if stretch.batch:
         every, again = (BATCH_EVERY, AGAIN) if case.key.on_cpu else (0, 0.0)
     begins = {stretch.first, stretch.first + (stretch.untimed if stretch.timed else 0)}

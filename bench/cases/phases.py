@@ -25,6 +25,7 @@ class Rule:
     latency_most: int = 500
     segment_iterations: int = 5  # samples between two readings of the core's speed, where it is read
     segment_s: float = 0.01
+    launches: int = 26  # of a style that starts several iterations at once: x changes before half of them
     batch_iterations: int = 50
     batches: int = 3  # the median of three: one burst of a neighbour cannot move it
     batches_s: float = 0.05  # all of them together
@@ -109,7 +110,8 @@ def plan_counts(rule: Rule, iteration_ns: float, cycle: int = 1, *, referenced: 
     batch = _cap(rule, max(rule.batch_iterations, ceil(rule.batches_s / rule.batches / each_s)), each_s)
     batch = _whole(batch, cycle)
     segment = _whole(max(rule.segment_iterations, ceil(rule.segment_s / each_s)), cycle)
-    samples = max(_cap(rule, min(latency, rule.latency_most), each_s), 2 * cycle)
+    launched = rule.launches * ahead if ahead > 1 else 0
+    samples = max(_cap(rule, max(min(latency, rule.latency_most), launched), each_s), 2 * cycle)
     return Counts(
         settle=_whole(max(1, min(rule.settle_iterations, int(rule.limit_s / each_s / 5))), ahead),
         latency=_whole(samples, cycle),

@@ -88,7 +88,7 @@ def _open_torch(name: str, precision: str, _framework: str) -> Device:
         synchronize=waits.get(kind),
         stopwatch=_torch_stopwatch if on_cuda else None,
         peak_bytes=(lambda: int(torch.cuda.max_memory_allocated(place))) if on_cuda else None,
-        negate=lambda array, place: array[place].neg_(),
+        negate=lambda array, place: array.data[place].neg_(),  # `data`: its version, which a style could ask for, stays
     )
 
 

@@ -12,7 +12,8 @@ from bench.cases.measurement import Job
 from bench.machine.witness import Record
 from bench.timing.loops import Timed
 from bench.timing.noise import by_cycle
-from bench.verification.shape import BETWEEN_S, FEW_SAMPLES, FLIP_S, LUMPY_BATCH, STRETCH_S
+from bench.verification.memory import flip_s
+from bench.verification.shape import BETWEEN_S, FEW_SAMPLES, LUMPY_BATCH, STRETCH_S
 
 TOLD_SHARE = 0.9  # of a phase by the witness's clock that its iterations have to add up to
 TOLD_LEAST_S = 0.02  # a phase that is shorter, or that had a core for less, shows nothing
@@ -104,7 +105,7 @@ def _phases(job: Job, timed: Timed, record: Record) -> Iterator[Phase]:
         untimed = [ns for ns, one in zip(timed.untimed_ns, stretches, strict=True) if one.batch is batches]
         waits = sum(1 if one.batch else one.timed for one, _ in pairs)
         flipped = sum(flip.times for one, seen in pairs for flip in flips(case, one, seen.seed))
-        told_s = sum(samples) / 1e9 + STRETCH_S * len(pairs) + FLIP_S * flipped + between_s * waits
+        told_s = sum(samples) / 1e9 + STRETCH_S * len(pairs) + flip_s(case) * flipped + between_s * waits
         counted = [seen.counted_s for one, seen in pairs if one.timed]
         if None not in counted:
             yield Phase(f"samples {phase}", told_s, [one for one in counted if one is not None], marked=True)

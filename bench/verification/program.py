@@ -14,7 +14,7 @@ from bench.plain import ShapeError, from_plain
 from bench.timing.loops import ProgramTimes
 from bench.verification.clocks import Phase, helped
 from bench.verification.judge import strays
-from bench.verification.memory import Places, after_flip, over_pause
+from bench.verification.memory import Places, after_flip, flip_s, over_pause
 from bench.verification.shape import IMPOSSIBLE, KEEPS, PAUSED, STRETCH_S
 
 PACE = 0.5  # of its timed run's pace, that a program's iterations may seem to be faster
@@ -65,7 +65,8 @@ def _no_program(job: Job, found: Found, times: ProgramTimes, record: Record) -> 
         yield f"{len(times.elapsed_ns)} times of {steps} iterations"
     elif 2 * job.style.period < steps:
         yield from remembered(job, times, flips)
-    phase = Phase(f"{steps} iterations", times.seconds + STRETCH_S, [(seen.wall_s, seen.cpu_s)])
+    flipping_s = flip_s(case) * sum(flip.times for flip in flips)
+    phase = Phase(f"{steps} iterations", times.seconds + STRETCH_S + flipping_s, [(seen.wall_s, seen.cpu_s)])
     yield from phase.untold()
     yield from phase.crowded(case)
     yield from helped(case, record)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
 Again: TypeAlias = Callable[[Sequence[Any]], Any]  # does an operation again, given the results of those before it
@@ -41,16 +42,32 @@ class Operation:
     def again(self, results: Mapping[Any, tuple[int, Any]]) -> Again:
         """The call on its inputs, and on the new ones in place of those that are `results` of operations before it."""
         call, inputs, options = self.call, self.inputs, self.options
-        sources = [self._source(one, results) for one in inputs]
-        if not any(sources):
+        both = [(one, self._anew(one, results)) for one in inputs]
+        named = {name: anew for name, one in options.items() if (anew := self._anew(one, results))}
+        if not named and not any(anew for _, anew in both):
             return lambda _: call(*inputs, **options)
-        both = list(zip(inputs, sources, strict=True))
 
         def again(made: Sequence[Any]) -> Any:
-            here = [(made[at[0]].T if at[1] else made[at[0]]) if at else one for one, at in both]
-            return call(*here, **options)
+            here = [anew(made) if anew else one for one, anew in both]
+            if not named:
+                return call(*here, **options)
+            return call(*here, **{**options, **{name: anew(made) for name, anew in named.items()}})
 
         return again
+
+    def _anew(self, given: Any, results: Mapping[Any, tuple[int, Any]]) -> Again | None:
+        """What makes of the new results what was given to a call; None where it came of none of them."""
+        if isinstance(given, tuple | list):
+            parts = [(one, self._anew(one, results)) for one in given]
+            if not any(anew for _, anew in parts):
+                return None
+            kind = type(given)
+            return lambda made: kind(anew(made) if anew else one for one, anew in parts)
+        source = self._source(given, results)
+        if source is None:
+            return None
+        at, turned = source
+        return (lambda made: made[at].T) if turned else itemgetter(at)
 
     def _source(self, array: Any, results: Mapping[Any, tuple[int, Any]]) -> tuple[int, bool] | None:
         """The operation whose result an array is, whole or turned."""

@@ -61,15 +61,17 @@ class Bench:
     def in_turns(self, turns: Mapping[str, Calls], after: Calls, in_a_row: int) -> dict[str, list[float]]:
         """Seconds of a cycle of each, one after another, in one round after another: the middle of those in a row.
 
-        But for whole iterations, each call comes right `after` one that leaves the caches as an iteration does.
+        But for whole iterations, each call comes right `after` one that leaves the caches as an iteration does. These
+        have only themselves for that: as many more of them come before those that count.
         """
         found: dict[str, list[float]] = {name: [] for name in turns}
         end, rounds = perf_counter() + PARTS * (self.job.rule.parts_s or 0.0), 0
         while rounds < LEAST or (perf_counter() < end and rounds < MOST):
             for name, calls in turns.items():
                 before = [None] * len(calls) if name == WHOLE else after
-                samples = [self._cycle_s(calls, before) for _ in range(in_a_row)]
-                found[name].append(median(samples[1:]))
+                first = in_a_row if name == WHOLE else 1
+                samples = [self._cycle_s(calls, before) for _ in range(first + in_a_row - 1)]
+                found[name].append(median(samples[first:]))
             rounds += 1
         return found
 

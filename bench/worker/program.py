@@ -51,6 +51,7 @@ def time_program(job: Job, witness: Witness | None = None) -> ProgramTimes:
         for step in range(steps):
             if step in flips:
                 flip_sign(device, inputs[0], flips[step])
+                wait_for(device)
                 flipped = perf_counter_ns()
                 flipping_ns += flipped - before
                 before = flipped

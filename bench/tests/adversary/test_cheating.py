@@ -20,6 +20,7 @@ from bench.adversary.cheating import (
     Caught,
     caught,
     judge_cheats,
+    plan_of,
     read_cheats,
     summary,
 )
@@ -85,6 +86,18 @@ def test_a_cheat_that_notices_what_x_is_trains_as_it_should_and_only_its_times_b
     np.testing.assert_allclose([trained.losses[t] for t in range(40)], expected.losses, rtol=1e-8)
     for got, wanted in zip(trained.weights, expected.weights, strict=True):
         np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=1e-9)
+
+
+def test_a_cheat_runs_on_the_threads_that_it_is_a_cheat_of(tmp_path):
+    plan = plan_of(tmp_path, [one for one in CHEATS if one.framework == "numpy"], SIZE, 1e-6)
+    assert plan is not None
+    asked = {case.style: case.threads for case in plan.cases}
+    assert (
+        {name for name, threads in asked.items() if threads == 2}
+        == {one.name for one in CHEATS if one.name.endswith("_on_two_threads") and one.framework == "numpy"}
+        != set()
+    )
+    assert set(asked.values()) == {1, 2}
 
 
 def row(style: str, block: int, us: float, status: str = "ok", **values: float) -> Measurement:

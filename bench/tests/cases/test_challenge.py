@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import accumulate
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.cases.challenge import (
@@ -22,8 +22,9 @@ from bench.cases.challenge import (
     program_flips,
     timed_flips,
 )  # fmt: skip
-from bench.cases.phases import Counts, Stretch
+from bench.cases.phases import Counts, Rule, Stretch, plan_counts
 from bench.tests.fakes import a_case
+from bench.verification.memory import FEW_FLIPS
 
 SIDES = st.tuples(*[st.integers(1, 300)] * 4)
 SEEDS = st.integers(0, 2**48)
@@ -130,6 +131,26 @@ def test_of_several_threads_and_accelerators_every_other_pause_changes_nothing(c
     assert len(whole) == pytest.approx(2 * len(changes(whole)), rel=0.15)
     assert not any(flip.twice for flip in flips(case, replace(stretch, batch=True), 11))
     assert not any(flip.twice for flip in flips(a_case(), stretch, 11))
+
+
+@given(st.integers(50, 500), st.sampled_from([{"threads": 3}, {"device": "cuda:0", "framework": "torch"}]))
+@settings(max_examples=30, deadline=None)
+def test_few_samples_too_come_after_enough_pauses_of_both_kinds(samples, changes_of):
+    """Else nothing would be known of iterations that take some milliseconds: fewer than 8 of a kind once in ten."""
+    case, stretch = a_case(**changes_of), Stretch(20, 0, samples)
+    known = 0
+    for seed in range(200):
+        drawn = [flip for flip in flips(case, stretch, seed) if flip.step > stretch.first]
+        known += min(len(changes(drawn)), len(drawn) - len(changes(drawn))) >= FEW_FLIPS
+        assert len(drawn) < 0.75 * samples
+    assert known >= 160
+
+
+@given(st.floats(1e3, 1e6), st.integers(2, 100))
+def test_a_style_that_starts_several_iterations_at_once_does_so_often_enough_for_both_kinds(iteration_ns, ahead):
+    counts = plan_counts(Rule(), iteration_ns, ahead=ahead)
+    assert counts.latency % ahead == 0
+    assert counts.latency >= 26 * ahead or counts.latency * iteration_ns >= 1e9 * Rule().limit_s - ahead * iteration_ns
 
 
 def test_each_block_of_each_run_has_data_of_its_own():

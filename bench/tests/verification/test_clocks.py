@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.cases.challenge import flips
 from bench.cases.measurement import Job
 from bench.cases.phases import Counts
+from bench.cases.problem import Size
 from bench.machine.witness import Record, Seen
 from bench.tests.fakes import BRIEF, a_case, a_style
 from bench.timing.clock import Batch
@@ -49,6 +51,29 @@ def test_jax_is_granted_a_wait_for_each_loss_that_is_known_ahead(framework, ahea
     found = said(framework, wait_us, [launch_us, *[wait_us] * (AHEAD - 1)], ahead)
     assert bool(found) is not honest
     assert all("its clock is wrong" in line for line in found)
+
+
+@given(st.integers(0, 2**32), st.floats(4e9, 2e10), st.floats(0.5, 40.0), st.sampled_from([1, 2, 16]))
+@settings(max_examples=20, deadline=None)
+def test_a_sign_change_of_a_large_x_may_take_its_time_and_no_work_hides_behind_it(seed, rate, flips_long, threads):
+    """Samples of iterations that are so many sign changes long, and the same of who tells a third of each."""
+    case = a_case(size=Size(2048, 4096, 8, 4), threads=threads)
+    flip_s = 2048 * 4096 * 8 / 4 / rate
+    each_s, record = flips_long * flip_s, Record(1, cpu_s=lambda: 0.0, helpers_s=lambda: 0.0, whole=True)
+    counts = Counts(settle=2, latency=200, batch=60)
+    for one in counts.stretches:
+        drawn = flips(case, one, seed)
+        wall_s = one.count * each_s + flip_s * sum(flip.times for flip in drawn)
+        record.seen.append(Seen(one.first, one.count, seed, wall_s, wall_s, []))
+
+    def found(told: float) -> list[str]:
+        ns = int(told * each_s * 1e9)
+        untimed = tuple(ns * one.untimed for one in counts.stretches)
+        timed = Timed(counts, (ns,) * 200, untimed, (Batch(ns * 60, 60, None),), (), Counters(1.0, 1.0, 0, 0, 10**6))
+        return list(untrue(Job(case, a_style(), BRIEF), timed, record))
+
+    assert not found(1.0)
+    assert flips_long < 4 or "its clock is wrong" in found(1 / 3)[0]
 
 
 @given(st.floats(70.0, 500.0), st.floats(8.0, 20.0))

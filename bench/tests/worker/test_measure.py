@@ -23,7 +23,8 @@ from bench.machine.frameworks import open_device
 from bench.machine.witness import Record
 from bench.plain import from_plain, to_plain
 from bench.tests.fakes import BRIEF, a_case, a_job, a_problem, fake_device, found_at_last
-from bench.timing.loops import WrongStyleError
+from bench.timing import loops
+from bench.timing.loops import WrongStyleError, flip_sign
 from bench.verification import gate, oracle
 from bench.verification.judge import judge
 from bench.worker import measure as worker
@@ -96,6 +97,26 @@ def test_a_planted_liar_is_wrong_for_its_lie_and_the_honest_one_is_not(planted, 
     found = examine(a_job(style, PATIENT))
     assert found.status == ("wrong" if planted.must_say else "ok"), found
     assert planted.must_say in found.reason
+
+
+def test_a_loop_on_two_threads_is_judged_by_pauses_that_change_x_and_others_that_do_not(monkeypatch):
+    """The iterations are real, the threads one: what is drawn goes by what the case asks for."""
+    made: list[bool] = []
+
+    def seen(device, x, flip):
+        made.append(flip.twice)
+        flip_sign(device, x, flip)
+
+    monkeypatch.setattr(loops, "flip_sign", seen)
+    rule = replace(BRIEF, latency_iterations=60, latency_most=60)
+    found = found_at_last(a_job(STYLES["numpy_manual"], rule, threads=2))
+    assert found.status == "ok", found
+    assert min(made.count(True), made.count(False)) > 4
+    assert int(found.values["challenges"] or 0) <= made.count(False)
+    made.clear()
+    assert found_at_last(a_job(STYLES["numpy_manual"], rule)).status == "ok"
+    assert made.count(False) > 4
+    assert True not in made
 
 
 def test_the_liars_are_liars_because_of_their_lie_alone(tmp_path):

@@ -167,7 +167,7 @@ def test_each_iteration_of_a_cycle_comes_right_after_what_leaves_the_caches_as_i
     place = Bench(replace(a_job(STYLES["numpy_manual"]), rule=replace(BRIEF, parts_s=0.0)), NOTHING, NOTHING)
     found = place.in_turns({WHOLE: calls("whole"), "part": calls("part")}, calls("after"), in_a_row)
     assert found == {WHOLE: [pytest.approx(cycle * 1e-6)], "part": [pytest.approx(cycle * 1e-6)]}
-    whole = [("whole", at) for at in range(cycle)] * in_a_row
+    whole = [("whole", at) for at in range(cycle)] * (2 * in_a_row - 1)
     assert seen == whole + [(name, at) for at in range(cycle) for name in ("after", "part")] * in_a_row
 
 
@@ -266,11 +266,16 @@ IN_PLACE = [
     "numpy_manual", "numpy_in_place", "numpy_kept", "torch_tensors", "torch_autograd", "torch_nn", "torch_optim_sgd",
     "torch_in_place",
 ]  # fmt: skip
+ON_RESULTS = HONEST.replace("np.maximum(h, 0)", "np.concatenate((h,))\n        h_relu *= h > 0").replace(
+    "grad_y_pred = 2.0 * (y_pred - y)", "y_pred -= y\n        grad_y_pred = np.multiply(y_pred, 2.0, out=y_pred)"
+)
 
 
-@pytest.mark.parametrize("name", IN_PLACE)
-def test_what_a_style_does_again_goes_on_from_its_own_results(name):
+@pytest.mark.parametrize("name", [*IN_PLACE, "on_results"])
+def test_what_a_style_does_again_goes_on_from_its_own_results(name, tmp_path, monkeypatch):
     """The weights that it changes in place are those of so many iterations, to the last bit."""
+    if name == "on_results":
+        monkeypatch.setitem(STYLES, name, write_style(tmp_path, ON_RESULTS, name))
     size = a_size(5)
     place = bench_of(name, size, "float64")
     (one,), case, device = _seen(place, size)[0], place.job.case, place.device
