@@ -64,7 +64,7 @@ class Shape:
     the same of iterations of a batch that were timed alone there, over the others of their batch. `lightest` is the
     least of a batch's pieces over the least sample: on a core that others take too one of them had it for itself.
     `over_pause`, of several threads and accelerators: the middle sample right after x changed over that after as many
-    pauses in which it did not, 1 where their quartiles are not apart. Which is which was drawn by chance, so that
+    pauses in which it did not, 1 where chance may have made them differ. Which is which was drawn by chance, so that
     whatever else such a machine does comes to both alike; what is left is the data: a mask that no processor has seen
     made honest numpy styles 1.29 times as long. `at_work` is the share of the time that the process had a
     core.

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import mannwhitneyu
 
 from bench.cases.challenge import Flip, piece_lengths, timed_flips
 from bench.cases.measurement import Job
@@ -20,7 +21,7 @@ from bench.tests.fakes import BRIEF, a_batch, a_case, a_style
 from bench.timing.clock import Batch
 from bench.timing.counters import Counters
 from bench.timing.loops import Timed
-from bench.verification.memory import FEW_FLIPS, SLACK_NS, Places, over_pause
+from bench.verification.memory import FEW_FLIPS, SLACK_NS, Places, by_chance, over_pause
 from bench.verification.shape import DOUBTFUL, IMPOSSIBLE, LIGHTEST, LUMPY_BATCH, STARVED, STRETCH_S, Shape
 
 READING = Reading(30.0, 30.0)
@@ -281,7 +282,27 @@ def test_by_chance_alone_hardly_anything_is_longer_after_x_changed():
         chance.shuffle(kinds)
         drawn = [Flip(step, 0, 1, 0, 1, twice) for step, twice in enumerate(kinds)]
         accused += (over_pause(Places.of(samples, 1), drawn) or 0.0) >= IMPOSSIBLE.over_pause
-    assert accused < 100  # 2% where chance is at its worst; and it must come so three times in a row
+    assert accused <= 10  # one in a thousand at most, and it must come so three times in a row
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_chance_of_ranks_is_that_of_scipy(seed):
+    chance = Random(seed)
+    digits = chance.choice([0, 1, 6])
+    more, less = ([round(chance.gauss(mean, 1), digits) for _ in range(chance.randint(8, 40))] for mean in (0.5, 0))
+    expected = mannwhitneyu(more, less, alternative="greater", method="asymptotic").pvalue
+    assert by_chance(more, less) == pytest.approx(float(expected), abs=1e-9)
+    assert by_chance([1.0] * 9, [1.0] * 8) == 1.0
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(1.6, 9.0), st.floats(0.0, 0.3))
+def test_who_starts_anew_after_some_of_the_other_pauses_too_is_found_all_the_same(dear, share):
+    chance = Random()
+    found = elsewhere(
+        {"threads": 2}, lambda twice: 10**6 * (dear if twice is False or (twice and chance.random() < share) else 1.0)
+    )
+    assert found.over_pause == pytest.approx(dear, rel=1e-3)
 
 
 def test_of_few_pauses_nothing_is_known():
