@@ -69,10 +69,13 @@ class Row:
 
 
 def draw_sizes(random: Random) -> tuple[Size, ...]:
-    """Those of the known cheats and as many others, few since each has ceilings of its own."""
+    """Those of the known cheats and as many others, few since each has ceilings of its own.
+
+    Half of these have few inputs: their iteration is the mask of the ReLU more than products, and x makes the mask.
+    """
     others = (
-        Size(random.randint(1, 128), random.randint(10, 1500), random.randint(2, 200), random.randint(1, 20))
-        for _ in SIZES
+        Size(random.randint(1, 128), random.randint(10, most), random.randint(2, 200), random.randint(1, 20))
+        for most in (random.choice((20, 1500)) for _ in SIZES)
     )
     return (*SIZES, *others)
 
