@@ -27,6 +27,8 @@ KNOWN = (
     "torch_tensors", "torch_autograd", "torch_function", "torch_nn", "torch_optim_sgd", "torch_module", "numpy_manual",
     "numpy_in_place", "torch_optim_adam", "torch_dynamic", "numpy_kept",
 )  # fmt: skip
+# where other styles take theirs from, colours of known ones that are charted apart or come last before the others
+SPARE = (11, 9, 8, 5, 4, 2, 3, 1, 0, 10, 7, 6)
 Palette = dict[str, tuple[str, str]]
 RING: dict[str, Any] = {  # a crossing: it hides nothing
     "marker": "o", "markersize": 11, "markerfacecolor": "none", "markeredgecolor": INK, "markeredgewidth": 1.3,
@@ -94,7 +96,7 @@ def palette(styles: Iterable[str]) -> Palette:
     found = {style: (PALETTE[at], SHAPES[at % len(SHAPES)]) for style, at in known.items()}
     taken = [*known.values()]
     for style in (style for style in styles if style not in known):
-        at = min(range(len(PALETTE)), key=taken.count)
+        at = min(SPARE, key=taken.count)
         found[style] = (PALETTE[at], SHAPES[(at + 3 * taken.count(at)) % len(SHAPES)])
         taken.append(at)
     return found
