@@ -103,7 +103,7 @@ class Explained:
 def explain(run: Run) -> Iterator[Explained]:
     """The cases on a CPU that have a time and were never wrong, in the order of the table; see `Explained`.
 
-    Times are those that the process itself took, at its own core's speed, as its parts are.
+    Times are those that the process itself took, as its parts are, whose shares were measured in turns with it.
     Products: `products_us`; of a run without it their operations at the rate of the library's fastest large product.
     Memory: `passes_us`, what all operations in their order take more than the products. Calls: `calls_us`. Page
     faults: their number times `fault_us`; of a run without it times what `numpy_manual` took more than `numpy_kept`, a
@@ -114,7 +114,7 @@ def explain(run: Run) -> Iterator[Explained]:
     rows = run.measurements.loc[sound.index]
     ceilings, fault_us = read_ceilings(run.machine), _usual_fault_us(rows)
     for case, same in cases_in(rows):
-        us = own_us(same)
+        us = same["latency_median_us"].to_numpy(float)
         parts = {
             PRODUCTS: same["products_us"].to_numpy(float) / us,
             MEMORY: same["passes_us"].to_numpy(float) / us,

@@ -22,7 +22,7 @@ def test_a_run_without_a_row_is_refused_and_not_passed_over(tmp_path, capsys, bl
     assert bool(printed.out) == (code == 0)
 
 
-WHOLE = ROOT / "results" / "explained-epyc"
+WHOLE = ROOT / "results" / "explained-intel"
 
 
 def cut_short(folder: Path) -> Path:
@@ -57,7 +57,7 @@ def test_every_command_that_reads_a_run_says_that_it_was_cut_off(tmp_path, capsy
 
 @pytest.mark.usefixtures("handlers")
 def test_beside_a_complaint_nothing_else_is_said(tmp_path, capsys):
-    whole, cut = ROOT / "results" / "explained-epyc", tmp_path / "run"
+    whole, cut = ROOT / "results" / "explained-intel", tmp_path / "run"
     cut.mkdir()
     shutil.copyfile(whole / "machine.json", cut / "machine.json")
     rows = (whole / "measurements.csv").read_text().splitlines(keepends=True)

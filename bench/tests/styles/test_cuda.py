@@ -153,8 +153,10 @@ def test_a_part_of_x_changes_its_sign_where_it_lies(framework):
     assert device.negate is not None
     assert device.synchronize is not None
     seen = x.view() if framework == "cupy" else x.view(9, 14)
+    version = getattr(x, "_version", 0)
     device.negate(x, part)
     device.synchronize()
+    assert getattr(x, "_version", 0) == version
     expected[part] *= -1
     assert np.array_equal(device.fetch(x), expected)
     assert np.array_equal(device.fetch(seen), expected)
