@@ -14,8 +14,7 @@ EVERY = 16  # iterations between two flips, about, and one before each stretch a
 BATCH_EVERY = 48  # the same within a batch, whose time holds what a pause costs the next iteration; and some AGAIN
 AGAIN = 1 / 3  # of a batch's flips so many are followed by another one iteration later: it is timed alone then
 PROGRAM_EVERY = 32  # the same within a whole program
-FEW = 13  # of either kind of pause that are drawn at least where there are two, of which chance leaves 8 or more
-OFTEN = 4  # at most: half of the iterations then come after a pause
+FEW, OFTEN = 13, 4  # of either kind of pause at least, where there are two, but not before more than one in OFTEN
 IMMUTABLE = ("jax",)  # whose arrays cannot be changed in place
 
 
@@ -56,8 +55,6 @@ def flips(case: Case, stretch: Stretch, seed: int) -> list[Flip]:
     for those that come twice.
     """
     every, again = EVERY, 0.0
-    if not case.one_core and stretch.timed:  # few are samples of long iterations, to which a pause is less
-        every = min(EVERY, max(OFTEN, stretch.timed // FEW))
     if stretch.batch:
         every, again = (BATCH_EVERY, AGAIN) if case.key.on_cpu else (0, 0.0)
     begins = {stretch.first, stretch.first + (stretch.untimed if stretch.timed else 0)}
@@ -104,20 +101,28 @@ def _drawn(
     """Flips at `begins` and one in `every` of the other steps.
 
     `twice`: but on one CPU thread, whose iterations are held against all others, as many that change nothing: what
-    several cores or a device are like after a pause is then known too.
+    several cores or a device are like after a pause is then known too. Of few steps, whose iterations are long ones
+    to which a pause is little, there are FEW of either kind all the same.
     """
     if case.framework in IMMUTABLE:
         return
-    twice = twice and not case.one_core
     random, size = Random(seed), case.problem.size
+    if twice and not case.one_core:
+        free = [step for step in steps if step not in begins]
+        count = min(len(free) // 2, max(len(steps) * case.ahead // every, min(FEW, len(steps) // OFTEN)))
+        chosen = random.sample(free, 2 * count)
+        changing, nothing = {*begins, *chosen[:count]}, set(chosen[count:])
+        for step in steps:
+            if step in changing or step in nothing:
+                yield Flip(step, *_half(random, size.n), *_half(random, size.d_in), step in nothing)
+        return
     last: int | None = None
     for step in steps:
-        chance = (1 + twice) * case.ahead / every if every else 0.0
+        chance = case.ahead / every if every else 0.0
         chance += again if last == step - case.ahead else 0.0
         if step in begins or (chance and random.random() < chance):
             last = step
-            nothing = twice and step not in begins and random.random() < 1 / 2
-            yield Flip(step, *_half(random, size.n), *_half(random, size.d_in), nothing)
+            yield Flip(step, *_half(random, size.n), *_half(random, size.d_in))
 
 
 def _half(random: Random, length: int) -> tuple[int, int]:
