@@ -119,11 +119,13 @@ def test_a_sentence_without_a_part_worth_a_name_still_reads(tmp_path):
     assert "a run of --preset tutorial measures them" in summary([found])
 
 
-def test_the_time_of_a_part_is_compared_with_the_time_at_the_speed_of_its_own_process(tmp_path):
+def test_a_part_is_held_against_the_time_that_it_was_measured_as_a_share_of_whatever_the_core_did(tmp_path):
     rows = planted(dict.fromkeys(PARTS, 25.0), 0.0)
     rows[0] |= {"latency_median_us": 150.0, "reference_us": 40.0, "latency_per_reference": 2.5}
+    rows[0] |= {"products_us": 37.5, "passes_us": 37.5, "calls_us": 37.5}
     (found,) = explain(run_of(tmp_path / "run", rows))
-    assert math.isclose(found.total.value, 1.0)
+    assert math.isclose(found.parts[PRODUCTS].value, 0.25)
+    assert math.isclose(found.total.value, (3 * 37.5 + 25) / 150)  # a page fault is measured in us
 
 
 @pytest.mark.parametrize("folder", RESULTS, ids=lambda path: path.name)
