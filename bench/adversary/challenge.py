@@ -105,7 +105,7 @@ def _both(course: Course | None, loop: clock.Loop, device: Device, counts: Count
         clock.time_latency(loop, device, untimed)
         batch, _ = clock.time_batch(loop, device, batched)
     wall = perf_counter_ns() - start
-    return median(samples), sum(samples) / timed, batch.mean_us, wall / (2 * untimed + timed + batched)
+    return median(samples), sum(samples) / timed, batch.elapsed_ns / batched, wall / (2 * untimed + timed + batched)
 
 
 def measure_cost(style: str, size: Size, threads: int = 1, rounds: int = ROUNDS) -> Cost:

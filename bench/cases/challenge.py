@@ -107,22 +107,40 @@ def _drawn(
     if case.framework in IMMUTABLE:
         return
     random, size = Random(seed), case.problem.size
-    if twice and not case.one_core:
-        free = [step for step in steps if step not in begins]
-        count = min(len(free) // 2, max(len(steps) * case.ahead // every, min(FEW, len(steps) // OFTEN)))
-        chosen = random.sample(free, 2 * count)
-        changing, nothing = {*begins, *chosen[:count]}, set(chosen[count:])
-        for step in steps:
-            if step in changing or step in nothing:
-                yield Flip(step, *_half(random, size.n), *_half(random, size.d_in), step in nothing)
-        return
+    both = twice and not case.one_core
+    places = (
+        _in_numbers(random, case, steps, begins, every)
+        if both
+        else _by_chance(random, case, steps, begins, every, again)
+    )
+    for step, nothing in places:
+        yield Flip(step, *_half(random, size.n), *_half(random, size.d_in), nothing)
+
+
+def _in_numbers(
+    random: Random, case: Case, steps: range, begins: Collection[int], every: int
+) -> Iterator[tuple[int, bool]]:
+    """The steps before which x is to change, and as many with which nothing is."""
+    free = [step for step in steps if step not in begins]
+    count = min(len(free) // 2, max(len(steps) * case.ahead // every, min(FEW, len(steps) // OFTEN)))
+    chosen = random.sample(free, 2 * count)
+    changing, nothing = {*begins, *chosen[:count]}, set(chosen[count:])
+    for step in steps:
+        if step in changing or step in nothing:
+            yield step, step in nothing
+
+
+def _by_chance(
+    random: Random, case: Case, steps: range, begins: Collection[int], every: int, again: float
+) -> Iterator[tuple[int, bool]]:
+    """The steps before which x is to change, each by itself; `again`: more often right after another."""
     last: int | None = None
     for step in steps:
         chance = case.ahead / every if every else 0.0
         chance += again if last == step - case.ahead else 0.0
         if step in begins or (chance and random.random() < chance):
             last = step
-            yield Flip(step, *_half(random, size.n), *_half(random, size.d_in))
+            yield step, False
 
 
 def _half(random: Random, length: int) -> tuple[int, int]:
