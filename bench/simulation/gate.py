@@ -22,7 +22,17 @@ from bench.cases.presets import SWEEP_SIZES, scaled
 from bench.cases.problem import TUTORIAL_SIZE, Size
 from bench.machine.environment import THREAD_VARIABLES
 from bench.simulation.gate_table import COLUMNS, TABLE, Row, done_seeds, merge, row_of, summary, together
-from bench.simulation.subjects import Subject, fewest_honest, fewest_lies, is_lie_at, lying, others, slow, telling
+from bench.simulation.subjects import (
+    Subject,
+    fewest_honest,
+    fewest_lies,
+    is_lie_at,
+    lying,
+    others,
+    slow,
+    telling,
+    unchanging,
+)
 from bench.simulation.trials import OPENING, REHEARSAL, TIMED, steps_of, try_subject
 from bench.status import Say
 from bench.tables.csv_files import append_rows
@@ -32,6 +42,8 @@ SIZES = (*SWEEP_SIZES, *scaled(12, 16))  # all that the presets hold
 REHEARSAL_SHARES = {"sgd": 0.3, "adam": 0.06, "dynamic": 0.06}
 OPENING_SHARES = (1.0, 0.5, 0.25, 0.02, 0.004, 0.001, 0.001, 0.001)
 TIMED_SHARES = (0.05, 0.02, 0.006, 0.0015, 0.001, 0.0005, 0.0005, 0.0005)
+# More samples than hidden units, one output: the loss levels off above 0, and updates get lost in rounding
+LEVEL_SIZES, LEVEL_SHARES = (Size(64, 200, 16, 1), Size(64, 449, 25, 1), Size(128, 828, 21, 1)), (0.05, 0.02, 0.02)
 ROUNDS = 4  # most stages are run in so many parts, one of each in turn: a run that is cut short has some of all
 
 
@@ -65,6 +77,9 @@ def stages() -> Iterator[Stage]:
             yield Stage(phase, "sgd", size, lying if small else fewest_lies, share / 4)
             if size in SWEEP_SIZES[:3]:
                 yield Stage(phase, "sgd", size, others, share / 10)
+        for size, share in zip(LEVEL_SIZES, LEVEL_SHARES, strict=True):
+            for subjects, rarer in ((telling, 1), (lying, 4), *(((unchanging, 1),) if phase == TIMED else ())):
+                yield Stage(phase, "sgd", size, subjects, share / rarer)
         for oracle in ("adam", "dynamic"):
             share = shares[SIZES.index(TUTORIAL_SIZE)] / 3
             yield Stage(phase, oracle, TUTORIAL_SIZE, telling, share)

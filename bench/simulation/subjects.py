@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from bench.cases.case import Case
@@ -102,6 +102,12 @@ def reals(oracle: str) -> Iterator[Subject]:
 def telling(oracle: str) -> list[Subject]:
     """One honest subject of each kind."""
     return [one for one in _honest(oracle) if _tells(one)]
+
+
+def unchanging(oracle: str) -> list[Subject]:
+    """The telling ones in float32 as if nobody could write to their x: it stays, and training comes to an end."""
+    kept = [one for one in telling(oracle) if (one.case.problem.dtype, one.case.precision) == ("float32", "ieee")]
+    return [replace(one, device=replace(one.device, negate=None)) for one in kept]
 
 
 def others(oracle: str) -> list[Subject]:

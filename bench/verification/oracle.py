@@ -20,13 +20,14 @@ class Reference:
     """Losses (steps,) of a training run in float64 and the weights where it ends.
 
     `outputs` is the sum of squares of all terms that make the first y_pred: their rounding is in the first loss,
-    however small that is.
+    however small that is. `x_changes`: whether flips came into it.
     """
 
     losses: Array
     weights: tuple[Array, ...]
     start: tuple[Array, ...]
     outputs: float = 0.0
+    x_changes: bool = False
 
 
 def reference(
@@ -59,7 +60,7 @@ def reference(
                     weight -= learning_rate * gradient
         else:
             update.step(gradients)
-    return Reference(losses, tuple(weights), begin, outputs)
+    return Reference(losses, tuple(weights), begin, outputs, bool(places))
 
 
 def _gradients(x: Array, y: Array, weights: Sequence[Array], middle: int) -> tuple[float, list[Array | None], Array]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import random
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -15,9 +17,9 @@ from bench.cases.problem import TUTORIAL_SIZE, Size
 from bench.errors import TableError
 from bench.simulation import gate, trials
 from bench.simulation.gate_table import BOUNDS, COLUMNS, TABLE, bound_rows, lie_rows, merge
-from bench.simulation.subjects import fewest_honest, fewest_lies, is_lie_at, lying, others, slow, telling
+from bench.simulation.subjects import fewest_honest, fewest_lies, is_lie_at, lying, others, slow, telling, unchanging
 from bench.tables.csv_files import read_rows
-from bench.verification.deviation import FLOAT32, TIMED, Deviation, fault
+from bench.verification.deviation import FLOAT32, TIMED, Deviation, fault, reason, worst
 from implementations import find_implementations
 
 SMALL = Size(16, 250, 25, 2)
@@ -167,6 +169,16 @@ def test_every_size_of_a_preset_and_every_style_is_tried_in_every_phase():
     assert fewest_lies("sgd")
 
 
+@pytest.mark.parametrize("size", gate.LEVEL_SIZES)
+def test_where_a_loss_levels_off_styles_are_tried_with_an_x_that_stays_too(size):
+    groups = [stage.subjects for stage in gate.stages() if (stage.phase, stage.size) == (trials.TIMED, size)]
+    assert groups == [telling, lying, unchanging]
+    staying = unchanging("sgd")
+    assert kinds(staying) <= kinds(telling("sgd"))
+    assert len(staying) > 1
+    assert all(one.device.negate is None for one in staying)
+
+
 def test_tf32_where_aligned_is_no_lie_where_nothing_is_aligned():
     (aligned,) = (one for one in lying("sgd") if one.lie == "TF32 where aligned")
     assert not is_lie_at(aligned, SMALL)
@@ -214,3 +226,18 @@ def test_who_strays_in_the_timed_run_runs_twice_more_and_is_wrong_who_always_str
     assert verdict == wrong
     assert bool(found) == ("0" in strays)
     assert turns == next((list(range(turn + 1)) for turn in range(3) if str(turn) not in strays), [0, 1, 2])
+
+
+@pytest.mark.parametrize("subject", unchanging("sgd"), ids=lambda one: one.case.style)
+def test_updates_too_small_to_store_accuse_nobody_where_a_loss_levels_off(subject):
+    seed = random.randrange(10**6)
+    found, wrong = trials.follow_run(subject, gate.LEVEL_SIZES[0], seed)
+    assert not wrong, (seed, reason(found))
+    assert worst(found) < 1, seed
+
+
+def test_without_what_is_lost_in_storing_weights_an_honest_style_would_be_wrong_there(monkeypatch):
+    monkeypatch.setitem(TIMED, FLOAT32, replace(TIMED[FLOAT32], rounding=0.0))
+    subject = next(one for one in unchanging("sgd") if one.case.style == "permuted")
+    runs = [trials.run_once(subject, gate.LEVEL_SIZES[0], seed, 0) for seed in range(4)]
+    assert any((reason(found) or "").startswith("weight 1: half of the hidden units") for found in runs)
