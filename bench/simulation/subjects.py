@@ -105,9 +105,13 @@ def telling(oracle: str) -> list[Subject]:
 
 
 def unchanging(oracle: str) -> list[Subject]:
-    """The telling ones in float32 as if nobody could write to their x: it stays, and training comes to an end."""
-    kept = [one for one in telling(oracle) if (one.case.problem.dtype, one.case.precision) == ("float32", "ieee")]
-    return [replace(one, device=replace(one.device, negate=None)) for one in kept]
+    """The telling ones in float32 as if nobody could write to their x, and those whose x nobody can write to."""
+    kept = [one for one in _honest(oracle) if (one.case.problem.dtype, one.case.precision) == ("float32", "ieee")]
+    return [
+        replace(one, device=replace(one.device, negate=None))
+        for one in kept
+        if _tells(one) or one.device.negate is None
+    ]
 
 
 def others(oracle: str) -> list[Subject]:
