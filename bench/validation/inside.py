@@ -156,8 +156,8 @@ def product_share(size: Sequence[int]) -> float:
     return median(shares)
 
 
-def agreement(size: Sequence[int], rounds: int) -> dict[str, float]:
-    """us an iteration by timeit and torch.utils.benchmark, if there, over ours, on one loop in turns: medians."""
+def agreement(size: Sequence[int], rounds: int) -> dict[str, list[float]]:
+    """us an iteration by timeit and torch.utils.benchmark, if there, over ours, on one loop in turns: of each round."""
     loop, device = make_loop(size)
     by_timeit = timeit.Timer("next(loop)", globals={"loop": loop})
     timers: dict[str, Callable[[], float]] = {
@@ -178,7 +178,7 @@ def agreement(size: Sequence[int], rounds: int) -> dict[str, float]:
                 next(loop)
             us[name] = timers[name]()
         seen.append(us)
-    return {name: median(us[name] / us["ours"] for us in seen) for name in order if name != "ours"}
+    return {name: [us[name] / us["ours"] for us in seen] for name in order if name != "ours"}
 
 
 QUESTIONS: dict[str, Callable[..., Any]] = {"clock": clock_cost, "product": product_share, "agreement": agreement}

@@ -28,9 +28,19 @@ from bench.validation import pool as pools
 from bench.validation.acceptance import LEAST_EXPERIMENTS, judge, judge_slow_first
 from bench.validation.experiments import EXPERIMENT_COLUMNS, PERCENTS, experiment_row, run_experiments
 from bench.validation.inside import SLOW_FIRST, SLOW_FIRST_S, SPIN_0, STYLE, WORK, WRAPPER
-from bench.validation.script import run_ours, script_tools
+from bench.validation.peers.agreement import (
+    INTERVAL,
+    TOOLS,
+    Tool,
+    judge_tools,
+)
+from bench.validation.peers.script import run_ours, script_tools
+from bench.validation.peers.tools import (
+    ask,
+    measure_tools,
+    measured,
+)
 from bench.validation.simulated import disturb
-from bench.validation.tools import TOOLS, Tool, ask, judge_tools, measure_tools, measured
 from implementations import find_implementations
 
 CALIBRATIONS = 3
@@ -202,7 +212,7 @@ def analyse(source: Path, folder: Path) -> list[Check]:
     checks = [
         *judge(pool, experiments, truths),
         *disturbances,
-        *judge_tools({tool.quantity: tool for tool in read_as(source / TOOLS, Tool)}),
+        *judge_tools({tool.quantity: tool for tool in read_as(source / TOOLS, Tool, INTERVAL)}),
         judge_slow_first(pools.read_slow_first(source)),
         *judge_attacks(source),
     ]

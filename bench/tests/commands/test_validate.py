@@ -13,8 +13,10 @@ from bench.commands import validate
 from bench.commands.validate import _show, more, sentence
 from bench.plain import to_plain
 from bench.tests.validation.pools import write_folder
+from bench.validation.peers.agreement import (
+    TOOLS,
+)
 from bench.validation.session import draft, read_design
-from bench.validation.tools import TOOLS
 
 CHECKS = [Check("a", "", "", True, 1), Check("b", "", "", None, 0)]
 
@@ -62,7 +64,7 @@ def test_bad_usage_is_one_line_and_exit_code_2(options, says, capsys):
 def test_a_damaged_table_is_bad_input(tmp_path, capsys):
     write_folder(tmp_path / "v", blocks=1)
     with open(tmp_path / "v" / TOOLS, "a") as file:
-        file.write("timeit,fast,ratio,9,\n")
+        file.write("timeit,fast,ratio,9,,,\n")
     assert main(["validate", "--pool", str(tmp_path / "v")]) == 2
     assert "not a number" in capsys.readouterr().err
 

@@ -13,9 +13,7 @@ from bench.cases.problem import Problem
 from bench.plain import to_plain
 from bench.tables.csv_files import append_as, write_as
 from bench.validation.inside import SLOW_FIRST
-from bench.validation.pool import TRUTHS, Pool, Truth, append_measurement, at_usual_speed, copies_of
-from bench.validation.session import draft
-from bench.validation.tools import (
+from bench.validation.peers.agreement import (
     CLOCK,
     PEDANTIC,
     PYPERF,
@@ -29,6 +27,8 @@ from bench.validation.tools import (
     UNTIMED,
     Tool,
 )
+from bench.validation.pool import TRUTHS, Pool, Truth, append_measurement, at_usual_speed, copies_of
+from bench.validation.session import draft
 
 TRULY = 1 + 5.3 / 265
 GOOD_TOOLS = {

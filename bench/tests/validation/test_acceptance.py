@@ -16,8 +16,11 @@ from bench.validation.acceptance import (
     judge_slow_first,
 )
 from bench.validation.experiments import identical, run_experiments
+from bench.validation.peers.agreement import (
+    Tool,
+    judge_agreement,
+)
 from bench.validation.pool import SlowFirst
-from bench.validation.tools import Tool, judge_agreement
 
 PLANTS = (("work-5", 13.25), ("work-2", 5.3), ("work-1", 2.65))
 

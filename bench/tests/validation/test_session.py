@@ -15,6 +15,9 @@ from bench.tables.columns import ACCEPTANCE, ACCEPTANCE_COLUMNS
 from bench.tables.csv_files import read_rows, write_as
 from bench.tests.validation.pools import write_folder
 from bench.validation.inside import SLOW_FIRST
+from bench.validation.peers.agreement import (
+    TOOLS,
+)
 from bench.validation.pool import POOL, POOL_COLUMNS, make_case
 from bench.validation.session import (
     analyse,
@@ -27,7 +30,6 @@ from bench.validation.session import (
     read_design,
     sized,
 )
-from bench.validation.tools import TOOLS
 
 
 def test_the_slow_first_call_is_in_the_first_blocks_only(tmp_path):

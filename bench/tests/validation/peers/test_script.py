@@ -10,9 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.cases.measurement import Found
-from bench.validation import script
-from bench.validation.script import TEXT, WARM, AsWritten, read_stamps, run_ours, run_script, script_tools
-from bench.validation.tools import SCRIPT, SCRIPT_FAULTS, SCRIPT_LOOP, Tool, ToolError, judge_faults
+from bench.validation.peers import script
+from bench.validation.peers.agreement import (
+    SCRIPT,
+    SCRIPT_FAULTS,
+    SCRIPT_LOOP,
+    Tool,
+    judge_faults,
+)
+from bench.validation.peers.script import TEXT, WARM, AsWritten, read_stamps, run_ours, run_script, script_tools
+from bench.validation.peers.tools import (
+    ToolError,
+)
 
 AS_PRINTED = """
 # Create random input and output data
@@ -61,7 +70,7 @@ def test_the_script_runs_and_its_loss_goes_down(tmp_path):
 
 
 def test_a_script_that_breaks_is_an_error_with_its_last_line(tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.validation.script.TEXT", "raise ValueError('boom')\n")
+    monkeypatch.setattr("bench.validation.peers.script.TEXT", "raise ValueError('boom')\n")
     with pytest.raises(ToolError, match="ValueError: boom"):
         run_script(tmp_path)
 

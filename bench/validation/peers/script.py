@@ -12,15 +12,16 @@ from typing import Any, NamedTuple
 from bench.cases.case import Case
 from bench.cases.problem import TUTORIAL_ITERATIONS, TUTORIAL_SIZE, Problem, stable_learning_rate
 from bench.runner.turns import Launch
-from bench.validation.tools import (
+from bench.validation.peers.agreement import (
     SCRIPT,
     SCRIPT_FAULTS,
     SCRIPT_LOOP,
     Tool,
+)
+from bench.validation.peers.tools import (
     ToolError,
     in_turns,
     measured,
-    ratio_of,
     start,
 )
 
@@ -124,13 +125,13 @@ def script_tools(ours: Callable[[], AsWritten], rounds: int) -> list[Tool]:
             pairs = in_turns(lambda: run_script(Path(name)), ours, rounds)
     except ToolError as error:
         return [Tool(name, None, "ratio", note=str(error)) for name in (SCRIPT, SCRIPT_LOOP, SCRIPT_FAULTS)]
-    iterations = ratio_of([(theirs.iteration_us, mine.iteration_us) for theirs, mine in pairs])
-    loops = ratio_of([(theirs.loop_seconds, mine.loop_seconds) for theirs, mine in pairs])
+    iterations = [(theirs.iteration_us, mine.iteration_us) for theirs, mine in pairs]
+    loops = [(theirs.loop_seconds, mine.loop_seconds) for theirs, mine in pairs]
     script_faults, our_faults = (median(one.faults for one in side) for side in zip(*pairs, strict=True))
     printed = f"without the script's print, {median(theirs.print_us for theirs, _ in pairs):.0f} us an iteration"
     faults = f"{script_faults:.2f} in the script, {our_faults:.2f} in a worker"
     return [
-        Tool(SCRIPT, iterations, "ratio", rounds, printed),
-        Tool(SCRIPT_LOOP, loops, "ratio", rounds),
+        Tool.ratio_of(SCRIPT, iterations, printed),
+        Tool.ratio_of(SCRIPT_LOOP, loops),
         Tool(SCRIPT_FAULTS, script_faults - our_faults, "faults", rounds, faults),
     ]

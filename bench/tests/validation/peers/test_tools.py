@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bench.cases.problem import TUTORIAL_SIZE
+from bench.tables.csv_files import read_as, write_as
 from bench.tests.validation.pools import GOOD_TOOLS
-from bench.validation import tools
-from bench.validation.tools import (
+from bench.validation.peers import tools
+from bench.validation.peers.agreement import (
     CLOCK,
+    INTERVAL,
     PEDANTIC,
     PYPERF,
     SUITE,
@@ -18,12 +23,13 @@ from bench.validation.tools import (
     TORCH,
     UNTIMED,
     Tool,
-    ToolError,
-    in_turns,
     judge_agreement,
     judge_tools,
+)
+from bench.validation.peers.tools import (
+    ToolError,
+    in_turns,
     measure_tools,
-    ratio_of,
     start,
 )
 
@@ -44,7 +50,7 @@ def test_who_goes_first_alternates_and_the_ratio_is_theirs_over_ours():
         called.append("ours")
         return 2.0
 
-    assert ratio_of(in_turns(theirs, ours, 2)) == pytest.approx(1.5)
+    assert Tool.ratio_of(PYPERF, in_turns(theirs, ours, 2)).value == pytest.approx(1.5)
     assert called == ["ours", "theirs", "theirs", "ours"]
 
 
@@ -83,6 +89,47 @@ def test_a_tool_that_is_not_installed_is_untested_with_the_reason():
     assert check.met is None
     assert check.note == "pyperf is not installed"
     assert judge_agreement(TIMEIT, Tool(TIMEIT, 1.006, "ratio", 9), 0.005).met is False
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "met"),
+    [
+        (1.004, 1.001, 1.007, True),
+        (1.004, 0.99, 1.018, True),
+        (1.004, 0.95, 1.06, None),  # as wide as this it would agree with anything
+        (1.03, 1.021, 1.04, False),
+        (0.97, 0.965, 0.975, False),
+        (1.03, 1.019, 1.041, None),
+        (0.97, 0.95, 0.99, None),
+    ],
+)
+def test_a_tool_disagrees_as_far_as_its_interval_can_tell(value, low, high, met):
+    check = judge_agreement(PYPERF, Tool(PYPERF, value, "ratio", 24, "", low, high), 0.02)
+    assert check.met is met
+    assert check.note.startswith("too noisy; 95% interval " if met is None else "95% interval ")
+    assert f"{low - 1:+.2%} to {high - 1:+.2%}" in check.note
+
+
+@given(truth=st.floats(0.5, 2), n=st.integers(2, 40), seed=st.integers(0, 10**6))
+def test_ratios_of_pairs_and_of_turns_lie_in_their_intervals_and_go_through_their_table(
+    tmp_path_factory, truth, n, seed
+):
+    drawn = np.random.default_rng(seed)
+    ours = drawn.uniform(100, 300, n)
+    theirs = ours * truth * drawn.lognormal(0, 0.01, n)
+    by_pairs = Tool.ratio_of(PYPERF, list(zip(theirs.tolist(), ours.tolist(), strict=True)))
+    by_turns = Tool.median_of(TIMEIT, (theirs / ours).tolist())
+    for tool in (by_pairs, by_turns):
+        assert tool.value == pytest.approx(truth, rel=0.05)
+        if tool.low is not None and tool.high is not None and tool.value is not None:
+            assert tool.low <= tool.value <= tool.high
+    assert by_pairs.low is not None
+    assert (by_turns.low is None) == (n < 6)  # 2 of 2^5 samples lie all on one side of their median
+    path = tmp_path_factory.mktemp("tools") / "tools.csv"
+    write_as(path, Tool, [by_pairs, by_turns])
+    assert read_as(path, Tool, INTERVAL) == [by_pairs, by_turns]
+    path.write_text("quantity,value,unit,n,note\nclock,0.08,us,30,\n")
+    assert read_as(path, Tool, INTERVAL) == [Tool("clock", 0.08, "us", 30)]
 
 
 def test_tools_that_agree_and_a_cheap_clock_are_met():

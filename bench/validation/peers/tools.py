@@ -5,39 +5,38 @@ from __future__ import annotations
 import importlib.util
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from statistics import geometric_mean, median
+from statistics import median
 from typing import Any, TypeVar
 
 from bench.cases.case import Case
 from bench.cases.measurement import Job
 from bench.cases.phases import Rule
 from bench.cases.problem import Size
-from bench.checks import Check
 from bench.errors import UsageError
 from bench.machine import process
 from bench.machine.environment import ROOT, THREAD_VARIABLES
 from bench.runner.turns import Launch
 from bench.tables.run import read_run
 from bench.validation.inside import STYLE
+from bench.validation.peers.agreement import (
+    CLOCK,
+    PEDANTIC,
+    PYPERF,
+    SUITE,
+    TIMEIT,
+    TORCH,
+    UNTIMED,
+    Tool,
+)
 from implementations import find_implementations
 
 T = TypeVar("T")
-TOOLS = "tools.csv"
 PEDANTIC_ROUNDS = 20_000
 AGREEMENT_ROUNDS = 60
-FEW_PAIRS = 5
 PYPERF_LOOPS, PYPERF_VALUES, PYPERF_WARMUPS = 50, 10, 10
 SUITE_SHARE = 4  # one round for so many of pyperf: it takes so many times as long
-CLOCK, UNTIMED, PEDANTIC = "clock", "untimed", "pedantic untimed"
-TIMEIT, TORCH, PYPERF, SUITE = "timeit", "torch Timer", "pyperf", "pytest --benchmark-only"
-SCRIPT, SCRIPT_LOOP, SCRIPT_FAULTS = "the tutorial's script", "the tutorial's script, loop", "script page faults"
-CLOCK_US, UNTIMED_US = 0.1, 0.4  # at most
-# of theirs with ours
-AGREEMENT = {TIMEIT: 0.005, TORCH: 0.005, PYPERF: 0.02, SUITE: 0.05, SCRIPT: 0.05, SCRIPT_LOOP: 0.05}
-FAULTS_LIMIT = 1.0  # an iteration, between the script and ours
 
 PEDANTIC_TEST = """
 import json, os, time
@@ -64,17 +63,6 @@ runner.timeit("next(loop)", "next(loop)", globals={{"loop": loop}})
 
 class ToolError(UsageError):
     """A tool that gave no answer, or the harness itself; the message is the reason."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tool:
-    """One quantity: its value in `unit`, None where it is not known, from `n` samples; the note says why or what."""
-
-    quantity: str
-    value: float | None
-    unit: str
-    n: int = 0
-    note: str = ""
 
 
 def measure_tools(size: Size, ours: Callable[[str], float], rounds: int) -> Iterator[Tool]:
@@ -106,8 +94,8 @@ def agreement_tools(size: Size) -> list[Tool]:
     found = ask("agreement", size, AGREEMENT_ROUNDS)
     by_torch = Tool(TORCH, None, "ratio", note="torch is not installed")
     if "torch" in found:
-        by_torch = Tool(TORCH, found["torch"], "ratio", AGREEMENT_ROUNDS)
-    return [Tool(TIMEIT, found["timeit"], "ratio", AGREEMENT_ROUNDS), by_torch]
+        by_torch = Tool.median_of(TORCH, found["torch"])
+    return [Tool.median_of(TIMEIT, found["timeit"]), by_torch]
 
 
 def pedantic_tool(folder: Path) -> Tool:
@@ -127,15 +115,13 @@ def pyperf_tool(folder: Path, size: Size, ours: Callable[[str], float], rounds: 
     installed("pyperf", "pyperf")
     script = folder / "by_pyperf.py"
     script.write_text(PYPERF_SCRIPT.format(size=tuple(size)), encoding="utf-8")
-    pairs = in_turns(lambda: pyperf_us(script), lambda: ours("throughput_us"), rounds)
-    return Tool(PYPERF, ratio_of(pairs), "ratio", rounds)
+    return Tool.ratio_of(PYPERF, in_turns(lambda: pyperf_us(script), lambda: ours("throughput_us"), rounds))
 
 
 def suite_tool(folder: Path, size: Size, ours: Callable[[str], float], rounds: int) -> Tool:
     """`pytest --benchmark-only` of this project over `run`: the medians of one case."""
     installed("pytest_benchmark", "pytest-benchmark")
-    pairs = in_turns(lambda: suite_us(folder, size), lambda: ours("latency_median_us"), rounds)
-    return Tool(SUITE, ratio_of(pairs), "ratio", rounds)
+    return Tool.ratio_of(SUITE, in_turns(lambda: suite_us(folder, size), lambda: ours("latency_median_us"), rounds))
 
 
 def in_turns(theirs: Callable[[], T], ours: Callable[[], T], rounds: int) -> list[tuple[T, T]]:
@@ -145,11 +131,6 @@ def in_turns(theirs: Callable[[], T], ours: Callable[[], T], rounds: int) -> lis
         first, second = (theirs(), ours()) if number % 2 else (ours(), theirs())
         found.append((first, second) if number % 2 else (second, first))
     return found
-
-
-def ratio_of(pairs: Sequence[tuple[float, float]]) -> float:
-    """Theirs over ours, the geometric mean."""
-    return geometric_mean(theirs / ours for theirs, ours in pairs)
 
 
 def pyperf_us(script: Path) -> float:
@@ -171,7 +152,7 @@ def suite_us(folder: Path, size: Size) -> float:
     out = folder / "suite.json"
     options = [f"--fiftyx-{one}" for one in (f"style={STYLE}", "device=cpu", "dtype=float32")]
     options.append(f"--fiftyx-size={','.join(map(str, size))}")
-    suite = str(Path(__file__).parents[1] / "suite")
+    suite = str(Path(__file__).parents[2] / "suite")
     command = ["-m", "pytest", suite, "-q", "-p", "no:cacheprovider", "-k", "test_iteration"]
     start([*command, "--benchmark-only", f"--benchmark-json={out}", *options], ROOT)
     return float(read_run(out).measurements["latency_median_us"].median())
@@ -206,39 +187,3 @@ def start(command: list[str], folder: Path, variables: Mapping[str, str] | None 
     ended = process.run_python(command, folder=str(folder), variables=variables)
     if ended.status is not None:
         raise ToolError(ended.reason)
-
-
-def judge_tools(tools: Mapping[str, Tool]) -> list[Check]:
-    """What the clock costs, and whether other tools find the same."""
-    pedantic = tools.get(PEDANTIC) or Tool(PEDANTIC, None, "us", note="not measured")
-    note = f"pytest-benchmark pedantic: {pedantic.note if pedantic.value is None else f'{pedantic.value:.2f} us'}"
-    clock, untimed, us = tools.get(CLOCK), tools.get(UNTIMED), "{:.3f} us"
-    return [
-        judge_tool("cost of the clock: a no-op sample", f"<= {CLOCK_US:g} us", clock, CLOCK_US, us),
-        judge_tool("untimed between samples", f"<= {UNTIMED_US:g} us", untimed, UNTIMED_US, us, note=note),
-        *(judge_agreement(name, tools.get(name), limit) for name, limit in AGREEMENT.items()),
-        judge_faults(tools.get(SCRIPT_FAULTS)),
-    ]
-
-
-def judge_agreement(name: str, tool: Tool | None, limit: float) -> Check:
-    """The same loop by another tool, over ours."""
-    title, must = f"same quantity by {name}", f"within {limit:.1%}"
-    return judge_tool(title, must, tool, limit, "{:+.2%}", expected=1.0, note="theirs over ours, in turns")
-
-
-def judge_faults(tool: Tool | None) -> Check:
-    """Page faults an iteration of the tutorial's script, less those of the baseline that stands for it."""
-    title = "page faults an iteration: the tutorial's script less ours"
-    return judge_tool(title, f"within {FAULTS_LIMIT:g}", tool, FAULTS_LIMIT, "{:+.2f}")
-
-
-def judge_tool(
-    title: str, must: str, tool: Tool | None, limit: float, shown: str, *, expected: float = 0.0, note: str = ""
-) -> Check:
-    """How far a quantity is from what is expected; of fewer than FEW_PAIRS a miss is noise, and tests nothing."""
-    if tool is None or tool.value is None:
-        return Check(title, must, "", None, 0, tool.note if tool else "not measured")
-    off = tool.value - expected
-    met = abs(off) <= limit or (None if tool.n < FEW_PAIRS else False)
-    return Check(title, must, shown.format(off), met, tool.n, "; ".join(filter(None, (note, tool.note))))

@@ -1,0 +1,1 @@
+"""Other tools, and the tutorial's own text as a script, on the loop that the harness measures."""
