@@ -140,7 +140,7 @@ def test_a_lie_gets_past_the_gate_at_most_as_often_as_past_its_best_phase_at_a_s
 def test_what_honest_trials_strayed_by_stands_against_the_tolerance_that_the_gate_has():
     rows = [a_row("timed", "1x1", root="1e-05"), a_row("timed", "2x2", root="0.0002", oracle="dynamic")]
     (found,) = bound_rows(rows)
-    assert found[:4] == ["timed", "float32", "all", "20"]
+    assert found[:4] == ["timed", "float32", "others", "20"]
     assert found[4 + BOUNDS.index("root")] == f"0.0002 of {TIMED[FLOAT32].root:g}"
     nets = [each[2] for each in bound_rows([one | {"dtype": "bfloat16"} for one in rows])]
     assert nets == ["others", "dynamic"]
