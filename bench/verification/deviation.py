@@ -205,12 +205,13 @@ def _rounded_away(expected: Reference, allowed: Tolerance) -> float:
     """The share of a weight's norm that storing it rounded may cost over a run, whoever does the sums.
 
     A sum is stored rounded to the next weight there is, so at most half of its last bit is lost an iteration, which is
-    `rounding` of it. Where x changes, updates stay large, what is lost has either sign and grows by the root. Where it
-    stays and a loss levels off above 0, updates of less than half a bit are lost in every iteration alike, whoever does
-    the sums (results/gate, group `unchanging`).
+    `rounding` of it. While x stays and a loss levels off above 0, updates of less than half a bit are lost in every
+    iteration alike, whoever does the sums; from one change of x to the next with either sign: the root of the sum of
+    squares, of each iteration alone 3 times that at least (results/gate, group `unchanging`).
     """
-    steps = len(expected.losses)
-    return allowed.rounding * (3 * math.sqrt(steps) if expected.x_changes else steps)
+    steps = sum(expected.unchanged)
+    root = math.sqrt(sum(length**2 for length in expected.unchanged))
+    return allowed.rounding * min(steps, max(root, 3 * math.sqrt(steps)))
 
 
 def _over_way(got: Array, end: Array, start: Array, lost: float, *, by_norm: bool) -> float:

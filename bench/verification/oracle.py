@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +21,14 @@ class Reference:
     """Losses (steps,) of a training run in float64 and the weights where it ends.
 
     `outputs` is the sum of squares of all terms that make the first y_pred: their rounding is in the first loss,
-    however small that is. `x_changes`: whether flips came into it.
+    however small that is. `unchanged`: iterations from one change of x to the next, all of them where it never changes.
     """
 
     losses: Array
     weights: tuple[Array, ...]
     start: tuple[Array, ...]
     outputs: float = 0.0
-    x_changes: bool = False
+    unchanged: tuple[int, ...] = ()
 
 
 def reference(
@@ -60,7 +61,9 @@ def reference(
                     weight -= learning_rate * gradient
         else:
             update.step(gradients)
-    return Reference(losses, tuple(weights), begin, outputs, bool(places))
+    ends = sorted({0, steps, *(step for step in places if step < steps)})
+    unchanged = tuple(after - before for before, after in pairwise(ends))
+    return Reference(losses, tuple(weights), begin, outputs, unchanged)
 
 
 def _gradients(x: Array, y: Array, weights: Sequence[Array], middle: int) -> tuple[float, list[Array | None], Array]:

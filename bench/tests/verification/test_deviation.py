@@ -181,8 +181,8 @@ def test_what_is_lost_in_storing_weights_is_no_error_and_what_is_more_is(steps, 
     random = np.random.default_rng(seed)
     start = random.standard_normal((30, 20))
     end = start * 1.001  # hardly any way
-    expected = oracle.Reference(np.ones(steps), (end,), (start,), x_changes=changes)
-    lost = 2**-24 * (3 * math.sqrt(steps) if changes else steps)
+    expected = oracle.Reference(np.ones(steps), (end,), (start,), unchanged=(1,) * steps if changes else (steps,))
+    lost = 2**-24 * (min(steps, 3 * math.sqrt(steps)) if changes else steps)
     direction = random.choice([-1.0, 1.0], end.shape)
     allowed = TIMED[FLOAT32]
     least = min(allowed.unit * deviation.LEAST_UNIT_WAY, allowed.weights * 1e-3)  # of a weight

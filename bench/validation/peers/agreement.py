@@ -89,7 +89,8 @@ def judge_tool(
 ) -> Check:
     """How far a quantity is from what is expected; of fewer than FEW_PAIRS a miss is noise, and tests nothing.
 
-    Nor does an interval that is wider than the limit on either side, or that reaches from a miss to within it.
+    Nor does an interval that reaches from a miss to within the limit, or whose half width is more than the limit,
+    unless all of it is beyond.
     """
     if tool is None or tool.value is None:
         return Check(title, must, "", None, 0, tool.note if tool else "not measured")
@@ -99,7 +100,8 @@ def judge_tool(
     if tool.low is not None and tool.high is not None:
         low, high = tool.low - expected, tool.high - expected
         notes.insert(0, f"95% interval {shown.format(low)} to {shown.format(high)}")
-        if (high - low) / 2 > limit or (met is False and low <= limit and high >= -limit):
+        beyond = low > limit or high < -limit  # then no width excuses it
+        if not beyond and (not met or (high - low) / 2 > limit):
             met = None
             notes.insert(0, "too noisy")
     return Check(title, must, shown.format(off), met, tool.n, "; ".join(filter(None, notes)))

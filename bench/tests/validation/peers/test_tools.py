@@ -99,6 +99,8 @@ def test_a_tool_that_is_not_installed_is_untested_with_the_reason():
         (1.004, 0.95, 1.06, None),  # as wide as this it would agree with anything
         (1.03, 1.021, 1.04, False),
         (0.97, 0.965, 0.975, False),
+        (2.0, 1.9, 2.1, False),  # wide, and all of it beyond
+        (0.5, 0.45, 0.55, False),
         (1.03, 1.019, 1.041, None),
         (0.97, 0.95, 0.99, None),
     ],
