@@ -112,9 +112,10 @@ strays by little is judged by most of five seeds. The *opening* is the first fou
 The *timed* run is as long as a real one; x changes in it as in a run (a part of it before about every 16th iteration,
 in a batch every 32nd), and who strays runs twice more with other changes: wrong is who always strays. Where the oracle
 affords only the start, the rest is not run. Tried are the styles that run on this CPU and emulated arithmetic: other
-orders of summation, TF32 rounded and truncated, bfloat16 (`bench/simulation/arithmetic.py`). At sizes with one output
-the loss levels off above 0; there some are also tried with an x that stays (group `unchanging` of `gate.csv`). Dear
-stages have fewer seeds than cheap ones: n stands in every row.
+orders of summation, TF32 rounded and truncated, bfloat16 (`bench/simulation/arithmetic.py`). At three sizes with
+one output the loss levels off above 0; there some are also tried with an x that stays (group `unchanging` of
+`gate.csv`). x changes as on one CPU thread; no accelerator's changes are tried. Dear stages have fewer seeds than cheap
+ones: n stands in every row.
 
 {honest_table}
 
@@ -126,6 +127,7 @@ any seed, over what is allowed.
 
 What honest trials strayed by at most, over all sizes and seeds, and what is allowed (`bench/verification/deviation.py`
 says what each is). What is beyond it are flips of the ReLU mask, for which the gate asks again.
+`weights` and `unit` of timed float32 and TF32 runs are what is left after the allowance for stored weights.
 
 {bounds_table}
 

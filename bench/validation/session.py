@@ -28,18 +28,9 @@ from bench.validation import pool as pools
 from bench.validation.acceptance import LEAST_EXPERIMENTS, judge, judge_slow_first
 from bench.validation.experiments import EXPERIMENT_COLUMNS, PERCENTS, experiment_row, run_experiments
 from bench.validation.inside import SLOW_FIRST, SLOW_FIRST_S, SPIN_0, STYLE, WORK, WRAPPER
-from bench.validation.peers.agreement import (
-    INTERVAL,
-    TOOLS,
-    Tool,
-    judge_tools,
-)
+from bench.validation.peers.agreement import INTERVAL, TOOLS, Tool, judge_tools
 from bench.validation.peers.script import run_ours, script_tools
-from bench.validation.peers.tools import (
-    ask,
-    measure_tools,
-    measured,
-)
+from bench.validation.peers.tools import ask, measure_tools, measured
 from bench.validation.simulated import disturb
 from implementations import find_implementations
 

@@ -206,8 +206,8 @@ def _rounded_away(expected: Reference, allowed: Tolerance) -> float:
 
     A sum is stored rounded to the next weight there is, so at most half of its last bit is lost an iteration, which is
     `rounding` of it. While x stays and a loss levels off above 0, updates of less than half a bit are lost in every
-    iteration alike, whoever does the sums; from one change of x to the next with either sign: the root of the sum of
-    squares, of each iteration alone 3 times that at least (results/gate, group `unchanging`).
+    iteration alike (results/gate, group `unchanging`). After a change of x what is lost may have the other sign:
+    spans between changes add up as the root of their squares, at least to 3 times the root of all iterations.
     """
     steps = sum(expected.unchanged)
     root = math.sqrt(sum(length**2 for length in expected.unchanged))

@@ -13,9 +13,7 @@ from bench.commands import validate
 from bench.commands.validate import _show, more, sentence
 from bench.plain import to_plain
 from bench.tests.validation.pools import write_folder
-from bench.validation.peers.agreement import (
-    TOOLS,
-)
+from bench.validation.peers.agreement import TOOLS
 from bench.validation.session import draft, read_design
 
 CHECKS = [Check("a", "", "", True, 1), Check("b", "", "", None, 0)]

@@ -16,10 +16,7 @@ from bench.validation.acceptance import (
     judge_slow_first,
 )
 from bench.validation.experiments import identical, run_experiments
-from bench.validation.peers.agreement import (
-    Tool,
-    judge_agreement,
-)
+from bench.validation.peers.agreement import Tool, judge_agreement
 from bench.validation.pool import SlowFirst
 
 PLANTS = (("work-5", 13.25), ("work-2", 5.3), ("work-1", 2.65))

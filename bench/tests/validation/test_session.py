@@ -15,9 +15,7 @@ from bench.tables.columns import ACCEPTANCE, ACCEPTANCE_COLUMNS
 from bench.tables.csv_files import read_rows, write_as
 from bench.tests.validation.pools import write_folder
 from bench.validation.inside import SLOW_FIRST
-from bench.validation.peers.agreement import (
-    TOOLS,
-)
+from bench.validation.peers.agreement import TOOLS
 from bench.validation.pool import POOL, POOL_COLUMNS, make_case
 from bench.validation.session import (
     analyse,

@@ -178,12 +178,12 @@ def test_a_first_loss_that_is_a_small_difference_of_large_numbers_has_their_roun
 
 @given(steps=st.integers(1, 10**5), changes=st.booleans(), share=st.floats(0, 3), seed=st.integers(0, 10**6))
 def test_what_is_lost_in_storing_weights_is_no_error_and_what_is_more_is(steps, changes, share, seed):
-    random = np.random.default_rng(seed)
-    start = random.standard_normal((30, 20))
+    drawn = np.random.default_rng(seed)
+    start = drawn.standard_normal((30, 20))
     end = start * 1.001  # hardly any way
     expected = oracle.Reference(np.ones(steps), (end,), (start,), unchanged=(1,) * steps if changes else (steps,))
     lost = 2**-24 * (min(steps, 3 * math.sqrt(steps)) if changes else steps)
-    direction = random.choice([-1.0, 1.0], end.shape)
+    direction = drawn.choice([-1.0, 1.0], end.shape)
     allowed = TIMED[FLOAT32]
     least = min(allowed.unit * deviation.LEAST_UNIT_WAY, allowed.weights * 1e-3)  # of a weight
     said = why({steps - 1: 1.0}, [end * (1 + direction * share * (lost + least))], expected, allowed)

@@ -89,8 +89,8 @@ def judge_tool(
 ) -> Check:
     """How far a quantity is from what is expected; of fewer than FEW_PAIRS a miss is noise, and tests nothing.
 
-    Nor does an interval that reaches from a miss to within the limit, or whose half width is more than the limit,
-    unless all of it is beyond.
+    Nor does an interval that reaches from a miss to within the limit, or half of which is wider than the limit. One
+    that lies beyond the limit as a whole is a miss, however wide.
     """
     if tool is None or tool.value is None:
         return Check(title, must, "", None, 0, tool.note if tool else "not measured")

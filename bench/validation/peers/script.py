@@ -12,18 +12,8 @@ from typing import Any, NamedTuple
 from bench.cases.case import Case
 from bench.cases.problem import TUTORIAL_ITERATIONS, TUTORIAL_SIZE, Problem, stable_learning_rate
 from bench.runner.turns import Launch
-from bench.validation.peers.agreement import (
-    SCRIPT,
-    SCRIPT_FAULTS,
-    SCRIPT_LOOP,
-    Tool,
-)
-from bench.validation.peers.tools import (
-    ToolError,
-    in_turns,
-    measured,
-    start,
-)
+from bench.validation.peers.agreement import SCRIPT, SCRIPT_FAULTS, SCRIPT_LOOP, Tool
+from bench.validation.peers.tools import ToolError, in_turns, measured, start
 
 STYLE = "numpy_manual"
 SHARE = 2  # one round for so many of pyperf

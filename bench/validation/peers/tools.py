@@ -20,16 +20,7 @@ from bench.machine.environment import ROOT, THREAD_VARIABLES
 from bench.runner.turns import Launch
 from bench.tables.run import read_run
 from bench.validation.inside import STYLE
-from bench.validation.peers.agreement import (
-    CLOCK,
-    PEDANTIC,
-    PYPERF,
-    SUITE,
-    TIMEIT,
-    TORCH,
-    UNTIMED,
-    Tool,
-)
+from bench.validation.peers.agreement import CLOCK, PEDANTIC, PYPERF, SUITE, TIMEIT, TORCH, UNTIMED, Tool
 from implementations import find_implementations
 
 T = TypeVar("T")

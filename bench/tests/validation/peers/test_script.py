@@ -11,17 +11,9 @@ from hypothesis import strategies as st
 
 from bench.cases.measurement import Found
 from bench.validation.peers import script
-from bench.validation.peers.agreement import (
-    SCRIPT,
-    SCRIPT_FAULTS,
-    SCRIPT_LOOP,
-    Tool,
-    judge_faults,
-)
+from bench.validation.peers.agreement import SCRIPT, SCRIPT_FAULTS, SCRIPT_LOOP, Tool, judge_faults
 from bench.validation.peers.script import TEXT, WARM, AsWritten, read_stamps, run_ours, run_script, script_tools
-from bench.validation.peers.tools import (
-    ToolError,
-)
+from bench.validation.peers.tools import ToolError
 
 AS_PRINTED = """
 # Create random input and output data

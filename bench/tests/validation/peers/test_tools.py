@@ -26,12 +26,7 @@ from bench.validation.peers.agreement import (
     judge_agreement,
     judge_tools,
 )
-from bench.validation.peers.tools import (
-    ToolError,
-    in_turns,
-    measure_tools,
-    start,
-)
+from bench.validation.peers.tools import ToolError, in_turns, measure_tools, start
 
 
 def test_a_tool_that_ends_badly_is_an_error_with_its_last_line(tmp_path):
