@@ -11,17 +11,10 @@ from itertools import product
 
 from bench.cases.case import Case, CaseKey
 from bench.cases.presets import Leg
-from bench.cases.problem import TUTORIAL_SIZE, Problem, Size, stable_learning_rate
+from bench.cases.problem import TUTORIAL_SIZE, Problem, stable_learning_rate
 from bench.machine.device import canonical_name, device_kind, unsupported
 from bench.machine.facts import Machine
 from implementations import Implementation
-
-LEAST_BFLOAT16 = Size(16, 64, 16, 1)  # of plain SGD; Adam and the dynamic net stray by as much as allowed at 98x38x31x7
-
-# First weights for each number of y, 156 at the tutorial's size and its multiples: beyond it an update is so little of
-# its weight that bfloat16 rounds it away. Honest SGD was off by up to 0.66 of its way at 29x1109x179x2 (3423 for each),
-# who stops after six iterations by 0.73
-MOST_PER_OUTPUT = 800
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,23 +98,9 @@ def _reason(case: Case, style: Implementation, machine: Machine) -> str | None:
         or (_unbound(machine, case.threads) if (case.framework, kind) == ("jax", "cpu") else None)
         or (f"only {machine.cpus} cores may be used here" if case.threads > machine.cpus else None)
         or unsupported(case.framework, kind, case.problem.dtype, case.precision)
-        or undecidable(case.problem, case.oracle)
         or (_no_compiler() if style.compiled and (case.framework, kind) == ("torch", "cpu") else None)
         or _too_large(case, machine)
     )
-
-
-def undecidable(problem: Problem, oracle: str) -> str | None:
-    """Why nobody can tell right from wrong at this size, or None: bfloat16 strays far where few numbers are trained."""
-    least = LEAST_BFLOAT16 if oracle == "sgd" else TUTORIAL_SIZE
-    n, d_in, hidden, d_out = problem.size
-    if problem.dtype != "bfloat16":
-        return None
-    if d_in * hidden > MOST_PER_OUTPUT * n * d_out:
-        return "bfloat16 rounds most updates away here: give more of N or D_out"
-    if all(side >= most for side, most in zip(problem.size[:3], least[:3], strict=True)):
-        return None
-    return f"bfloat16 strays as far here as what is wrong: give N,D_in,H of at least {','.join(map(str, least[:3]))}"
 
 
 def _unbound(machine: Machine, threads: int) -> str | None:

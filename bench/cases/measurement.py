@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from bench.cases.case import Case
+from bench.cases.challenge import IMMUTABLE
 from bench.cases.limits import beyond
 from bench.cases.phases import Rule
 from bench.plain import ShapeError, from_plain
@@ -36,6 +37,15 @@ class Job:
     style: Implementation
     rule: Rule
     data_seed: int | None = None
+
+    @property
+    def seed(self) -> int:
+        """Of the data that it is timed with."""
+        return self.case.problem.seed if self.data_seed is None else self.data_seed
+
+    def on_other_data(self, turn: int) -> Job:
+        """The same with data of its own for each `turn`."""
+        return replace(self, data_seed=(self.seed + turn) % 2**32)
 
 
 # So often more is measured who failed by the clock or strayed in the timed run. Once was too little: of 900 honest rows
@@ -98,13 +108,17 @@ class Found:
         return next(iter(beyond(self.values)), None)
 
 
-def or_anew(call: Callable[[], Found]) -> Found:
-    """What a call finds, or a further one where that is what an honest style now and then may be; see `again`."""
-    found = call()
-    for _ in range(ANEW):
+def or_anew(job: Job, measure: Callable[[Job], Found]) -> Found:
+    """What is found of a job, or in a further try where that is what an honest style now and then may be; see `again`.
+
+    In a further try x changes elsewhere, and where it cannot be changed the data are others: on the same an honest
+    style would stray the same.
+    """
+    found = measure(job)
+    for turn in range(1, 1 + ANEW):
         if not found.again:
             break
-        found = call()
+        found = measure(job.on_other_data(turn) if job.case.framework in IMMUTABLE else job)
     return found
 
 

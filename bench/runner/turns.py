@@ -142,13 +142,12 @@ def process_launcher(plan: Plan, watch: Callable[[Job, Found, Record], object] =
     """A launcher of real processes: a worker, and for cases that want it the whole program after it.
 
     The worker answers what it timed; what that comes to is judged here, where no style is loaded, after `watch` has
-    seen it. Who fails by the clock, or strays in the timed run, is measured up to twice more with x changing elsewhere,
-    and is wrong who fails each time.
+    seen it. Who fails by the clock, or strays in the timed run, is measured up to twice more, with x changing elsewhere
+    or other data, and is wrong who fails each time.
     """
 
     def start(module: str, job: Job, *, keep_env: bool) -> tuple[Answer, Record]:
-        seed = job.case.problem.seed if job.data_seed is None else job.data_seed
-        record = Record(seed, compiles=job.style.compiled and module == PROGRAM)
+        record = Record(job.seed, compiles=job.style.compiled and module == PROGRAM)
         question = to_plain(replace(job, data_seed=None))
         answer = ask(
             module, question, threads=job.case.threads, keep_env=keep_env, timeout_s=plan.timeout_s, record=record
@@ -164,9 +163,9 @@ def process_launcher(plan: Plan, watch: Callable[[Job, Found, Record], object] =
         return judge(job, found, record) if record.watched else found
 
     def launch(job: Job) -> Found:
-        found = or_anew(lambda: measured(job))
+        found = or_anew(job, measured)
         if found.status != "ok" or not job.case.program:
             return found
-        return or_anew(lambda: judge_program(job, found, *start(PROGRAM, job, keep_env=plan.keep_env)))
+        return or_anew(job, lambda one: judge_program(one, found, *start(PROGRAM, one, keep_env=plan.keep_env)))
 
     return launch

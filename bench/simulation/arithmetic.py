@@ -9,32 +9,14 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.cases.problem import MIDDLE_USES
 from bench.machine.device import Device
+from bench.verification.storage import Floats, Rounding, rounded_to
 from implementations import Train
 
-Floats = NDArray[Any]
 Product = Callable[[Floats, Floats], Floats]
-Rounding = Callable[[Floats], Floats]
 Loop = Generator[Any, None, tuple[Any, ...]]
-
-
-def rounded_to(bits: int, *, truncated: bool = False) -> Rounding:
-    """Float32 with `bits` explicit bits of its significand: TF32 has 10, bfloat16 7.
-
-    To nearest, ties to even; `truncated` towards zero, as a tensor core reads a float32 that nobody rounded for it.
-    """
-    dropped = 23 - bits
-    half, keep = np.uint32((1 << (dropped - 1)) - 1), np.uint32(0xFFFFFFFF << dropped & 0xFFFFFFFF)
-
-    def rounded(array: Floats) -> Floats:
-        word = np.ascontiguousarray(array, np.float32).view(np.uint32)
-        up = np.uint32(0) if truncated else half + (word >> np.uint32(dropped) & np.uint32(1))
-        return ((word + up) & keep).view(np.float32)
-
-    return rounded
 
 
 def blas(a: Floats, b: Floats) -> Floats:
@@ -44,7 +26,7 @@ def blas(a: Floats, b: Floats) -> Floats:
 
 def permuted(seed: int) -> Product:
     """The terms of every sum in an order drawn by `seed`."""
-    drawn: dict[int, NDArray[np.int64]] = {}
+    drawn: dict[int, Floats] = {}
 
     def product(a: Floats, b: Floats) -> Floats:
         terms = a.shape[1]
@@ -130,7 +112,8 @@ class Lie:
     rate_factor: float = 1.0
     skips: Callable[[int, int], bool] = lambda _t, _steps: False  # whether iteration t leaves all weights as they are
     skips_last_weight: bool = False
-    untrained: float = 0.0  # share of inputs whose weights stay as they began
+    untrained: float = 0.0  # share of inputs whose weights stay as they were
+    begins: int = 0  # the iteration before which it is honest
 
 
 LIES = (
@@ -148,12 +131,21 @@ LIES = (
     Lie("TF32 where aligned", product=where_aligned(of_rounded(TF32))),
 )
 STOPS = Lie("stops training", skips=lambda t, _steps: t >= 4)
+LATE = 100  # iterations: no rehearsal and no opening is so long
+BEGUN_LATE = (
+    Lie("late: stops training", skips=lambda t, _steps: t >= LATE),
+    Lie("late: skipped w2", skips_last_weight=True, begins=LATE),
+    Lie("late: half of the inputs untrained", untrained=0.5, begins=LATE),
+    Lie("late: rate off 1%", rate_factor=1.01, begins=LATE),
+    Lie("late: bf16 compute", product=of_rounded(BFLOAT16), begins=LATE),
+    Lie("late: TF32 rounded", product=of_rounded(TF32), begins=LATE),
+)
 
 
 def emulated(arithmetic: Arithmetic, oracle: str = "sgd", lie: Lie | None = None) -> Train:
     """A style, as a generator over numpy arrays, that trains the net of `oracle` in `arithmetic`, but for its `lie`."""
-    own = lie or Lie()
-    r, kind, mul = arithmetic.stored, arithmetic.kind, own.product or arithmetic.product
+    own, honest = lie or Lie(), Lie()
+    r, kind = arithmetic.stored, arithmetic.kind
 
     def train(x: Floats, y: Floats, w1: Floats, w2: Floats, learning_rate: float, steps: int) -> Loop:
         weights = [w1, w2] if oracle != "dynamic" else [w1, r(np.eye(w1.shape[1], dtype=kind)), w2]
@@ -162,14 +154,15 @@ def emulated(arithmetic: Arithmetic, oracle: str = "sgd", lie: Lie | None = None
         update = _adam if oracle == "adam" else _sgd
         state: list[Any] = [(np.zeros_like(w), np.zeros_like(w)) for w in weights]
         for t in range(steps):
+            now = own if t >= own.begins else honest
             middle = t % MIDDLE_USES if oracle == "dynamic" else 0
-            loss, gradients = _gradients(x, y, weights, middle, share, arithmetic, mul)
-            if own.skips_last_weight:
+            loss, gradients = _gradients(x, y, weights, middle, share, arithmetic, now.product or arithmetic.product)
+            if now.skips_last_weight:
                 gradients[-1] = None
-            if own.untrained and gradients[0] is not None:
-                gradients[0][: math.ceil(own.untrained * len(w1))] = 0
-            if not own.skips(t, steps):
-                update(weights, gradients, learning_rate * own.rate_factor, state, t + 1, arithmetic)
+            if now.untrained and gradients[0] is not None:
+                gradients[0][: math.ceil(now.untrained * len(w1))] = 0
+            if not now.skips(t, steps):
+                update(weights, gradients, learning_rate * now.rate_factor, state, t + 1, arithmetic)
             yield loss
         return tuple(weights)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import takewhile
+from itertools import product, takewhile
 from pathlib import Path
 
 import numpy as np
@@ -27,13 +27,15 @@ from bench.simulation.subjects import (
     fewest_honest,
     fewest_lies,
     is_lie_at,
+    late,
+    late_unchanging,
     lying,
     others,
     slow,
     telling,
     unchanging,
 )
-from bench.simulation.trials import OPENING, REHEARSAL, TIMED, steps_of, try_subject
+from bench.simulation.trials import OPENING, PACES, REHEARSAL, TIMED, steps_of, try_subject
 from bench.status import Say
 from bench.tables.csv_files import append_rows
 
@@ -43,7 +45,15 @@ REHEARSAL_SHARES = {"sgd": 0.3, "adam": 0.06, "dynamic": 0.06}
 OPENING_SHARES = (1.0, 0.5, 0.25, 0.02, 0.004, 0.001, 0.001, 0.001)
 TIMED_SHARES = (0.05, 0.02, 0.006, 0.0015, 0.001, 0.0005, 0.0005, 0.0005)
 # More samples than hidden units, one output: the loss levels off above 0, and updates get lost in rounding
-LEVEL_SIZES, LEVEL_SHARES = (Size(64, 200, 16, 1), Size(64, 449, 25, 1), Size(128, 828, 21, 1)), (0.05, 0.02, 0.02)
+LEVEL_SIZES, LEVEL_SHARES = (Size(64, 200, 16, 1), Size(64, 449, 25, 1), Size(128, 828, 21, 1)), (0.01, 0.005, 0.005)
+# Drawn by chance, and those at which an honest style was accused
+FOLLOWED = (
+    SWEEP_SIZES[0], Size(16, 250, 25, 5), *LEVEL_SIZES, Size(64, 8, 24, 1), Size(100, 10, 20, 1), Size(29, 11, 32, 2),
+    Size(98, 13, 191, 17), Size(64, 200, 64, 5), Size(41, 414, 16, 3), Size(14, 186, 51, 1),
+    Size(1, 400, 60, 1), Size(8, 9, 7, 1),
+)  # fmt: skip
+FOLLOWED_SHARE = 0.0005
+ORACLES = ("sgd", "adam", "dynamic")
 ROUNDS = 4  # most stages are run in so many parts, one of each in turn: a run that is cut short has some of all
 
 
@@ -78,12 +88,31 @@ def stages() -> Iterator[Stage]:
             if size in SWEEP_SIZES[:3]:
                 yield Stage(phase, "sgd", size, others, share / 10)
         for size, share in zip(LEVEL_SIZES, LEVEL_SHARES, strict=True):
-            for subjects, rarer in ((telling, 1), (lying, 4), *(((unchanging, 1),) if phase == TIMED else ())):
-                yield Stage(phase, "sgd", size, subjects, share / rarer)
+            yield Stage(phase, "sgd", size, telling, share)
+            yield Stage(phase, "sgd", size, lying, share / 4)
         for oracle in ("adam", "dynamic"):
             share = shares[SIZES.index(TUTORIAL_SIZE)] / 3
             yield Stage(phase, oracle, TUTORIAL_SIZE, telling, share)
             yield Stage(phase, oracle, TUTORIAL_SIZE, lying, share / 2)
+
+    yield from timed_otherwise()
+
+
+def timed_otherwise() -> Iterator[Stage]:
+    """Timed runs that are longer, or in which x changes seldom or never; and lies that begin late.
+
+    As far as the oracle follows them to their end.
+    """
+    for size, phase, oracle in product(FOLLOWED, PACES, ORACLES):
+        steps, checked = steps_of(phase, size, oracle)
+        if checked < steps:
+            continue
+        if oracle == "sgd" or phase == TIMED:
+            yield Stage(phase, oracle, size, late, FOLLOWED_SHARE)
+            yield Stage(phase, oracle, size, late_unchanging, FOLLOWED_SHARE)
+        yield Stage(phase, oracle, size, unchanging, FOLLOWED_SHARE)
+        if phase != TIMED or oracle != "sgd" or size not in (*SIZES, *LEVEL_SIZES):
+            yield Stage(phase, oracle, size, telling, FOLLOWED_SHARE)
 
 
 def parts(seeds: int, first: int) -> Iterator[tuple[Stage, range]]:

@@ -9,14 +9,14 @@ from pathlib import Path
 from bench.errors import TableError
 from bench.machine.device import cpu_model
 from bench.simulation.subjects import Subject
-from bench.simulation.trials import OPENING, REHEARSAL, TIMED, Trial
+from bench.simulation.trials import OPENING, PACES, REHEARSAL, TIMED, Trial
 from bench.tables.csv_files import read_rows, write_rows
 from bench.verification import deviation
 from bench.words import markdown
 
 TABLE = "gate.csv"
 WHOSE = ("phase", "oracle", "size", "group", "dtype", "precision", "style", "lie")
-BOUNDS = ("first", "loss", "root", "weights", "unit", "way")
+BOUNDS = ("first", "loss", "root", "weights", "unit")
 MACHINE, AND = "cpu_model", "; "  # on which it was tried, or on which ones
 COLUMNS = (
     *WHOSE[:4], "steps", "checked", *WHOSE[4:], "seeds", "strayed", "wrong", "least_excess", "most_excess", *BOUNDS,
@@ -100,7 +100,7 @@ def _machines(rows: Iterable[Row]) -> Iterable[str]:
 
 
 PHASES = (REHEARSAL, OPENING, TIMED)
-ALLOWED = dict(zip(PHASES, (deviation.REHEARSAL, deviation.OPENING, deviation.TIMED), strict=True))
+ALLOWED = {REHEARSAL: deviation.REHEARSAL, OPENING: deviation.OPENING, **dict.fromkeys(PACES, deviation.TIMED)}
 README = """\
 # Evidence for the gate: honest arithmetic let through, lies caught
 
@@ -110,12 +110,13 @@ README = """\
 A trial is one phase of the gate on data of its own. The *rehearsal* is 50 iterations at the tutorial's size; who
 strays by little is judged by most of five seeds. The *opening* is the first four iterations at the case's own size.
 The *timed* run is as long as a real one; x changes in it as in a run (a part of it before about every 16th iteration,
-in a batch every 32nd), and who strays runs twice more with other changes: wrong is who always strays. Where the oracle
-affords only the start, the rest is not run. Tried are the styles that run on this CPU and emulated arithmetic: other
-orders of summation, TF32 rounded and truncated, bfloat16 (`bench/simulation/arithmetic.py`). At three sizes with
-one output the loss levels off above 0; there some are also tried with an x that stays (group `unchanging` of
-`gate.csv`). x changes as on one CPU thread; no accelerator's changes are tried. Dear stages have fewer seeds than cheap
-ones: n stands in every row.
+in a batch every 32nd), and who strays is held against honest twins in float32, then runs twice more with other changes:
+wrong is who always strays. Where the oracle affords only the start, the rest is not run. A *long* run is one of an
+iteration that takes 5 us and its products on one thread; *on a GPU* it is as long, and x changes between batches alone,
+as it does on an accelerator. Tried are the styles that run on this CPU and emulated arithmetic: other orders of
+summation, TF32 rounded and truncated, bfloat16 (`bench/simulation/arithmetic.py`). Where the oracle follows to the end
+some are also tried with an x that stays (`unchanging` of `gate.csv`), on other data where they stray. Dear stages have
+fewer seeds than cheap ones: n stands in every row.
 
 {honest_table}
 
@@ -127,13 +128,12 @@ any seed, over what is allowed.
 
 What honest trials strayed by at most, over all sizes and seeds, and what is allowed (`bench/verification/deviation.py`
 says what each is). What is beyond it are flips of the ReLU mask, for which the gate asks again.
-`weights` and `unit` of timed float32 and TF32 runs are what is left after the allowance for stored weights.
 
 {bounds_table}
 
 A row of `gate.csv` is a style and dtype in one phase at one size: `seeds` were tried, on `strayed` of them something
 was beyond its tolerance, `wrong` is the verdict, `least_excess` and `most_excess` are the smallest and the largest
-error over what is allowed. The columns from `first` to `way` are errors, of honest ones the largest, of lies the
+error over what is allowed. The columns from `first` to `unit` are errors, of honest ones the largest, of lies the
 smallest; empty where that phase has no such bound. `checked` of `steps` iterations were run and compared.
 """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -11,9 +11,20 @@ from bench.cases.problem import Problem, Size
 from bench.machine.device import Device
 from bench.machine.frameworks import open_device
 from bench.simulation import arithmetic as emulation
-from bench.simulation.arithmetic import BFLOAT16, LIES, STOPS, TF32, TF32_TRUNCATED, Arithmetic, Lie, of_rounded
+from bench.simulation.arithmetic import (
+    BEGUN_LATE,
+    BFLOAT16,
+    LIES,
+    STOPS,
+    TF32,
+    TF32_TRUNCATED,
+    Arithmetic,
+    Lie,
+    of_rounded,
+)
 from implementations import Implementation, Train, find_implementations
 
+BLAS = Arithmetic("blas")
 SLOW = ("one by one",)
 ALIKE = ("rounded, permuted", "truncated, permuted", "rounded where aligned", "float32 sums, permuted")
 TELLING_STYLES = (
@@ -76,13 +87,26 @@ def _drawn(index: int, seed: int) -> Arithmetic:
 
 
 def lying(oracle: str) -> list[Subject]:
-    """Every lie in float32 as numpy's BLAS sums; in bfloat16 only the coarsest."""
-    blas = Arithmetic("blas")
-    bfloat16 = next(one for one in orders(0) if one.dtype == "bfloat16")
-    return [
-        *(emulated(blas, oracle, lambda _seed: blas, lie) for lie in LIES),
-        emulated(bfloat16, oracle, lambda _seed: bfloat16, STOPS),
-    ]
+    """Every lie in float32 as numpy's BLAS sums; in bfloat16 only coarse ones."""
+    return [*_telling_lies(oracle, LIES), *_telling_lies(oracle, (STOPS, *LIES[:2]), _bfloat16())]
+
+
+def _telling_lies(oracle: str, lies: Sequence[Lie], arithmetic: Arithmetic = BLAS) -> Iterator[Subject]:
+    return (emulated(arithmetic, oracle, lambda _seed: arithmetic, lie) for lie in lies)
+
+
+def _bfloat16() -> Arithmetic:
+    return next(one for one in orders(0) if one.dtype == "bfloat16")
+
+
+def late(oracle: str) -> list[Subject]:
+    """Lies that begin when rehearsal and opening are over."""
+    return [*_telling_lies(oracle, BEGUN_LATE), *_telling_lies(oracle, BEGUN_LATE[:1], _bfloat16())]
+
+
+def late_unchanging(oracle: str) -> list[Subject]:
+    """The same where nobody can write to x."""
+    return [replace(one, device=replace(one.device, negate=None)) for one in late(oracle)]
 
 
 def real(style: Implementation, dtype: str) -> Subject:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain
 
@@ -19,10 +19,26 @@ from bench.simulation.subjects import Subject
 from bench.timing.loops import Trained
 from bench.verification import gate
 from bench.verification.deviation import Deviation, reason
-from bench.verification.oracle import Reference, reference
+from bench.verification.oracle import Reference
 
-REHEARSAL, OPENING, TIMED = "rehearsal", "opening", "timed"
-NOMINAL_OVERHEAD_NS, NOMINAL_FLOPS_PER_NS = 20e3, 100.0  # a fast CPU: how long an iteration takes decides the counts
+REHEARSAL, OPENING, TIMED, LONG, ON_GPU = "rehearsal", "opening", "timed", "long", "on a GPU"
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What decides how many iterations a timed run has and where x changes in it: a nominal device."""
+
+    device: str
+    framework: str
+    overhead_ns: float
+    flops_per_ns: float
+
+
+PACES = {
+    TIMED: Pace("cpu", "numpy", 20e3, 100.0),  # a fast CPU
+    LONG: Pace("cpu", "numpy", 5e3, 100.0),  # one without overhead
+    ON_GPU: Pace("cuda:0", "torch", 5e3, 10e3),  # a captured graph; x changes between batches alone
+}
 Trial = tuple[Sequence[Deviation], bool]  # how far it strays the first time, and whether it is wrong
 
 
@@ -30,13 +46,13 @@ def try_subject(phase: str, subject: Subject, size: Size, seed: int) -> Trial:
     """`subject` before the gate; the rehearsal has a size of its own."""
     if phase == REHEARSAL:
         return rehearse(subject, seed)
-    return open_run(subject, size, seed) if phase == OPENING else follow_run(subject, size, seed)
+    return open_run(subject, size, seed) if phase == OPENING else follow_run(phase, subject, size, seed)
 
 
 def steps_of(phase: str, size: Size, oracle: str) -> tuple[int, int]:
     """How many iterations a phase has, and how many of them the oracle follows."""
-    if phase == TIMED:
-        counts, checked = plan(size, oracle)
+    if phase in PACES:
+        counts, checked = plan(phase, size, oracle)
         return counts.steps, checked
     steps = REHEARSAL_STEPS if phase == REHEARSAL else gate.opening_steps(of_oracle(oracle, size))
     return steps, steps
@@ -53,34 +69,35 @@ def rehearse(subject: Subject, seed: int) -> Trial:
 def open_run(subject: Subject, size: Size, seed: int) -> Trial:
     """The first iterations at the case's own size, by the gate itself, other data and all."""
     case, train = at(subject, size, seed), subject.make(seed)
-    expected = opened(case.oracle, size, seed)
+    expected = opened(case.oracle, size, seed, case.problem.dtype)
     first = gate.opening_deviations(case, train, subject.device, arrays_of(size, seed), expected)
     return first, gate.opening_confirmed(case, train, subject.device, first) is not None
 
 
-def follow_run(subject: Subject, size: Size, seed: int) -> Trial:
-    """A timed run in which x changes; who strays runs anew, with other changes of x, and is wrong who always does.
+def follow_run(phase: str, subject: Subject, size: Size, seed: int) -> Trial:
+    """A timed run in which x changes; who strays runs anew, and is wrong who always does.
 
-    Where the oracle follows only the start, the run ends there too: what comes after is compared with nothing.
+    Anew with other changes of x, and on other data where nobody can change it. Where the oracle follows only the start,
+    the run ends there too: what comes after is compared with nothing.
     """
-    first = run_once(subject, size, seed, 0)
-    anew = (run_once(subject, size, seed, turn) for turn in range(1, 1 + ANEW))
+    first = run_once(phase, subject, size, seed, 0)
+    anew = (run_once(phase, subject, size, seed, turn) for turn in range(1, 1 + ANEW))
     return first, all(reason(one) is not None for one in chain([first], anew))
 
 
-def run_once(subject: Subject, size: Size, seed: int, turn: int) -> list[Deviation]:
+def run_once(phase: str, subject: Subject, size: Size, seed: int, turn: int) -> list[Deviation]:
     """One timed run against the oracle, as the judge compares it."""
     oracle = subject.case.oracle
-    counts, checked = plan(size, oracle)
-    case = at(subject, size, seed)
+    counts, checked = plan(phase, size, oracle)
     changes = subject.device.negate is not None  # an array that nobody can write to stays as it is, in a run too
-    flips = draw_flips(size, oracle, seed, turn) if changes else []
-    trained = gate.run(
-        case, subject.make(seed), subject.device, case.problem, arrays_of(size, seed), checked, flips
-    )  # fmt: skip
+    data, drawn = (seed, turn) if changes else (seed + turn, None)
+    case, arrays = at(subject, size, data), arrays_of(size, data)
+    flips = draw_flips(phase, size, oracle, seed, drawn)
+    trained = gate.run(case, subject.make(seed), subject.device, case.problem, arrays, checked, flips)
     read = {t: trained.losses[t] for one in counts.stretches for t in one.read if t < checked}
-    expected = followed(oracle, size, seed, turn if changes else None)
-    return gate.timed_deviations(case, expected, Trained(read, trained.weights), counts.steps)
+    expected = followed(phase, oracle, size, data, case.problem.dtype, drawn)
+    twins = gate.twins(case, arrays, checked, flips)
+    return gate.timed_deviations(case, expected, Trained(read, trained.weights), counts.steps, twins)
 
 
 def at(subject: Subject, size: Size, seed: int) -> Case:
@@ -89,44 +106,50 @@ def at(subject: Subject, size: Size, seed: int) -> Case:
     return replace(subject.case, problem=Problem(*size, subject.case.problem.dtype, rate, seed))
 
 
-def of_oracle(oracle: str, size: Size, seed: int = 0) -> Case:
+def of_oracle(oracle: str, size: Size, seed: int = 0, dtype: str = "float32") -> Case:
     """A case of no style at a size and the stable rate."""
-    problem = Problem(*size, learning_rate=stable_learning_rate(size, oracle), seed=seed)
+    problem = Problem(*size, dtype, learning_rate=stable_learning_rate(size, oracle), seed=seed)
     return Case("", "cpu", problem, framework="numpy", oracle=oracle)
 
 
 @lru_cache
-def plan(size: Size, oracle: str) -> tuple[Counts, int]:
-    """The counts of a timed run on one CPU thread at a nominal speed, and how many iterations the oracle follows."""
-    flops = work_flops(Problem(*size), oracle)
+def plan(phase: str, size: Size, oracle: str) -> tuple[Counts, int]:
+    """The counts of a timed run at the nominal speed of its device, and how many iterations the oracle follows."""
+    flops, pace = work_flops(Problem(*size), oracle), PACES[phase]
     cycle = 4 if oracle == "dynamic" else 1
-    counts = plan_counts(Rule(), NOMINAL_OVERHEAD_NS + flops / NOMINAL_FLOPS_PER_NS, cycle, referenced=True)
+    on_cpu = pace.device == "cpu"
+    counts = plan_counts(Rule(), pace.overhead_ns + flops / pace.flops_per_ns, cycle, referenced=on_cpu)
     return counts, affordable_steps(flops, counts.steps)
 
 
-def draw_flips(size: Size, oracle: str, seed: int, turn: int) -> list[Flip]:
-    """How x changes in a timed run, as far as the oracle follows: as in a real one, but drawn by seed and turn."""
-    counts, checked = plan(size, oracle)
+def draw_flips(phase: str, size: Size, oracle: str, seed: int, turn: int | None) -> list[Flip]:
+    """How x changes in a timed run, as far as the oracle follows: as in a real one, but drawn by seed and turn.
+
+    Not at all in a turn that is None.
+    """
+    if turn is None:
+        return []
+    counts, checked = plan(phase, size, oracle)
     seeds = np.random.default_rng([seed, turn]).integers(2**48, size=len(counts.stretches)).tolist()
-    drawn = timed_flips(of_oracle(oracle, size), counts, seeds)
-    return [flip for flip in drawn if flip.step < checked]
+    case = replace(of_oracle(oracle, size), device=PACES[phase].device, framework=PACES[phase].framework)
+    return [flip for flip in timed_flips(case, counts, seeds) if flip.step < checked]
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def arrays_of(size: Size, seed: int) -> tuple[Floats, ...]:
     """The data of a seed; nobody writes into them."""
     return Problem(*size, seed=seed).arrays()
 
 
-@lru_cache(maxsize=1)
-def opened(oracle: str, size: Size, seed: int) -> Reference:
+@lru_cache(maxsize=3)
+def opened(oracle: str, size: Size, seed: int, dtype: str) -> Reference:
     """The oracle's own opening."""
-    return gate.opening_reference(of_oracle(oracle, size, seed), arrays_of(size, seed))
+    return gate.opening_reference(of_oracle(oracle, size, seed, dtype), arrays_of(size, seed))
 
 
-@lru_cache(maxsize=2)
-def followed(oracle: str, size: Size, seed: int, turn: int | None) -> Reference:
-    """The oracle's own timed run, x changing as in that `turn` or in None not at all, as far as it affords."""
-    _counts, checked = plan(size, oracle)
-    flips = [] if turn is None else draw_flips(size, oracle, seed, turn)
-    return reference(oracle, arrays_of(size, seed), stable_learning_rate(size, oracle), checked, flips)
+@lru_cache(maxsize=6)
+def followed(phase: str, oracle: str, size: Size, seed: int, dtype: str, turn: int | None) -> Reference:
+    """The oracle's own timed run on the data of a seed, x changing as in that `turn`, as far as it affords."""
+    counts, _checked = plan(phase, size, oracle)
+    flips = draw_flips(phase, size, oracle, seed, turn)
+    return gate.followed(of_oracle(oracle, size, seed, dtype), arrays_of(size, seed), counts.steps, flips)

@@ -56,7 +56,7 @@ def time_iterations(benchmark: Any, job: Job) -> Measurement:
     Of a style whose control flow has a cycle a round is the mean over one cycle, as in `run`'s median.
     """
     gate(job)
-    found = or_anew(lambda: examine(job))
+    found = or_anew(job, examine)
     if found.status != "ok":
         raise Unfit(found.status, found.reason)
     record(benchmark, (us / 1e6 for us in by_cycle(found.timed_us, job.style.cycle)))

@@ -1,4 +1,4 @@
-"""How far a run strays from its float64 reference, and how far it may: the tolerances, each with its evidence."""
+"""How far a run strays from its reference, and how far it may: the tolerances, each with its evidence."""
 
 from __future__ import annotations
 
@@ -21,16 +21,13 @@ LEAST_LOSS = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """How far a correct run may stray from float64; infinity where that says nothing.
+    """How far a correct run may stray from an oracle that stores in its dtype; infinity where that says nothing.
 
     `first`: relative error of the first loss, which no update has touched and no flip of the ReLU mask moves.
     `loss`: relative error of the first `losses` losses. `root`: error of the root of every later loss, over the root
-    of the first. `weights`: error of the returned weights over the way they went in training, or over their norm
-    where `by_norm` (bfloat16 rounds most of the way away). `unit`: the same for the weights of each hidden unit, the
-    median of all units: a flip moves one unit far and the rest hardly, TF32 moves all. `way`: error of that weight
-    which follows best, over the way it went: who stops training follows with none. Where that is bounded and known, no
-    later loss is: bfloat16 can part from float64 for a while and come back. `rounding`: unit roundoff of the weights as
-    they are stored, where what is lost by it is no error (see `_rounded_away`).
+    of the first. `weights`: error of the returned weights over the way they went in training. `unit`: the same for the
+    weights of each hidden unit, the median of all units: a flip moves one unit far and the rest hardly, TF32 moves all.
+    `stalls`: whether a loss may stand still because updates are rounded away.
     """
 
     loss: float
@@ -39,51 +36,39 @@ class Tolerance:
     first: float = math.inf
     root: float = math.inf
     unit: float = math.inf
-    way: float = math.inf
-    by_norm: bool = False
-    rounding: float = 0.0
+    stalls: bool = False
 
 
 Kind = tuple[str, ...]  # dtype and precision; and the oracle, where it has a line of its own
 FLOAT64, FLOAT32, TF32 = ("float64", "ieee"), ("float32", "ieee"), ("float32", "tf32")
-FLOAT32_ADAM = ("float32", "ieee", "adam")
 BFLOAT16, BFLOAT16_ADAM = ("bfloat16", "ieee"), ("bfloat16", "ieee", "adam")
-BFLOAT16_DYNAMIC = ("bfloat16", "ieee", "dynamic")
 
 # The tutorial's size, the stable rate, 50 iterations; wrong is who strays on most of five seeds (see gate.rehearse)
 REHEARSAL: Mapping[Kind, Tolerance] = {
     FLOAT64: Tolerance(1e-9, 50, 1e-9),
     FLOAT32: Tolerance(1e-5, 50, 1e-3),
     TF32: Tolerance(2e-2, 50, 1e-1),
-    BFLOAT16: Tolerance(5e-2, 4, 0.13, root=0.2, by_norm=True),
-    BFLOAT16_ADAM: Tolerance(5e-2, 4, 0.13, root=0.42, by_norm=True),
+    BFLOAT16: Tolerance(5e-2, 4, 0.15, root=1e-2, unit=0.1),
+    BFLOAT16_ADAM: Tolerance(5e-2, 4, 0.45, root=6e-2, unit=0.45),
 }
-# At most four iterations at the case's own size; who strays by little is tried on other data. Of 27,697 honest openings
-# in float32 (results/gate) five strayed, on one seed at 16x250x25x2, where a flip moved half of the units by 1.4e-4.
-# bfloat16 rounds small updates away: at 4x935x95x1 each of its styles was off by 21% of the second loss
+# At most four iterations at the case's own size; who strays by little is tried on other data, for there are sizes at
+# which a flip of the ReLU mask moves half of the units (results/gate)
 OPENING: Mapping[Kind, Tolerance] = {
     FLOAT64: Tolerance(1e-9, 50, 1e-9),
     FLOAT32: Tolerance(1e-2, 50, 5e-2, first=2e-6, unit=8e-5),
     TF32: Tolerance(2e-2, 50, 0.5, unit=2e-2),
-    BFLOAT16: Tolerance(8e-2, 1, 2e-2, root=0.15, by_norm=True),
+    BFLOAT16: Tolerance(0.1, 1, 0.6, root=3e-2, unit=0.2),
 }
-# The timed run itself, as far as the oracle affords to follow; weights only where that is to the end. x changes there,
-# and who strays is measured once more. results/gate holds every bound against the largest honest error. In float32 that
-# was 2e-6 of the early losses, 3e-6 of the root, 4e-4 of the way and 6e-5 of a unit's over 303 runs; the room above is
-# for a rare flip of the ReLU mask: one real run of 34 at 16x250x25x5 strayed by 1e-3 of the root. Lies, by at least: a
-# rate off 1% 3.7e-3 of a unit's way, 1% of inputs untrained 7e-2, TF32 5e-6 of the first loss. A lie that begins in
-# the timed run and moves less (one update of hundreds, a rate off 0.1%) is not told from a flip here.
-# bfloat16, over 180 seeds at two sizes and two rates, 9e-2 of the last weight's way; who stops after six iterations
-# by at least 0.68 of any weight's, over 76; at 29 drawn sizes that `undecidable` leaves, 0.45 and 0.72
+# The timed run itself, as far as the oracle affords to follow; weights only where that is to the end. Who strays is
+# measured up to twice more, with x changing elsewhere or other data; in float32 a run is first held against twins (see
+# gate.TWINS), for one of ten thousand iterations may enlarge a rounding until it shows. results/gate holds every bound
+# against the largest honest error
 TIMED: Mapping[Kind, Tolerance] = {
     FLOAT64: Tolerance(1e-9, 50, 1e-8, root=1e-9),
-    FLOAT32: Tolerance(1e-2, 50, 0.1, first=2e-6, root=3e-3, unit=1e-3, rounding=2**-24),
-    # Adam divides by how large gradients were: once they are small it enlarges roundings, with every iteration more
-    FLOAT32_ADAM: Tolerance(1e-2, 50, 0.1, first=2e-6, root=3e-3, unit=5e-3, rounding=2**-24),
-    TF32: Tolerance(2e-2, 4, 0.3, root=1e-2, unit=5e-2, rounding=2**-24),
-    BFLOAT16: Tolerance(8e-2, 1, math.inf, root=0.25, way=0.55, by_norm=True),
-    BFLOAT16_ADAM: Tolerance(8e-2, 1, 0.45, root=0.8, by_norm=True),
-    BFLOAT16_DYNAMIC: Tolerance(8e-2, 1, 0.3, root=0.25, by_norm=True),
+    FLOAT32: Tolerance(1e-2, 50, 5e-2, first=2e-6, root=1e-3, unit=2e-4),
+    TF32: Tolerance(2e-2, 4, 0.3, root=1e-2, unit=5e-2),
+    BFLOAT16: Tolerance(0.1, 1, 0.6, root=0.2, unit=0.4, stalls=True),
+    BFLOAT16_ADAM: Tolerance(0.1, 1, 0.95, root=0.4, unit=0.8, stalls=True),
 }
 
 
@@ -109,6 +94,10 @@ class Deviation:
         """Error over what is allowed: above 1 is wrong, and so is a NaN, which counts as infinite."""
         ratio = self.error / self.allowed if self.allowed else math.inf
         return math.inf if math.isnan(ratio) else ratio
+
+    def beside(self, strays: float) -> Deviation:
+        """The same where an honest run may stray so far."""
+        return replace(self, allowed=max(self.allowed, strays))
 
 
 def fault(says: str) -> Deviation:
@@ -144,7 +133,7 @@ def of_losses(
             scale = math.sqrt(scale * outputs)
         error = abs(loss - expected[t]) / scale if scale else abs(loss)
         says = (
-            f"loss of iteration {t} is {loss:.9g}, the float64 oracle says {expected[t]:.9g} "
+            f"loss of iteration {t} is {loss:.9g}, the oracle says {expected[t]:.9g} "
             f"(relative error {error:.1e}, allowed {limit:.0e})"
         )
         found.append(Deviation(error, limit, says, bound))
@@ -152,7 +141,7 @@ def of_losses(
 
 
 def _of_root(t: int, loss: float, expected: Array, allowed: Tolerance) -> Deviation:
-    says = f"the loss after {t + 1} iterations is {loss:.9g}, the float64 oracle is at {expected[t]:.9g}"
+    says = f"the loss after {t + 1} iterations is {loss:.9g}, the oracle is at {expected[t]:.9g}"
     if not (math.isfinite(loss) and loss >= 0):
         return fault(says)
     first = max(expected[0], np.finfo(float).tiny)
@@ -163,8 +152,7 @@ def of_run(trained: Trained, expected: Reference, allowed: Tolerance) -> list[De
     """Losses and returned weights of a run that was as long as its reference."""
     last = len(expected.losses) - 1
     missing = [] if last in trained.losses else [fault(f"no loss of the last iteration, {last}")]
-    followed = replace(allowed, root=math.inf) if math.isfinite(allowed.way) else allowed
-    of_each = of_losses(trained.losses, expected.losses, followed, expected.outputs)
+    of_each = of_losses(trained.losses, expected.losses, allowed, expected.outputs)
     return [*of_each, *missing, *_of_weights(trained, expected, allowed)]
 
 
@@ -172,63 +160,42 @@ def _of_weights(trained: Trained, expected: Reference, allowed: Tolerance) -> It
     if len(trained.weights) != len(expected.weights):
         yield fault(f"returned {len(trained.weights)} weights, expected {len(expected.weights)}")
         return
-    last, ways, lost = len(expected.weights) - 1, [], _rounded_away(expected, allowed)
+    last = len(expected.weights) - 1
     for index, (got, end, start) in enumerate(zip(trained.weights, expected.weights, expected.start, strict=True)):
         name = f"weight {index + 1}"
         if got.shape != end.shape:
             yield fault(f"{name} has shape {got.shape}, expected {end.shape}")
             continue
-        ways.append(_over_way(got, end, start, 0.0, by_norm=False))
-        error = _over_way(got, end, start, lost, by_norm=allowed.by_norm)
-        against = "their norm" if allowed.by_norm else "the way they went"
+        error = _over_way(got, end, start)
         yield Deviation(
             error,
             allowed.weights,
-            f"{name} is not where the float64 oracle ends "
-            f"(off by {error:.1e} of {against}, allowed {allowed.weights:.0e})",
+            f"{name} is not where the oracle ends "
+            f"(off by {error:.1e} of the way they went, allowed {allowed.weights:.0e})",
             "weights",
         )
         # a hidden unit is a column of the weights that lead to it, and a row of the last, which lead from it
-        middle = _middle_unit(got, end, start, lost, axis=1 if index == last else 0)
+        middle = _middle_unit(got, end, start, axis=1 if index == last else 0)
         yield Deviation(
             middle,
             allowed.unit,
             f"{name}: half of the hidden units are off by {middle:.1e} of their way, allowed {allowed.unit:.0e}",
             "unit",
         )
-    best = min(ways, default=0.0)
-    says = f"no weight has gone where it should: all are off by {best:.2f} of their way, allowed {allowed.way:g}"
-    yield Deviation(best, allowed.way, says, "way")
 
 
-def _rounded_away(expected: Reference, allowed: Tolerance) -> float:
-    """The share of a weight's norm that storing it rounded may cost over a run, whoever does the sums.
-
-    A sum is stored rounded to the next weight there is, so at most half of its last bit is lost an iteration, which is
-    `rounding` of it. While x stays and a loss levels off above 0, updates of less than half a bit are lost in every
-    iteration alike (results/gate, group `unchanging`). After a change of x what is lost may have the other sign:
-    spans between changes add up as the root of their squares, at least to 3 times the root of all iterations.
-    """
-    steps = sum(expected.unchanged)
-    root = math.sqrt(sum(length**2 for length in expected.unchanged))
-    return allowed.rounding * min(steps, max(root, 3 * math.sqrt(steps)))
-
-
-def _over_way(got: Array, end: Array, start: Array, lost: float, *, by_norm: bool) -> float:
+def _over_way(got: Array, end: Array, start: Array) -> float:
     norm, way = float(np.linalg.norm(end)), float(np.linalg.norm(end - start))
-    scale = norm if by_norm else max(way, LEAST_WAY * norm)
-    error = float(np.linalg.norm(got - end))
-    return (error - min(error, lost * norm)) / max(scale, np.finfo(float).tiny)
+    return float(np.linalg.norm(got - end)) / max(way, LEAST_WAY * norm, np.finfo(float).tiny)
 
 
-def _middle_unit(got: Array, end: Array, start: Array, lost: float, axis: int) -> float:
+def _middle_unit(got: Array, end: Array, start: Array, axis: int) -> float:
     """The median error of a hidden unit's weights over their way; units that never trained are left out.
 
     0 where there are few: one flip of the ReLU mask moves half of them.
     """
     way, norm = np.linalg.norm(end - start, axis=axis), np.linalg.norm(end, axis=axis)
     error = np.linalg.norm(got - end, axis=axis)
-    error -= np.minimum(error, lost * norm)
     moved = way > 0
     if moved.sum() < LEAST_UNITS:
         return 0.0
@@ -241,6 +208,6 @@ def standstill(losses: Mapping[int, float], checked: int, allowed: Tolerance) ->
     bfloat16 can stand still honestly, when its updates are rounded away, and so can a loss of 0.
     """
     later = [loss for t, loss in losses.items() if t >= checked]
-    if allowed.by_norm or len(later) < 3 or len(set(later)) > 1 or later[0] == 0:
+    if allowed.stalls or len(later) < 3 or len(set(later)) > 1 or later[0] == 0:
         return None
     return f"the loss stands still at {later[0]:.9g} from iteration {checked} on"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import isfinite
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,8 @@ OPENING_STEPS = 4  # the dynamic net has used its middle layer 0, 1, 2 and 3 tim
 FURTHER_SEEDS = (1152, 1084, 1079, 1189, 1155)
 SEEDS = 5
 FLIP_EXCESS = 100  # a flip in float32 strays by a few times what is allowed; beyond this nobody asks for more seeds
+TWINS, WITHIN = 4, 4.0  # who strays no further than so many times as far as the furthest of so many twins is honest
+ROUNDED = ("loss", "root", "weights", "unit")  # what grows with the length of a run; the first loss does not
 PACE_ITERATIONS = 20
 
 
@@ -75,7 +78,7 @@ def rehearse_seed(case: Case, train: Train, device: Device, seed: int) -> Rehear
     """The rehearsal on the data of one seed. Raises WrongStyleError for what no tolerance covers."""
     from bench.verification import deviation
 
-    arrays, expected = _rehearsed(case.oracle, seed)
+    arrays, expected = _rehearsed(case.oracle, seed, case.problem.dtype)
     problem = Problem(*TUTORIAL_SIZE, case.problem.dtype, stable_learning_rate(TUTORIAL_SIZE, case.oracle), seed)
     trained = run(case, train, device, problem, arrays, REHEARSAL_STEPS)
     allowed = deviation.tolerance(deviation.REHEARSAL, problem.dtype, case.precision, case.oracle)
@@ -84,12 +87,13 @@ def rehearse_seed(case: Case, train: Train, device: Device, seed: int) -> Rehear
 
 
 @lru_cache(maxsize=8)
-def _rehearsed(oracle: str, seed: int) -> tuple[tuple[Array, ...], Reference]:
+def _rehearsed(oracle: str, seed: int, dtype: str) -> tuple[tuple[Array, ...], Reference]:
     """Data and reference of a rehearsal; nobody writes into them."""
     from bench.verification.oracle import reference
 
     arrays = Problem(*TUTORIAL_SIZE, seed=seed).arrays()
-    return arrays, reference(oracle, arrays, stable_learning_rate(TUTORIAL_SIZE, oracle), REHEARSAL_STEPS)
+    rate = stable_learning_rate(TUTORIAL_SIZE, oracle)
+    return arrays, reference(oracle, arrays, rate, REHEARSAL_STEPS, dtype=dtype)
 
 
 def run(
@@ -145,7 +149,8 @@ def opening_reference(case: Case, arrays: Sequence[Any]) -> Reference:
     """The oracle's own opening on the data `arrays`."""
     from bench.verification.oracle import reference
 
-    return reference(case.oracle, arrays, case.problem.learning_rate, opening_steps(case))
+    steps, dtype = opening_steps(case), case.problem.dtype
+    return reference(case.oracle, arrays, case.problem.learning_rate, steps, dtype=dtype)
 
 
 def opening_confirmed(case: Case, train: Train, device: Device, first: Sequence[Deviation]) -> str | None:
@@ -163,8 +168,47 @@ def opening_confirmed(case: Case, train: Train, device: Device, first: Sequence[
     return reason(opening_deviations(case, train, device, other, opening_reference(case, other)))
 
 
-def timed_deviations(case: Case, expected: Reference, trained: Trained, steps: int) -> list[Deviation]:
-    """How far a run of `steps` strays from a reference that may be shorter; then only its losses are compared."""
+def followed(case: Case, arrays: Sequence[Array], steps: int, flips: Sequence[Flip]) -> Reference:
+    """The oracle's own timed run, as far as it affords."""
+    from bench.verification.oracle import reference
+
+    checked = affordable_steps(work_flops(case.problem, case.oracle), steps)
+    return reference(case.oracle, arrays, case.problem.learning_rate, checked, flips, case.problem.dtype)
+
+
+def twins(case: Case, arrays: Sequence[Array], steps: int, flips: Sequence[Flip]) -> Iterator[Reference]:
+    """Honest runs of `steps` in float32, each made when it is asked for; of another dtype there are none."""
+    from bench.verification.oracle import twin
+
+    if case.problem.dtype == "float32":
+        for seed in range(TWINS):
+            yield twin(case.oracle, arrays, case.problem.learning_rate, steps, flips, case.precision, seed)
+
+
+def timed_deviations(
+    case: Case, expected: Reference, trained: Trained, steps: int, twins: Iterable[Reference] = ()
+) -> list[Deviation]:
+    """How far a run of `steps` strays from a reference that may be shorter; then only its losses are compared.
+
+    Who strays is held against `twins`, which nobody draws before. They are honest runs in the same dtype: what
+    rounding does to a long run by itself is no fault, and neither is WITHIN times as much.
+    """
+    from bench.verification.deviation import reason
+
+    found = _deviations(case, expected, trained, steps)
+    strays: dict[str, float] = {}
+    for other in twins if reason(found) else ():
+        beside = Trained({t: float(other.losses[t]) for t in trained.losses if t < len(other.losses)}, other.weights)
+        for one in _deviations(case, expected, beside, steps):
+            if one.bound in ROUNDED and isfinite(one.error):
+                strays[one.bound] = max(strays.get(one.bound, 0.0), one.error)
+        held = [one.beside(WITHIN * strays.get(one.bound, 0.0)) for one in found]
+        if reason(held) is None:
+            return held
+    return found
+
+
+def _deviations(case: Case, expected: Reference, trained: Trained, steps: int) -> list[Deviation]:
     from bench.verification import deviation
 
     allowed = deviation.tolerance(deviation.TIMED, case.problem.dtype, case.precision, case.oracle)

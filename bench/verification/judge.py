@@ -10,7 +10,7 @@ from statistics import fmean, median
 from bench.cases.case import Case
 from bench.cases.challenge import Flip, changes, piece_lengths, timed_flips
 from bench.cases.measurement import BY_ITERATION, Found, Job, Value
-from bench.cases.phases import Counts, Stretch, affordable_steps
+from bench.cases.phases import Counts, Stretch
 from bench.cases.problem import work_flops
 from bench.machine.device import device_kind
 from bench.machine.witness import Record, Seen
@@ -122,14 +122,14 @@ def strays(
 ) -> tuple[str | None, int]:
     """How losses and the last weights stray from the oracle, if they do, and how many losses were compared with it."""
     from bench.verification.deviation import reason
-    from bench.verification.gate import timed_deviations
-    from bench.verification.oracle import reference
+    from bench.verification.gate import followed, timed_deviations, twins
 
     arrays = replace(case.problem, seed=record.data_seed).arrays()
-    checked = affordable_steps(work_flops(case.problem, case.oracle), steps)
     with every_core(case):
-        expected = reference(case.oracle, arrays, case.problem.learning_rate, checked, flips)
-    found = timed_deviations(case, expected, Trained(losses, tuple(record.weights)), steps)
+        expected = followed(case, arrays, steps, flips)
+        checked = len(expected.losses)
+        trained = Trained(losses, tuple(record.weights))
+        found = timed_deviations(case, expected, trained, steps, twins(case, arrays, checked, flips))
     return reason(found), sum(t < checked for t in losses)
 
 

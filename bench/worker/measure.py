@@ -50,7 +50,7 @@ def main() -> None:
 
 def examine(job: Job) -> Found:
     """Measure, check and judge in this process alone."""
-    record = Record(job.case.problem.seed if job.data_seed is None else job.data_seed, cpu_s=process_time)
+    record = Record(job.seed, cpu_s=process_time)
     return judge(job, attempt(lambda: measure(job, record)), record)
 
 

@@ -170,19 +170,3 @@ def test_without_a_compiler_torch_compile_is_skipped_on_the_cpu_and_says_what_it
     assert [skip.reason for skip in found.skips] == [
         "torch.compile needs a C++ compiler, and there is no no-such-compiler here"
     ]
-
-
-@pytest.mark.parametrize(("style", "least"), [("torch_nn", (16, 64, 16)), ("torch_optim_adam", (64, 1000, 100))])
-@given(n=st.integers(1, 130), d_in=st.integers(1, 2000), hidden=st.integers(1, 200), d_out=st.integers(1, 20))
-def test_bfloat16_is_skipped_where_nobody_can_tell_right_from_wrong(style, least, n, d_in, hidden, d_out):
-    sizes = (Size(n, d_in, hidden, d_out),)
-    found = grid(Leg((style,), ("cpu",), ("bfloat16", "float32"), sizes=sizes))
-    rounded_away = d_in * hidden > 800 * n * d_out
-    told = n >= least[0] and d_in >= least[1] and hidden >= least[2] and not rounded_away
-    assert {case.problem.dtype for case in found.cases} == ({"bfloat16", "float32"} if told else {"float32"})
-    for skip in found.skips:
-        assert skip.reason == (
-            "bfloat16 rounds most updates away here: give more of N or D_out"
-            if rounded_away
-            else f"bfloat16 strays as far here as what is wrong: give N,D_in,H of at least {','.join(map(str, least))}"
-        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import signal
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -19,7 +20,7 @@ from bench.machine.process import Answer, _crash_reason, ask
 from bench.plain import from_plain, to_plain
 from bench.runner import turns as runner
 from bench.runner.turns import process_launcher, schedule
-from bench.tests.fakes import FakeClock, a_case, a_job, a_plan, an_answer
+from bench.tests.fakes import FakeClock, a_case, a_job, a_plan, a_style, an_answer
 from bench.timing.loops import ProgramTimes
 
 CASES = [a_case(f"style{index}") for index in range(6)]
@@ -257,11 +258,25 @@ def test_a_style_that_breaks_its_process_is_the_row_that_it_should_be(tmp_path, 
     assert "\n" not in found.reason
 
 
-@given(st.lists(st.booleans(), min_size=1 + ANEW, max_size=1 + ANEW))
-def test_who_fails_by_the_clock_or_strays_is_measured_until_it_does_not_and_twice_more_at_most(fails):
-    answers = [Found("wrong" if again else "ok", again=again) for again in fails]
+@given(
+    st.lists(st.booleans(), min_size=1 + ANEW, max_size=1 + ANEW),
+    st.sampled_from(["numpy", "torch", "jax"]),
+    st.integers(0, 2**32 - 1),
+)
+def test_who_fails_by_the_clock_or_strays_is_measured_until_it_does_not_and_twice_more_at_most(fails, library, seed):
+    """Anew with other changes of x, and on other data where x cannot change."""
+    answers, asked = [Found("wrong" if again else "ok", again=again) for again in fails], []
     left = list(answers)
-    found = or_anew(lambda: left.pop(0))
+    job = replace(a_job(a_style(), framework=library), data_seed=seed)
+
+    def measured(one):
+        asked.append(one)
+        return left.pop(0)
+
+    found = or_anew(job, measured)
+    assert asked[0] is job
+    assert len({one.seed for one in asked}) == (len(asked) if library == "jax" else 1)
+    assert {replace(one, data_seed=seed) for one in asked} == {job}
     assert found is next((one for one in answers if not one.again), answers[-1])
     assert len(answers) - len(left) == answers.index(found) + 1 or all(fails)
 

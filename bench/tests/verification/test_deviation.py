@@ -63,7 +63,7 @@ def test_a_loss_is_wrong_beyond_its_tolerance_and_right_within(table, kind, t, f
     assert said is None or f"loss of iteration {t} is" in said
 
 
-@pytest.mark.parametrize("kind", [kind for kind in TIMED if math.isinf(TIMED[kind].way)])
+@pytest.mark.parametrize("kind", TIMED)
 @given(factor=st.floats(0.1, 10))
 def test_a_late_loss_is_wrong_where_its_root_is_too_far_off(kind, factor):
     allowed = TIMED[kind]
@@ -76,26 +76,24 @@ def test_a_late_loss_is_wrong_where_its_root_is_too_far_off(kind, factor):
     assert said is None or "the loss after 10 iterations is" in said
 
 
-@given(share=st.floats(0, 1), seed=st.integers(0, 99))
-def test_who_stops_training_is_wrong_in_bfloat16_however_late_losses_stray(share, seed):
+@pytest.mark.parametrize("kind", [BFLOAT16, deviation.BFLOAT16_ADAM])
+@given(share=st.floats(0, 1))
+def test_who_stops_training_is_wrong_in_bfloat16_too(kind, share):
     trained, expected = right()
-    noise = np.random.default_rng(seed).standard_normal
     gone = [start + share * (end - start) for start, end in zip(expected.start, expected.weights, strict=True)]
-    losses = {**trained.losses, 8: float(expected.losses[8] * (1 + abs(noise())))}
-    said = why(losses, gone, expected, TIMED[BFLOAT16])
-    assert (said is not None) == (1 - share > TIMED[BFLOAT16].way)
-    assert said is None or "no weight has gone where it should" in said
-    one_off = [expected.start[0], expected.weights[1]]
-    assert why(losses, one_off, expected, TIMED[BFLOAT16]) is None
+    said = why(trained.losses, gone, expected, TIMED[kind])
+    if abs(1 - share - TIMED[kind].weights) > 1e-3:
+        assert (said is not None) == (1 - share > TIMED[kind].weights)
+    assert said is None or "is not where the oracle ends" in said
 
 
-@pytest.mark.parametrize(("table", "kind"), [(table, kind) for table, kind in LINES if TABLES[table][kind].weights < 9])
+@pytest.mark.parametrize(("table", "kind"), LINES)
 @pytest.mark.parametrize("index", [0, 1])
 def test_one_weight_is_wrong_beyond_its_tolerance_and_right_within(table, kind, index):
     allowed = TABLES[table][kind]
     trained, expected = right()
     end, start = expected.weights[index], expected.start[index]
-    scale = np.linalg.norm(end) if allowed.by_norm else np.linalg.norm(end - start)
+    scale = np.linalg.norm(end - start)
     for factor, found in ((0.9, False), (1.1, True)):
         weights = [weight.copy() for weight in trained.weights]
         weights[index][0, 0] += factor * allowed.weights * scale
@@ -174,18 +172,3 @@ def test_a_first_loss_that_is_a_small_difference_of_large_numbers_has_their_roun
     assert reason(of_losses({0: off}, expected, TIMED[FLOAT32], outputs)) is None
     beyond = (math.sqrt(expected[0]) + 2e-6 * math.sqrt(outputs)) ** 2
     assert reason(of_losses({0: beyond}, expected, TIMED[FLOAT32], outputs)) is not None
-
-
-@given(steps=st.integers(1, 10**5), changes=st.booleans(), share=st.floats(0, 3), seed=st.integers(0, 10**6))
-def test_what_is_lost_in_storing_weights_is_no_error_and_what_is_more_is(steps, changes, share, seed):
-    drawn = np.random.default_rng(seed)
-    start = drawn.standard_normal((30, 20))
-    end = start * 1.001  # hardly any way
-    expected = oracle.Reference(np.ones(steps), (end,), (start,), unchanged=(1,) * steps if changes else (steps,))
-    lost = 2**-24 * (min(steps, 3 * math.sqrt(steps)) if changes else steps)
-    direction = drawn.choice([-1.0, 1.0], end.shape)
-    allowed = TIMED[FLOAT32]
-    least = min(allowed.unit * deviation.LEAST_UNIT_WAY, allowed.weights * 1e-3)  # of a weight
-    said = why({steps - 1: 1.0}, [end * (1 + direction * share * (lost + least))], expected, allowed)
-    assert (said is not None) == (share > 1) or abs(share - 1) < 1e-3
-    assert (said or "weight 1").startswith("weight 1")

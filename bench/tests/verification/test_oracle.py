@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from bench.cases.challenge import Flip
 from bench.cases.phases import affordable_steps
 from bench.cases.problem import DTYPES, Problem, stable_learning_rate
 from bench.machine.device import unsupported
@@ -15,6 +18,7 @@ from bench.tests.fakes import TINY, a_case
 from bench.timing.clock import finish
 from bench.timing.loops import Trained
 from bench.verification import deviation, gate, oracle
+from bench.verification.storage import STORED
 from implementations import Implementation, find_implementations
 
 STYLES = {name: style for name, style in find_implementations().items() if "cpu" in style.devices}
@@ -118,6 +122,38 @@ def test_the_oracle_leaves_its_inputs_alone():
     for name in ("sgd", "adam", "dynamic"):
         oracle.reference(name, arrays, RATE, 3)
     assert all(np.array_equal(array, before) for array, before in zip(arrays, kept, strict=True))
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "dynamic"])
+@given(seed=st.integers(0, 10**6), dtype=st.sampled_from(DTYPES))
+def test_the_oracle_keeps_its_numbers_as_the_dtype_stores_them(name, seed, dtype):
+    arrays = Problem(*TINY, seed=seed).arrays()
+    found = oracle.reference(name, arrays, RATE, 5, [Flip(3, 0, 2, 1, 3)], dtype)
+    for weight in (*found.weights, *found.start):
+        assert weight.dtype == np.float64
+        assert np.array_equal(STORED[dtype](weight), weight)
+
+
+@given(seed=st.integers(0, 10**6), dtype=st.sampled_from(["float32", "bfloat16"]))
+def test_updates_of_less_than_half_a_bit_are_lost_to_the_oracle_as_to_every_style(seed, dtype):
+    arrays = Problem(*TINY, seed=seed).arrays()
+    moved = oracle.reference("sgd", arrays, 1e-14, 20)
+    stays = oracle.reference("sgd", arrays, 1e-14, 20, dtype=dtype)
+    assert not np.array_equal(moved.weights[1], moved.start[1])
+    assert all(np.array_equal(end, start) for end, start in zip(stays.weights, stays.start, strict=True))
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam", "dynamic"])
+@given(seed=st.integers(0, 10**6), steps=st.integers(1, 12))
+def test_a_twin_is_the_same_run_rounded_otherwise_its_units_in_their_places(name, seed, steps):
+    problem = Problem(*TINY, "float32", stable_learning_rate(TINY, name), seed)
+    flips = [Flip(steps // 2, 1, 3, 0, 4)]
+    given_ = name, problem.arrays(), problem.learning_rate, steps, flips
+    expected, twin = oracle.reference(*given_, "float32"), oracle.twin(*given_, seed)
+    np.testing.assert_allclose(twin.losses, expected.losses, rtol=1e-3)
+    for one, other in zip((*twin.weights, *twin.start), (*expected.weights, *expected.start), strict=True):
+        assert np.array_equal(one, np.float32(one))
+        assert np.linalg.norm(one - other) < 1e-3 * np.linalg.norm(other)
 
 
 def test_the_oracle_follows_all_of_a_cheap_run_the_start_of_a_dear_one_and_none_of_the_dearest():

@@ -94,10 +94,16 @@ def judge_tool(
     """
     if tool is None or tool.value is None:
         return Check(title, must, "", None, 0, tool.note if tool else "not measured")
+    if not math.isfinite(tool.value):
+        return Check(title, must, "", None, tool.n, "; ".join(filter(None, (f"its value is {tool.value}", tool.note))))
     off = tool.value - expected
-    met = abs(off) <= limit or (None if tool.n < FEW_PAIRS else False)
+    met: bool | None = abs(off) <= limit or None
     notes = [note, tool.note]
-    if tool.low is not None and tool.high is not None:
+    if met is None and tool.n >= FEW_PAIRS:
+        met = False
+    elif met is None:
+        notes.insert(0, f"a miss of fewer than {FEW_PAIRS} tests nothing")
+    if tool.low is not None and tool.high is not None and math.isfinite(tool.high - tool.low):
         low, high = tool.low - expected, tool.high - expected
         notes.insert(0, f"95% interval {shown.format(low)} to {shown.format(high)}")
         beyond = low > limit or high < -limit  # then no width excuses it

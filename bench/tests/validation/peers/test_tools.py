@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,21 @@ def test_a_tool_disagrees_as_far_as_its_interval_can_tell(value, low, high, met)
     assert check.met is met
     assert check.note.startswith("too noisy; 95% interval " if met is None else "95% interval ")
     assert f"{low - 1:+.2%} to {high - 1:+.2%}" in check.note
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_value_that_is_no_number_tests_nothing_and_says_so(value):
+    check = judge_agreement(PYPERF, Tool(PYPERF, value, "ratio", 24, "odd", 0.9, 1.1), 0.02)
+    assert (check.met, check.note) == (None, f"its value is {value}; odd")
+    of_no_width = judge_agreement(PYPERF, Tool(PYPERF, 1.03, "ratio", 24, "", value, value), 0.02)
+    assert (of_no_width.met, of_no_width.note) == (False, "theirs over ours, in turns")
+
+
+def test_a_miss_of_few_pairs_tests_nothing_and_says_so():
+    few = judge_agreement(PYPERF, Tool(PYPERF, 1.03, "ratio", 4), 0.02)
+    assert few.met is None
+    assert few.note.startswith("a miss of fewer than 5 tests nothing")
+    assert judge_agreement(PYPERF, Tool(PYPERF, 1.01, "ratio", 4), 0.02).met is True
 
 
 @given(truth=st.floats(0.5, 2), n=st.integers(2, 40), seed=st.integers(0, 10**6))

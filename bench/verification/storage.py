@@ -1,0 +1,36 @@
+"""Numbers as an array of some dtype keeps them: rounded when they are stored, whatever made them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[Any]
+Rounding = Callable[[Floats], Floats]
+
+
+def rounded_to(bits: int, *, truncated: bool = False) -> Rounding:
+    """Float32 with `bits` explicit bits of its significand: TF32 has 10, bfloat16 7.
+
+    To nearest, ties to even; `truncated` towards zero, as a tensor core reads a float32 that nobody rounded for it.
+    """
+    dropped = 23 - bits
+    half, keep = np.uint32((1 << (dropped - 1)) - 1), np.uint32(0xFFFFFFFF << dropped & 0xFFFFFFFF)
+
+    def rounded(array: Floats) -> Floats:
+        word = np.ascontiguousarray(array, np.float32).view(np.uint32)
+        up = np.uint32(0) if truncated else half + (word >> np.uint32(dropped) & np.uint32(1))
+        return ((word + up) & keep).view(np.float32)
+
+    return rounded
+
+
+# By dtype; what comes back may be of another type of numpy's, which holds it without loss
+STORED: Mapping[str, Rounding] = {
+    "float64": np.asarray,
+    "float32": lambda array: np.asarray(array, np.float32),
+    "bfloat16": rounded_to(7),
+}
