@@ -68,18 +68,27 @@ def where_aligned(product: Product) -> Product:
 
 @dataclass(frozen=True, slots=True)
 class Arithmetic:
-    """How numbers are kept and multiplied; `dtype` and `precision` are what it claims to be, and is where honest."""
+    """How numbers are kept and multiplied; `dtype` and `precision` are what it claims to be, and is where honest.
+
+    `masters` is the wider dtype in which it keeps weights from one iteration to the next, if it does.
+    """
 
     name: str
     product: Product = blas
     stored: Rounding = np.asarray
     dtype: str = "float32"
     precision: str = "ieee"
+    masters: str = ""
 
     @property
     def kind(self) -> type[np.floating[Any]]:
         """The numpy type that holds it: bfloat16 lives in float32 whose last bits are zero."""
         return np.float64 if self.dtype == "float64" else np.float32
+
+    @property
+    def updating(self) -> Arithmetic:
+        """In which weights are updated."""
+        return Arithmetic(self.name, dtype=self.masters) if self.masters else self
 
     def device(self) -> Device:
         """A CPU whose arrays are of this arithmetic."""
@@ -145,26 +154,31 @@ BEGUN_LATE = (
 def emulated(arithmetic: Arithmetic, oracle: str = "sgd", lie: Lie | None = None) -> Train:
     """A style, as a generator over numpy arrays, that trains the net of `oracle` in `arithmetic`, but for its `lie`."""
     own, honest = lie or Lie(), Lie()
-    r, kind = arithmetic.stored, arithmetic.kind
+    r, kind, wide = arithmetic.stored, arithmetic.kind, arithmetic.updating
 
     def train(x: Floats, y: Floats, w1: Floats, w2: Floats, learning_rate: float, steps: int) -> Loop:
         weights = [w1, w2] if oracle != "dynamic" else [w1, r(np.eye(w1.shape[1], dtype=kind)), w2]
         share = 2 if own.half_batch else 1
         x, y = x[: len(x) // share or 1], y[: len(y) // share or 1]
         update = _adam if oracle == "adam" else _sgd
+        weights = [np.asarray(w, wide.kind) for w in weights]
         state: list[Any] = [(np.zeros_like(w), np.zeros_like(w)) for w in weights]
+
+        def narrow() -> list[Floats]:
+            return [r(np.asarray(w, kind)) for w in weights] if arithmetic.masters else weights
+
         for t in range(steps):
             now = own if t >= own.begins else honest
             middle = t % MIDDLE_USES if oracle == "dynamic" else 0
-            loss, gradients = _gradients(x, y, weights, middle, share, arithmetic, now.product or arithmetic.product)
+            loss, gradients = _gradients(x, y, narrow(), middle, share, arithmetic, now.product or arithmetic.product)
             if now.skips_last_weight:
                 gradients[-1] = None
             if now.untrained and gradients[0] is not None:
                 gradients[0][: math.ceil(now.untrained * len(w1))] = 0
             if not now.skips(t, steps):
-                update(weights, gradients, learning_rate * now.rate_factor, state, t + 1, arithmetic)
+                update(weights, gradients, learning_rate * now.rate_factor, state, t + 1, wide)
             yield loss
-        return tuple(weights)
+        return tuple(narrow())
 
     return train
 

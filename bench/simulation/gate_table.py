@@ -100,6 +100,7 @@ def _machines(rows: Iterable[Row]) -> Iterable[str]:
 
 
 PHASES = (REHEARSAL, OPENING, TIMED)
+LATE = ("late", "late_unchanging")  # groups of lies
 ALLOWED = {REHEARSAL: deviation.REHEARSAL, OPENING: deviation.OPENING, **dict.fromkeys(PACES, deviation.TIMED)}
 README = """\
 # Evidence for the gate: honest arithmetic let through, lies caught
@@ -126,6 +127,11 @@ any seed, over what is allowed.
 
 {lies_table}
 
+A lie that begins after 100 iterations is seen by the timed run alone: caught there, of so many, with x changing or not.
+Where a run has converged by then, or comes to the same end, there may be nothing to see; a rate off by 1% leads there.
+
+{late_table}
+
 What honest trials strayed by at most, over all sizes and seeds, and what is allowed (`bench/verification/deviation.py`
 says what each is). What is beyond it are flips of the ReLU mask, for which the gate asks again.
 
@@ -140,8 +146,9 @@ smallest; empty where that phase has no such bound. `checked` of `steps` iterati
 
 def summary(rows: Sequence[Row], command: str, left: int = 0) -> str:
     """The folder's README; `left` parts of what the command runs were not run."""
-    honest, lies = [one for one in rows if not one["lie"]], [one for one in rows if one["lie"]]
-    every = list(lie_rows(lies))
+    honest = [one for one in rows if not one["lie"]]
+    late = [one for one in rows if one["group"] in LATE]
+    every = list(lie_rows([one for one in rows if one["lie"] and one["group"] not in LATE]))
     return README.format(
         wrong=_sum(honest, "wrong"), trials=_sum(honest, "seeds"), model=" and ".join(_machines(rows)), command=command,
         left=f" ({left} of its parts are not run yet: the same command goes on)" if left else "",
@@ -150,6 +157,7 @@ def summary(rows: Sequence[Row], command: str, left: int = 0) -> str:
         lies_table=markdown(
             ("lie", "net", *(f"{phase}: caught (least)" for phase in PHASES), "past the whole gate"), every
         ),
+        late_table=markdown(("lie", "net", *PACES), late_rows(late)),
         bounds_table=markdown(("phase", "dtype", "net", "trials", *BOUNDS), bound_rows(honest)),
     )  # fmt: skip
 
@@ -176,6 +184,14 @@ def lie_rows(rows: Sequence[Row]) -> Iterator[list[str]]:
             key=lambda one: (one[0], -one[1]),
         )
         yield [lie if dtype == "float32" else f"{lie}, {dtype}", oracle, *cells, f"{missed} of {tried:,}"]
+
+
+def late_rows(rows: Sequence[Row]) -> Iterator[list[str]]:
+    """A line a lie that begins late and net: how often the timed runs of each pace caught it."""
+    for (lie, oracle, dtype), same in grouped(rows, ("lie", "oracle", "dtype")):
+        of = [[one for one in same if one["phase"] == phase] for phase in PACES]
+        cells = [f"{_sum(some, 'wrong'):,} of {_sum(some, 'seeds'):,}" if some else "" for some in of]
+        yield [lie.removeprefix("late: ") + ("" if dtype == "float32" else f", {dtype}"), oracle, *cells]
 
 
 def bound_rows(rows: Sequence[Row]) -> Iterator[list[str]]:

@@ -19,7 +19,7 @@ from bench.simulation.subjects import Subject
 from bench.timing.loops import Trained
 from bench.verification import gate
 from bench.verification.deviation import Deviation, reason
-from bench.verification.oracle import Reference
+from bench.verification.expected import Expected
 
 REHEARSAL, OPENING, TIMED, LONG, ON_GPU = "rehearsal", "opening", "timed", "long", "on a GPU"
 
@@ -70,7 +70,7 @@ def open_run(subject: Subject, size: Size, seed: int) -> Trial:
     """The first iterations at the case's own size, by the gate itself, other data and all."""
     case, train = at(subject, size, seed), subject.make(seed)
     expected = opened(case.oracle, size, seed, case.problem.dtype)
-    first = gate.opening_deviations(case, train, subject.device, arrays_of(size, seed), expected)
+    first = gate.opening_deviations(case, train, subject.device, expected)
     return first, gate.opening_confirmed(case, train, subject.device, first) is not None
 
 
@@ -91,13 +91,13 @@ def run_once(phase: str, subject: Subject, size: Size, seed: int, turn: int) -> 
     counts, checked = plan(phase, size, oracle)
     changes = subject.device.negate is not None  # an array that nobody can write to stays as it is, in a run too
     data, drawn = (seed, turn) if changes else (seed + turn, None)
-    case, arrays = at(subject, size, data), arrays_of(size, data)
-    flips = draw_flips(phase, size, oracle, seed, drawn)
-    trained = gate.run(case, subject.make(seed), subject.device, case.problem, arrays, checked, flips)
+    case = at(subject, size, data)
+    expected = followed(phase, oracle, size, data, case.problem.dtype, case.precision, drawn)
+    trained = gate.run(
+        case, subject.make(seed), subject.device, case.problem, expected.arrays, checked, expected.flips
+    )  # fmt: skip
     read = {t: trained.losses[t] for one in counts.stretches for t in one.read if t < checked}
-    expected = followed(phase, oracle, size, data, case.problem.dtype, drawn)
-    twins = gate.twins(case, arrays, checked, flips)
-    return gate.timed_deviations(case, expected, Trained(read, trained.weights), counts.steps, twins)
+    return gate.timed_deviations(expected, Trained(read, trained.weights), counts.steps)
 
 
 def at(subject: Subject, size: Size, seed: int) -> Case:
@@ -142,14 +142,14 @@ def arrays_of(size: Size, seed: int) -> tuple[Floats, ...]:
 
 
 @lru_cache(maxsize=3)
-def opened(oracle: str, size: Size, seed: int, dtype: str) -> Reference:
-    """The oracle's own opening."""
-    return gate.opening_reference(of_oracle(oracle, size, seed, dtype), arrays_of(size, seed))
+def opened(oracle: str, size: Size, seed: int, dtype: str) -> Expected:
+    """What the opening comes to."""
+    return gate.opening(of_oracle(oracle, size, seed, dtype), arrays_of(size, seed))
 
 
-@lru_cache(maxsize=6)
-def followed(phase: str, oracle: str, size: Size, seed: int, dtype: str, turn: int | None) -> Reference:
-    """The oracle's own timed run on the data of a seed, x changing as in that `turn`, as far as it affords."""
+@lru_cache(maxsize=4)
+def followed(phase: str, oracle: str, size: Size, seed: int, dtype: str, precision: str, turn: int | None) -> Expected:
+    """What a timed run comes to on the data of a seed, x changing as in that `turn`, as far as the oracle affords."""
     counts, _checked = plan(phase, size, oracle)
-    flips = draw_flips(phase, size, oracle, seed, turn)
-    return gate.followed(of_oracle(oracle, size, seed, dtype), arrays_of(size, seed), counts.steps, flips)
+    case = replace(of_oracle(oracle, size, seed, dtype), precision=precision)
+    return gate.followed(case, arrays_of(size, seed), counts.steps, draw_flips(phase, size, oracle, seed, turn))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import isfinite
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +16,12 @@ from bench.machine.device import Device
 from bench.timing import clock
 from bench.timing.loops import Cold, Timed, Trained, WrongStyleError, as_trained, check_kind, flip_sign
 from bench.timing.noise import by_cycle
+from bench.verification.expected import Expected
 from implementations import Train
 
 if TYPE_CHECKING:
     from bench.verification.deviation import Deviation
-    from bench.verification.oracle import Array, Reference
+    from bench.verification.oracle import Reference
 
 OPENING_STEPS = 4  # the dynamic net has used its middle layer 0, 1, 2 and 3 times by then
 # Data on which no hidden unit comes near the kink of its ReLU in any of the three nets: of the seeds 1000 to 1249 those
@@ -29,8 +29,6 @@ OPENING_STEPS = 4  # the dynamic net has used its middle layer 0, 1, 2 and 3 tim
 FURTHER_SEEDS = (1152, 1084, 1079, 1189, 1155)
 SEEDS = 5
 FLIP_EXCESS = 100  # a flip in float32 strays by a few times what is allowed; beyond this nobody asks for more seeds
-TWINS, WITHIN = 4, 4.0  # who strays no further than so many times as far as the furthest of so many twins is honest
-ROUNDED = ("loss", "root", "weights", "unit")  # what grows with the length of a run; the first loss does not
 PACE_ITERATIONS = 20
 
 
@@ -78,22 +76,19 @@ def rehearse_seed(case: Case, train: Train, device: Device, seed: int) -> Rehear
     """The rehearsal on the data of one seed. Raises WrongStyleError for what no tolerance covers."""
     from bench.verification import deviation
 
-    arrays, expected = _rehearsed(case.oracle, seed, case.problem.dtype)
-    problem = Problem(*TUTORIAL_SIZE, case.problem.dtype, stable_learning_rate(TUTORIAL_SIZE, case.oracle), seed)
-    trained = run(case, train, device, problem, arrays, REHEARSAL_STEPS)
+    expected = _rehearsed(case.oracle, seed, case.problem.dtype)
+    problem = expected.case.problem
+    trained = run(case, train, device, problem, expected.arrays, REHEARSAL_STEPS)
     allowed = deviation.tolerance(deviation.REHEARSAL, problem.dtype, case.precision, case.oracle)
     losses = [trained.losses[t] for t in range(REHEARSAL_STEPS)]
-    return Rehearsal(losses, deviation.of_run(trained, expected, allowed))
+    return Rehearsal(losses, expected.nearest(lambda one: deviation.of_run(trained, one, allowed)))
 
 
 @lru_cache(maxsize=8)
-def _rehearsed(oracle: str, seed: int, dtype: str) -> tuple[tuple[Array, ...], Reference]:
-    """Data and reference of a rehearsal; nobody writes into them."""
-    from bench.verification.oracle import reference
-
-    arrays = Problem(*TUTORIAL_SIZE, seed=seed).arrays()
-    rate = stable_learning_rate(TUTORIAL_SIZE, oracle)
-    return arrays, reference(oracle, arrays, rate, REHEARSAL_STEPS, dtype=dtype)
+def _rehearsed(oracle: str, seed: int, dtype: str) -> Expected:
+    """What a rehearsal comes to; nobody writes into its data."""
+    problem = Problem(*TUTORIAL_SIZE, dtype, stable_learning_rate(TUTORIAL_SIZE, oracle), seed)
+    return Expected(Case("", "cpu", problem, framework="", oracle=oracle), problem.arrays(), REHEARSAL_STEPS)
 
 
 def run(
@@ -134,7 +129,7 @@ def check_opening(case: Case, train: Train, device: Device, arrays: Sequence[Any
     TF32 at 512x8000 is off by 5e-6 of the loss, where a right style may be too. Raises WrongStyleError.
     """
     if opening_steps(case):
-        first = opening_deviations(case, train, device, arrays, opening_reference(case, arrays))
+        first = opening_deviations(case, train, device, opening(case, arrays))
         why = opening_confirmed(case, train, device, first)
         if why is not None:
             raise WrongStyleError(f"in the first iterations at its own size: {why}")
@@ -145,12 +140,9 @@ def opening_steps(case: Case) -> int:
     return affordable_steps(work_flops(case.problem, case.oracle), OPENING_STEPS)
 
 
-def opening_reference(case: Case, arrays: Sequence[Any]) -> Reference:
-    """The oracle's own opening on the data `arrays`."""
-    from bench.verification.oracle import reference
-
-    steps, dtype = opening_steps(case), case.problem.dtype
-    return reference(case.oracle, arrays, case.problem.learning_rate, steps, dtype=dtype)
+def opening(case: Case, arrays: Sequence[Any]) -> Expected:
+    """What the opening comes to on the data `arrays`."""
+    return Expected(case, arrays, opening_steps(case))
 
 
 def opening_confirmed(case: Case, train: Train, device: Device, first: Sequence[Deviation]) -> str | None:
@@ -165,47 +157,35 @@ def opening_confirmed(case: Case, train: Train, device: Device, first: Sequence[
     if why is None or worst(first) > FLIP_EXCESS:
         return why
     other = replace(case.problem, seed=case.problem.seed + 1).arrays()
-    return reason(opening_deviations(case, train, device, other, opening_reference(case, other)))
+    return reason(opening_deviations(case, train, device, opening(case, other)))
 
 
-def followed(case: Case, arrays: Sequence[Array], steps: int, flips: Sequence[Flip]) -> Reference:
-    """The oracle's own timed run, as far as it affords."""
-    from bench.verification.oracle import reference
+def opening_deviations(case: Case, train: Train, device: Device, expected: Expected) -> list[Deviation]:
+    """How far the first iterations at the case's own size stray, weights and all."""
+    from bench.verification import deviation
 
-    checked = affordable_steps(work_flops(case.problem, case.oracle), steps)
-    return reference(case.oracle, arrays, case.problem.learning_rate, checked, flips, case.problem.dtype)
-
-
-def twins(case: Case, arrays: Sequence[Array], steps: int, flips: Sequence[Flip]) -> Iterator[Reference]:
-    """Honest runs of `steps` in float32, each made when it is asked for; of another dtype there are none."""
-    from bench.verification.oracle import twin
-
-    if case.problem.dtype == "float32":
-        for seed in range(TWINS):
-            yield twin(case.oracle, arrays, case.problem.learning_rate, steps, flips, case.precision, seed)
+    allowed = deviation.tolerance(deviation.OPENING, case.problem.dtype, case.precision, case.oracle)
+    trained = run(case, train, device, case.problem, expected.arrays, expected.steps)
+    return expected.nearest(lambda one: deviation.of_run(trained, one, allowed))
 
 
-def timed_deviations(
-    case: Case, expected: Reference, trained: Trained, steps: int, twins: Iterable[Reference] = ()
-) -> list[Deviation]:
-    """How far a run of `steps` strays from a reference that may be shorter; then only its losses are compared.
+def followed(case: Case, arrays: Sequence[Any], steps: int, flips: Sequence[Flip]) -> Expected:
+    """What a timed run of `steps` comes to, as far as the oracle affords."""
+    return Expected(case, arrays, affordable_steps(work_flops(case.problem, case.oracle), steps), flips)
 
-    Who strays is held against `twins`, which nobody draws before. They are honest runs in the same dtype: what
-    rounding does to a long run by itself is no fault, and neither is WITHIN times as much.
+
+def timed_deviations(expected: Expected, trained: Trained, steps: int) -> list[Deviation]:
+    """How far a run of `steps` strays from what is expected, which may be shorter; then only its losses are compared.
+
+    Who strays is held against honest twins: what rounding alone does to a run of thousands of iterations is no fault.
     """
-    from bench.verification.deviation import reason
+    found = expected.nearest(lambda one: _deviations(expected.case, one, trained, steps))
 
-    found = _deviations(case, expected, trained, steps)
-    strays: dict[str, float] = {}
-    for other in twins if reason(found) else ():
-        beside = Trained({t: float(other.losses[t]) for t in trained.losses if t < len(other.losses)}, other.weights)
-        for one in _deviations(case, expected, beside, steps):
-            if one.bound in ROUNDED and isfinite(one.error):
-                strays[one.bound] = max(strays.get(one.bound, 0.0), one.error)
-        held = [one.beside(WITHIN * strays.get(one.bound, 0.0)) for one in found]
-        if reason(held) is None:
-            return held
-    return found
+    def of_twin(twin: Reference) -> list[Deviation]:
+        read = {t: float(twin.losses[t]) for t in trained.losses if t < expected.steps}
+        return _deviations(expected.case, expected.reference, Trained(read, twin.weights), steps)
+
+    return expected.within_twins(found, of_twin)
 
 
 def _deviations(case: Case, expected: Reference, trained: Trained, steps: int) -> list[Deviation]:
@@ -220,17 +200,6 @@ def _deviations(case: Case, expected: Reference, trained: Trained, steps: int) -
         still = deviation.standstill(trained.losses, min(checked, allowed.losses), allowed)
         found += [deviation.fault(still)] if still else []
     return found if abs(final) < float("inf") else [*found, deviation.fault(f"loss became {final}")]
-
-
-def opening_deviations(
-    case: Case, train: Train, device: Device, arrays: Sequence[Any], expected: Reference
-) -> list[Deviation]:
-    """How far the first iterations at the case's own size stray, weights and all."""
-    from bench.verification import deviation
-
-    allowed = deviation.tolerance(deviation.OPENING, case.problem.dtype, case.precision, case.oracle)
-    trained = run(case, train, device, case.problem, arrays, len(expected.losses))
-    return deviation.of_run(trained, expected, allowed)
 
 
 def check_pace(endless: Cold, timed: Timed) -> None:

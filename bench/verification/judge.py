@@ -122,15 +122,13 @@ def strays(
 ) -> tuple[str | None, int]:
     """How losses and the last weights stray from the oracle, if they do, and how many losses were compared with it."""
     from bench.verification.deviation import reason
-    from bench.verification.gate import followed, timed_deviations, twins
+    from bench.verification.gate import followed, timed_deviations
 
     arrays = replace(case.problem, seed=record.data_seed).arrays()
+    expected = followed(case, arrays, steps, flips)
     with every_core(case):
-        expected = followed(case, arrays, steps, flips)
-        checked = len(expected.losses)
-        trained = Trained(losses, tuple(record.weights))
-        found = timed_deviations(case, expected, trained, steps, twins(case, arrays, checked, flips))
-    return reason(found), sum(t < checked for t in losses)
+        found = timed_deviations(expected, Trained(losses, tuple(record.weights)), steps)
+    return reason(found), sum(t < expected.steps for t in losses)
 
 
 def losses_of(stretches: Sequence[Stretch], seen: Sequence[Seen]) -> Mapping[int, float]:

@@ -32,7 +32,8 @@ from bench.timing.loops import Trained, WrongStyleError
 from bench.verification import gate
 from bench.verification.deviation import FLOAT32 as FLOAT32_KIND
 from bench.verification.deviation import TIMED, Deviation, fault, reason, worst
-from bench.verification.oracle import Reference, reference
+from bench.verification.expected import TWINS, WITHIN, Expected
+from bench.verification.oracle import Reference
 from bench.verification.storage import rounded_to
 
 FLOAT32 = Arithmetic("float32")
@@ -176,21 +177,20 @@ def test_tf32_posing_as_float32_is_caught_in_sums_as_long_as_those_of_the_larges
 def test_a_timed_run_is_compared_to_its_end_where_the_oracle_follows_and_at_its_start_where_not():
     problem = Problem(*TUTORIAL_SIZE, "float32", stable_learning_rate(TUTORIAL_SIZE), 3)
     case = replace(a_rehearsal(FLOAT32, 3), problem=problem)
-    arrays = problem.arrays()
-    expected = reference("sgd", arrays, problem.learning_rate, 60)
-    trained = gate.run(case, emulated(FLOAT32), FLOAT32.device(), problem, arrays, 60)
-    assert reason(gate.timed_deviations(case, expected, trained, 60)) is None
-    returned_late = Trained(trained.losses, expected.start)
-    assert "is not where" in str(reason(gate.timed_deviations(case, expected, returned_late, 60)))
-    longer = Trained({**trained.losses, 99: 1.0}, expected.start)
-    assert reason(gate.timed_deviations(case, expected, longer, 100)) is None
-    final = Trained({**trained.losses, 99: float("inf")}, expected.start)
-    assert reason(gate.timed_deviations(case, expected, final, 100)) == "loss became inf"
+    expected = Expected(case, problem.arrays(), 60)
+    trained = gate.run(case, emulated(FLOAT32), FLOAT32.device(), problem, expected.arrays, 60)
+    assert reason(gate.timed_deviations(expected, trained, 60)) is None
+    returned_late = Trained(trained.losses, expected.reference.start)
+    assert "is not where" in str(reason(gate.timed_deviations(expected, returned_late, 60)))
+    longer = Trained({**trained.losses, 99: 1.0}, expected.reference.start)
+    assert reason(gate.timed_deviations(expected, longer, 100)) is None
+    final = Trained({**trained.losses, 99: float("inf")}, expected.reference.start)
+    assert reason(gate.timed_deviations(expected, final, 100)) == "loss became inf"
 
 
-def a_timed_run(seed: int) -> tuple[Case, Reference]:
-    problem = Problem(6, 9, 20, 3, "float32", 1e-4, seed)
-    return replace(a_rehearsal(FLOAT32, seed), problem=problem), reference("sgd", problem.arrays(), 1e-4, 30)
+def a_timed_run(seed: int, dtype: str = "float32", precision: str = "ieee") -> Expected:
+    problem = Problem(6, 9, 20, 3, dtype, 1e-4, seed)
+    return Expected(replace(a_rehearsal(FLOAT32, seed), problem=problem, precision=precision), problem.arrays(), 30)
 
 
 def off(expected: Reference, share: float, seed: int) -> Reference:
@@ -204,51 +204,45 @@ def off(expected: Reference, share: float, seed: int) -> Reference:
     return replace(expected, weights=tuple(ends))
 
 
-def as_read(run: Reference, **losses: float) -> Trained:
-    return Trained({**dict(enumerate(run.losses.tolist())), **{int(t[1:]): x for t, x in losses.items()}}, run.weights)
+def as_read(run: Reference, first: float | None = None) -> Trained:
+    losses = dict(enumerate(run.losses.tolist()))
+    return Trained(losses if first is None else {**losses, 0: first}, run.weights)
 
 
 @given(
     seed=SEEDS,
-    shares=st.lists(st.floats(0, 0.2), min_size=gate.TWINS, max_size=gate.TWINS),
+    shares=st.lists(st.floats(0, 0.2), min_size=TWINS, max_size=TWINS),
     factor=st.floats(0.1, 1.9),
 )
 def test_who_strays_in_a_long_run_no_further_than_honest_twins_do_is_honest(seed, shares, factor):
-    case, expected = a_timed_run(seed)
-    drawn = [off(expected, share, seed + number) for number, share in enumerate(shares)]
-    most = max(gate.WITHIN * max(shares), TIMED[FLOAT32_KIND].unit)
-    found = gate.timed_deviations(case, expected, as_read(off(expected, factor * most, seed)), 30, drawn)
+    expected = a_timed_run(seed)
+    expected.twins = [off(expected.reference, share, seed + number) for number, share in enumerate(shares)]
+    most = max(WITHIN * max(shares), TIMED[FLOAT32_KIND].unit)
+    found = gate.timed_deviations(expected, as_read(off(expected.reference, factor * most, seed)), 30)
     if not 0.8 < factor < 1.25:  # medians of units and the whole weight are not quite the same share
         assert (reason(found) is None) == (factor < 1), (factor * most, shares)
 
 
-def test_twins_are_drawn_for_none_who_does_not_stray_and_excuse_nothing_that_no_length_explains():
-    case, expected = a_timed_run(4)
-
-    def nobody():
-        raise AssertionError("a twin was drawn")
-        yield
-
-    assert reason(gate.timed_deviations(case, expected, as_read(expected), 30, nobody())) is None
-    far = [replace(off(expected, 1e9, 1), losses=expected.losses * 9)]
-    tf32 = as_read(expected, t0=float(expected.losses[0]) * (1 + 4e-6))
-    assert "loss of iteration 0" in str(reason(gate.timed_deviations(case, expected, tf32, 30, far)))
-    short = Trained(as_read(expected).losses, expected.weights[:1])
-    assert "returned 1 weights" in str(reason(gate.timed_deviations(case, expected, short, 30, far)))
-    broken = [replace(expected, weights=tuple(weight * np.nan for weight in expected.weights))]
-    astray = as_read(off(expected, 0.5, 2))
-    assert reason(gate.timed_deviations(case, expected, astray, 30, broken)) is not None
+def test_others_are_made_for_none_who_does_not_stray_and_excuse_nothing_that_no_length_explains():
+    expected = a_timed_run(4)
+    right = expected.reference
+    assert reason(gate.timed_deviations(expected, as_read(right), 30)) is None
+    assert vars(expected).keys() & {"exact", "twins", "reference"} == {"reference"}
+    expected.twins = [replace(off(right, 1e9, 1), losses=right.losses * 9)]
+    tf32 = as_read(right, first=float(right.losses[0]) * (1 + 4e-6))
+    assert "loss of iteration 0" in str(reason(gate.timed_deviations(expected, tf32, 30)))
+    short = Trained(as_read(right).losses, right.weights[:1])
+    assert "returned 1 weights" in str(reason(gate.timed_deviations(expected, short, 30)))
+    expected.twins = [replace(right, weights=tuple(weight * np.nan for weight in right.weights))]
+    assert reason(gate.timed_deviations(expected, as_read(off(right, 0.5, 2)), 30)) is not None
 
 
 @given(seed=SEEDS, dtype=st.sampled_from(["float64", "bfloat16", "float32"]))
 def test_twins_are_of_float32_and_round_as_their_precision_does(seed, dtype):
-    case, _expected = a_timed_run(seed)
-    case = replace(case, problem=replace(case.problem, dtype=dtype))
-    arrays = case.problem.arrays()
-    drawn, in_tf32 = (list(gate.twins(replace(case, precision=one), arrays, 30, [])) for one in ("ieee", "tf32"))
-    assert len(drawn) == len(in_tf32) == (gate.TWINS if dtype == "float32" else 0)
+    drawn, in_tf32 = (a_timed_run(seed, dtype, one).twins for one in ("ieee", "tf32"))
+    assert len(drawn) == len(in_tf32) == (TWINS if dtype == "float32" else 0)
     assert len({twin.weights[0].tobytes() for twin in drawn}) == len(drawn)
-    expected = gate.followed(case, arrays, 30, [])
+    expected = a_timed_run(seed, dtype).reference
 
     def furthest(runs):
         return max((np.abs(one.losses - expected.losses).max() for one in runs), default=0.0)
