@@ -48,9 +48,8 @@ TIMED_SHARES = (0.05, 0.02, 0.006, 0.0015, 0.001, 0.0005, 0.0005, 0.0005)
 LEVEL_SIZES, LEVEL_SHARES = (Size(64, 200, 16, 1), Size(64, 449, 25, 1), Size(128, 828, 21, 1)), (0.01, 0.005, 0.005)
 # Drawn by chance, and those at which an honest style was accused
 FOLLOWED = (
-    SWEEP_SIZES[0], Size(16, 250, 25, 5), *LEVEL_SIZES, Size(64, 8, 24, 1), Size(100, 10, 20, 1), Size(29, 11, 32, 2),
-    Size(98, 13, 191, 17), Size(64, 200, 64, 5), Size(41, 414, 16, 3), Size(14, 186, 51, 1),
-    Size(1, 400, 60, 1), Size(8, 9, 7, 1),
+    *LEVEL_SIZES[:2], Size(64, 8, 24, 1), Size(29, 11, 32, 2), Size(98, 13, 191, 17), Size(64, 200, 64, 5),
+    Size(14, 186, 51, 1), Size(8, 9, 7, 1),
 )  # fmt: skip
 FOLLOWED_SHARE = 0.0005
 ORACLES = ("sgd", "adam", "dynamic")

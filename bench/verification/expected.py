@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from math import isfinite
 from typing import TYPE_CHECKING
@@ -35,9 +36,10 @@ class Expected:
 
     @cached_property
     def exact(self) -> Reference:
-        """The oracle of who keeps its weights in a wider dtype than it was given them in."""
+        """The oracle of who keeps its weights in a wider dtype than it was given and returns them in."""
         kept = STORED[self.case.problem.dtype]
-        return self._reference([np.asarray(kept(a), np.float64) for a in self.arrays], "float64")
+        found = self._reference([np.asarray(kept(a), np.float64) for a in self.arrays], "float64")
+        return replace(found, weights=tuple(np.asarray(kept(weight), np.float64) for weight in found.weights))
 
     def _reference(self, arrays: Sequence[Array], dtype: str) -> Reference:
         from bench.verification.oracle import reference

@@ -63,7 +63,7 @@ def test_a_style_for_a_gpu_follows_the_oracle_at_any_size_and_rate(style, seed):
     arrays = problem.arrays()
     trained = gate.run(case, train, device, problem, arrays, steps)
     allowed = deviation.tolerance(deviation.REHEARSAL, dtype, "ieee", "sgd")
-    found = deviation.of_run(trained, reference("sgd", arrays, rate, steps), allowed)
+    found = deviation.of_run(trained, reference("sgd", arrays, rate, steps, dtype=dtype), allowed)
     assert deviation.reason(found) is None
 
 
