@@ -275,6 +275,16 @@ def test_updates_too_small_to_store_accuse_nobody_where_a_loss_levels_off(subjec
     assert worst(found) < 1, seed
 
 
+@pytest.mark.parametrize("phase", [trials.LONG, trials.ON_GPU])
+def test_a_run_of_thousands_of_iterations_accuses_nobody_where_a_loss_levels_off(phase):
+    """Where x changes between batches alone an oracle that stores in float64 called honest runs wrong on every seed."""
+    (subject,) = (one for one in telling("sgd") if one.case.style == "permuted" and one.case.problem.dtype == "float32")
+    seed = random.randrange(10**6)
+    found, wrong = trials.follow_run(phase, subject, gate.LEVEL_SIZES[1], seed)
+    assert not wrong, (seed, reason(found))
+    assert worst(found) < 1, seed
+
+
 def test_an_oracle_that_stores_in_float64_would_accuse_an_honest_style_there(monkeypatch):
     monkeypatch.setitem(storage.STORED, "float32", np.asarray)
     monkeypatch.setattr(expected, "TWINS", 0)
