@@ -12,7 +12,7 @@ from bench.machine.process import Answer
 from bench.machine.witness import Record, Seen
 from bench.plain import ShapeError, from_plain
 from bench.timing.loops import ProgramTimes
-from bench.verification.clocks import Phase, helped
+from bench.verification.clocks import SEVERAL_LEAST_S, TOLD_LEAST_S, Phase, helped
 from bench.verification.judge import strays
 from bench.verification.memory import Places, after_flip, flip_s, over_pause
 from bench.verification.shape import IMPOSSIBLE, KEEPS, PAUSED, STRETCH_S
@@ -66,7 +66,8 @@ def _no_program(job: Job, found: Found, times: ProgramTimes, record: Record) -> 
     elif 2 * job.style.period < steps:
         yield from remembered(job, times, flips)
     flipping_s = flip_s(case) * sum(flip.times for flip in flips)
-    phase = Phase(f"{steps} iterations", times.seconds + STRETCH_S + flipping_s, [(seen.wall_s, seen.cpu_s)])
+    passed, least_s = [(seen.wall_s, seen.cpu_s)], TOLD_LEAST_S if case.threads == 1 else SEVERAL_LEAST_S
+    phase = Phase(f"{steps} iterations", times.seconds + STRETCH_S + flipping_s, passed, least_s=least_s)
     yield from phase.untold()
     yield from phase.crowded(case)
     yield from helped(case, record)
