@@ -61,8 +61,8 @@ OPENING: Mapping[Kind, Tolerance] = {
 }
 # The timed run itself, as far as the oracle affords to follow; weights only where that is to the end. Who strays is
 # measured up to twice more, with x changing elsewhere or other data; in float32 a run is first held against twins (see
-# gate.TWINS), for one of ten thousand iterations may enlarge a rounding until it shows. results/gate holds every bound
-# against the largest honest error
+# expected.TWINS), for one of ten thousand iterations may enlarge a rounding until it shows. results/gate holds every
+# bound against the largest honest error
 TIMED: Mapping[Kind, Tolerance] = {
     FLOAT64: Tolerance(1e-9, 50, 1e-8, root=1e-9),
     FLOAT32: Tolerance(1e-2, 50, 5e-2, first=2e-6, root=1e-3, unit=5e-4),
@@ -134,7 +134,7 @@ def of_losses(
         error = abs(loss - expected[t]) / scale if scale else abs(loss)
         says = (
             f"loss of iteration {t} is {loss:.9g}, the oracle says {expected[t]:.9g} "
-            f"(relative error {error:.1e}, allowed {limit:.0e})"
+            f"(relative error {error:.1e}, allowed {limit:.2g})"
         )
         found.append(Deviation(error, limit, says, bound))
     return found
@@ -171,7 +171,7 @@ def _of_weights(trained: Trained, expected: Reference, allowed: Tolerance) -> It
             error,
             allowed.weights,
             f"{name} is not where the oracle ends "
-            f"(off by {error:.1e} of the way they went, allowed {allowed.weights:.0e})",
+            f"(off by {error:.1e} of the way they went, allowed {allowed.weights:.2g})",
             "weights",
         )
         # a hidden unit is a column of the weights that lead to it, and a row of the last, which lead from it
@@ -179,7 +179,7 @@ def _of_weights(trained: Trained, expected: Reference, allowed: Tolerance) -> It
         yield Deviation(
             middle,
             allowed.unit,
-            f"{name}: half of the hidden units are off by {middle:.1e} of their way, allowed {allowed.unit:.0e}",
+            f"{name}: half of the hidden units are off by {middle:.1e} of their way, allowed {allowed.unit:.2g}",
             "unit",
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from math import isfinite
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bench.verification.oracle import Array, Reference
 
 TWINS, WITHIN = 4, 4.0  # who strays no further than so many times as far as the furthest of so many twins is honest
-ROUNDED = ("loss", "root", "weights", "unit")  # bounds of what a long run enlarges; the first loss is not among them
+ROUNDED = ("loss", "root", "weights", "unit")  # bounds of what a long run enlarges
 Compare = Callable[["Reference"], "list[Deviation]"]
 
 
@@ -46,15 +46,13 @@ class Expected:
 
         return reference(self.case.oracle, arrays, self.case.problem.learning_rate, self.steps, self.flips, dtype)
 
-    @cached_property
-    def twins(self) -> Sequence[Reference]:
-        """Honest runs computed in float32, rounded otherwise; of another dtype there are none."""
+    def twins(self) -> Iterator[Reference]:
+        """Honest runs computed in float32, rounded otherwise, made one by one; of another dtype there are none."""
         from bench.verification.oracle import twin
 
-        if self.case.problem.dtype != "float32":
-            return ()
         given = self.case.oracle, self.arrays, self.case.problem.learning_rate, self.steps, self.flips
-        return [twin(*given, self.case.precision, seed) for seed in range(TWINS)]
+        for seed in range(TWINS if self.case.problem.dtype == "float32" else 0):
+            yield twin(*given, self.case.precision, seed)
 
     def nearest(self, compare: Compare) -> list[Deviation]:
         """How far something strays from the oracle, or from the exact one where it strays less from that."""
@@ -72,7 +70,7 @@ class Expected:
         if reason(found) is None:
             return list(found)
         strays: dict[str, float] = {}
-        for twin in self.twins:
+        for twin in self.twins():
             for one in compare(twin):
                 if one.bound in ROUNDED and isfinite(one.error):
                     strays[one.bound] = max(strays.get(one.bound, 0.0), one.error)

@@ -21,7 +21,7 @@ TF32 = rounded_to(10)
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Losses (steps,) of a training run that is computed in float64, and the weights where it ends.
+    """Losses (steps,) of a training run that is computed here, and the weights where it ends.
 
     `outputs` is the sum of squares of all terms that make the first y_pred: their rounding is in the first loss,
     however small that is.

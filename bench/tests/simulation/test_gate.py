@@ -305,7 +305,7 @@ def test_who_keeps_weights_in_a_wider_dtype_than_asked_is_right_though_it_ends_e
     seed = random.randrange(10**6)
     assert not trials.follow_run(trials.TIMED, subject, gate.LEVEL_SIZES[0], seed)[1], seed
     monkeypatch.setattr(expected.Expected, "exact", property(lambda self: self.reference))
-    monkeypatch.setattr(expected.Expected, "twins", ())
+    monkeypatch.setattr(expected.Expected, "twins", lambda _self: ())
     runs = [trials.run_once(trials.TIMED, subject, gate.LEVEL_SIZES[0], seed, turn) for turn in range(3)]
     assert any("is not where the oracle ends" in (reason(found) or "") or "half of" in (reason(found) or "")
                for found in runs)  # fmt: skip
