@@ -1,4 +1,7 @@
-"""What right runs of a case come to on some data: the oracle, and others that are made when they are asked for."""
+"""What right runs of a case come to on some data: the oracle, and others that are made when they are asked for.
+
+Nothing here loads numpy before it computes: a worker imports this, and a style's heap may have to come before numpy.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,8 @@ from functools import cached_property
 from math import isfinite
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from bench.cases.case import Case
 from bench.cases.challenge import Flip
-from bench.verification.storage import STORED
 
 if TYPE_CHECKING:
     from bench.verification.deviation import Deviation
@@ -37,6 +37,10 @@ class Expected:
     @cached_property
     def exact(self) -> Reference:
         """The oracle of who keeps its weights in a wider dtype than it was given and returns them in."""
+        import numpy as np
+
+        from bench.verification.storage import STORED
+
         kept = STORED[self.case.problem.dtype]
         found = self._reference([np.asarray(kept(a), np.float64) for a in self.arrays], "float64")
         return replace(found, weights=tuple(np.asarray(kept(weight), np.float64) for weight in found.weights))
