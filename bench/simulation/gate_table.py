@@ -133,7 +133,8 @@ Where a run has converged by then, or comes to the same end, there may be nothin
 {late_table}
 
 What honest trials strayed by at most, over all sizes and seeds, and what is allowed (`bench/verification/deviation.py`
-says what each is). What is beyond it are flips of the ReLU mask, for which the gate asks again.
+says what each is). What is beyond it are flips of the ReLU mask, for which the gate asks again, and in timed runs what
+honest twins stray by too.
 
 {bounds_table}
 

@@ -57,7 +57,7 @@ OPENING: Mapping[Kind, Tolerance] = {
     FLOAT64: Tolerance(1e-9, 50, 1e-9),
     FLOAT32: Tolerance(1e-2, 50, 5e-2, first=2e-6, unit=8e-5),
     TF32: Tolerance(2e-2, 50, 0.5, unit=2e-2),
-    BFLOAT16: Tolerance(0.1, 1, 0.6, root=3e-2, unit=0.2),
+    BFLOAT16: Tolerance(0.1, 1, 0.6, root=3e-2, unit=0.3),
 }
 # The timed run itself, as far as the oracle affords to follow; weights only where that is to the end. Who strays is
 # measured up to twice more, with x changing elsewhere or other data; in float32 a run is first held against twins (see
