@@ -12,7 +12,7 @@ import numpy as np
 
 from bench.cases.problem import MIDDLE_USES
 from bench.machine.device import Device
-from bench.verification.storage import Floats, Rounding, rounded_to
+from bench.verification.storage import BFLOAT16, TF32, Floats, Rounding, rounded_to
 from implementations import Train
 
 Product = Callable[[Floats, Floats], Floats]
@@ -103,7 +103,7 @@ class Arithmetic:
         )
 
 
-TF32, TF32_TRUNCATED, BFLOAT16 = rounded_to(10), rounded_to(10, truncated=True), rounded_to(7)
+TF32_TRUNCATED = rounded_to(10, truncated=True)
 
 
 def bfloat16_product(product: Product = blas) -> Product:

@@ -110,7 +110,7 @@ def timed_otherwise() -> Iterator[Stage]:
             yield Stage(phase, oracle, size, late, FOLLOWED_SHARE)
             yield Stage(phase, oracle, size, late_unchanging, FOLLOWED_SHARE)
         yield Stage(phase, oracle, size, unchanging, FOLLOWED_SHARE)
-        if phase != TIMED or oracle != "sgd" or size not in (*SIZES, *LEVEL_SIZES):
+        if phase != TIMED or oracle != "sgd" or size not in LEVEL_SIZES:
             yield Stage(phase, oracle, size, telling, FOLLOWED_SHARE)
 
 

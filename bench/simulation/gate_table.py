@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.errors import TableError
 from bench.machine.device import cpu_model
-from bench.simulation.subjects import Subject
+from bench.simulation.subjects import Subject, late, late_unchanging
 from bench.simulation.trials import OPENING, PACES, REHEARSAL, TIMED, Trial
 from bench.tables.csv_files import read_rows, write_rows
 from bench.verification import deviation
@@ -100,7 +100,7 @@ def _machines(rows: Iterable[Row]) -> Iterable[str]:
 
 
 PHASES = (REHEARSAL, OPENING, TIMED)
-LATE = ("late", "late_unchanging")  # groups of lies
+LATE = (late.__name__, late_unchanging.__name__)
 ALLOWED = {REHEARSAL: deviation.REHEARSAL, OPENING: deviation.OPENING, **dict.fromkeys(PACES, deviation.TIMED)}
 README = """\
 # Evidence for the gate: honest arithmetic let through, lies caught
@@ -148,7 +148,6 @@ smallest; empty where that phase has no such bound. `checked` of `steps` iterati
 def summary(rows: Sequence[Row], command: str, left: int = 0) -> str:
     """The folder's README; `left` parts of what the command runs were not run."""
     honest = [one for one in rows if not one["lie"]]
-    late = [one for one in rows if one["group"] in LATE]
     every = list(lie_rows([one for one in rows if one["lie"] and one["group"] not in LATE]))
     return README.format(
         wrong=_sum(honest, "wrong"), trials=_sum(honest, "seeds"), model=" and ".join(_machines(rows)), command=command,
@@ -158,7 +157,7 @@ def summary(rows: Sequence[Row], command: str, left: int = 0) -> str:
         lies_table=markdown(
             ("lie", "net", *(f"{phase}: caught (least)" for phase in PHASES), "past the whole gate"), every
         ),
-        late_table=markdown(("lie", "net", *PACES), late_rows(late)),
+        late_table=markdown(("lie", "net", *PACES), late_rows([one for one in rows if one["group"] in LATE])),
         bounds_table=markdown(("phase", "dtype", "net", "trials", *BOUNDS), bound_rows(honest)),
     )  # fmt: skip
 
@@ -184,7 +183,7 @@ def lie_rows(rows: Sequence[Row]) -> Iterator[list[str]]:
             (_best([*phases[REHEARSAL], *(one for one in same if one["size"] == size)]) for size in sizes),
             key=lambda one: (one[0], -one[1]),
         )
-        yield [lie if dtype == "float32" else f"{lie}, {dtype}", oracle, *cells, f"{missed} of {tried:,}"]
+        yield [_named(lie, dtype), oracle, *cells, f"{missed} of {tried:,}"]
 
 
 def late_rows(rows: Sequence[Row]) -> Iterator[list[str]]:
@@ -192,7 +191,7 @@ def late_rows(rows: Sequence[Row]) -> Iterator[list[str]]:
     for (lie, oracle, dtype), same in grouped(rows, ("lie", "oracle", "dtype")):
         of = [[one for one in same if one["phase"] == phase] for phase in PACES]
         cells = [f"{_sum(some, 'wrong'):,} of {_sum(some, 'seeds'):,}" if some else "" for some in of]
-        yield [lie.removeprefix("late: ") + ("" if dtype == "float32" else f", {dtype}"), oracle, *cells]
+        yield [_named(lie.removeprefix("late: "), dtype), oracle, *cells]
 
 
 def bound_rows(rows: Sequence[Row]) -> Iterator[list[str]]:
@@ -211,6 +210,10 @@ def bound_rows(rows: Sequence[Row]) -> Iterator[list[str]]:
             ]  # fmt: skip
             name = dtype if precision == "ieee" else f"{dtype} {precision}"
             yield [phase, name, net or "others" if nets else "all", f"{_sum(mine, 'seeds'):,}", *cells]
+
+
+def _named(lie: str, dtype: str) -> str:
+    return lie if dtype == "float32" else f"{lie}, {dtype}"
 
 
 def _best(rows: Iterable[Row]) -> tuple[int, int]:

@@ -13,15 +13,14 @@ from bench.machine.frameworks import open_device
 from bench.simulation import arithmetic as emulation
 from bench.simulation.arithmetic import (
     BEGUN_LATE,
-    BFLOAT16,
     LIES,
     STOPS,
-    TF32,
     TF32_TRUNCATED,
     Arithmetic,
     Lie,
     of_rounded,
 )
+from bench.verification.storage import BFLOAT16, TF32
 from implementations import Implementation, Train, find_implementations
 
 BLAS = Arithmetic("blas")
@@ -90,10 +89,10 @@ def _drawn(index: int, seed: int) -> Arithmetic:
 
 def lying(oracle: str) -> list[Subject]:
     """Every lie in float32 as numpy's BLAS sums; in bfloat16 only coarse ones."""
-    return [*_telling_lies(oracle, LIES), *_telling_lies(oracle, (STOPS, *LIES[:2]), _bfloat16())]
+    return [*_liars(oracle, LIES), *_liars(oracle, (STOPS, *LIES[:2]), _bfloat16())]
 
 
-def _telling_lies(oracle: str, lies: Sequence[Lie], arithmetic: Arithmetic = BLAS) -> Iterator[Subject]:
+def _liars(oracle: str, lies: Sequence[Lie], arithmetic: Arithmetic = BLAS) -> Iterator[Subject]:
     return (emulated(arithmetic, oracle, lambda _seed: arithmetic, lie) for lie in lies)
 
 
@@ -103,12 +102,17 @@ def _bfloat16() -> Arithmetic:
 
 def late(oracle: str) -> list[Subject]:
     """Lies that begin when rehearsal and opening are over."""
-    return [*_telling_lies(oracle, BEGUN_LATE), *_telling_lies(oracle, BEGUN_LATE[:1], _bfloat16())]
+    return [*_liars(oracle, BEGUN_LATE), *_liars(oracle, BEGUN_LATE[:1], _bfloat16())]
 
 
 def late_unchanging(oracle: str) -> list[Subject]:
     """The same where nobody can write to x."""
-    return [replace(one, device=replace(one.device, negate=None)) for one in late(oracle)]
+    return [_staying(one) for one in late(oracle)]
+
+
+def _staying(one: Subject) -> Subject:
+    """The same, its x as if nobody could write to it."""
+    return replace(one, device=replace(one.device, negate=None))
 
 
 def real(style: Implementation, dtype: str) -> Subject:
@@ -133,11 +137,7 @@ def telling(oracle: str) -> list[Subject]:
 def unchanging(oracle: str) -> list[Subject]:
     """The telling ones in float32 as if nobody could write to their x, and those whose x nobody can write to."""
     kept = [one for one in _honest(oracle) if (one.case.problem.dtype, one.case.precision) == ("float32", "ieee")]
-    return [
-        replace(one, device=replace(one.device, negate=None))
-        for one in kept
-        if _tells(one) or one.device.negate is None
-    ]
+    return [_staying(one) for one in kept if _tells(one) or one.device.negate is None]
 
 
 def others(oracle: str) -> list[Subject]:

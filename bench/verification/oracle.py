@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from bench.cases.challenge import Flip, changes
 from bench.cases.problem import MIDDLE_USES
-from bench.verification.storage import STORED, Rounding, rounded_to
+from bench.verification.storage import STORED, TF32, Rounding
 
 Array = NDArray[np.float64]
 Product = Callable[[Any, Any], Any]
-TF32 = rounded_to(10)
 
 
 @dataclass(frozen=True, slots=True)

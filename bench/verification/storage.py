@@ -28,9 +28,10 @@ def rounded_to(bits: int, *, truncated: bool = False) -> Rounding:
     return rounded
 
 
+TF32, BFLOAT16 = rounded_to(10), rounded_to(7)
 # By dtype; what comes back may be of another type of numpy's, which holds it without loss
 STORED: Mapping[str, Rounding] = {
     "float64": np.asarray,
     "float32": lambda array: np.asarray(array, np.float32),
-    "bfloat16": rounded_to(7),
+    "bfloat16": BFLOAT16,
 }

@@ -15,10 +15,8 @@ from bench.cases.phases import REHEARSAL_STEPS
 from bench.cases.presets import scaled
 from bench.cases.problem import TUTORIAL_SIZE, Problem, stable_learning_rate
 from bench.simulation.arithmetic import (
-    BFLOAT16,
     LIES,
     STOPS,
-    TF32,
     TF32_TRUNCATED,
     Arithmetic,
     bfloat16_product,
@@ -35,7 +33,7 @@ from bench.verification.deviation import FLOAT32 as FLOAT32_KIND
 from bench.verification.deviation import TIMED, Deviation, fault, reason, worst
 from bench.verification.expected import TWINS, WITHIN, Expected
 from bench.verification.oracle import Reference
-from bench.verification.storage import rounded_to
+from bench.verification.storage import BFLOAT16, TF32, rounded_to
 
 FLOAT32 = Arithmetic("float32")
 IN_BFLOAT16 = Arithmetic("bfloat16", bfloat16_product(), BFLOAT16, "bfloat16")
