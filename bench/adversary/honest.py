@@ -13,7 +13,6 @@ from random import Random, SystemRandom
 
 from bench.adversary.cheating import SIZES, Bench
 from bench.cases.case import Case
-from bench.cases.grid import undecidable
 from bench.cases.measurement import Found, Job, Measurement
 from bench.cases.plan import Plan
 from bench.cases.presets import PRESETS
@@ -85,10 +84,7 @@ def draw_case(
 ) -> Case:
     """A style, size, dtype and number of threads."""
     style, size = random.choice(styles), random.choice(sizes)
-    own = [
-        one for one in DTYPES
-        if not unsupported(style.framework, "cpu", one, "ieee") and not undecidable(Problem(*size, one), style.oracle)
-    ]  # fmt: skip
+    own = [one for one in DTYPES if not unsupported(style.framework, "cpu", one, "ieee")]
     rate = stable_learning_rate(size, style.oracle)
     return Case(
         style.name, "cpu", Problem(*size, random.choice(own), rate), threads=random.choice(threads),

@@ -16,10 +16,6 @@ from bench.machine.device import canonical_name, device_kind, unsupported
 from bench.machine.facts import Machine
 from implementations import Implementation
 
-# Of Adam: its steps can be as small as the last bit of a weight, and how a library rounds its moments decides whether
-# they are lost. torch's own ended 1.0 of its way beside the oracle at 5x3x2x2, as far as who never trains
-LEAST_BFLOAT16_ADAM = (16, 64, 16)
-
 
 @dataclass(frozen=True, slots=True)
 class Skip:
@@ -102,19 +98,9 @@ def _reason(case: Case, style: Implementation, machine: Machine) -> str | None:
         or (_unbound(machine, case.threads) if (case.framework, kind) == ("jax", "cpu") else None)
         or (f"only {machine.cpus} cores may be used here" if case.threads > machine.cpus else None)
         or unsupported(case.framework, kind, case.problem.dtype, case.precision)
-        or undecidable(case.problem, case.oracle)
         or (_no_compiler() if style.compiled and (case.framework, kind) == ("torch", "cpu") else None)
         or _too_large(case, machine)
     )
-
-
-def undecidable(problem: Problem, oracle: str) -> str | None:
-    """Why nobody can tell right from wrong at this size, or None."""
-    enough = all(side >= least for side, least in zip(problem.size[:3], LEAST_BFLOAT16_ADAM, strict=True))
-    if (problem.dtype, oracle) != ("bfloat16", "adam") or enough:
-        return None
-    least = ",".join(map(str, LEAST_BFLOAT16_ADAM))
-    return f"Adam in bfloat16 strays as far here as what is wrong: give N,D_in,H of at least {least}"
 
 
 def _unbound(machine: Machine, threads: int) -> str | None:

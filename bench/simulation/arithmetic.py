@@ -140,6 +140,7 @@ LIES = (
     Lie("TF32 where aligned", product=where_aligned(of_rounded(TF32))),
 )
 STOPS = Lie("stops training", skips=lambda t, _steps: t >= 4)
+SKIPS_FIRST = Lie("skipped w1", untrained=1.0)
 LATE = 100  # iterations: no rehearsal and no opening is so long
 BEGUN_LATE = (
     Lie("late: stops training", skips=lambda t, _steps: t >= LATE),

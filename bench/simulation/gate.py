@@ -52,6 +52,7 @@ FOLLOWED = (
     Size(14, 186, 51, 1), Size(8, 9, 7, 1),
 )  # fmt: skip
 FOLLOWED_SHARE = 0.0005
+LATE_SHARE = 0.002  # where the oracle follows a preset's size to its end
 ORACLES = ("sgd", "adam", "dynamic")
 ROUNDS = 4  # most stages are run in so many parts, one of each in turn: a run that is cut short has some of all
 
@@ -94,6 +95,8 @@ def stages() -> Iterator[Stage]:
             yield Stage(phase, oracle, TUTORIAL_SIZE, telling, share)
             yield Stage(phase, oracle, TUTORIAL_SIZE, lying, share / 2)
 
+    for oracle, size in (*product(("sgd",), SWEEP_SIZES[1:4]), ("adam", TUTORIAL_SIZE), ("dynamic", TUTORIAL_SIZE)):
+        yield Stage(TIMED, oracle, size, late, LATE_SHARE)
     yield from timed_otherwise()
 
 

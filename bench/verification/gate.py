@@ -179,13 +179,12 @@ def timed_deviations(expected: Expected, trained: Trained, steps: int) -> list[D
 
     Who strays is held against honest twins: what rounding alone does to a run of thousands of iterations is no fault.
     """
-    found = expected.nearest(lambda one: _deviations(expected.case, one, trained, steps))
 
     def of_twin(twin: Reference) -> list[Deviation]:
         read = {t: float(twin.losses[t]) for t in trained.losses if t < expected.steps}
         return _deviations(expected.case, expected.reference, Trained(read, twin.weights), steps)
 
-    return expected.within_twins(found, of_twin)
+    return expected.nearest(lambda one: _deviations(expected.case, one, trained, steps), of_twin)
 
 
 def _deviations(case: Case, expected: Reference, trained: Trained, steps: int) -> list[Deviation]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -56,24 +57,41 @@ def twin(
     learning_rate: float,
     steps: int,
     flips: Sequence[Flip] = (),
+    dtype: str = "float32",
     precision: str = "ieee",
     seed: int = 0,
 ) -> Reference:
-    """The same run computed in float32, its hidden units in an order drawn by `seed`: honest, and rounded otherwise.
+    """The same run computed in `dtype` ("float32" or "bfloat16"): honest, and rounded otherwise for every `seed`.
 
-    With a `precision` of "tf32" the factors of every product are rounded to 10 bits first.
+    Each operation is rounded to `dtype`; hidden units are in an order drawn by `seed`, sums in `seed` + 1 parts, as
+    kernels make them. With a `precision` of "tf32" the factors of every product are rounded to 10 bits first.
     """
-    x, y, first, last = (np.asarray(a, np.float32) for a in arrays)
+    kept = STORED[dtype]
+    x, y, first, last = (np.array(kept(a), np.float32) for a in arrays)
     order = np.random.default_rng(seed).permutation(first.shape[1])
     back = np.argsort(order)
-    mul: Product = (lambda a, b: TF32(a) @ TF32(b)) if precision == "tf32" else np.matmul
-    rounded = _train(oracle, [x.copy(), y, first[:, order], last[order]], learning_rate, steps, flips, np.asarray, mul)
+    mul = _in_parts(seed + 1, TF32 if precision == "tf32" else np.asarray, kept)
+    rounded = _train(oracle, [x, y, first[:, order], last[order]], learning_rate, steps, flips, kept, kept, mul)
 
     def ordered(weights: Sequence[Array]) -> tuple[Array, ...]:
         leading, *middle, following = (weight.astype(np.float64) for weight in weights)
         return leading[:, back], *(weight[back][:, back] for weight in middle), following[back]
 
     return replace(rounded, weights=ordered(rounded.weights), start=ordered(rounded.start))
+
+
+def _in_parts(parts: int, factor: Rounding, each: Rounding) -> Product:
+    """Products of factors that are rounded first; every sum is made of so many, each rounded."""
+
+    def product(a: Any, b: Any) -> Any:
+        a, b = factor(a), factor(b)
+        edges = np.linspace(0, a.shape[1], min(parts, a.shape[1]) + 1).astype(int)
+        total = each(a[:, : edges[1]] @ b[: edges[1]])
+        for start, end in pairwise(edges[1:]):
+            total = each(total + each(a[:, start:end] @ b[start:end]))
+        return total
+
+    return product
 
 
 def _train(
@@ -83,21 +101,25 @@ def _train(
     steps: int,
     flips: Sequence[Flip],
     kept: Rounding,
+    each: Rounding = np.asarray,
     mul: Product = np.matmul,
 ) -> Reference:
-    """In the arithmetic of `arrays`, of which x and the weights are written into."""
+    """In the arithmetic of `arrays`, of which x and the weights are written into.
+
+    What is stored is `kept`, and what comes of `each` operation rounded too.
+    """
     x, y, *weights = arrays
     places = {flip.step: flip.place for flip in changes(flips)}
     if oracle == "dynamic":
         weights.insert(1, np.eye(weights[0].shape[1], dtype=x.dtype))
     start = tuple(w.copy() for w in weights)
     losses, outputs = np.empty(steps), 0.0
-    update = (_Adam if oracle == "adam" else _Descent)(weights, learning_rate, kept)
+    update = (_Adam if oracle == "adam" else _Descent)(weights, learning_rate, kept, each)
     for t in range(steps):
         if t in places:
             np.negative(x[places[t]], out=x[places[t]])
         middle = t % MIDDLE_USES if oracle == "dynamic" else 0
-        losses[t], gradients, last_layer = _gradients(x, y, weights, middle, mul)
+        losses[t], gradients, last_layer = _gradients(x, y, weights, middle, each, mul)
         if t == 0:
             outputs = float((np.square(last_layer) @ np.square(weights[-1])).sum())
         update.step(gradients)
@@ -105,7 +127,7 @@ def _train(
 
 
 def _gradients(
-    x: Array, y: Array, weights: Sequence[Array], middle: int, mul: Product
+    x: Array, y: Array, weights: Sequence[Array], middle: int, each: Rounding, mul: Product
 ) -> tuple[float, list[Array | None], Array]:
     """Sum of squares, its gradients, and the last hidden layer, the middle one used `middle` times.
 
@@ -117,7 +139,7 @@ def _gradients(
     for _ in range(middle):
         before.append(mul(layers[-1], weights[1]))
         layers.append(np.maximum(before[-1], 0))
-    residual = mul(layers[-1], last) - y
+    residual = each(mul(layers[-1], last) - y)
     grad_y = 2.0 * residual
     grad_last = mul(layers[-1].T, grad_y)
     # the tutorial stops the gradient where h < 0 and lets it pass at 0
@@ -125,9 +147,9 @@ def _gradients(
     grad_middle: Array | None = None
     for layer in range(middle - 1, -1, -1):
         share = mul(layers[layer].T, grad)
-        grad_middle = share if grad_middle is None else grad_middle + share
+        grad_middle = share if grad_middle is None else each(grad_middle + share)
         grad = mul(grad, weights[1].T) * (before[layer] >= 0)
-    loss = float(np.square(residual).sum())
+    loss = float(each(each(np.square(residual)).sum(keepdims=True))[0, 0])
     gradients: list[Array | None] = [mul(x.T, grad), grad_last]
     if len(weights) == 3:
         gradients.insert(1, grad_middle)
@@ -137,29 +159,30 @@ def _gradients(
 class _Descent:
     """Plain gradient descent."""
 
-    def __init__(self, weights: Sequence[Array], learning_rate: float, kept: Rounding) -> None:
-        self.weights, self.learning_rate, self.kept = weights, learning_rate, kept
+    def __init__(self, weights: Sequence[Array], learning_rate: float, kept: Rounding, each: Rounding) -> None:
+        self.weights, self.learning_rate, self.kept, self.each = weights, learning_rate, kept, each
 
     def step(self, gradients: Iterable[Array | None]) -> None:
         for weight, gradient in zip(self.weights, gradients, strict=True):
             if gradient is not None:
-                weight[...] = self.kept(weight - self.learning_rate * gradient)
+                weight[...] = self.kept(weight - self.each(self.learning_rate * gradient))
 
 
 class _Adam:
     """Kingma and Ba (2015), algorithm 1, with torch's defaults: betas 0.9 and 0.999, eps 1e-8."""
 
-    def __init__(self, weights: Sequence[Array], learning_rate: float, kept: Rounding) -> None:
-        self.weights, self.learning_rate, self.kept, self.t = weights, learning_rate, kept, 0
+    def __init__(self, weights: Sequence[Array], learning_rate: float, kept: Rounding, each: Rounding) -> None:
+        self.weights, self.learning_rate, self.kept, self.each, self.t = weights, learning_rate, kept, each, 0
         self.means = [np.zeros_like(w) for w in weights]
         self.squares = [np.zeros_like(w) for w in weights]
 
     def step(self, gradients: Iterable[Array | None]) -> None:
         self.t += 1
+        each, scale, rate = self.each, math.sqrt(1 - 0.999**self.t), self.learning_rate / (1 - 0.9**self.t)
         for weight, mean, square, gradient in zip(self.weights, self.means, self.squares, gradients, strict=True):
             if gradient is None:
                 continue
-            mean[...] = self.kept(mean + (1 - 0.9) * (gradient - mean))
-            square[...] = self.kept(0.999 * square + (1 - 0.999) * gradient**2)
-            root = np.sqrt(square) / math.sqrt(1 - 0.999**self.t) + 1e-8
-            weight[...] = self.kept(weight - self.learning_rate / (1 - 0.9**self.t) * mean / root)
+            mean[...] = self.kept(mean + each((1 - 0.9) * each(gradient - mean)))
+            square[...] = self.kept(each(0.999 * square) + each((1 - 0.999) * each(gradient**2)))
+            root = each(each(each(np.sqrt(square)) / scale) + 1e-8)
+            weight[...] = self.kept(weight - each(rate * each(mean / root)))

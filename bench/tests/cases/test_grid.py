@@ -170,14 +170,3 @@ def test_without_a_compiler_torch_compile_is_skipped_on_the_cpu_and_says_what_it
     assert [skip.reason for skip in found.skips] == [
         "torch.compile needs a C++ compiler, and there is no no-such-compiler here"
     ]
-
-
-@pytest.mark.parametrize("style", ["torch_nn", "torch_optim_adam"])
-@given(n=st.integers(1, 130), d_in=st.integers(1, 2000), hidden=st.integers(1, 200), d_out=st.integers(1, 20))
-def test_adam_in_bfloat16_is_skipped_where_nobody_can_tell_right_from_wrong(style, n, d_in, hidden, d_out):
-    sizes = (Size(n, d_in, hidden, d_out),)
-    found = grid(Leg((style,), ("cpu",), ("bfloat16", "float32"), sizes=sizes))
-    told = style == "torch_nn" or (n >= 16 and d_in >= 64 and hidden >= 16)
-    assert {case.problem.dtype for case in found.cases} == ({"bfloat16", "float32"} if told else {"float32"})
-    said = "Adam in bfloat16 strays as far here as what is wrong: give N,D_in,H of at least 16,64,16"
-    assert [skip.reason for skip in found.skips] == ([] if told else [said])

@@ -66,7 +66,7 @@ def test_a_loss_is_wrong_beyond_its_tolerance_and_right_within(table, kind, t, f
 @pytest.mark.parametrize("kind", TIMED)
 @given(factor=st.floats(0.1, 10))
 def test_a_late_loss_is_wrong_where_its_root_is_too_far_off(kind, factor):
-    allowed = TIMED[kind]
+    allowed = TIMED[BFLOAT16]
     trained, expected = right()
     shown = allowed if allowed.losses < 9 else Tolerance(allowed.loss, 4, allowed.weights, root=allowed.root)
     root = math.sqrt(expected.losses[9]) + factor * allowed.root * math.sqrt(expected.losses[0])
@@ -76,14 +76,13 @@ def test_a_late_loss_is_wrong_where_its_root_is_too_far_off(kind, factor):
     assert said is None or "the loss after 10 iterations is" in said
 
 
-@pytest.mark.parametrize("kind", [BFLOAT16, deviation.BFLOAT16_ADAM])
 @given(share=st.floats(0, 1))
-def test_who_stops_training_is_wrong_in_bfloat16_too(kind, share):
+def test_who_stops_training_is_wrong_in_bfloat16_too(share):
     trained, expected = right()
     gone = [start + share * (end - start) for start, end in zip(expected.start, expected.weights, strict=True)]
-    said = why(trained.losses, gone, expected, TIMED[kind])
-    if abs(1 - share - TIMED[kind].weights) > 1e-3:
-        assert (said is not None) == (1 - share > TIMED[kind].weights)
+    said = why(trained.losses, gone, expected, TIMED[BFLOAT16])
+    if abs(1 - share - TIMED[BFLOAT16].weights) > 1e-3:
+        assert (said is not None) == (1 - share > TIMED[BFLOAT16].weights)
     assert said is None or "is not where the oracle ends" in said
 
 
@@ -111,7 +110,7 @@ def test_half_of_the_hidden_units_may_be_off_and_no_more_and_few_say_nothing(uni
     first[:, :units] += 1e-3 * (expected.weights[0] - expected.start[0])[:, :units]
     said = why(trained.losses, (first, expected.weights[1]), expected, allowed)
     assert (said is not None) == (units >= 10 and hidden == 20)
-    assert said is None or said.startswith("weight 1: half of the hidden units are off by ")
+    assert said is None or said.startswith("weight 1: half of the hidden units are not where the oracle ends (off by ")
 
 
 def test_nan_is_wrong_wherever_it_stands():
@@ -138,8 +137,9 @@ def test_a_run_without_its_last_loss_has_no_right_end():
 
 
 def test_a_net_may_have_a_line_of_its_own():
-    assert deviation.tolerance(TIMED, *BFLOAT16, "adam") == TIMED[deviation.BFLOAT16_ADAM]
-    assert deviation.tolerance(TIMED, *BFLOAT16, "sgd") == TIMED[BFLOAT16]
+    assert deviation.tolerance(REHEARSAL, *BFLOAT16, "adam") == REHEARSAL[deviation.BFLOAT16_ADAM]
+    assert deviation.tolerance(REHEARSAL, *BFLOAT16, "sgd") == REHEARSAL[BFLOAT16]
+    assert deviation.tolerance(TIMED, *BFLOAT16, "adam") == TIMED[BFLOAT16]
 
 
 def test_a_loss_that_stands_still_is_told_from_one_that_moves_is_zero_or_is_rounded_away():
@@ -172,3 +172,35 @@ def test_a_first_loss_that_is_a_small_difference_of_large_numbers_has_their_roun
     assert reason(of_losses({0: off}, expected, TIMED[FLOAT32], outputs)) is None
     beyond = (math.sqrt(expected[0]) + 2e-6 * math.sqrt(outputs)) ** 2
     assert reason(of_losses({0: beyond}, expected, TIMED[FLOAT32], outputs)) is not None
+
+
+@given(seed=st.integers(0, 10**6), share=st.floats(1e-6, 1.0), later=st.floats(0.1, 100.0))
+def test_later_losses_have_the_rounding_of_what_cancelled_in_the_first_or_of_the_largest(seed, share, later):
+    """Of one sample and output the first loss is one number squared, and near 0 by chance."""
+    outputs = random.Random(seed).uniform(1e-3, 1e6)
+    expected = outputs * share * np.array([1.0, later, later / 2])
+    scale = math.sqrt(outputs * max(1.0, later))
+    for factor, right in ((0.9, True), (1.1, False)):
+        root = math.sqrt(expected[2]) + factor * scale * TIMED[BFLOAT16].root
+        said = reason(of_losses({0: expected[0], 2: root**2}, expected, TIMED[BFLOAT16], outputs))
+        assert (said is None) == right, said
+
+
+def test_nobody_can_tell_where_the_oracle_itself_diverges():
+    expected = np.array([1.0, 9.0, math.inf])
+    said = reason(of_losses({0: 1.0, 1: 9.0, 2: math.inf}, expected, TIMED[FLOAT32]))
+    assert said == "the oracle's own loss after 3 iterations is inf: nobody can tell"
+
+
+@given(seed=st.integers(0, 10**6), rows=st.integers(2, 40), bits=st.integers(1, 60))
+def test_a_weight_of_which_few_numbers_moved_by_a_bit_is_held_against_some_bits_not_against_all_of_it(seed, rows, bits):
+    """In bfloat16 a weight can go 3e-5 of its norm in a whole run: who leaves it where it was is off by all of that."""
+    drawn = np.random.default_rng(seed)
+    start = np.sign(drawn.standard_normal((rows, 50)))
+    moved = start.copy()
+    moved.flat[drawn.choice(moved.size, bits, replace=False)] *= 1 + 2.0**-8
+    expected = oracle.Reference(np.ones(1), (moved,), (start,))
+    allowed = TIMED[BFLOAT16]
+    said = reason(of_run(Trained({0: 1.0}, (start,)), expected, allowed))
+    way = math.sqrt(bits) / max(math.sqrt(bits), deviation.LEAST_BITS)
+    assert (said is not None) == (way > allowed.weights) or abs(way - allowed.weights) < 1e-2

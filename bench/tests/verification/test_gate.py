@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -247,17 +248,36 @@ def test_others_are_made_for_none_who_does_not_stray_and_excuse_nothing_that_no_
     assert reason(gate.timed_deviations(expected, as_read(off(right, 0.5, 2)), 30)) is not None
 
 
-@given(seed=SEEDS, dtype=st.sampled_from(["float64", "bfloat16", "float32"]))
-def test_twins_are_of_float32_and_round_as_their_precision_does(seed, dtype):
-    drawn, in_tf32 = (list(a_timed_run(seed, dtype, one).twins()) for one in ("ieee", "tf32"))
-    assert len(drawn) == len(in_tf32) == (TWINS if dtype == "float32" else 0)
-    assert len({twin.weights[0].tobytes() for twin in drawn}) == len(drawn)
-    expected = a_timed_run(seed, dtype).reference
+@given(seed=SEEDS, at=st.integers(1, 29), twins=st.integers(1, 29), factor=st.sampled_from([0.9, 1.1]))
+def test_a_loss_may_stray_as_twins_did_until_then_and_one_weight_not_as_another(seed, at, twins, factor):
+    expected = a_timed_run(seed, "bfloat16")
+    right, share = expected.reference, 0.05
 
-    def furthest(runs):
-        return max((np.abs(one.losses - expected.losses).max() for one in runs), default=0.0)
+    def at_once(t: int, by: float) -> Reference:
+        losses = right.losses.copy()
+        losses[t] = (math.sqrt(losses[t]) + by * math.sqrt(losses[0])) ** 2
+        return replace(right, losses=losses)
 
-    assert not drawn or furthest(in_tf32) > 10 * furthest(drawn) > 0
+    expected = Given(expected, [at_once(twins, share)])
+    style = as_read(at_once(at, factor * WITHIN * share))
+    assert (reason(gate.timed_deviations(expected, style, 30)) is None) == (at >= twins and factor < 1)
+    first, last = off(right, 0.3, seed).weights
+    expected = Given(expected, [replace(right, weights=(first, right.weights[1]))])
+    for weights, said in (((first, right.weights[1]), None), ((right.weights[0], last), "weight 2")):
+        found = reason(gate.timed_deviations(expected, Trained(as_read(right).losses, weights), 30))
+        assert (found and found[:8]) == said
+
+
+@given(seed=SEEDS)
+def test_twins_round_as_their_dtype_and_precision_do(seed):
+    kinds = ("float64", "ieee"), ("float32", "ieee"), ("float32", "tf32"), ("bfloat16", "ieee")
+    drawn = [list(a_timed_run(seed, *kind).twins()) for kind in kinds]
+    assert [len(twins) for twins in drawn] == [0, TWINS, TWINS, TWINS]
+    exact = a_timed_run(seed, "float64").reference
+    strays = [[np.abs(one.losses / exact.losses - 1).max() for one in twins] for twins in drawn[1:]]
+    distinct = [len({twin.losses.tobytes() for twin in twins}) for twins in drawn[1:]]
+    assert distinct == [TWINS] * 3
+    assert 0 < 10 * max(strays[0]) < max(strays[1]) < max(strays[2]) / 2
 
 
 @given(value=st.floats(-(2.0**99), 2.0**99, width=32))
