@@ -74,7 +74,7 @@ OPENING: Mapping[Kind, Tolerance] = {
 TIMED: Mapping[Kind, Tolerance] = {
     FLOAT64: Tolerance(1e-9, 50, 1e-8, root=1e-9),
     FLOAT32: Tolerance(1e-2, 50, 5e-2, first=2e-6, root=1e-3, unit=5e-4),
-    TF32: Tolerance(4e-2, 4, 0.3, root=2e-2, unit=5e-2),
+    TF32: Tolerance(4e-2, 1, 0.3, root=2e-2, unit=5e-2),
     BFLOAT16: Tolerance(0.1, 1, 0.15, root=3e-2, unit=0.15, stalls=True, bit=2.0**-8),
 }
 
