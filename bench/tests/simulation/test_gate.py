@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.cases.presets import PRESETS
+from bench.cases.presets import PRESETS, SWEEP_SIZES
 from bench.cases.problem import TUTORIAL_SIZE, Size
 from bench.errors import TableError
 from bench.simulation import gate, trials
@@ -292,7 +292,7 @@ def test_bfloat16_that_stops_late_or_leaves_a_weight_is_wrong_at_a_size_of_the_p
         one for one in (*late("sgd"), *lying("sgd")) if (one.lie, one.case.problem.dtype) == (lie, "bfloat16")
     )
     seed = random.randrange(10**6)
-    assert reason(trials.run_once(trials.TIMED, subject, gate.SWEEP_SIZES[1], seed, 0)) is not None, seed
+    assert reason(trials.run_once(trials.TIMED, subject, SWEEP_SIZES[1], seed, 0)) is not None, seed
 
 
 def test_an_oracle_that_stores_in_float64_would_accuse_an_honest_style_there(monkeypatch):

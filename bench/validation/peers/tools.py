@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any, TypeVar
 
 from bench.cases.case import Case
-from bench.cases.measurement import Job
+from bench.cases.measurement import Found, Job
 from bench.cases.phases import Rule
 from bench.cases.problem import Size
 from bench.errors import UsageError
@@ -115,12 +115,21 @@ def suite_tool(folder: Path, size: Size, ours: Callable[[str], float], rounds: i
     return Tool.ratio_of(SUITE, in_turns(lambda: suite_us(folder, size), lambda: ours("latency_median_us"), rounds))
 
 
-def in_turns(theirs: Callable[[], T], ours: Callable[[], T], rounds: int) -> list[tuple[T, T]]:
-    """(theirs, ours) of so many rounds; who goes first alternates, so that a drift of the machine favours neither."""
-    found = []
-    for number in range(rounds):
-        first, second = (theirs(), ours()) if number % 2 else (ours(), theirs())
-        found.append((first, second) if number % 2 else (second, first))
+def in_turns(
+    theirs: Callable[[], T],
+    ours: Callable[[], T],
+    rounds: int,
+    most: int = 0,
+    enough: Callable[[list[tuple[T, T]]], bool] = lambda _found: True,
+) -> list[tuple[T, T]]:
+    """(theirs, ours) of so many rounds; who goes first alternates, so that a drift of the machine favours neither.
+
+    And of more, `most` in all, until they are `enough`.
+    """
+    found: list[tuple[T, T]] = []
+    while len(found) < rounds or (len(found) < most and not enough(found)):
+        first, second = (theirs(), ours()) if len(found) % 2 else (ours(), theirs())
+        found.append((first, second) if len(found) % 2 else (second, first))
     return found
 
 
@@ -151,7 +160,16 @@ def suite_us(folder: Path, size: Size) -> float:
 
 def measured(launch: Launch, case: Case, *columns: str) -> list[float]:
     """Some columns of what the harness finds of a case in a fresh process. Raises ToolError."""
-    found = launch(Job(case, find_implementations()[case.style], Rule()))
+    return reduced(find(launch, case), *columns)
+
+
+def find(launch: Launch, case: Case) -> Found:
+    """What the harness finds of a case in a fresh process."""
+    return launch(Job(case, find_implementations()[case.style], Rule()))
+
+
+def reduced(found: Found, *columns: str) -> list[float]:
+    """Some columns of it. Raises ToolError."""
     values = [found.values.get(name) for name in columns]
     if found.status != "ok" or None in values:
         reason = found.reason or f"it does not say {' and '.join(columns)}"
