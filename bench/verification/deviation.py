@@ -132,10 +132,9 @@ def of_losses(
 ) -> list[Deviation]:
     """Every loss that was read, by iteration, as far as the reference goes; `outputs` as in Reference.
 
-    Where the first loss is a small difference of large numbers, all have the rounding of these: it grows with the root
-    of what they are over it.
+    Where the first loss is a small difference of large numbers, all have the rounding of these until one is as large:
+    it grows with the root of what they are over it.
     """
-    cancelled = math.sqrt(max(1.0, outputs / max(expected[0], np.finfo(float).tiny)))
     largest = np.maximum.accumulate(expected)
     found: list[Deviation] = []
     for t, loss in losses.items():
@@ -143,6 +142,7 @@ def of_losses(
             continue
         if not math.isfinite(expected[t]):
             return [*found, fault(f"the oracle's own loss after {t + 1} iterations is {expected[t]}: nobody can tell")]
+        cancelled = math.sqrt(max(1.0, outputs / max(largest[t], np.finfo(float).tiny)))
         if t >= allowed.losses:  # rounding has its say by now, and a loss near zero is nothing but rounding
             found.append(_of_root(t, loss, expected, math.sqrt(largest[t]) * cancelled, allowed))
             continue

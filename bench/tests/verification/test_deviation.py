@@ -179,7 +179,7 @@ def test_later_losses_have_the_rounding_of_what_cancelled_in_the_first_or_of_the
     """Of one sample and output the first loss is one number squared, and near 0 by chance."""
     outputs = random.Random(seed).uniform(1e-3, 1e6)
     expected = outputs * share * np.array([1.0, later, later / 2])
-    scale = math.sqrt(outputs * max(1.0, later))
+    scale = math.sqrt(max(outputs, *expected))
     for factor, right in ((0.9, True), (1.1, False)):
         root = math.sqrt(expected[2]) + factor * scale * TIMED[BFLOAT16].root
         said = reason(of_losses({0: expected[0], 2: root**2}, expected, TIMED[BFLOAT16], outputs))
