@@ -12,7 +12,7 @@ from bench.timing.loops import Trained
 from bench.verification.oracle import Array, Reference
 
 LEAST_WAY = 1e-3  # of a weight's norm: what went less far is held against this, for its own rounding is all there is
-LEAST_BITS = 8  # where `bit` is given, what so many of a weight's numbers come to that move by one bit
+LEAST_BITS = 16  # where `bit` is given, what so many of a weight's numbers come to that move by one bit
 LEAST_UNIT_WAY = 1e-2  # the same for the weights of one hidden unit
 LEAST_UNITS = 16  # at 99x137x6x1 half of an honest float32 run's units were off by 5e-3, by flips
 # Of the first loss: what is smaller is held against this, for it is the square of a difference of rounded numbers. Few
@@ -26,10 +26,10 @@ class Tolerance:
 
     `first`: relative error of the first loss, which no update has touched and no flip of the ReLU mask moves.
     `loss`: relative error of the first `losses` losses. `root`: error of the root of every later loss, over the root
-    of the first. `weights`: error of the returned weights over the way they went in training. `unit`: the same for the
-    weights of each hidden unit, the median of all units: a flip moves one unit far and the rest hardly, TF32 moves all.
-    `stalls`: whether a loss may stand still because updates are rounded away. `bit`: the last bit of a 1, for a dtype
-    in which weights can go so little that only some of their numbers move, by one bit.
+    of the largest until then. `weights`: error of the returned weights over the way they went in training. `unit`: the
+    same for the weights of each hidden unit, the median of all units: a flip moves one unit far and the rest hardly,
+    TF32 moves all. `stalls`: whether a loss may stand still because updates are rounded away. `bit`: the last bit of a
+    1, for a dtype in which weights can go so little that only some of their numbers move, by one bit.
     """
 
     loss: float
@@ -43,7 +43,7 @@ class Tolerance:
 
     def least_way(self, weight: Array) -> float:
         """The norm by which a weight must have moved, else its error is held against this."""
-        share = LEAST_BITS * self.bit / math.sqrt(weight.size) if self.bit else LEAST_WAY
+        share = math.sqrt(LEAST_BITS / weight.size) * self.bit if self.bit else LEAST_WAY
         return share * float(np.linalg.norm(weight))
 
 
@@ -75,7 +75,7 @@ TIMED: Mapping[Kind, Tolerance] = {
     FLOAT64: Tolerance(1e-9, 50, 1e-8, root=1e-9),
     FLOAT32: Tolerance(1e-2, 50, 5e-2, first=2e-6, root=1e-3, unit=5e-4),
     TF32: Tolerance(4e-2, 1, 0.3, root=2e-2, unit=5e-2),
-    BFLOAT16: Tolerance(0.1, 1, 0.15, root=3e-2, unit=0.15, stalls=True, bit=2.0**-8),
+    BFLOAT16: Tolerance(0.1, 1, 0.15, root=3e-2, unit=0.15, stalls=True, bit=2.0**-7),
 }
 
 
@@ -127,39 +127,38 @@ def worst(deviations: Sequence[Deviation]) -> float:
     return max((one.excess for one in deviations), default=0.0)
 
 
-def of_losses(
-    losses: Mapping[int, float], expected: Array, allowed: Tolerance, outputs: float = 0.0
-) -> list[Deviation]:
-    """Every loss that was read, by iteration, as far as the reference goes; `outputs` as in Reference.
+def of_losses(losses: Mapping[int, float], expected: Reference, allowed: Tolerance) -> list[Deviation]:
+    """Every loss that was read, by iteration, as far as the reference goes.
 
     Where the first loss is a small difference of large numbers, all have the rounding of these until one is as large:
     it grows with the root of what they are over it.
     """
-    largest = np.maximum.accumulate(expected)
-    found: list[Deviation] = []
+    right, found = expected.losses, []
+    largest = np.maximum(np.maximum.accumulate(right), np.finfo(float).tiny)
     for t, loss in losses.items():
-        if t >= len(expected):
+        if t >= len(right):
             continue
-        if not math.isfinite(expected[t]):
-            return [*found, fault(f"the oracle's own loss after {t + 1} iterations is {expected[t]}: nobody can tell")]
-        cancelled = math.sqrt(max(1.0, outputs / max(largest[t], np.finfo(float).tiny)))
-        if t >= allowed.losses:  # rounding has its say by now, and a loss near zero is nothing but rounding
-            found.append(_of_root(t, loss, expected, math.sqrt(largest[t]) * cancelled, allowed))
-            continue
-        bound = "first" if t == 0 and allowed.first < allowed.loss else "loss"
-        limit = allowed.first if bound == "first" else allowed.loss
-        scale = max(expected[t], LEAST_LOSS * expected[0]) * cancelled
-        error = abs(loss - expected[t]) / scale if scale else abs(loss)
-        says = f"loss of iteration {t} is {loss:.9g}, the oracle says {expected[t]:.9g} (relative error {error:.1e}"
-        found.append(Deviation(error, limit, says, bound))
+        if not math.isfinite(right[t]):
+            found.append(fault(f"the oracle's own loss after {t + 1} iterations is {right[t]}: nobody can tell"))
+        elif t >= allowed.losses:  # rounding has its say by now, and a loss near zero is nothing but rounding
+            found.append(_of_root(t, loss, right[t], max(largest[t], expected.outputs), allowed))
+        else:
+            bound = "first" if t == 0 and allowed.first < allowed.loss else "loss"
+            limit = allowed.first * expected.few if bound == "first" else allowed.loss
+            scale = max(right[t], LEAST_LOSS * right[0]) * math.sqrt(max(1.0, expected.outputs / largest[t]))
+            error = abs(loss - right[t]) / scale if scale else abs(loss)
+            says = (
+                f"loss of iteration {t} is {loss:.9g}, the oracle says {right[t]:.9g} (off by {error:.1e} of its scale"
+            )
+            found.append(Deviation(error, limit, says, bound))
     return found
 
 
-def _of_root(t: int, loss: float, expected: Array, scale: float, allowed: Tolerance) -> Deviation:
-    says = f"the loss after {t + 1} iterations is {loss:.9g}, the oracle is at {expected[t]:.9g}"
+def _of_root(t: int, loss: float, right: float, largest: float, allowed: Tolerance) -> Deviation:
+    says = f"the loss after {t + 1} iterations is {loss:.9g}, the oracle is at {right:.9g}"
     if not (math.isfinite(loss) and loss >= 0):
         return fault(says)
-    error = abs(math.sqrt(loss) - math.sqrt(expected[t])) / max(scale, np.finfo(float).tiny)
+    error = abs(math.sqrt(loss) - math.sqrt(right)) / math.sqrt(largest)
     return Deviation(error, allowed.root, f"{says} (their roots are off by {error:.1e} of that of the largest", "root")
 
 
@@ -167,7 +166,7 @@ def of_run(trained: Trained, expected: Reference, allowed: Tolerance) -> list[De
     """Losses and returned weights of a run that was as long as its reference."""
     last = len(expected.losses) - 1
     missing = [] if last in trained.losses else [fault(f"no loss of the last iteration, {last}")]
-    of_each = of_losses(trained.losses, expected.losses, allowed, expected.outputs)
+    of_each = of_losses(trained.losses, expected, allowed)
     return [*of_each, *missing, *_of_weights(trained, expected, allowed)]
 
 

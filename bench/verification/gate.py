@@ -195,7 +195,7 @@ def _deviations(case: Case, expected: Reference, trained: Trained, steps: int) -
     if checked == steps:
         found = deviation.of_run(trained, expected, allowed)
     else:
-        found = deviation.of_losses(trained.losses, expected.losses, allowed, expected.outputs)
+        found = deviation.of_losses(trained.losses, expected, allowed)
         still = deviation.standstill(trained.losses, min(checked, allowed.losses), allowed)
         found += [deviation.fault(still)] if still else []
     return found if abs(final) < float("inf") else [*found, deviation.fault(f"loss became {final}")]

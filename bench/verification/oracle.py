@@ -16,6 +16,7 @@ from bench.cases.problem import MIDDLE_USES
 from bench.verification.storage import STORED, TF32, Rounding
 
 Array = NDArray[np.float64]
+AVERAGED = 20  # terms of the sums behind a first loss, for each of its values, whose roundings average out
 Product = Callable[[Any, Any], Any]
 
 
@@ -24,13 +25,14 @@ class Reference:
     """Losses (steps,) of a training run that is computed here, and the weights where it ends.
 
     `outputs` is the sum of squares of all terms that make the first y_pred: their rounding is in the first loss,
-    however small that is.
+    however small that is. `few` is how much more it is rounded than a loss of so many values that it averages out.
     """
 
     losses: Array
     weights: tuple[Array, ...]
     start: tuple[Array, ...]
     outputs: float = 0.0
+    few: float = 1.0
 
 
 def reference(
@@ -121,9 +123,11 @@ def _train(
         middle = t % MIDDLE_USES if oracle == "dynamic" else 0
         losses[t], gradients, last_layer = _gradients(x, y, weights, middle, each, mul)
         if t == 0:
-            outputs = float((np.square(last_layer) @ np.square(weights[-1])).sum())
+            terms = np.square(x) @ np.square(weights[0]) * (last_layer > 0)
+            outputs = float((terms @ np.square(weights[-1])).sum())
         update.step(gradients)
-    return Reference(losses, tuple(weights), start, outputs)
+    few = math.sqrt(max(1.0, sum(start[0].shape) / (AVERAGED * y.size)))
+    return Reference(losses, tuple(weights), start, outputs, few)
 
 
 def _gradients(

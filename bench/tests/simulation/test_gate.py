@@ -286,6 +286,17 @@ def test_a_run_of_thousands_of_iterations_accuses_nobody_where_a_loss_levels_off
     assert worst(found) < 1, seed
 
 
+@pytest.mark.parametrize("size", gate.FEW_SIZES)
+@pytest.mark.parametrize("style", ["torch_tensors", "numpy_in_place", "permuted"])
+def test_a_first_loss_of_few_values_and_long_sums_accuses_nobody(style, size):
+    kept = (one for one in telling("sgd") if one.case.problem.dtype == "float32")
+    subject = next(one for one in kept if one.case.style == style)
+    for seed in random.sample(range(10**6), 5):
+        found, wrong = trials.open_run(subject, size, seed)
+        assert not wrong, (seed, reason(found))
+        assert worst(found) < 3, seed
+
+
 @pytest.mark.parametrize("lie", ["late: stops training", "late: skipped w2", "skipped w1"])
 def test_bfloat16_that_stops_late_or_leaves_a_weight_is_wrong_at_a_size_of_the_presets(lie):
     (subject,) = (

@@ -263,9 +263,9 @@ def test_a_loss_may_stray_as_twins_did_until_then_and_one_weight_not_as_another(
     assert (reason(gate.timed_deviations(expected, style, 30)) is None) == (at >= twins and factor < 1)
     first, last = off(right, 0.3, seed).weights
     expected = Given(expected, [replace(right, weights=(first, right.weights[1]))])
-    for weights, said in (((first, right.weights[1]), None), ((right.weights[0], last), "weight 2")):
+    for weights, excused in (((first, right.weights[1]), True), ((right.weights[0], last), False)):
         found = reason(gate.timed_deviations(expected, Trained(as_read(right).losses, weights), 30))
-        assert (found and found[:8]) == said
+        assert (found is None) == excused
 
 
 @given(seed=SEEDS)
