@@ -42,11 +42,6 @@ class Tool:
         """Of the interval; infinite where there is none."""
         return math.inf if self.low is None or self.high is None else (self.high - self.low) / 2
 
-    @property
-    def shown(self) -> str:
-        """A ratio as a difference from 1, with its interval."""
-        return "unknown" if self.value is None else f"{self.value - 1:+.2%} +- {self.half_width:.2%}"
-
     @classmethod
     def ratio_of(cls, quantity: str, pairs: Sequence[tuple[float, float]], note: str = "") -> Tool:
         """Theirs over ours, of processes in turns: the geometric mean."""

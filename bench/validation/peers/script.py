@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import median
 from typing import Any, NamedTuple
 
 from bench.cases.case import Case
+from bench.cases.plan import Plan
 from bench.cases.problem import TUTORIAL_ITERATIONS, TUTORIAL_SIZE, Problem, stable_learning_rate
-from bench.runner.turns import Launch
-from bench.validation.peers.agreement import AGREEMENT, SCRIPT, SCRIPT_FAULTS, SCRIPT_LOOP, Tool
-from bench.validation.peers.tools import ToolError, find, in_turns, reduced, start
+from bench.machine.device import cpu_model
+from bench.runner.turns import Launch, process_launcher
+from bench.tables.csv_files import write_as
+from bench.validation.peers.agreement import (
+    AGREEMENT,
+    SCRIPT,
+    SCRIPT_FAULTS,
+    SCRIPT_LOOP,
+    TOOLS,
+    Tool,
+    judge_agreement,
+    judge_faults,
+)
+from bench.validation.peers.tools import ToolError, in_turns, measured, start
+from bench.words import markdown
+from implementations import find_implementations
 
 STYLE = "numpy_manual"
 SHARE = 2  # one round for so many of pyperf
@@ -76,12 +93,9 @@ class AsWritten(NamedTuple):
     """What one process of the tutorial's numpy takes on one thread; page faults are of an iteration once it is warm.
 
     An iteration is without its print, which is `print_us`: the clock of `run` reads a loss and prints none.
-    `quick_us` is the 10th percentile of its iterations: a neighbour who is there half of the time moves their median
-    from process to process by half.
     """
 
     iteration_us: float
-    quick_us: float
     loop_seconds: float
     faults: float
     print_us: float = 0.0
@@ -101,24 +115,14 @@ def read_stamps(found: Any) -> AsWritten:
     each_ns = [after - before - printed for before, after, printed in zip(stamps, stamps[1:], prints, strict=False)]
     per_iteration = (faults[1] - faults[0]) / (TUTORIAL_ITERATIONS - WARM)
     whole_s = (stamps[-1] - stamps[0]) / 1e9
-    warm_us = [each / 1e3 for each in each_ns[WARM:]]
-    return AsWritten(median(warm_us), quick(warm_us), whole_s, per_iteration, median(prints[WARM:]) / 1e3)
-
-
-def quick(times_us: Sequence[float]) -> float:
-    """The 10th percentile."""
-    return quantiles(times_us, n=10)[0]
+    return AsWritten(median(each_ns[WARM:]) / 1e3, whole_s, per_iteration, median(prints[WARM:]) / 1e3)
 
 
 def run_ours(launch: Launch, seed: int) -> AsWritten:
     """The baseline `tutorial-1` as `run` measures it, its program too. Raises ToolError."""
     problem = Problem(*TUTORIAL_SIZE, "float64", stable_learning_rate(TUTORIAL_SIZE), seed)
     case = Case(STYLE, "cpu", problem, framework="numpy", program=True)
-    found = find(launch, case)
-    median_us, loop_seconds, faults = reduced(
-        found, "latency_median_us", "loop_seconds", "minor_faults_per_iteration"
-    )  # fmt: skip
-    return AsWritten(median_us, quick(found.timed_us), loop_seconds, faults)
+    return AsWritten(*measured(launch, case, "latency_median_us", "loop_seconds", "minor_faults_per_iteration"))
 
 
 def script_tools(ours: Callable[[], AsWritten], rounds: int) -> list[Tool]:
@@ -135,17 +139,52 @@ def script_tools(ours: Callable[[], AsWritten], rounds: int) -> list[Tool]:
 
 
 def ratios(pairs: Sequence[tuple[AsWritten, AsWritten]]) -> list[Tool]:
-    """Of an iteration and of a loop, the script's over ours."""
-    quick_us, iterations, loops = (
-        [(getattr(theirs, name), getattr(mine, name)) for theirs, mine in pairs]
-        for name in ("quick_us", "iteration_us", "loop_seconds")
-    )
-    printed = median(theirs.print_us for theirs, _ in pairs)
-    of_medians = Tool.ratio_of(SCRIPT, iterations)
-    note = f"10th percentiles without the script's print, {printed:.0f} us an iteration; medians {of_medians.shown}"
-    return [Tool.ratio_of(SCRIPT, quick_us, note), Tool.ratio_of(SCRIPT_LOOP, loops)]
+    """Of an iteration and of a loop, the script's over ours: the median, since a neighbour moves some turns by half."""
+    printed = f"without the script's print, {median(theirs.print_us for theirs, _ in pairs):.0f} us an iteration"
+    return [
+        replace(
+            Tool.median_of(SCRIPT, [theirs.iteration_us / mine.iteration_us for theirs, mine in pairs]), note=printed
+        ),
+        Tool.median_of(SCRIPT_LOOP, [theirs.loop_seconds / mine.loop_seconds for theirs, mine in pairs]),
+    ]
 
 
 def sure(pairs: Sequence[tuple[AsWritten, AsWritten]]) -> bool:
     """Whether both ratios are known well enough to tell a miss; by their width alone, wherever they are."""
     return all(tool.half_width <= AGREEMENT[tool.quantity] / 2 for tool in ratios(pairs))
+
+
+README = """\
+# The tutorial's script beside the baseline that stands for it
+
+The tutorial's numpy text as a plain script, in turns with `tutorial-1` as `run` measures it, on one thread of
+{model}, made by `{command}`: so many pairs until the interval of each ratio is a quarter of what may be.
+
+{table}
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write tools.csv and README.md into --out; 1 where the script is not what stands for it, or nobody can tell."""
+    parser = argparse.ArgumentParser(prog="python -m bench.validation.peers.script", description=__doc__)
+    parser.add_argument("--pairs", type=int, default=24, help="at first")
+    parser.add_argument("--out", type=Path, default=Path("results/script"), help="folder to write")
+    given = parser.parse_args(arguments)
+    style = find_implementations()[STYLE]
+    launch = process_launcher(Plan("validate", {}, 1, {STYLE: style}))
+    tools = script_tools(lambda: run_ours(launch, 0), SHARE * given.pairs)
+    given.out.mkdir(parents=True, exist_ok=True)
+    write_as(given.out / TOOLS, Tool, tools)
+    iteration, loop, faults = tools
+    checks = [*(judge_agreement(one.quantity, one, AGREEMENT[one.quantity]) for one in (iteration, loop)),
+              judge_faults(faults)]  # fmt: skip
+    rows = [{name: str(cell) for name, cell in check.row().items()} for check in checks]
+    table = markdown(tuple(rows[0]), [tuple(row.values()) for row in rows])
+    command = " ".join([parser.prog, *arguments])
+    text = README.format(model=cpu_model(), command=command, table=table)
+    (given.out / "README.md").write_text(text, encoding="utf-8")
+    return 0 if all(check.met for check in checks) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

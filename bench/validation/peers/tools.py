@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any, TypeVar
 
 from bench.cases.case import Case
-from bench.cases.measurement import Found, Job
+from bench.cases.measurement import Job
 from bench.cases.phases import Rule
 from bench.cases.problem import Size
 from bench.errors import UsageError
@@ -160,16 +160,7 @@ def suite_us(folder: Path, size: Size) -> float:
 
 def measured(launch: Launch, case: Case, *columns: str) -> list[float]:
     """Some columns of what the harness finds of a case in a fresh process. Raises ToolError."""
-    return reduced(find(launch, case), *columns)
-
-
-def find(launch: Launch, case: Case) -> Found:
-    """What the harness finds of a case in a fresh process."""
-    return launch(Job(case, find_implementations()[case.style], Rule()))
-
-
-def reduced(found: Found, *columns: str) -> list[float]:
-    """Some columns of it. Raises ToolError."""
+    found = launch(Job(case, find_implementations()[case.style], Rule()))
     values = [found.values.get(name) for name in columns]
     if found.status != "ok" or None in values:
         reason = found.reason or f"it does not say {' and '.join(columns)}"
