@@ -12,7 +12,7 @@ import numpy as np
 
 from bench.cases.problem import MIDDLE_USES
 from bench.machine.device import Device
-from bench.verification.storage import BFLOAT16, TF32, Floats, Rounding, rounded_to
+from bench.verification.storage import BFLOAT16, TF32, TF32_TRUNCATED, Floats, Rounding
 from implementations import Train
 
 Product = Callable[[Floats, Floats], Floats]
@@ -101,9 +101,6 @@ class Arithmetic:
             describe=lambda _value: (self.dtype, "cpu"),
             negate=lambda array, place: np.negative(array[place], out=array[place]),
         )
-
-
-TF32_TRUNCATED = rounded_to(10, truncated=True)
 
 
 def bfloat16_product(product: Product = blas) -> Product:

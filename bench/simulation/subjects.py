@@ -16,12 +16,11 @@ from bench.simulation.arithmetic import (
     LIES,
     SKIPS_FIRST,
     STOPS,
-    TF32_TRUNCATED,
     Arithmetic,
     Lie,
     of_rounded,
 )
-from bench.verification.storage import BFLOAT16, TF32
+from bench.verification.storage import BFLOAT16, TF32, TF32_TRUNCATED
 from implementations import Implementation, Train, find_implementations
 
 BLAS = Arithmetic("blas")

@@ -69,7 +69,7 @@ def rehearse(subject: Subject, seed: int) -> Trial:
 def open_run(subject: Subject, size: Size, seed: int) -> Trial:
     """The first iterations at the case's own size, by the gate itself, other data and all."""
     case, train = at(subject, size, seed), subject.make(seed)
-    expected = opened(case.oracle, size, seed, case.problem.dtype)
+    expected = opened(case.oracle, size, seed, case.problem.dtype, case.precision)
     first = gate.opening_deviations(case, train, subject.device, expected)
     return first, gate.opening_confirmed(case, train, subject.device, first) is not None
 
@@ -142,9 +142,10 @@ def arrays_of(size: Size, seed: int) -> tuple[Floats, ...]:
 
 
 @lru_cache(maxsize=3)
-def opened(oracle: str, size: Size, seed: int, dtype: str) -> Expected:
+def opened(oracle: str, size: Size, seed: int, dtype: str, precision: str) -> Expected:
     """What the opening comes to."""
-    return gate.opening(of_oracle(oracle, size, seed, dtype), arrays_of(size, seed))
+    case = replace(of_oracle(oracle, size, seed, dtype), precision=precision)
+    return gate.opening(case, arrays_of(size, seed))
 
 
 @lru_cache(maxsize=4)

@@ -22,6 +22,7 @@ TWINS, WITHIN = 4, 3.0  # who strays no further than so many times as far as the
 ROUNDED = ("loss", "root", "weights", "unit")  # bounds of what a long run enlarges
 OF_LOSSES = ROUNDED[:2]
 Compare = Callable[["Reference"], "list[Deviation]"]
+CompareTwin = Callable[["Reference", "Reference"], "list[Deviation]"]
 
 
 class Expected:
@@ -51,19 +52,23 @@ class Expected:
 
         return reference(self.case.oracle, arrays, self.case.problem.learning_rate, self.steps, self.flips, dtype)
 
-    def twins(self) -> Iterator[Reference]:
-        """Honest runs computed in the dtype of the case, rounded otherwise, made one by one; none in float64."""
+    def twins(self, *, wide: bool = False) -> Iterator[Reference]:
+        """Honest runs computed in the dtype of the case, rounded otherwise, made one by one; none in float64.
+
+        `wide` ones keep their weights in a wider dtype, as the exact oracle does.
+        """
         from bench.verification.oracle import twin
 
         problem = self.case.problem
         given = self.case.oracle, self.arrays, problem.learning_rate, self.steps, self.flips, problem.dtype
         for seed in range(0 if problem.dtype == "float64" else TWINS):
-            yield twin(*given, self.case.precision, seed)
+            yield twin(*given, self.case.precision, seed, wide=wide)
 
-    def nearest(self, compare: Compare, of_twin: Compare | None = None) -> list[Deviation]:
+    def nearest(self, compare: Compare, of_twin: CompareTwin | None = None) -> list[Deviation]:
         """How far something strays from the oracle, or from the exact one where it strays less from that.
 
-        Who strays from both may stray as twins do, WITHIN times as far, where `of_twin` says how far that is.
+        Who strays from both may stray from one as its twins do, WITHIN times as far, where `of_twin` says how far a
+        twin is from an oracle.
         """
         from bench.verification.deviation import reason, worst
 
@@ -71,17 +76,20 @@ class Expected:
         if reason(found) is None or self.case.problem.dtype == "float64":
             return found
         both = [found, compare(self.exact)]
-        if of_twin is not None and min(worst(one) for one in both) > 1 and any(map(_excusable, both)):
-            strays = self._strays(len(found), of_twin)
-            both = [[one.beside(WITHIN * stray) for one, stray in zip(found, strays, strict=True)] for found in both]
-        return min(both, key=worst)
+        nearest = min(both, key=worst)
+        for wide, one in enumerate(both):
+            if of_twin is not None and worst(nearest) > 1 and _excusable(one):
+                strays = self._strays(len(one), of_twin, wide=bool(wide))
+                excused = [each.beside(WITHIN * stray) for each, stray in zip(one, strays, strict=True)]
+                nearest = min(nearest, excused, key=worst)
+        return nearest
 
-    def _strays(self, count: int, of_twin: Compare) -> list[float]:
+    def _strays(self, count: int, of_twin: CompareTwin, *, wide: bool) -> list[float]:
         """How far twins stray in each of so many things that are compared, in a loss until then."""
         strays = [0.0] * count
-        for twin in self.twins():
+        for twin in self.twins(wide=wide):
             so_far: dict[str, float] = {}
-            for place, one in zip(range(count), of_twin(twin), strict=False):
+            for place, one in zip(range(count), of_twin(twin, self.exact if wide else self.reference), strict=False):
                 error = one.error if one.bound in ROUNDED and isfinite(one.error) else 0.0
                 if one.bound in OF_LOSSES:
                     error = so_far[one.bound] = max(error, so_far.get(one.bound, 0.0))

@@ -166,7 +166,11 @@ def opening_deviations(case: Case, train: Train, device: Device, expected: Expec
 
     allowed = deviation.tolerance(deviation.OPENING, case.problem.dtype, case.precision, case.oracle)
     trained = run(case, train, device, case.problem, expected.arrays, expected.steps)
-    return expected.nearest(lambda one: deviation.of_run(trained, one, allowed))
+
+    def of_twin(twin: Reference, right: Reference) -> list[Deviation]:
+        return deviation.of_run(as_read(twin, trained), right, allowed)
+
+    return expected.nearest(lambda one: deviation.of_run(trained, one, allowed), of_twin)
 
 
 def followed(case: Case, arrays: Sequence[Any], steps: int, flips: Sequence[Flip]) -> Expected:
@@ -180,11 +184,15 @@ def timed_deviations(expected: Expected, trained: Trained, steps: int) -> list[D
     Who strays is held against honest twins: what rounding alone does to a run of thousands of iterations is no fault.
     """
 
-    def of_twin(twin: Reference) -> list[Deviation]:
-        read = {t: float(twin.losses[t]) for t in trained.losses if t < expected.steps}
-        return _deviations(expected.case, expected.reference, Trained(read, twin.weights), steps)
+    def of_twin(twin: Reference, right: Reference) -> list[Deviation]:
+        return _deviations(expected.case, right, as_read(twin, trained), steps)
 
     return expected.nearest(lambda one: _deviations(expected.case, one, trained, steps), of_twin)
+
+
+def as_read(twin: Reference, trained: Trained) -> Trained:
+    """A twin as a run whose losses were read where those of another were."""
+    return Trained({t: float(twin.losses[t]) for t in trained.losses if t < len(twin.losses)}, twin.weights)
 
 
 def _deviations(case: Case, expected: Reference, trained: Trained, steps: int) -> list[Deviation]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bench.cases.challenge import Flip, changes
 from bench.cases.problem import MIDDLE_USES
-from bench.verification.storage import STORED, TF32, Rounding
+from bench.verification.storage import STORED, TF32, TF32_TRUNCATED, Rounding
 
 Array = NDArray[np.float64]
 AVERAGED = 20  # terms of the sums behind a first loss, for each of its values, whose roundings average out
@@ -50,7 +50,8 @@ def reference(
     `flips` say; `arrays` stay as they are.
     """
     kept = STORED[dtype]
-    return _train(oracle, [np.array(kept(a), np.float64) for a in arrays], learning_rate, steps, flips, kept)
+    given = [np.array(kept(a), np.float64) for a in arrays]
+    return _train(oracle, given, learning_rate, steps, flips, _Arithmetic(kept=kept))
 
 
 def twin(
@@ -62,21 +63,27 @@ def twin(
     dtype: str = "float32",
     precision: str = "ieee",
     seed: int = 0,
+    *,
+    wide: bool = False,
 ) -> Reference:
     """The same run computed in `dtype` ("float32" or "bfloat16"): honest, and rounded otherwise for every `seed`.
 
     Each operation is rounded to `dtype`; hidden units are in an order drawn by `seed`, sums in `seed` + 1 parts, as
-    kernels make them. With a `precision` of "tf32" the factors of every product are rounded to 10 bits first.
+    kernels make them. With a `precision` of "tf32" the factors of every product have 10 bits, by rounding or cut off.
+    A `wide` one keeps and updates its weights in float64 and rounds them where they are used.
     """
     kept = STORED[dtype]
     x, y, first, last = (np.array(kept(a), np.float32) for a in arrays)
     order = np.random.default_rng(seed).permutation(first.shape[1])
     back = np.argsort(order)
-    mul = _in_parts(seed + 1, TF32 if precision == "tf32" else np.asarray, kept)
-    rounded = _train(oracle, [x, y, first[:, order], last[order]], learning_rate, steps, flips, kept, kept, mul)
+    factor: Rounding = (TF32, TF32_TRUNCATED)[seed % 2] if precision == "tf32" else np.asarray
+    mul = _in_parts(seed + 1, factor, kept)
+    weights = [np.array(one, np.float64 if wide else np.float32) for one in (first[:, order], last[order])]
+    how = _Arithmetic(each=kept, used=kept, mul=mul) if wide else _Arithmetic(kept, kept, kept, mul=mul)
+    rounded = _train(oracle, [x, y, *weights], learning_rate, steps, flips, how)
 
     def ordered(weights: Sequence[Array]) -> tuple[Array, ...]:
-        leading, *middle, following = (weight.astype(np.float64) for weight in weights)
+        leading, *middle, following = (np.asarray(kept(weight), np.float64) for weight in weights)
         return leading[:, back], *(weight[back][:, back] for weight in middle), following[back]
 
     return replace(rounded, weights=ordered(rounded.weights), start=ordered(rounded.start))
@@ -96,32 +103,33 @@ def _in_parts(parts: int, factor: Rounding, each: Rounding) -> Product:
     return product
 
 
-def _train(
-    oracle: str,
-    arrays: Sequence[Any],
-    learning_rate: float,
-    steps: int,
-    flips: Sequence[Flip],
-    kept: Rounding,
-    each: Rounding = np.asarray,
-    mul: Product = np.matmul,
-) -> Reference:
-    """In the arithmetic of `arrays`, of which x and the weights are written into.
+@dataclass(frozen=True, slots=True)
+class _Arithmetic:
+    """How numbers are rounded: weights and moments when they are stored, and what comes of operations."""
 
-    What is stored is `kept`, and what comes of `each` operation rounded too.
-    """
+    kept: Rounding = np.asarray
+    updated: Rounding = np.asarray  # of each operation of an update
+    each: Rounding = np.asarray  # of each other one
+    used: Rounding = np.asarray  # of weights where they are used
+    mul: Product = np.matmul
+
+
+def _train(
+    oracle: str, arrays: Sequence[Any], learning_rate: float, steps: int, flips: Sequence[Flip], how: _Arithmetic
+) -> Reference:
+    """In the arithmetic of `arrays`, of which x and the weights are written into."""
     x, y, *weights = arrays
     places = {flip.step: flip.place for flip in changes(flips)}
     if oracle == "dynamic":
-        weights.insert(1, np.eye(weights[0].shape[1], dtype=x.dtype))
+        weights.insert(1, np.eye(weights[0].shape[1], dtype=weights[0].dtype))
     start = tuple(w.copy() for w in weights)
     losses, outputs = np.empty(steps), 0.0
-    update = (_Adam if oracle == "adam" else _Descent)(weights, learning_rate, kept, each)
+    update = (_Adam if oracle == "adam" else _Descent)(weights, learning_rate, how)
     for t in range(steps):
         if t in places:
             np.negative(x[places[t]], out=x[places[t]])
         middle = t % MIDDLE_USES if oracle == "dynamic" else 0
-        losses[t], gradients, last_layer = _gradients(x, y, weights, middle, each, mul)
+        losses[t], gradients, last_layer = _gradients(x, y, [how.used(w) for w in weights], middle, how)
         if t == 0:
             terms = np.square(x) @ np.square(weights[0]) * (last_layer > 0)
             outputs = float((terms @ np.square(weights[-1])).sum())
@@ -131,13 +139,13 @@ def _train(
 
 
 def _gradients(
-    x: Array, y: Array, weights: Sequence[Array], middle: int, each: Rounding, mul: Product
+    x: Array, y: Array, weights: Sequence[Array], middle: int, how: _Arithmetic
 ) -> tuple[float, list[Array | None], Array]:
     """Sum of squares, its gradients, and the last hidden layer, the middle one used `middle` times.
 
     None is the gradient of a weight that is not used.
     """
-    first, last = weights[0], weights[-1]
+    first, last, each, mul = weights[0], weights[-1], how.each, how.mul
     before = [mul(x, first)]
     layers = [np.maximum(before[0], 0)]
     for _ in range(middle):
@@ -163,30 +171,31 @@ def _gradients(
 class _Descent:
     """Plain gradient descent."""
 
-    def __init__(self, weights: Sequence[Array], learning_rate: float, kept: Rounding, each: Rounding) -> None:
-        self.weights, self.learning_rate, self.kept, self.each = weights, learning_rate, kept, each
+    def __init__(self, weights: Sequence[Array], learning_rate: float, how: _Arithmetic) -> None:
+        self.weights, self.learning_rate, self.how = weights, learning_rate, how
 
     def step(self, gradients: Iterable[Array | None]) -> None:
         for weight, gradient in zip(self.weights, gradients, strict=True):
             if gradient is not None:
-                weight[...] = self.kept(weight - self.each(self.learning_rate * gradient))
+                weight[...] = self.how.kept(weight - self.how.updated(self.learning_rate * gradient))
 
 
 class _Adam:
     """Kingma and Ba (2015), algorithm 1, with torch's defaults: betas 0.9 and 0.999, eps 1e-8."""
 
-    def __init__(self, weights: Sequence[Array], learning_rate: float, kept: Rounding, each: Rounding) -> None:
-        self.weights, self.learning_rate, self.kept, self.each, self.t = weights, learning_rate, kept, each, 0
+    def __init__(self, weights: Sequence[Array], learning_rate: float, how: _Arithmetic) -> None:
+        self.weights, self.learning_rate, self.how, self.t = weights, learning_rate, how, 0
         self.means = [np.zeros_like(w) for w in weights]
         self.squares = [np.zeros_like(w) for w in weights]
 
     def step(self, gradients: Iterable[Array | None]) -> None:
         self.t += 1
-        each, scale, rate = self.each, math.sqrt(1 - 0.999**self.t), self.learning_rate / (1 - 0.9**self.t)
+        kept, each = self.how.kept, self.how.updated
+        scale, rate = math.sqrt(1 - 0.999**self.t), self.learning_rate / (1 - 0.9**self.t)
         for weight, mean, square, gradient in zip(self.weights, self.means, self.squares, gradients, strict=True):
             if gradient is None:
                 continue
-            mean[...] = self.kept(mean + each((1 - 0.9) * each(gradient - mean)))
-            square[...] = self.kept(each(0.999 * square) + each((1 - 0.999) * each(gradient**2)))
+            mean[...] = kept(mean + each((1 - 0.9) * each(gradient - mean)))
+            square[...] = kept(each(0.999 * square) + each((1 - 0.999) * each(gradient**2)))
             root = each(each(each(np.sqrt(square)) / scale) + 1e-8)
-            weight[...] = self.kept(weight - each(rate * each(mean / root)))
+            weight[...] = kept(weight - each(rate * each(mean / root)))

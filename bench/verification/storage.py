@@ -29,6 +29,7 @@ def rounded_to(bits: int, *, truncated: bool = False) -> Rounding:
 
 
 TF32, BFLOAT16 = rounded_to(10), rounded_to(7)
+TF32_TRUNCATED = rounded_to(10, truncated=True)
 # By dtype; what comes back may be of another type of numpy's, which holds it without loss
 STORED: Mapping[str, Rounding] = {
     "float64": np.asarray,

@@ -18,7 +18,6 @@ from bench.cases.problem import TUTORIAL_SIZE, Problem, stable_learning_rate
 from bench.simulation.arithmetic import (
     LIES,
     STOPS,
-    TF32_TRUNCATED,
     Arithmetic,
     bfloat16_product,
     blas,
@@ -34,7 +33,7 @@ from bench.verification.deviation import FLOAT32 as FLOAT32_KIND
 from bench.verification.deviation import TIMED, Deviation, fault, reason, worst
 from bench.verification.expected import TWINS, WITHIN, Expected
 from bench.verification.oracle import Reference
-from bench.verification.storage import BFLOAT16, TF32, rounded_to
+from bench.verification.storage import BFLOAT16, TF32, TF32_TRUNCATED, rounded_to
 
 FLOAT32 = Arithmetic("float32")
 IN_BFLOAT16 = Arithmetic("bfloat16", bfloat16_product(), BFLOAT16, "bfloat16")
@@ -200,8 +199,8 @@ class Given(Expected):
         super().__init__(expected.case, expected.arrays, expected.steps, expected.flips)
         self.drawn = drawn
 
-    def twins(self) -> Iterator[Reference]:
-        yield from self.drawn
+    def twins(self, *, wide: bool = False) -> Iterator[Reference]:
+        yield from () if wide else self.drawn
 
 
 def off(expected: Reference, share: float, seed: int) -> Reference:
