@@ -112,12 +112,12 @@ A trial is one phase of the gate on data of its own. The *rehearsal* is 50 itera
 strays by little is judged by most of five seeds. The *opening* is the first four iterations at the case's own size.
 The *timed* run is as long as a real one; x changes in it as in a run (a part of it before about every 16th iteration,
 in a batch every 36th). Who strays in these two is held against honest twins, then tried on other data or runs twice
-more with other changes: wrong is who always strays. Where the oracle affords only the start, the rest is not run. A *long* run is one of an
-iteration that takes 5 us and its products on one thread; *on a GPU* it is as long, and x changes between batches alone,
-as it does on an accelerator. Tried are the styles that run on this CPU and emulated arithmetic: other orders of
-summation, TF32 rounded and truncated, bfloat16 (`bench/simulation/arithmetic.py`). Where the oracle follows to the end
-some are also tried with an x that stays (`unchanging` of `gate.csv`), on other data where they stray. Dear stages have
-fewer seeds than cheap ones: n stands in every row.
+more with other changes: wrong is who always strays. Where the oracle affords only the start, the rest is not run. A
+*long* run is one of an iteration that takes 5 us and its products on one thread; *on a GPU* it is as long, and x
+changes between batches alone, as it does on an accelerator. Tried are the styles that run on this CPU and emulated
+arithmetic: other orders of summation, TF32 rounded and truncated, bfloat16 (`bench/simulation/arithmetic.py`). Where
+the oracle follows to the end some are also tried with an x that stays (`unchanging` of `gate.csv`), on other data where
+they stray. Dear stages have fewer seeds than cheap ones: n stands in every row.
 
 {honest_table}
 
