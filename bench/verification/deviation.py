@@ -59,8 +59,8 @@ REHEARSAL: Mapping[Kind, Tolerance] = {
     BFLOAT16: Tolerance(5e-2, 4, 0.4, root=2e-2, unit=0.15),
     BFLOAT16_ADAM: Tolerance(5e-2, 4, 0.45, root=6e-2, unit=0.45),
 }
-# At most four iterations at the case's own size; who strays is held against twins (see expected.TWINS), and by little is
-# tried on other data, for there are sizes at which a flip of the ReLU mask moves half of the units (results/gate)
+# At most four iterations at the case's own size; who strays is held against twins (see expected.TWINS), and who does by
+# little is tried on other data, for there are sizes at which a flip of the ReLU mask moves half of the units
 OPENING: Mapping[Kind, Tolerance] = {
     FLOAT64: Tolerance(1e-9, 50, 1e-9),
     FLOAT32: Tolerance(1e-2, 50, 5e-2, first=2e-6, unit=8e-5),
@@ -69,7 +69,8 @@ OPENING: Mapping[Kind, Tolerance] = {
 }
 # The timed run itself, as far as the oracle affords to follow; weights only where that is to the end. Who strays is
 # measured up to twice more, with x changing elsewhere or other data; but first a run is held against twins, for one of
-# ten thousand iterations may enlarge a rounding until it shows, and bfloat16 does in a few hundred. results/gate holds every bound against the largest honest error
+# ten thousand iterations may enlarge a rounding until it shows, and bfloat16 does in a few hundred. results/gate holds
+# every bound against the largest honest error
 TIMED: Mapping[Kind, Tolerance] = {
     FLOAT64: Tolerance(1e-9, 50, 1e-8, root=1e-9),
     FLOAT32: Tolerance(1e-2, 50, 5e-2, first=2e-6, root=1e-3, unit=5e-4),
