@@ -142,6 +142,8 @@ def run_part(stage: Stage, seeds: range) -> list[Row]:
     """The rows of one part of a stage."""
     subjects = [one for one in stage.subjects(stage.oracle) if is_lie_at(one, stage.size)]
     steps = steps_of(stage.phase, stage.size, stage.oracle)
+    if "torch._dynamo" in sys.modules:  # it refuses to compile a style anew at the ninth size
+        sys.modules["torch._dynamo"].reset()
     with np.errstate(all="ignore"):  # a lie may overflow
         return together(
             row_of(stage.whose, steps, one, seed, try_subject(stage.phase, one, stage.size, seed))

@@ -158,7 +158,8 @@ README = """\
 # The tutorial's script beside the baseline that stands for it
 
 The tutorial's numpy text as a plain script, in turns with `tutorial-1` as `run` measures it, on one thread of
-{model}, made by `{command}`: so many pairs until the interval of each ratio is a quarter of what may be.
+{model}, made by `{command}`: so many pairs until each
+ratio is known to half of what it may be off by.
 
 {table}
 """
