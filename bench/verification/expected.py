@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from bench.cases.case import Case
 from bench.cases.challenge import Flip
+from bench.timing.loops import Trained
 
 if TYPE_CHECKING:
     from bench.verification.deviation import Deviation
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 TWINS, WITHIN = 4, 3.0  # who strays no further than so many times as far as the furthest of so many twins is honest
 ROUNDED = ("loss", "root", "weights", "unit")  # bounds of what a long run enlarges
 OF_LOSSES = ROUNDED[:2]
-Compare = Callable[["Reference"], "list[Deviation]"]
-CompareTwin = Callable[["Reference", "Reference"], "list[Deviation]"]
+Compare = Callable[[Trained, "Reference"], "list[Deviation]"]
 
 
 class Expected:
@@ -64,32 +64,35 @@ class Expected:
         for seed in range(0 if problem.dtype == "float64" else TWINS):
             yield twin(*given, self.case.precision, seed, wide=wide)
 
-    def nearest(self, compare: Compare, of_twin: CompareTwin | None = None) -> list[Deviation]:
-        """How far something strays from the oracle, or from the exact one where it strays less from that.
+    def nearest(self, trained: Trained, compare: Compare, *, twins: bool = True) -> list[Deviation]:
+        """How far a run strays from the oracle, or from the exact one where it strays less from that.
 
-        Who strays from both may stray from one as its twins do, WITHIN times as far, where `of_twin` says how far a
-        twin is from an oracle.
+        Who strays from both may, with `twins`, stray from one as its twins do, WITHIN times as far.
         """
         from bench.verification.deviation import reason, worst
 
-        found = compare(self.reference)
+        found = compare(trained, self.reference)
         if reason(found) is None or self.case.problem.dtype == "float64":
             return found
-        both = [found, compare(self.exact)]
+        both = [found, compare(trained, self.exact)]
         nearest = min(both, key=worst)
         for wide, one in enumerate(both):
-            if of_twin is not None and worst(nearest) > 1 and _excusable(one):
-                strays = self._strays(len(one), of_twin, wide=bool(wide))
+            if twins and worst(nearest) > 1 and _excusable(one):
+                strays = self._strays(len(one), trained, compare, wide=bool(wide))
                 excused = [each.beside(WITHIN * stray) for each, stray in zip(one, strays, strict=True)]
                 nearest = min(nearest, excused, key=worst)
         return nearest
 
-    def _strays(self, count: int, of_twin: CompareTwin, *, wide: bool) -> list[float]:
-        """How far twins stray in each of so many things that are compared, in a loss until then."""
-        strays = [0.0] * count
+    def _strays(self, count: int, trained: Trained, compare: Compare, *, wide: bool) -> list[float]:
+        """How far twins stray in each of so many things that are compared, in a loss until then.
+
+        Their losses are read where those of `trained` were.
+        """
+        right, strays = self.exact if wide else self.reference, [0.0] * count
         for twin in self.twins(wide=wide):
+            read = Trained({t: float(twin.losses[t]) for t in trained.losses if t < self.steps}, twin.weights)
             so_far: dict[str, float] = {}
-            for place, one in zip(range(count), of_twin(twin, self.exact if wide else self.reference), strict=False):
+            for place, one in zip(range(count), compare(read, right), strict=False):
                 error = one.error if one.bound in ROUNDED and isfinite(one.error) else 0.0
                 if one.bound in OF_LOSSES:
                     error = so_far[one.bound] = max(error, so_far.get(one.bound, 0.0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +81,7 @@ def rehearse_seed(case: Case, train: Train, device: Device, seed: int) -> Rehear
     trained = run(case, train, device, problem, expected.arrays, REHEARSAL_STEPS)
     allowed = deviation.tolerance(deviation.REHEARSAL, problem.dtype, case.precision, case.oracle)
     losses = [trained.losses[t] for t in range(REHEARSAL_STEPS)]
-    return Rehearsal(losses, expected.nearest(lambda one: deviation.of_run(trained, one, allowed)))
+    return Rehearsal(losses, expected.nearest(trained, partial(deviation.of_run, allowed=allowed), twins=False))
 
 
 @lru_cache(maxsize=8)
@@ -166,11 +166,7 @@ def opening_deviations(case: Case, train: Train, device: Device, expected: Expec
 
     allowed = deviation.tolerance(deviation.OPENING, case.problem.dtype, case.precision, case.oracle)
     trained = run(case, train, device, case.problem, expected.arrays, expected.steps)
-
-    def of_twin(twin: Reference, right: Reference) -> list[Deviation]:
-        return deviation.of_run(as_read(twin, trained), right, allowed)
-
-    return expected.nearest(lambda one: deviation.of_run(trained, one, allowed), of_twin)
+    return expected.nearest(trained, partial(deviation.of_run, allowed=allowed))
 
 
 def followed(case: Case, arrays: Sequence[Any], steps: int, flips: Sequence[Flip]) -> Expected:
@@ -183,16 +179,7 @@ def timed_deviations(expected: Expected, trained: Trained, steps: int) -> list[D
 
     Who strays is held against honest twins: what rounding alone does to a run of thousands of iterations is no fault.
     """
-
-    def of_twin(twin: Reference, right: Reference) -> list[Deviation]:
-        return _deviations(expected.case, right, as_read(twin, trained), steps)
-
-    return expected.nearest(lambda one: _deviations(expected.case, one, trained, steps), of_twin)
-
-
-def as_read(twin: Reference, trained: Trained) -> Trained:
-    """A twin as a run whose losses were read where those of another were."""
-    return Trained({t: float(twin.losses[t]) for t in trained.losses if t < len(twin.losses)}, twin.weights)
+    return expected.nearest(trained, lambda run, right: _deviations(expected.case, right, run, steps))
 
 
 def _deviations(case: Case, expected: Reference, trained: Trained, steps: int) -> list[Deviation]:

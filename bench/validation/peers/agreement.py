@@ -49,12 +49,12 @@ class Tool:
         return cls(quantity, found.value, "ratio", len(pairs), note, *_known(found.low, found.high))
 
     @classmethod
-    def median_of(cls, quantity: str, ratios: Sequence[float]) -> Tool:
+    def median_of(cls, quantity: str, ratios: Sequence[float], note: str = "") -> Tool:
         """Theirs over ours, of turns in one process: the median, and the exact interval from its order statistics."""
         from scipy.stats import quantile_test  # kept out of start-up
 
         interval: Any = quantile_test(ratios, q=1.0, p=0.5).confidence_interval(CONFIDENCE)
-        return cls(quantity, median(ratios), "ratio", len(ratios), "", *_known(interval.low, interval.high))
+        return cls(quantity, median(ratios), "ratio", len(ratios), note, *_known(interval.low, interval.high))
 
 
 INTERVAL = ("low", "high")  # columns that came later

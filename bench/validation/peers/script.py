@@ -7,7 +7,6 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -142,9 +141,7 @@ def ratios(pairs: Sequence[tuple[AsWritten, AsWritten]]) -> list[Tool]:
     """Of an iteration and of a loop, the script's over ours: the median, since a neighbour moves some turns by half."""
     printed = f"without the script's print, {median(theirs.print_us for theirs, _ in pairs):.0f} us an iteration"
     return [
-        replace(
-            Tool.median_of(SCRIPT, [theirs.iteration_us / mine.iteration_us for theirs, mine in pairs]), note=printed
-        ),
+        Tool.median_of(SCRIPT, [theirs.iteration_us / mine.iteration_us for theirs, mine in pairs], printed),
         Tool.median_of(SCRIPT_LOOP, [theirs.loop_seconds / mine.loop_seconds for theirs, mine in pairs]),
     ]
 
