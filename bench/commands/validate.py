@@ -29,8 +29,8 @@ KILLS = 100
 
 def validate(
     out: Annotated[Path | None, Option(metavar="DIR", help="new folder  [default: results/validate-<time>]")] = None,
-    quick: Annotated[bool, Option("--quick", help="a first answer in 3 minutes; no coverage, no kills")] = False,
-    minutes: Annotated[float | None, Option(metavar="M", help="to measure  [default: 15, with --quick 3]")] = None,
+    quick: Annotated[bool, Option("--quick", help="a first answer in a few minutes; no coverage, no kills")] = False,
+    minutes: Annotated[float | None, Option(metavar="M", help="for the pool  [default: 15, with --quick 2]")] = None,
     resume: Annotated[bool, Option("--resume", help="finish what --out holds, or with --minutes add to it")] = False,
     pool: Annotated[Path | None, Option(metavar="DIR", help="analyse the pool in this folder, measure nothing")] = None,
     drift: Annotated[bool, Option("--drift", help="with --pool: plant disturbances into it, write nothing")] = False,
@@ -81,8 +81,8 @@ def _measure(folder: Path, *, quick: bool, minutes: float | None, seed: int, res
         budget_s = None if minutes is None else minutes * 60
     else:
         first = draft(quick=quick, minutes=minutes, seed=seed)
-        then = "" if quick else ", then cheats and kills"
-        console(stderr=True).print(f"validating into {folder}/: about {first.minutes:g} min{then}; leave it alone")
+        then = "other tools" if quick else "other tools, cheats and kills"
+        console(stderr=True).print(f"validating into {folder}/: about {first.minutes:g} min, then {then}; leave it alone")
         with status(log=True) as say:
             say("how long an iteration takes on this machine")
             design = begin(folder, first)

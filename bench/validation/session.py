@@ -72,7 +72,7 @@ def draft(*, quick: bool, minutes: float | None, seed: int) -> Design:
     work = {f"{WORK}-{percent}": percent for percent in ((2,) if quick else PERCENTS)}
     return Design(
         quick=quick,
-        minutes=minutes or (3.0 if quick else 15.0),
+        minutes=minutes or (2.0 if quick else 15.0),
         seed=seed,
         copies={STYLE: COPIES[STYLE]} if quick else there,
         plants=work if quick else {WRAPPER: 0, SPIN_0: 0, **work},
@@ -139,22 +139,22 @@ def ours(launch: Launch, design: Design, column: str) -> float:
 
 
 def measure(folder: Path, design: Design, budget_s: float | None, say: Say) -> None:
-    """What is still missing of tools and pool; a row is on the disk before the next process starts."""
+    """What is still missing of the pool, in `budget_s`, then the tools; a row is on the disk before the next process."""
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="fiftyx-") as name:
         styles = Path(name)
         plan = make_plan(design, styles)
         launch, starting = process_launcher(plan), announcer(say, start, budget_s)
-        if not (folder / TOOLS).exists():
-            say("the clock, the same loop by other tools, the tutorial's own text as a script")
-            tools = list(measure_tools(design.size, lambda column: ours(launch, design, column), design.rounds))
-            tools += script_tools(lambda: run_ours(launch, design.seed), design.rounds)
-            write_as(folder / TOOLS, Tool, tools)
         for measurement in run(plan, launch, done=done_keys(folder, design), starting=starting):
             pools.append_measurement(folder, measurement, styles)
             # the plan's own budget would stop before a block that might not fit; here a part of one does no harm
             if budget_s is not None and time.monotonic() - start > budget_s:
                 break
+        if not (folder / TOOLS).exists():
+            say("the clock, the same loop by other tools, the tutorial's own text as a script")
+            tools = list(measure_tools(design.size, lambda column: ours(launch, design, column), design.rounds))
+            tools += script_tools(lambda: run_ours(launch, design.seed), design.rounds)
+            write_as(folder / TOOLS, Tool, tools)
 
 
 def announcer(
