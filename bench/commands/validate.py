@@ -82,7 +82,8 @@ def _measure(folder: Path, *, quick: bool, minutes: float | None, seed: int, res
     else:
         first = draft(quick=quick, minutes=minutes, seed=seed)
         then = "other tools" if quick else "other tools, cheats and kills"
-        console(stderr=True).print(f"validating into {folder}/: about {first.minutes:g} min, then {then}; leave it alone")
+        line = f"validating into {folder}/: about {first.minutes:g} min, then {then}; leave it alone"
+        console(stderr=True).print(line)
         with status(log=True) as say:
             say("how long an iteration takes on this machine")
             design = begin(folder, first)

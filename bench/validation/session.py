@@ -139,7 +139,7 @@ def ours(launch: Launch, design: Design, column: str) -> float:
 
 
 def measure(folder: Path, design: Design, budget_s: float | None, say: Say) -> None:
-    """What is still missing of the pool, in `budget_s`, then the tools; a row is on the disk before the next process."""
+    """What is missing of the pool, in `budget_s`, then of the tools; a row is on the disk before the next process."""
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="fiftyx-") as name:
         styles = Path(name)
