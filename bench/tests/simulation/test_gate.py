@@ -36,6 +36,7 @@ from bench.verification.deviation import FLOAT32, TIMED, Deviation, fault, reaso
 from implementations import find_implementations
 
 SMALL = Size(16, 250, 25, 2)
+ORDER = (trials.TIMED, trials.REHEARSAL, trials.OPENING)  # of the stages of a round that `brief` has
 
 
 def few(oracle):
@@ -76,9 +77,9 @@ def test_honest_and_lies_are_counted_and_a_second_run_adds_what_is_missing_only(
     path = tmp_path / TABLE
     gate.measure(tmp_path, 3, 77, lambda _text: None)
     rows = read_rows(path, COLUMNS)
-    assert brief == [(phase, [seed]) for seed in (77, 78) for phase in ("rehearsal", "opening", "timed")]
+    assert brief == [(phase, [seed]) for seed in (77, 78) for phase in ORDER]
     assert [(row["phase"], row["lie"]) for row in rows[:3]] == [
-        ("rehearsal", ""), ("rehearsal", "skipped w2"), ("rehearsal", "bf16 compute")]  # fmt: skip
+        ("timed", ""), ("timed", "skipped w2"), ("timed", "bf16 compute")]  # fmt: skip
     assert {row["wrong"] for row in rows if row["lie"]} == {"1"}
     assert {row["wrong"] for row in rows if not row["lie"]} == {"0"}
     assert all(float(row["least_excess"]) > 1 for row in rows if row["lie"])
@@ -87,7 +88,7 @@ def test_honest_and_lies_are_counted_and_a_second_run_adds_what_is_missing_only(
     brief.clear()
     gate.measure(tmp_path, 3, 77, lambda _text: None)
     assert path.read_text() == whole
-    assert brief == [(phase, [78]) for phase in ("rehearsal", "opening", "timed")]
+    assert brief == [(phase, [78]) for phase in ORDER]
 
 
 def test_when_the_time_is_up_no_part_begins_and_the_readme_says_how_many_are_left(tmp_path, brief, drawn):
@@ -98,7 +99,7 @@ def test_when_the_time_is_up_no_part_begins_and_the_readme_says_how_many_are_lef
     assert not brief
     assert "(3 of its parts are not run yet: the same command goes on)" in (tmp_path / "README.md").read_text()
     assert gate.main(given) == 0
-    assert brief == [(phase, [78]) for phase in ("rehearsal", "opening", "timed")]
+    assert brief == [(phase, [78]) for phase in ORDER]
     assert "not run yet" not in (tmp_path / "README.md").read_text()
 
 
