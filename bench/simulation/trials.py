@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import chain
 
 import numpy as np
@@ -20,7 +20,10 @@ from bench.timing.loops import Trained
 from bench.verification import gate
 from bench.verification.deviation import Deviation, reason
 from bench.verification.expected import Expected
+from bench.verification.oracle import Reference
 
+MOST_SHARED = 10**6  # numbers of a run whose twins are kept for the next subject: 50 MB then
+HELD = 12  # a seed's four arithmetics in three turns
 REHEARSAL, OPENING, TIMED, LONG, ON_GPU = "rehearsal", "opening", "timed", "long", "on a GPU"
 
 
@@ -135,22 +138,44 @@ def draw_flips(phase: str, size: Size, oracle: str, seed: int, turn: int | None)
     return [flip for flip in timed_flips(case, counts, seeds) if flip.step < checked]
 
 
+class Shared(Expected):
+    """Its twins are made once for all subjects, or anew for each where they are large."""
+
+    def twins(self, *, wide: bool = False) -> Iterator[Reference]:
+        """As a run of its own would make them."""
+        if sum(one.size for one in self.arrays) > MOST_SHARED:
+            return super().twins(wide=wide)
+        if wide not in self.made:
+            self.made[wide] = tuple(super().twins(wide=wide))
+        return iter(self.made[wide])
+
+    @cached_property
+    def made(self) -> dict[bool, tuple[Reference, ...]]:
+        """Those that were asked for, wide and not."""
+        return {}
+
+
 @lru_cache(maxsize=2)
 def arrays_of(size: Size, seed: int) -> tuple[Floats, ...]:
     """The data of a seed; nobody writes into them."""
     return Problem(*size, seed=seed).arrays()
 
 
-@lru_cache(maxsize=3)
+@lru_cache(maxsize=HELD)
 def opened(oracle: str, size: Size, seed: int, dtype: str, precision: str) -> Expected:
     """What the opening comes to."""
     case = replace(of_oracle(oracle, size, seed, dtype), precision=precision)
-    return gate.opening(case, arrays_of(size, seed))
+    return shared(gate.opening(case, arrays_of(size, seed)))
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=HELD)
 def followed(phase: str, oracle: str, size: Size, seed: int, dtype: str, precision: str, turn: int | None) -> Expected:
     """What a timed run comes to on the data of a seed, x changing as in that `turn`, as far as the oracle affords."""
     counts, _checked = plan(phase, size, oracle)
     case = replace(of_oracle(oracle, size, seed, dtype), precision=precision)
-    return gate.followed(case, arrays_of(size, seed), counts.steps, draw_flips(phase, size, oracle, seed, turn))
+    return shared(gate.followed(case, arrays_of(size, seed), counts.steps, draw_flips(phase, size, oracle, seed, turn)))
+
+
+def shared(one: Expected) -> Shared:
+    """The same for many subjects."""
+    return Shared(one.case, one.arrays, one.steps, one.flips)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -94,13 +95,19 @@ def _in_parts(parts: int, factor: Rounding, each: Rounding) -> Product:
 
     def product(a: Any, b: Any) -> Any:
         a, b = factor(a), factor(b)
-        edges = np.linspace(0, a.shape[1], min(parts, a.shape[1]) + 1).astype(int)
-        total = each(a[:, : edges[1]] @ b[: edges[1]])
-        for start, end in pairwise(edges[1:]):
+        (_, first), *others = _spans(a.shape[1], parts)
+        total = each(a[:, :first] @ b[:first])
+        for start, end in others:
             total = each(total + each(a[:, start:end] @ b[start:end]))
         return total
 
     return product
+
+
+@lru_cache
+def _spans(terms: int, parts: int) -> tuple[tuple[int, int], ...]:
+    """A sum of so many terms in parts: where each starts and ends."""
+    return tuple(pairwise(np.linspace(0, terms, min(parts, terms) + 1).astype(int).tolist()))
 
 
 @dataclass(frozen=True, slots=True)

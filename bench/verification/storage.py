@@ -22,8 +22,14 @@ def rounded_to(bits: int, *, truncated: bool = False) -> Rounding:
 
     def rounded(array: Floats) -> Floats:
         word = np.ascontiguousarray(array, np.float32).view(np.uint32)
-        up = np.uint32(0) if truncated else half + (word >> np.uint32(dropped) & np.uint32(1))
-        return ((word + up) & keep).view(np.float32)
+        if truncated:
+            return (word & keep).view(np.float32)
+        up = word >> np.uint32(dropped)  # in place from here: honest twins spend most of their time in this
+        up &= np.uint32(1)
+        up += half
+        up += word
+        up &= keep
+        return up.view(np.float32)
 
     return rounded
 
