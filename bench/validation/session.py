@@ -151,9 +151,8 @@ def measure(folder: Path, design: Design, budget_s: float | None, say: Say) -> N
             if budget_s is not None and time.monotonic() - start > budget_s:
                 break
         if not (folder / TOOLS).exists():
-            say("the clock, the same loop by other tools, the tutorial's own text as a script")
-            tools = list(measure_tools(design.size, lambda column: ours(launch, design, column), design.rounds))
-            tools += script_tools(lambda: run_ours(launch, design.seed), design.rounds)
+            tools = list(measure_tools(design.size, lambda column: ours(launch, design, column), design.rounds, say))
+            tools += script_tools(lambda: run_ours(launch, design.seed), design.rounds, say)
             write_as(folder / TOOLS, Tool, tools)
 
 

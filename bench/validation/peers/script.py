@@ -16,6 +16,7 @@ from bench.cases.plan import Plan
 from bench.cases.problem import TUTORIAL_ITERATIONS, TUTORIAL_SIZE, Problem, stable_learning_rate
 from bench.machine.device import cpu_model
 from bench.runner.turns import Launch, process_launcher
+from bench.status import Say, status_line
 from bench.tables.csv_files import write_as
 from bench.validation.peers.agreement import (
     AGREEMENT,
@@ -124,12 +125,16 @@ def run_ours(launch: Launch, seed: int) -> AsWritten:
     return AsWritten(*measured(launch, case, "latency_median_us", "loop_seconds", "minor_faults_per_iteration"))
 
 
-def script_tools(ours: Callable[[], AsWritten], rounds: int) -> list[Tool]:
+def script_tools(ours: Callable[[], AsWritten], rounds: int, say: Say) -> list[Tool]:
     """The tutorial's text as a plain script over the baseline `tutorial-1`: an iteration, a loop, and page faults."""
     rounds = max(2, rounds // SHARE)
+
+    def starting(done: int) -> None:
+        say(f"{SCRIPT} in turns with ours: pair {done + 1} of {rounds}, or of {MOST * rounds} where nobody could tell")
+
     try:
         with tempfile.TemporaryDirectory(prefix="fiftyx-") as name:
-            pairs = in_turns(lambda: run_script(Path(name)), ours, rounds, MOST * rounds, sure)
+            pairs = in_turns(lambda: run_script(Path(name)), ours, rounds, MOST * rounds, sure, starting)
     except ToolError as error:
         return [Tool(name, None, "ratio", note=str(error)) for name in (SCRIPT, SCRIPT_LOOP, SCRIPT_FAULTS)]
     script_faults, our_faults = (median(one.faults for one in side) for side in zip(*pairs, strict=True))
@@ -170,7 +175,8 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     style = find_implementations()[STYLE]
     launch = process_launcher(Plan("validate", {}, 1, {STYLE: style}))
-    tools = script_tools(lambda: run_ours(launch, 0), SHARE * given.pairs)
+    with status_line(sys.stderr, rewritten=sys.stderr.isatty(), patient=False) as say:
+        tools = script_tools(lambda: run_ours(launch, 0), SHARE * given.pairs, say)
     given.out.mkdir(parents=True, exist_ok=True)
     write_as(given.out / TOOLS, Tool, tools)
     iteration, loop, faults = tools

@@ -18,6 +18,7 @@ from bench.errors import UsageError
 from bench.machine import process
 from bench.machine.environment import ROOT, THREAD_VARIABLES
 from bench.runner.turns import Launch
+from bench.status import Say
 from bench.tables.run import read_run
 from bench.validation.inside import STYLE
 from bench.validation.peers.agreement import CLOCK, PEDANTIC, PYPERF, SUITE, TIMEIT, TORCH, UNTIMED, Tool
@@ -56,7 +57,7 @@ class ToolError(UsageError):
     """A tool that gave no answer, or the harness itself; the message is the reason."""
 
 
-def measure_tools(size: Size, ours: Callable[[str], float], rounds: int) -> Iterator[Tool]:
+def measure_tools(size: Size, ours: Callable[[str], float], rounds: int, say: Say) -> Iterator[Tool]:
     """Every quantity in turn, `ours` gives a column by the harness; a tool that fails is one without a value."""
     with tempfile.TemporaryDirectory(prefix="fiftyx-") as name:
         folder = Path(name)
@@ -68,6 +69,7 @@ def measure_tools(size: Size, ours: Callable[[str], float], rounds: int) -> Iter
             ((SUITE,), "ratio", lambda: [suite_tool(folder, size, ours, max(2, rounds // SUITE_SHARE))]),
         )
         for quantities, unit, measure in tools:
+            say(f"beside other tools: {', '.join(quantities)}")
             try:
                 yield from measure()
             except ToolError as error:
@@ -121,13 +123,15 @@ def in_turns(
     rounds: int,
     most: int = 0,
     enough: Callable[[list[tuple[T, T]]], bool] = lambda _found: True,
+    starting: Callable[[int], None] = lambda _done: None,
 ) -> list[tuple[T, T]]:
     """(theirs, ours) of so many rounds; who goes first alternates, so that a drift of the machine favours neither.
 
-    And of more, `most` in all, until they are `enough`.
+    And of more, `most` in all, until they are `enough`. Each round is told how many were before it.
     """
     found: list[tuple[T, T]] = []
     while len(found) < rounds or (len(found) < most and not enough(found)):
+        starting(len(found))
         first, second = (theirs(), ours()) if len(found) % 2 else (ours(), theirs())
         found.append((first, second) if len(found) % 2 else (second, first))
     return found

@@ -93,6 +93,10 @@ def test_ours_is_the_tutorials_numpy_in_float64_on_one_thread_with_its_program()
     assert case.problem.seed == 7
 
 
+def silent(_text):
+    """Says nothing."""
+
+
 @pytest.mark.parametrize("found", [Found("wrong", "a sign"), Found("ok", values={"latency_median_us": 1.0})])
 def test_a_worker_that_fails_or_has_no_program_is_an_error(found):
     with pytest.raises(ToolError, match=r"a sign|does not say"):
@@ -101,6 +105,7 @@ def test_a_worker_that_fails_or_has_no_program_is_an_error(found):
 
 def test_the_tools_are_ratios_of_pairs_in_turns_and_the_page_faults_of_both(monkeypatch):
     called: list[str] = []
+    said: list[str] = []
     theirs = cycle([AsWritten(102.0, 0.51, 36.0, 30.0), AsWritten(104.0, 0.5, 34.0, 32.0)])
 
     def run_theirs(_folder: Path) -> AsWritten:
@@ -113,8 +118,10 @@ def test_the_tools_are_ratios_of_pairs_in_turns_and_the_page_faults_of_both(monk
 
     monkeypatch.setattr(script, "run_script", run_theirs)
     monkeypatch.setattr(script, "sure", lambda pairs: len(pairs) >= 6)
-    found = {tool.quantity: tool for tool in script_tools(ours, 8)}
+    found = {tool.quantity: tool for tool in script_tools(ours, 8, said.append)}
     assert called == ["ours", "theirs", "theirs", "ours"] * 3
+    each = "the tutorial's script in turns with ours: pair {} of 4, or of 32 where nobody could tell"
+    assert said == [each.format(pair) for pair in range(1, 7)]
     assert found[SCRIPT].value == pytest.approx(1.03)
     assert found[SCRIPT].note == "without the script's print, 31 us an iteration"
     assert found[SCRIPT_LOOP].value == pytest.approx(1.01)
@@ -131,7 +138,7 @@ def test_on_a_noisy_machine_there_are_more_turns_until_a_miss_could_be_told_and_
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(script, "run_script", lambda _folder: one())
-        iteration, loop, _ = script_tools(one, 24)
+        iteration, loop, _ = script_tools(one, 24, silent)
     assert 12 <= iteration.n == loop.n <= 12 * MOST
     wide = max(iteration.half_width, loop.half_width) > 0.025
     assert not wide or iteration.n == 12 * MOST
@@ -147,7 +154,7 @@ def test_a_neighbour_who_moves_some_turns_by_half_does_not_hide_what_the_script_
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(script, "run_script", lambda _folder: one(truly))
-        iteration, _, _ = script_tools(lambda: one(1.0), 24)
+        iteration, _, _ = script_tools(lambda: one(1.0), 24, silent)
     assert iteration.value == pytest.approx(truly, rel=0.05)
 
 
@@ -168,7 +175,7 @@ def test_without_either_side_every_quantity_says_why(monkeypatch):
         raise ToolError("out of order")
 
     monkeypatch.setattr(script, "run_script", broken)
-    found = script_tools(lambda: AsWritten(1.0, 1.0, 0.0), 4)
+    found = script_tools(lambda: AsWritten(1.0, 1.0, 0.0), 4, silent)
     assert [(tool.value, tool.note) for tool in found] == [(None, "out of order")] * 3
 
 

@@ -56,9 +56,11 @@ def test_a_tool_that_fails_is_a_quantity_without_a_value_and_the_others_go_on(mo
 
     monkeypatch.setattr(tools, "ask", broken)
     monkeypatch.setattr(tools, "start", broken)
-    found = {tool.quantity: tool for tool in measure_tools(TUTORIAL_SIZE, lambda column: 1.0, 1)}
+    said: list[str] = []
+    found = {tool.quantity: tool for tool in measure_tools(TUTORIAL_SIZE, lambda column: 1.0, 1, said.append)}
     assert list(found) == [CLOCK, UNTIMED, PEDANTIC, TIMEIT, TORCH, PYPERF, SUITE]
     assert {(tool.value, tool.note) for tool in found.values()} == {(None, "out of order")}
+    assert said[:2] == ["beside other tools: clock, untimed", "beside other tools: pedantic untimed"]
 
 
 def test_the_suite_is_held_against_the_median_of_a_run(monkeypatch):
