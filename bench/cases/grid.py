@@ -11,7 +11,7 @@ from itertools import product
 
 from bench.cases.case import Case, CaseKey
 from bench.cases.presets import Leg
-from bench.cases.problem import TUTORIAL_SIZE, Problem, stable_learning_rate
+from bench.cases.problem import TUTORIAL_SIZE, Problem, judge_bytes, stable_learning_rate
 from bench.machine.device import canonical_name, device_kind, unsupported
 from bench.machine.facts import Machine
 from implementations import Implementation
@@ -117,7 +117,7 @@ def _no_compiler() -> str | None:
 
 
 def _too_large(case: Case, machine: Machine) -> str | None:
-    needs = {"cpu": case.problem.host_bytes}
+    needs = {"cpu": case.problem.host_bytes + judge_bytes(case.problem, case.oracle)}
     needs[case.device] = needs.get(case.device, 0) + case.problem.device_bytes
     for name, need in needs.items():
         free = machine.free_bytes.get(name)

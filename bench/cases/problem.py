@@ -152,6 +152,18 @@ def work_flops(problem: Problem, oracle: str) -> int:
     return problem.flops + (10 * problem.weights if oracle == "adam" else 0)
 
 
+def judge_bytes(problem: Problem, oracle: str) -> int:
+    """Peak bytes on the host while a run is held against the oracle, exact ones and twins (an estimate, not below it).
+
+    In float64: weights where runs start and end, of the oracle, the exact one and a twin, gradients and Adam's moments;
+    every hidden layer, its gradient and mask; x as it was given, as it is used and squared.
+    """
+    n, d_in, hidden, d_out = problem.size
+    dynamic = oracle == "dynamic"
+    weights = problem.weights + dynamic * hidden * hidden
+    return 8 * (14 * weights + (7 + 9 * dynamic) * n * hidden + 10 * n * d_out + 4 * n * d_in)
+
+
 def stable_learning_rate(size: tuple[int, int, int, int], oracle: str = "sgd") -> float:
     """A learning rate under which training at `size` from standard normal weights stays finite.
 

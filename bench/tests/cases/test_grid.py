@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bench.cases.grid import expand
 from bench.cases.presets import PRESETS, Leg, scaled
-from bench.cases.problem import DTYPES, TUTORIAL_SIZE, Size
+from bench.cases.problem import DTYPES, TUTORIAL_SIZE, Size, judge_bytes
 from bench.machine.facts import Machine
 from bench.tests.fakes import CPU_ONLY, REASON, WITH_CUDA
 from implementations import Implementation, find_implementations
@@ -136,7 +136,7 @@ def test_a_size_too_large_for_the_memory_is_skipped_with_what_it_needs_and_what_
     found = grid(leg)
     assert [case.problem.size for case in found.cases] == [TUTORIAL_SIZE]
     need = found.skips[0].case.problem
-    gib = (need.host_bytes + need.device_bytes) / 2**30
+    gib = (need.host_bytes + judge_bytes(need, "sgd") + need.device_bytes) / 2**30
     assert found.skips[0].reason == f"needs about {gib:,.1f} GiB on cpu, 8.0 GiB are free"
 
 
