@@ -123,13 +123,17 @@ def timed_otherwise() -> Iterator[Stage]:
 
 
 def parts(seeds: int, first: int) -> Iterator[tuple[Stage, range]]:
-    """Every stage's seeds from `first` on in ROUNDS parts; openings of small sizes first, then timed runs of each."""
-    every: list[tuple[tuple[int, bool], Stage, range]] = []
+    """Every stage's seeds from `first` on in ROUNDS parts, openings of small sizes first.
+
+    In each round timed runs first, and lies that begin late last.
+    """
+    every: list[tuple[tuple[int, bool, bool], Stage, range]] = []
     for stage in stages():
         end = first + math.ceil(stage.share * seeds)
         each = math.ceil((end - first) / ROUNDS)
         for number, start in enumerate(range(first, end, each)):
-            turn = 0 if cheap(stage) else number + 1, stage.phase not in PACES
+            dear = stage.subjects in (late, late_unchanging)  # ten lies, whose long runs are all tried three times
+            turn = 0 if cheap(stage) else number + 1, dear, stage.phase not in PACES
             every.append((turn, stage, range(start, min(end, start + each))))
     yield from ((stage, part) for _round, stage, part in sorted(every, key=lambda one: one[0]))
 
