@@ -28,7 +28,8 @@ from bench.charts.drawing.series import (
     palette,
     palette_of,
 )  # fmt: skip
-from bench.charts.drawing.style import FAINT, REFERENCES, Words, elided, log_axis, panels
+from bench.charts.drawing.style import FAINT, REFERENCES, Words, elided, panels
+from bench.charts.drawing.ticks import log_axis
 from bench.charts.drawing.words import footer, growth_words, interval_words, work_words
 from bench.charts.ladder import claimed
 from bench.tables.by_case import cases_in

@@ -8,7 +8,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.charts.drawing.style import INK, PALETTE, Words, applied, log_axis, panels, save
+from bench.charts.drawing.style import INK, PALETTE, Words, applied, panels, save
+from bench.charts.drawing.ticks import log_axis
 
 SHAPES = ("o", "s", "^", "v", "D")
 Points = Sequence[tuple[int, float]]  # (batch, at most so many times as fast)

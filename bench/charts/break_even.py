@@ -28,7 +28,8 @@ from bench.charts.drawing.series import (
     palette_of,
     shown,
 )
-from bench.charts.drawing.style import FAINT, INK, Words, log_axis, panels
+from bench.charts.drawing.style import FAINT, INK, Words, panels
+from bench.charts.drawing.ticks import log_axis
 from bench.charts.drawing.words import footer, interval_words, size_words, time_words
 from bench.tables.by_case import cases_in
 from bench.verdict.break_even import PROGRAM, START_COLUMNS, Iterations, Start, between, start_of

@@ -10,7 +10,8 @@ from matplotlib.lines import Line2D
 from bench.cases.problem import Size
 from bench.charts.drawing.series import Config, config_of, order
 from bench.charts.drawing.strip import Row, draw_interval, ratio_words, strip
-from bench.charts.drawing.style import GREY, INK, PALETTE, Words, elided, log_axis
+from bench.charts.drawing.style import GREY, INK, PALETTE, Words, elided
+from bench.charts.drawing.ticks import log_axis
 from bench.verdict.comparison import Compared, Comparison, summary
 
 LOOK: Mapping[str, tuple[str, str]] = {  # colour and shape, so that it reads without colour too

@@ -15,7 +15,8 @@ from bench.cases.case import CaseKey
 from bench.causes.shares import explain
 from bench.charts.drawing.series import Config, Palette, by_config, palette, palette_of, shown
 from bench.charts.drawing.strip import BAR_IN, Row, draw_bar, draw_interval, draw_references, ratio_words, strip
-from bench.charts.drawing.style import FAINT, GREY, INK, PALE, Words, elided, log_axis
+from bench.charts.drawing.style import FAINT, GREY, INK, PALE, Words, elided
+from bench.charts.drawing.ticks import linear_axis, log_axis
 from bench.charts.drawing.width import is_narrow
 from bench.charts.drawing.words import footer, interval_words, size_words, time_words
 from bench.charts.shares import ABOUT, shares, shares_words
@@ -136,8 +137,7 @@ def layers(
     ends = [before.us + one.high_us for before, one in pairs]
     # two blocks can give an interval that would squeeze the bars into a line
     axes.set_xlim(0, min(max([longest, *filter(math.isfinite, ends)]), 2.5 * longest) * 1.06)
-    axes.locator_params(axis="x", nbins=2 if is_narrow() else 5)
-    axes.xaxis.set_major_formatter(lambda value, _at: f"{value:,.0f}")
+    linear_axis(axes, "{:,.0f}".format)
     for y_in, (before, one) in zip(at, pairs, strict=True):
         least = min(before.us, one.us)
         axes.barh(y_in, least, height=BAR_IN, color=PALE)
@@ -202,12 +202,23 @@ def first_call(found: Mapping[CaseKey, pd.Series], words: Words, colours: Palett
     return figure
 
 
+def link_words(label: str) -> str:
+    """A link in few words: of links that were merged, the last and how many more, as the subtitle names them."""
+    most = 24 if is_narrow() else 44
+    *more, last = label.split(" + ")
+    return elided(f"{last} + {len(more)} more" if more and len(label) > most else label, most)
+
+
 def waterfall(found: Decomposition, words: Words) -> Figure:
-    """A headline speedup as a product: each bar starts where the one before ended, the last is the product."""
-    ratios = [*(one.ratio for one in found.factors), found.headline]
+    """A headline speedup as a product: each bar starts where the one before ended, the last is the product.
+
+    A link whose best choice was made before is no factor, and has no bar.
+    """
+    factors = [one for one in found.factors if not one.chosen]
+    ratios = [*(one.ratio for one in factors), found.headline]
     reached = [1.0, *accumulate((ratio.value for ratio in ratios[:-1]), mul)]
     bars = [*pairwise(reached), (1.0, reached[-1])]
-    labels = [*(elided(one.label, 44) for one in found.factors), "all together"]
+    labels = [*(link_words(one.label) for one in factors), "all together"]
     rows = list(map(Row, labels, map(ratio_words, ratios)))
     figure, axes, at = strip(words, rows, "speedup so far (log scale)", ROW_IN * 1.2)
     claimed = [50.0] if found.on_gpu else []

@@ -12,7 +12,8 @@ from bench.cases.measurement import AT_ONCE
 from bench.cases.problem import Size
 from bench.charts.drawing.series import Config, Palette, config_of, in_order, palette, palette_of
 from bench.charts.drawing.strip import Row, draw_bar, draw_interval, draw_references, ratio_words, strip
-from bench.charts.drawing.style import ONE_X, Words, elided, log_axis
+from bench.charts.drawing.style import ONE_X, Words, elided
+from bench.charts.drawing.ticks import log_axis
 from bench.charts.drawing.words import finding_words, footer, interval_words, machine_words, size_words, work_words
 from bench.tables.by_case import at_size, cases_in
 from bench.verdict.claim import TUTORIAL_CLAIM

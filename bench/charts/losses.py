@@ -10,7 +10,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bench.charts.drawing.series import Config, Palette, handle, marks, palette, palette_of
-from bench.charts.drawing.style import Words, log_axis, panels
+from bench.charts.drawing.style import Words, panels
+from bench.charts.drawing.ticks import log_axis
 from bench.charts.drawing.words import machine_words
 from bench.tables.columns import LOSS_COLUMNS, LOSSES
 from bench.tables.csv_files import read_table

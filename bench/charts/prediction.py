@@ -8,7 +8,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.charts.drawing.style import INK, PALETTE, Words, applied, log_axis, panels, save
+from bench.charts.drawing.style import INK, PALETTE, Words, applied, panels, save
+from bench.charts.drawing.ticks import log_axis
 
 INSIDE, OUTSIDE = PALETTE[0], PALETTE[1]
 Point = tuple[float, float, float, float]  # us: measured, predicted, and the ends of its interval

@@ -14,6 +14,7 @@ from bench.causes.shares import CALLS, FAULTS, MEMORY, NOT_EXPLAINED, PRODUCTS, 
 from bench.charts.drawing.series import config_of
 from bench.charts.drawing.strip import BAR_IN, Row, draw_interval, strip
 from bench.charts.drawing.style import GREY, INK, ONE_X, PALE, Words, elided
+from bench.charts.drawing.ticks import linear_axis
 from bench.words import counted, microseconds
 
 ABOUT = "shares of the time of an iteration, each measured by itself; what is left to 100% is not explained"
@@ -45,7 +46,7 @@ def shares(found: Sequence[Explained], words: Words) -> Figure:
     figure, axes, at = strip(words, rows, "share of the time", legend=legend)
     ends = (one.total.value + max(np.nan_to_num(one.total.half), (WHOLE - 1) * one.total.value) for one in ordered)
     axes.set_xlim(0, max(WHOLE, *ends) + AIR)
-    axes.xaxis.set_major_formatter(lambda value, _at: f"{value:.0%}")
+    linear_axis(axes, "{:.0%}".format)
     axes.axvline(1, color=ONE_X, linewidth=1.2)
     for y_in, one in zip(at, ordered, strict=True):
         left = 0.0

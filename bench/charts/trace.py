@@ -13,7 +13,8 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from bench.charts.drawing.series import config_of, palette_of
-from bench.charts.drawing.style import FAINT, GREY, INK, PALE, Words, log_axis, page
+from bench.charts.drawing.style import FAINT, GREY, INK, PALE, Words, page
+from bench.charts.drawing.ticks import log_axis
 from bench.charts.drawing.width import is_narrow, width_in
 from bench.charts.drawing.words import machine_words, size_words, time_words
 from bench.tables.by_case import case_of

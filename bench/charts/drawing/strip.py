@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import blended_transform_factory
 
-from bench.charts.drawing.style import FAINT, INK, MARGIN_IN, REFERENCES, Words, around_in, page, text_width_in
+from bench.charts.drawing.style import FAINT, INK, MARGIN_IN, REFERENCES, TEXT_PT, Words, around_in, page, text_width_in
 from bench.charts.drawing.width import drawn_at, width_in
 from bench.verdict.ratios.intervals import Ratio
 from bench.words import number
@@ -68,7 +68,8 @@ def strip(
     with drawn_at(width_in() if wide > LEAST_IN else left + wide + right):
         body = page(words, height + AXIS_IN, [legend])
     axes = body.axes(left, 0.5, wide, height)
-    axes.set(ylim=(height, 0), yticks=[], xlabel=xlabel)
+    axes.set(ylim=(height, 0), yticks=[])
+    axes.set_xlabel(xlabel, x=(_on_page(left + wide / 2, xlabel, left + wide + right) - left) / wide)
     axes.spines["left"].set_visible(False)
     axes.grid(True, axis="x")
     for row, y_in in zip(rows, at, strict=True):
@@ -81,6 +82,12 @@ def strip(
         place, side = (MARGIN_IN - left, "left") if row.heading else (-GAP_IN - notes_in, "right")
         write(place / wide, s=row.name, ha=side, fontsize=NAME_PT, fontweight=row.weight)
     return body.figure, axes, [y_in for row, y_in in zip(rows, at, strict=True) if not row.heading]
+
+
+def _on_page(middle_in: float, text: str, page_in: float) -> float:
+    """Where the middle of an axis' label may stand, from the page's left: at `middle_in` if all of it is seen there."""
+    half_in = text_width_in(text, TEXT_PT) / 2 + MARGIN_IN / 2
+    return max(half_in, min(middle_in, page_in - half_in))
 
 
 def draw_interval(axes: Axes, y_in: float, ends: tuple[float, float], colour: str = INK) -> None:

@@ -17,10 +17,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from bench.charts.drawing.picture import Picture
-from bench.charts.drawing.quantity import quantity
 from bench.charts.drawing.width import is_narrow, width_in
 
 MARGIN_IN, HANDLE_IN = 0.22, 0.8  # of the page; the mark of a legend's line and the blank around it
@@ -226,21 +224,3 @@ def elided(text: str, most: int = 34) -> str:
     text = printable(text)
     tail = most // 3
     return text if len(text) <= most else f"{text[: most - tail - 1]}…{text[-tail:]}"
-
-
-def log_axis(axes: Axes, which: str, *, unit: str) -> None:
-    """A logarithmic axis, its limits set, whose ticks are written out: 0.5x, 20x; 3 ms."""
-    axis = axes.xaxis if which == "x" else axes.yaxis
-    (axes.set_xscale if which == "x" else axes.set_yscale)("log")
-    low, high = sorted(axis.get_view_interval())
-    decades = math.log10(high / low)
-    subs = (1.0, 2.0, 5.0) if decades < 2.2 else (1.0, 3.0) if decades < 3 else (1.0,)
-    most = max(2, int(axes.get_position().width * width_in() / 0.6)) if which == "x" and is_narrow() else 12
-    axis.set_major_locator(LogLocator(base=10, subs=subs, numticks=most))
-    if high / low < 3:  # not even two ticks of those: even steps instead
-        axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-    if len(subs) > 1:  # within a decade the labels show the scale
-        axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda value, _at: quantity(value, unit)))
-    axis.set_minor_formatter(NullFormatter())
-    axes.grid(True, axis="x" if which == "x" else "y")

@@ -6,6 +6,7 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -52,13 +53,14 @@ def _texts(figure: Figure) -> list[Text]:
     return [*figure.texts, *(text for axes in figure.axes for text in axes.texts)]
 
 
-def _tick_labels(figure: Figure) -> list[Text]:
+def _tick_labels(axis: Axis) -> list[Text]:
     """Those of the ticks within sight: the others are not drawn."""
-    found = []
-    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
-        low, high = sorted(axis.get_view_interval())
-        found += [tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
-    return found
+    low, high = sorted(axis.get_view_interval())
+    return [tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
+
+
+def _each_axis(figure: Figure) -> list[Axis]:
+    return [axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)]
 
 
 def assert_nothing_leaves_the_page(figure: Figure) -> None:
@@ -66,7 +68,8 @@ def assert_nothing_leaves_the_page(figure: Figure) -> None:
     canvas.draw()
     width, height = canvas.get_width_height()
     legends = [text for legend in figure.legends for text in legend.get_texts()]
-    for text in [*_texts(figure), *legends, *_tick_labels(figure)]:
+    ticks = [text for axis in _each_axis(figure) for text in (*_tick_labels(axis), axis.label)]
+    for text in [*_texts(figure), *legends, *ticks]:
         box = text.get_window_extent()
         inside = box.x0 >= -1 and box.y0 >= -1 and box.x1 <= width + 1 and box.y1 <= height + 1
         assert inside, f"{text.get_text()!r} is cut off at {box}"
@@ -78,3 +81,12 @@ def assert_rows_do_not_overlap(figure: Figure) -> None:
     for one, other in combinations([text.get_window_extent() for text in shown], 2):
         apart = one.x1 <= other.x0 or other.x1 <= one.x0 or one.y1 <= other.y0 + 2 or other.y1 <= one.y0 + 2
         assert apart, f"{one} lies on {other}"
+
+
+def assert_ticks_stand_apart(figure: Figure) -> None:
+    FigureCanvasAgg(figure).draw()
+    for axis in _each_axis(figure):
+        shown = [text for text in _tick_labels(axis) if text.get_text()]
+        for one, other in combinations([text.get_window_extent() for text in shown], 2):
+            apart = one.x1 <= other.x0 or other.x1 <= one.x0 or one.y1 <= other.y0 + 2 or other.y1 <= one.y0 + 2
+            assert apart, f"ticks {[text.get_text() for text in shown]} lie on each other"

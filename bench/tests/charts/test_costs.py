@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from itertools import accumulate, pairwise
 from operator import mul
 from statistics import median
@@ -33,6 +34,7 @@ from bench.verdict.ratios.speedup import mean_us
 
 TIMES = {"torch_tensors": (10.0, 12.0), "torch_autograd": (15.0, 16.0), "torch_nn": (14.0, 18.0)}
 CASE = CaseKey("numpy_manual", "cpu", "float64", "ieee", 1, *TUTORIAL)
+FASTER = CASE._replace(dtype="float32")
 
 
 def layered(times):
@@ -47,7 +49,7 @@ def headline(*factors):
     """A decomposition into these (label, factor), without intervals."""
     ratios = [Ratio(value, math.nan, math.nan, 1) for _label, value in factors]
     product = Ratio(math.prod(value for _label, value in factors), math.nan, math.nan, 1)
-    links = (Factor(label, ratio, CASE, CASE, 1.0, 1.0) for (label, _), ratio in zip(factors, ratios, strict=True))
+    links = (Factor(label, ratio, CASE, FASTER, 1.0, 1.0) for (label, _), ratio in zip(factors, ratios, strict=True))
     return Decomposition(TUTORIAL, tuple(links), product, (), on_gpu=True, noisy=False)
 
 
@@ -109,6 +111,15 @@ def test_a_waterfall_ends_at_the_product_of_its_factors():
         figure = costs.waterfall(headline(*factors), WORDS)
         assert_nothing_leaves_the_page(figure)
     assert {"2.50x [?]", "0.800x [?]", "10.0x [?]", "20.0x [?]"} <= set(texts(figure))
+
+
+def test_a_link_that_stays_where_it_is_has_no_bar_and_merged_ones_are_counted():
+    found = headline(("float64 to float32", 2.5), ("no page faults + no temporaries + threads + framework", 1.5))
+    still = replace(found.factors[0], label="threads", ratio=Ratio(1.0, 1.0, 1.0, 5), after=CASE)
+    with style.applied():
+        figure = costs.waterfall(replace(found, factors=(*found.factors, still)), WORDS)
+    assert {"float64 to float32", "framework + 3 more", "all together"} <= set(texts(figure))
+    assert "threads" not in texts(figure)
 
 
 @given(st.lists(st.floats(0.1, 30), min_size=1, max_size=6))

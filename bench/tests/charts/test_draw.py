@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -20,14 +21,19 @@ from bench.charts import draw as drawing
 from bench.charts import ladder
 from bench.charts.drawing import style as chart_style
 from bench.charts.drawing.series import palette_of
+from bench.charts.drawing.width import PHONE_IN, README_IN, drawn_at
 from bench.cli import commands, main
 from bench.errors import UsageError
 from bench.report.verdict import answer
 from bench.tables.columns import ITERATION_COLUMNS, LOSS_COLUMNS, MEASUREMENT_COLUMNS
 from bench.tables.csv_files import read_table
 from bench.tables.run import read_run
-from bench.tests.charts.pages import assert_nothing_leaves_the_page, assert_rows_do_not_overlap
-from bench.tests.planted import MACHINE, planted, planted_row
+from bench.tests.charts.pages import (
+    assert_nothing_leaves_the_page,
+    assert_rows_do_not_overlap,
+    assert_ticks_stand_apart,
+)
+from bench.tests.planted import MACHINE, SIDES, planted, planted_row
 from bench.tests.runs import evidence_of
 from bench.verdict.evidence import Evidence
 from bench.verdict.judgement import base_words, lead
@@ -98,6 +104,22 @@ def test_the_same_tables_give_the_same_bytes_whatever_the_users_settings(tmp_pat
         assert matplotlib.rcParams["font.size"] == 30
     assert before == after
     assert any(name.endswith(".svg") for name in before)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_at_any_width_nothing_leaves_a_chart_and_its_rows_and_ticks_stand_apart(tmp_path: Path, seed):
+    draw = np.random.default_rng(seed)
+    sides = [side for side in SIDES if draw.random() < 0.7] or [IN_PLACE]
+    sizes = sorted({Size(*(int(value) for value in 2 ** draw.uniform(2, 10, 4))) for _ in range(draw.integers(1, 4))})
+    rows = complete(planted(sides, sizes=sizes, blocks=int(draw.integers(1, 5)), noise=draw.uniform(0, 0.5), seed=seed))
+    rows["first_iteration_seconds"] *= 10 ** draw.uniform(0, 4, len(rows))
+    evidence = Evidence.of(read_run(write(tmp_path, rows, traced=True)))
+    width = PHONE_IN if seed % 2 else draw.uniform(PHONE_IN, README_IN)
+    with chart_style.applied(), drawn_at(width):
+        for _name, figure in drawing.figures(evidence):
+            assert_nothing_leaves_the_page(figure)
+            assert_rows_do_not_overlap(figure)
+            assert_ticks_stand_apart(figure)
 
 
 @pytest.mark.parametrize(

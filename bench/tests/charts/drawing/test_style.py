@@ -40,15 +40,6 @@ def test_a_text_is_drawn_as_wide_as_it_was_measured(text, points, weight):
     assert style.text_width_in(text, points, weight) == pytest.approx(wide, rel=0.02, abs=0.03)
 
 
-@given(st.floats(1e-4, 1e4), st.floats(1.05, 1e6))
-def test_a_logarithmic_axis_has_at_least_two_ticks_in_sight(low, factor):
-    axes = Figure().add_subplot()
-    axes.set_ylim(low, low * factor)
-    style.log_axis(axes, "y", unit="x")
-    shown = [tick for tick in axes.get_yticks() if low <= tick <= low * factor]
-    assert len(shown) >= (2 if factor > 100 or factor < 3 else 1)
-
-
 @pytest.mark.parametrize("panels", [1, 2, 5])
 def test_panels_of_one_size_and_their_legends_stay_on_the_page_and_off_each_other(panels):
     handles = [Line2D([], [], label=f"a line of its own with number {index}") for index in range(7)]
