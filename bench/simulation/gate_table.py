@@ -16,7 +16,7 @@ from bench.words import markdown
 
 TABLE = "gate.csv"
 WHOSE = ("phase", "oracle", "size", "group", "dtype", "precision", "style", "lie")
-BOUNDS = ("first", "loss", "root", "weights", "unit")
+BOUNDS = ("first", "loss", "root", "weights", "unit", "still")
 MACHINE, AND = "cpu_model", "; "  # on which it was tried, or on which ones
 COLUMNS = (
     *WHOSE[:4], "steps", "checked", *WHOSE[4:], "seeds", "strayed", "wrong", "least_excess", "most_excess", *BOUNDS,

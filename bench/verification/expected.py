@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bench.verification.oracle import Array, Reference
 
 TWINS, WITHIN = 4, 3.0  # who strays no further than so many times as far as the furthest of so many twins is honest
-ROUNDED = ("loss", "root", "weights", "unit")  # bounds of what a long run enlarges
+ROUNDED = ("loss", "root", "weights", "unit", "still")  # bounds of what a long run enlarges
 OF_LOSSES = ROUNDED[:2]
 Compare = Callable[[Trained, "Reference"], "list[Deviation]"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from bench.verification.deviation import (
     BFLOAT16,
     FLOAT32,
     FLOAT64,
+    LEAST_MOVED,
     OPENING,
     REHEARSAL,
     TIMED,
@@ -115,6 +117,23 @@ def test_half_of_the_hidden_units_may_be_off_and_no_more_and_few_say_nothing(uni
     said = why(trained.losses, (first, expected.weights[1]), expected, allowed)
     assert (said is not None) == (units >= 10 and hidden == 20)
     assert said is None or said.startswith("weight 1: half of the hidden units are not where the oracle ends (off by ")
+
+
+@pytest.mark.parametrize(("table", "kind"), [one for one in LINES if one[1][0] == "bfloat16"])
+@given(few=st.integers(1, 40), share=st.floats(0, 1))
+def test_where_few_numbers_move_at_all_most_of_them_must(table, kind, few, share):
+    """In bfloat16 a weight may go so little that only its smallest numbers move, which its norm does not show."""
+    start = np.linspace(1, 2, 400).reshape(20, 20)
+    end, got = start.ravel().copy(), start.ravel().copy()
+    end[:few] += 2.0**-7
+    moved = round(share * few)
+    got[:moved] = end[:moved]
+    run, right_run = right()
+    expected = replace(right_run, start=(start, start), weights=(end.reshape(20, 20), start))
+    allowed = replace(TABLES[table][kind], weights=math.inf, unit=math.inf)
+    said = why(run.losses, (got.reshape(20, 20), start), expected, allowed)
+    assert (said is not None) == (few >= LEAST_MOVED and 1 - moved / few > allowed.still)
+    assert said is None or said.startswith("weight 1: of the numbers that the oracle moves ")
 
 
 def test_nan_is_wrong_wherever_it_stands():
