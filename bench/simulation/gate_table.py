@@ -140,7 +140,7 @@ honest twins stray by too.
 
 A row of `gate.csv` is a style and dtype in one phase at one size: `seeds` were tried, on `strayed` of them something
 was beyond its tolerance, `wrong` is the verdict, `least_excess` and `most_excess` are the smallest and the largest
-error over what is allowed. The columns from `first` to `unit` are errors, of honest ones the largest, of lies the
+error over what is allowed. The columns from `first` to `still` are errors, of honest ones the largest, of lies the
 smallest; empty where that phase has no such bound. `checked` of `steps` iterations were run and compared.
 """
 

@@ -319,7 +319,7 @@ def test_bfloat16_that_stops_late_or_leaves_a_weight_is_wrong_at_a_size_of_the_p
 @pytest.mark.parametrize("phase", [trials.REHEARSAL, trials.OPENING])
 @pytest.mark.parametrize("oracle", gate.ORACLES)
 def test_bfloat16_whose_first_weight_never_trains_is_wrong_in_every_net(oracle, phase):
-    """Of the dynamic net's 100,000 numbers 60 move in an opening, the same ones whatever the order of summation."""
+    """Of the dynamic net's many numbers few move in an opening, nearly the same ones in every order of summation."""
     (subject,) = (one for one in lying(oracle) if (one.lie, one.case.problem.dtype) == ("skipped w1", "bfloat16"))
     seed = random.randrange(10**6)
     assert trials.try_subject(phase, subject, TUTORIAL_SIZE, seed)[1], seed
