@@ -59,7 +59,9 @@ def check(request: Request) -> Mapping[str, Implementation]:
         if threads != "all" and not (_is_number(threads) and 0 < int(threads) <= MOST_THREADS):
             raise UsageError(f"--threads {threads[:40]}: give a number from 1 up, or all")
     if request.blocks is not None and not 1 <= request.blocks <= MOST_BLOCKS:
-        raise UsageError(f"--blocks {str(request.blocks)[:40]}: give at least 1; an interval needs 2, a sharp one 10")
+        raise UsageError(
+            f"--blocks {str(request.blocks)[:40]}: give 1 to {MOST_BLOCKS:,}; an interval needs 2, a sharp one 10"
+        )
     if request.timeout_s is not None and not 0 < request.timeout_s <= MOST_TIMEOUT_S:
         raise UsageError(f"--timeout {request.timeout_s:g}: give seconds above 0, at most {MOST_TIMEOUT_S:,.0f}")
     if request.decide is not None and not 0 < request.decide < math.inf:

@@ -14,7 +14,15 @@ from bench.charts.drawing.series import Config, Palette, config_of, in_order, pa
 from bench.charts.drawing.strip import Row, draw_bar, draw_interval, draw_references, ratio_words, strip
 from bench.charts.drawing.style import ONE_X, Words, elided
 from bench.charts.drawing.ticks import log_axis
-from bench.charts.drawing.words import finding_words, footer, interval_words, machine_words, size_words, work_words
+from bench.charts.drawing.words import (
+    count_words,
+    finding_words,
+    footer,
+    interval_words,
+    machine_words,
+    size_words,
+    work_words,
+)
 from bench.tables.by_case import at_size, cases_in
 from bench.verdict.claim import TUTORIAL_CLAIM
 from bench.verdict.evidence import Evidence
@@ -113,7 +121,9 @@ def card(evidence: Evidence, headline: str) -> Figure:
     rows = [Row(_card_name(case, sizes=sizes), value_words(one)) for case, one in shown]
     day = str(evidence.run.machine.get("created") or "")[:10]
     noisy = "* noisy" if any(one is not None and one.noisy for _case, one in shown) else ""
-    foot = "; ".join(filter(None, (day, machine_words(evidence.run.machine, evidence.rows), noisy)))
+    blocks = count_words(evidence.rows) if len(evidence.rows) else ""
+    machine = machine_words(evidence.run.machine, evidence.rows)
+    foot = "; ".join(filter(None, (day, blocks, evidence.run.unfinished, machine, noisy)))
     words = Words(f"Is it really 50x on a GPU? {card_words(evidence)}", elided(headline, MOST_HEADLINE), foot)
     xlabel = f"speedup over {base_words(found[0].baseline)} (log scale)" if found else XLABEL
     return _bars(rows, shown, words, palette_of(evidence), xlabel, CARD_IN)

@@ -86,7 +86,7 @@ def _prepared(request: Request, out: Path | None, charts: bool | None, *, resume
         print(f"{folder}: nothing there to finish, so this is a new run", file=sys.stderr)
     if dry_run:
         print_plan(console(), session)
-        return DONE
+        return DONE if session.plan.cases else OPEN
     return _measure(session, charts)
 
 

@@ -6,10 +6,11 @@ from bench.bounds.least import BETTER
 from bench.report.run_tables import times_cell
 from bench.report.sheet import Cell, Sheet, sheet
 from bench.verdict.claim import OUT_OF_REACH, Finding
+from bench.verdict.evidence import BEST_GPU, BEST_GPU_TF32
 from bench.verdict.judgement import Judgement, Question, base_words
 from bench.verdict.ratios.pairs import SCOPES
 from bench.verdict.reach import OnCard, Reach
-from bench.words import number
+from bench.words import number, times
 
 METHOD = (
     "A bound, not a prediction: the upper end of the baseline's time over the least that published figures leave a "
@@ -25,15 +26,16 @@ def reach_words(shown: Finding, question: Question) -> str:
     if reach is None:
         return ""
     by = "" if question.scope == "iteration" else f" by {question.scope}"
-    best, x = reach.best, f"{question.claim.threshold:g}x"
+    best, x = reach.best, times(question.claim.threshold)
     eager = ""
     if reach.eager is not None:
-        eager = f", eager code as the tutorial writes it {number(reach.eager.at_most)}x"
+        eager = f", the tutorial's eager code {number(reach.eager.at_most)}x where a launch's cost is published"
         eager += f", so not {x}" if reach.eager.at_most < question.claim.threshold <= best.at_most else ""
+    who = "a GPU" if question.contender in (BEST_GPU, BEST_GPU_TF32) else f"{question.contender} on a GPU"
     over = base_words(question.baseline)
     out = f"{x} is out of reach: " if shown.verdict.outcome == OUT_OF_REACH else ""
     return (
-        f"{out}by published figures a GPU can be at most {number(best.at_most)}x as fast as {over}{by} "
+        f"{out}by published figures {who} can be at most {number(best.at_most)}x as fast as {over}{by} "
         f"({best.card}){eager}"
     )
 

@@ -25,9 +25,10 @@ from bench.words import counted, engineering, grouped, microseconds, number, per
 LEGEND = (
     "latency: one iteration and its loss read on the host, the geometric mean over processes of their medians; ±: half "
     "the range of these; speedup: how many times as fast as that baseline, [low, high] its {confidence} interval, "
-    "paired by block; us in a batch: an iteration of many whose losses nobody reads; first call: the first iteration "
-    "of a process, the median over processes; of floor: the share of the time that the machine's fastest product would "
-    "need; noisy: how many of the blocks failed a noise gate, even when measured again."
+    "paired by block (a verdict's is wider, for its choice); us in a batch: an iteration of many whose losses nobody "
+    "reads; first call: the first iteration of a process, the median over processes; of floor: the share of the time "
+    "that the machine's fastest product would need; noisy: how many of the blocks failed a noise gate, even when "
+    "measured again."
 )
 HEAPS = "heap: malloc's, as the tutorial's script alone has it, kept whole, or warm from what a worker did before."
 KEPT = "measured with distorting variables kept: these times are not comparable"

@@ -23,14 +23,14 @@ from bench.report.verdict_tables import (
     scopes_sheet,
 )
 from bench.tables.by_case import cases_in
-from bench.tables.machine_words import accelerators, brief_facts
+from bench.tables.machine_words import accelerators
 from bench.verdict.claim import OUT_OF_REACH, REFUTED, SUPPORTED, TUTORIAL_CLAIM, UNDECIDED, UNTESTED, Finding
 from bench.verdict.crossover import TARGETS
 from bench.verdict.evidence import BEST_GPU, Evidence
 from bench.verdict.judgement import Judgement, Question, base_words, fastest_on_cpu, judgement_of
 from bench.verdict.ratios.intervals import CONFIDENCE
 from bench.verdict.ratios.speedup import BASELINES, PRIMARY, mean_us
-from bench.words import grouped, microseconds, number, percent, thread_count
+from bench.words import grouped, microseconds, number, percent, thread_count, times
 
 OFTEN_WORDS = {
     SUPPORTED: "Yes, often {x} here",
@@ -64,7 +64,7 @@ def print_judgement(console: Console, judgement: Judgement, *, everything: bool 
     missing = ((trouble.words, str(case)) for case, trouble in judgement.evidence.trouble.items())
     for line in grouped(missing):
         print_words(console, f"missing: {line}")
-    print_words(console, f"Machine: {'; '.join(brief_facts(run.machine))}.")
+    print_words(console, f"Machine: {'; '.join(run.facts)}.")
     if not (everything or judgement.evidence.rows.empty):
         print_words(console, MORE)
 
@@ -98,7 +98,7 @@ def sentence(judgement: Judgement) -> str:
     question, verdict, evidence = judgement.question, judgement.verdict, judgement.evidence
     if evidence.rows.empty:
         return "Untested: no case of this run could be measured."
-    lead = OFTEN_WORDS[verdict.outcome].format(x=f"{question.claim.threshold:g}x")
+    lead = OFTEN_WORDS[verdict.outcome].format(x=times(question.claim.threshold))
     lead += "" if verdict.outcome == UNTESTED else f", {verdict.reason}"
     known = [one for one in judgement.main if one.speedup is not None]
     if not known:

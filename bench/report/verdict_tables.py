@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 
 from bench.cases.case import AS_FOUND
@@ -82,7 +83,7 @@ def _finding_row(one: Finding) -> Row:
         "contender us": time_cell(contender.contender_us) if contender else "",
         "speedup": ratio_cell(contender.ratio if contender else None),
         "outcome": one.verdict.outcome,
-        "why": one.verdict.reason.partition(": ")[0],
+        "why": re.split(r": (?![^(]*\))", one.verdict.reason)[0],
     }
 
 

@@ -16,6 +16,7 @@ from bench.verdict.ratios.intervals import Ratio
 from bench.verdict.ratios.pairs import SCOPES
 from bench.verdict.ratios.speedup import BASELINES, Speedup
 from bench.verdict.reach import Reach, reach
+from bench.words import number, times
 
 SUPPORTED, REFUTED, UNDECIDED, UNTESTED = "supported", "refuted", "undecided", "untested"
 OUT_OF_REACH = "out of reach"  # not measured, but published figures leave no GPU of the table so much
@@ -70,7 +71,7 @@ def at_least(threshold: float | None) -> Claim:
         return TUTORIAL_CLAIM
     if not (math.isfinite(threshold) and threshold > 0):
         raise UsageError(f"--at-least {threshold:g}: give a speedup above 0, such as 50")
-    return Claim(f"GPUs often provide speedups of {threshold:g}x or greater", "--at-least", threshold)
+    return Claim(f"GPUs often provide speedups of {times(threshold)} or greater", "--at-least", threshold)
 
 
 def verdict_on(ratio: Ratio, threshold: float, doubt: str = "", *, noisy: bool = False) -> Verdict:
@@ -84,14 +85,14 @@ def verdict_on(ratio: Ratio, threshold: float, doubt: str = "", *, noisy: bool =
         few = "one block has no interval" if ratio.blocks == 1 else "a time is missing or not above 0"
         return Verdict(UNDECIDED, few)
     if ratio.high < threshold:
-        return Verdict(REFUTED, f"at most {ratio.high:.3g}x")
+        return Verdict(REFUTED, f"at most {number(ratio.high)}x")
     if ratio.low < threshold:
-        return Verdict(UNDECIDED, f"the interval holds {threshold:g}x")
+        return Verdict(UNDECIDED, f"the interval holds {times(threshold)}")
     if ratio.high / ratio.low - 1 < SAME:
         return Verdict(UNDECIDED, "all blocks agree to the last digit: no clock gives that")
     if doubt:
         return Verdict(UNDECIDED, doubt)
-    return Verdict(SUPPORTED, f"at least {ratio.low:.3g}x" + (", though most blocks are noisy" if noisy else ""))
+    return Verdict(SUPPORTED, f"at least {number(ratio.low)}x" + (", though most blocks are noisy" if noisy else ""))
 
 
 def verdict_by(bound: Reach | None, threshold: float, why: str) -> Verdict:

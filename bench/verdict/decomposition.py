@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from statistics import fmean
 
@@ -119,14 +120,16 @@ def decompose(evidence: Evidence, size: Size = TUTORIAL_SIZE) -> Decomposition |
         return None
     cases, series = zip(*stops, strict=True)
     aligned = _aligned(series)
+
+    ratio = partial(_ratio, evidence)
     factors = tuple(
-        Factor(label, _ratio(slow, fast, evidence.confidence), before, after, _mean(slow), _mean(fast))
+        Factor(label, ratio((before, after), slow, fast), before, after, _mean(slow), _mean(fast))
         for label, (before, after), (slow, fast) in zip(labels, pairwise(cases), pairwise(aligned), strict=True)
     )
     return Decomposition(
         size=size,
         factors=factors,
-        headline=_ratio(aligned[0], aligned[-1], evidence.confidence),
+        headline=ratio((cases[0], cases[-1]), aligned[0], aligned[-1]),
         unmeasured=unmeasured,
         on_gpu=not cases[-1].on_cpu,
         noisy=_is_noisy(evidence.rows, cases) or (start in found and _is_noisy(run.as_found, [start])),
@@ -231,9 +234,13 @@ def _is_noisy(rows: pd.DataFrame | None, cases: Sequence[CaseKey]) -> bool:
     return rows is not None and bool(rows["noisy"].astype(bool)[of_cases(rows, cases)].any())
 
 
-def _ratio(before: Series, after: Series, confidence: float) -> Ratio:
+def _ratio(evidence: Evidence, cases: tuple[CaseKey, CaseKey], before: Series, after: Series) -> Ratio:
+    """Of a CPU to an accelerator with the drift that these do not share."""
     if list(before) == list(after):
-        return paired_ratio(list(before.values()), list(after.values()), confidence)
+        side = evidence.sides[cases[0]]
+        slowness = dict(zip(side.blocks.tolist(), side.slowness.tolist(), strict=True))
+        drift = [slowness.get(block, math.nan) for block in before] if cases[0].on_cpu != cases[1].on_cpu else None
+        return paired_ratio(list(before.values()), list(after.values()), evidence.confidence, drift=drift)
     return Ratio(_mean(before) / _mean(after), math.nan, math.nan, 0)
 
 

@@ -17,7 +17,7 @@ from bench.verdict.claim import REFUTED, SUPPORTED, Finding
 from bench.verdict.crossover import Crossover
 from bench.verdict.judgement import base_words
 from bench.verdict.ratios.speedup import Speedup, mean_us
-from bench.words import engineering, number, percent, thread_count
+from bench.words import counted, engineering, number, percent, thread_count
 
 BY_OUTCOME = {SUPPORTED: "which is 50x", REFUTED: "not 50x"}
 
@@ -65,11 +65,14 @@ def growth_words(rows: pd.DataFrame) -> str:
 
 
 def _from_words(one: Crossover, what: str, known: Sequence[Speedup]) -> str:
-    """Where the target is reached; how often, where a larger size falls back below it."""
-    reached = [each.ratio.value >= one.target for each in known]
+    """Where the target is reached, perhaps if an interval holds it; how often, where a larger size falls below it."""
+    ratios = [each.ratio for each in known]
+    reached = [ratio.value >= one.target for ratio in ratios]
     from_there_on = [each.ratio.value >= one.target for each in known if each.contender.size.flops >= (one.flops or 0)]
     if one.flops is None and not any(reached):
-        return f"nowhere {what}"
+        return f"nowhere {what}" if all(ratio.high < one.target for ratio in ratios) else f"nowhere surely {what}"
+    if not all(ratio.low >= one.target for ratio in ratios if ratio.value >= one.target):
+        what = f"perhaps {what}"
     if one.flops is None or not all(from_there_on):
         return f"{what} at {sum(reached)} of {len(reached)} sizes"
     return f"{what} from {engineering(one.flops, 'FLOP')} on" if not one.already else f"{what} at every size measured"
@@ -87,14 +90,17 @@ def size_words(size: Size) -> str:
 
 def footer(run: Run, rows: pd.DataFrame, more: str = "") -> str:
     """n, what was left out and what `more` says of these rows, and the machine."""
-    blocks = rows.groupby(list(CASE_COLUMNS))["block"].nunique()
-    least, most = int(blocks.min()), int(blocks.max())
-    count = f"n = {most}" if least == most else f"n = {least} to {most}"
-    unit = "block" if most == 1 else "blocks"
-    parts = [f"{count} {unit}, in each a fresh process a case", left_out(run.measurements)]
+    parts = [f"{count_words(rows)}, in each a fresh process a case", run.unfinished, left_out(run.measurements)]
     if (rows["environment"] == "kept").any():
         parts.append("distorting variables kept: not comparable")
     return f"{'; '.join(filter(None, [*parts, more]))}\n{machine_words(run.machine, rows)}"
+
+
+def count_words(rows: pd.DataFrame) -> str:
+    """`n = 10 blocks`, `n = 3 to 5 blocks`: those that a case of these rows has."""
+    blocks = rows.groupby(list(CASE_COLUMNS))["block"].nunique()
+    least, most = int(blocks.min()), int(blocks.max())
+    return f"n = {'' if least == most else f'{least} to '}{counted(most, 'block')}"
 
 
 def left_out(rows: pd.DataFrame) -> str:

@@ -80,7 +80,7 @@ def refused(capsys, tmp_path, *arguments: str) -> str:
         ("--threads -1", "--threads -1: give a number from 1 up, or all"),
         ("--threads many", "--threads many: give a number from 1 up, or all"),
         ("--threads ²", "give a number from 1 up, or all"),
-        ("--blocks 0", "--blocks 0: give at least 1"),
+        ("--blocks 0", "--blocks 0: give 1 to 1,000,000"),
         ("--blocks few", "Invalid value for '--blocks': "),
         ("--timeout 0", "--timeout 0: give seconds above 0"),
         ("--timeout nan", "--timeout nan: give seconds above 0"),
@@ -291,6 +291,11 @@ def test_the_command_that_finishes_a_run_names_the_files_of_its_styles(capsys, t
     assert session.style_files == [style.source]
     assert go_on(session.folder, session.style_files).endswith(f"--out {tmp_path}/run --style-file {style.source}")
     assert prepare(Request(styles=("numpy_manual",)), tmp_path / "other").style_files == []
+
+
+def test_a_dry_run_of_nothing_that_could_be_measured_says_so_by_its_exit_code(capsys):
+    assert main(["run", "--style", "torch_tensors", "--device", "cuda:7", "--dry-run"]) == 3
+    assert "0 cases" in capsys.readouterr().out
 
 
 def test_a_dry_run_prints_the_plan_and_its_skips_and_writes_nothing(capsys, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -280,3 +281,18 @@ def test_the_verdict_prints_the_link_and_its_variables_and_json_holds_both(capsy
     values = as_values(judgement)["decomposition"]
     assert values["factors"][0]["label"] == ENVIRONMENT
     assert "OPENBLAS_CORETYPE=Haswell" in values["environment"]
+
+
+@pytest.mark.parametrize("noise", [0.002, 0.1, 0.5])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_link_from_the_cpu_to_a_gpu_has_the_interval_that_the_same_two_cases_have_elsewhere(noise, seed):
+    """With the drift that they do not share; of two cases on the CPU there is none."""
+    evidence = evidence_of(planted(ALL, HERE, 4, noise=noise, seed=seed))
+    found = decompose(evidence)
+    assert found is not None
+    same = {(one.baseline_case, one.contender): one.ratio for one in evidence.speedups if one.scope == "iteration"}
+    seen = {one.before.on_cpu != one.after.on_cpu for one in found.factors if (one.before, one.after) in same}
+    assert True in seen
+    for one in (*found.factors, replace(found.factors[0], ratio=found.headline, after=found.end)):
+        other = same.get((one.before, one.after))
+        assert other is None or (one.ratio.low, one.ratio.high) == pytest.approx((other.low, other.high))

@@ -116,6 +116,8 @@ def test_a_title_over_sizes_is_true_of_each_size(ratios: list[float]) -> None:
     faster, fifty = words.removeprefix("A GPU is ").split(", ")
     for said, target in ((faster, 1.0), (fifty, 50.0)):
         reached = [ratio >= target for ratio in ratios]
+        assert "perhaps" not in said
+        assert "surely" not in said
         if "nowhere" in said:
             assert not any(reached)
         elif "at every size" in said:
@@ -125,6 +127,24 @@ def test_a_title_over_sizes_is_true_of_each_size(ratios: list[float]) -> None:
         else:  # from somewhere on
             first = reached.index(True)
             assert all(reached[first:])
+
+
+@given(st.floats(0.02, 0.3), st.sampled_from([60.0, 48.0]))
+@settings(max_examples=10, deadline=None)
+def test_a_title_over_sizes_is_as_sure_as_their_intervals(spread: float, ratio: float) -> None:
+    times: dict[Case, list[float]] = {}
+    for size in SWEEP_SIZES:
+        times |= {at(TORCH, size): [1000.0] * 3}
+        times |= {at(ON_GPU, size): [1000 / ratio * factor for factor in (1 / (1 + spread), 1.0, 1 + spread)]}
+    with TemporaryDirectory() as place:
+        evidence = of(Path(place), times)
+    found = leads(evidence)
+    words = work_words(found, crossovers_of(evidence, Question(TUTORIAL_CLAIM, found[0].baseline)))
+    (low, high), *others = {(one.speedup.ratio.low, one.speedup.ratio.high) for one in found if one.speedup}
+    assert not others
+    assert ("perhaps 50x" in words) == (low < 50 <= ratio)
+    assert ("nowhere surely 50x" in words) == (ratio < 50 <= high)
+    assert ("perhaps faster" in words) == (low < 1)
 
 
 def test_of_two_gpus_the_decomposition_stays_on_the_faster(tmp_path: Path) -> None:

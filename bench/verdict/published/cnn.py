@@ -28,6 +28,7 @@ from bench.verdict.ratios.intervals import Ratio, paired_ratio, time_ratio
 CUDNN = "5.1"  # of the source's cells the fastest on its headline's card
 THEIR_PEAK_GFLOPS = CPU_SOCKETS * CPU_CORES * CPU_GHZ * CPU_FLOPS_A_CYCLE
 TEXTS = ("network", "status", "noise", "cpu_model", "torch")
+NO_PASS = "{path}: holds no pass of a network of the source on a CPU; make some with: fiftyx advise --preset cnn"
 NUMBERS = ("block", "batch", "threads", "latency_us", "forward_us", "backward_us", "flops", "peak_gflops")
 
 
@@ -131,21 +132,21 @@ def is_of_networks(folder: Path) -> bool:
 def read_cnn(folder: Path) -> Cnn:
     """What a folder of `fiftyx advise --preset cnn` holds. Raises UsageError (TableError)."""
     path = folder / NETWORKS
-    table = read_table(path, NUMBERS)
-    if missing := [name for name in TEXTS if name not in table.columns]:
+    theirs = _of_headline()
+    names = read_table(path, NUMBERS[:1])  # networks of one's own may have no operations that were counted
+    if missing := [name for name in TEXTS if name not in names.columns]:
         raise UsageError(f"{path}: has no column {missing[0]!r}; was it written by another version?")
+    if not names["network"].astype(str).str.replace("_", "-").isin(theirs.index).any():
+        raise UsageError(NO_PASS.format(path=path))
+    table = read_table(path, NUMBERS)
     for name, before in NETWORKS_LATER.items():
         table[name] = table[name].fillna(before) if name in table.columns else before
     known("precision", table["precision"], PRECISIONS)
     table = table.assign(network=[str(name).replace("_", "-") for name in table["network"]])
-    found = ratios(read_figures())
-    theirs = found[(found["card"] == HEADLINE_CARD) & (found["cudnn"] == CUDNN)].set_index("network")
     ok = table[(table["status"] == "ok") & table["forward_us"].notna() & table["network"].isin(theirs.index)]
     cpu, gpu = ok[ok["device"] == "cpu"], ok[ok["device"] != "cpu"]
     if cpu.empty:
-        raise UsageError(
-            f"{path}: holds no pass of a network of the source on a CPU; make some with: fiftyx advise --preset cnn"
-        )
+        raise UsageError(NO_PASS.format(path=path))
     rows = [
         _beside(same, gpu[gpu["network"] == name], theirs)
         for (name, _threads), same in cpu.groupby(["network", "threads"], sort=False)
@@ -159,6 +160,11 @@ def read_cnn(folder: Path) -> Cnn:
         tuple(zip(bad["reason"].astype(str), bad["network"] + _on(bad), strict=True))
         + tuple(("no CPU row of it", name) for name in sorted(set(gpu["network"]) - set(cpu["network"]))),
     )
+
+
+def _of_headline() -> pd.DataFrame:
+    found = ratios(read_figures())
+    return found[(found["card"] == HEADLINE_CARD) & (found["cudnn"] == CUDNN)].set_index("network")
 
 
 def _on(rows: pd.DataFrame) -> list[str]:
