@@ -69,7 +69,7 @@ def test_a_run_without_a_gpu_is_untested_and_the_first_line_says_so(tmp_path, ca
     assert first.startswith("cpu: Untested: no GPU was measured; at the tutorial's size 64x1000x100x10 the fastest CPU")
     assert "style, numpy_in_place float32, 1 thread" in first
     assert "by published figures a GPU can be at most" in first
-    assert "eager code as the tutorial writes it" in first
+    assert "the tutorial's eager code" in first
     assert "asked of best-gpu against best-cpu by iteration" in " ".join(out.split())
 
 

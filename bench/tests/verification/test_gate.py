@@ -204,13 +204,13 @@ class Given(Expected):
 
 
 def off(expected: Reference, share: float, seed: int) -> Reference:
-    """As a run that ends `share` of its way beside its oracle, in a direction that is drawn."""
+    """As a run each of whose hidden units ends `share` of its way beside its oracle, in a direction that is drawn."""
     drawn = np.random.default_rng(seed)
-    ends = [
-        end + share * np.linalg.norm(end - start, axis=0) * one / np.linalg.norm(one, axis=0)
-        for end, start in zip(expected.weights, expected.start, strict=True)
-        for one in [drawn.standard_normal(end.shape)]
-    ]
+    ends: list[np.ndarray] = []
+    for end, start in zip(expected.weights, expected.start, strict=True):
+        one, axis = drawn.standard_normal(end.shape), int(len(ends) == len(expected.weights) - 1)
+        way, length = (np.linalg.norm(each, axis=axis, keepdims=True) for each in (end - start, one))
+        ends.append(end + share * way * one / length)
     return replace(expected, weights=tuple(ends))
 
 
