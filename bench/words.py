@@ -35,9 +35,9 @@ def number(value: float) -> str:
     return f"{value:.{digits}f}"
 
 
-def times(threshold: float) -> str:
-    """A speedup that somebody asked for, as it was asked for: `50x`, `1.5x`, `1,000,000x`."""
-    return f"{threshold:,.10g}x"
+def times(value: float) -> str:
+    """A speedup that is no measurement, such as a threshold or a tick, in full: `50x`, `1.5x`, `1,000,000x`."""
+    return f"{value:,.10g}x"
 
 
 def microseconds(value: float) -> str:

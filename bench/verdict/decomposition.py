@@ -120,7 +120,6 @@ def decompose(evidence: Evidence, size: Size = TUTORIAL_SIZE) -> Decomposition |
         return None
     cases, series = zip(*stops, strict=True)
     aligned = _aligned(series)
-
     ratio = partial(_ratio, evidence)
     factors = tuple(
         Factor(label, ratio((before, after), slow, fast), before, after, _mean(slow), _mean(fast))

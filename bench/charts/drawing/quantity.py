@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bench.words import times
+
 STEPS = {  # of a tick's unit, large to small
     "us": {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3},
     "s": {"s": 1.0, "ms": 1e-3, "us": 1e-6},
@@ -12,7 +14,7 @@ STEPS = {  # of a tick's unit, large to small
 def quantity(value: float, unit: str) -> str:
     """A tick's text: `50x`, `0.2x`, `20 us`, `3 ms`, `300M` of FLOP, `1,000`."""
     if unit == "x":
-        return f"{value:,.10g}x"
+        return times(value)
     if unit in STEPS:
         steps = STEPS[unit]
         name = next((name for name, step in steps.items() if value >= step * 0.9999), list(steps)[-1])

@@ -13,7 +13,8 @@ from bench.charts.drawing.quantity import quantity
 from bench.charts.drawing.style import text_width_in
 
 LABEL_PT, LABEL_HIGH_IN, AIR_IN = 9.5, 0.15, 0.08
-FEW = 3.0  # times the least: so short an axis has even steps
+FEW = 3.0  # times the least: a shorter axis has even steps
+DECADES = 3.0  # a longer axis has ticks at powers of 10 alone
 Write = Callable[[float], str]
 
 
@@ -28,7 +29,7 @@ def log_axis(axes: Axes, which: str, *, unit: str) -> None:
         return quantity(value, unit)
 
     axis.set_major_locator(_fitting(axes, which, _logarithmic(low, high), write))
-    if decades < FEW:  # within a decade the labels show the scale
+    if decades < DECADES:  # within a decade the labels show the scale
         axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(lambda value, _at: write(value))
     axis.set_minor_formatter(NullFormatter())
@@ -45,7 +46,7 @@ def _logarithmic(low: float, high: float) -> Iterator[Locator]:
     """From many ticks to few."""
     decades = math.log10(high / low)
     if high / low >= FEW:
-        subs = (1.0, 2.0, 5.0) if decades < 2.2 else (1.0, 3.0) if decades < FEW else (1.0,)
+        subs = (1.0, 2.0, 5.0) if decades < 2.2 else (1.0, 3.0) if decades < DECADES else (1.0,)
         yield LogLocator(base=10, subs=subs, numticks=12)
         if len(subs) == 3:
             yield LogLocator(base=10, subs=(1.0, 3.0), numticks=12)

@@ -136,13 +136,13 @@ def read_cnn(folder: Path) -> Cnn:
     names = read_table(path, NUMBERS[:1])  # networks of one's own may have no operations that were counted
     if missing := [name for name in TEXTS if name not in names.columns]:
         raise UsageError(f"{path}: has no column {missing[0]!r}; was it written by another version?")
-    if not names["network"].astype(str).str.replace("_", "-").isin(theirs.index).any():
+    if not theirs.index.isin(_networks(names)).any():
         raise UsageError(NO_PASS.format(path=path))
     table = read_table(path, NUMBERS)
     for name, before in NETWORKS_LATER.items():
         table[name] = table[name].fillna(before) if name in table.columns else before
     known("precision", table["precision"], PRECISIONS)
-    table = table.assign(network=[str(name).replace("_", "-") for name in table["network"]])
+    table = table.assign(network=_networks(table))
     ok = table[(table["status"] == "ok") & table["forward_us"].notna() & table["network"].isin(theirs.index)]
     cpu, gpu = ok[ok["device"] == "cpu"], ok[ok["device"] != "cpu"]
     if cpu.empty:
@@ -165,6 +165,11 @@ def read_cnn(folder: Path) -> Cnn:
 def _of_headline() -> pd.DataFrame:
     found = ratios(read_figures())
     return found[(found["card"] == HEADLINE_CARD) & (found["cudnn"] == CUDNN)].set_index("network")
+
+
+def _networks(rows: pd.DataFrame) -> list[str]:
+    """As the source writes them."""
+    return [str(name).replace("_", "-") for name in rows["network"]]
 
 
 def _on(rows: pd.DataFrame) -> list[str]:
