@@ -85,11 +85,23 @@ class Explained:
         return name if part.known and part.value > max(self.rest, 0) else ""
 
     @property
+    def sure(self) -> bool:
+        """Whether it takes more than each other part, and than what is not explained, by their 95% intervals."""
+        others = [part for name, part in self.parts.items() if name != self.bound_by and part.known]
+        best, rest = self.parts[self.bound_by], Share(self.rest, self.total.half)
+        return all(best.value - other.value > math.hypot(best.half, other.half) for other in (*others, rest))
+
+    @property
+    def bound_words(self) -> str:
+        """`bound by products`, as surely as the intervals have it; empty where nobody can tell."""
+        return f"{'' if self.sure else 'perhaps '}bound by {self.bound_by}" if self.bound_by else ""
+
+    @property
     def words(self) -> str:
         """One sentence: what binds it, what else matters, what is not explained."""
         known = sorted(((part.value, name) for name, part in self.parts.items() if part.known), reverse=True)
         said = [f"{name} {self._percent(name)}" for value, name in known if value >= MATTERS or name == self.bound_by]
-        bound = f"bound by {self.bound_by}" if self.bound_by else "what binds it is not known"
+        bound = self.bound_words or "what binds it is not known"
         unknown = f" (not measured: {', '.join(self.unknown)})" if self.unknown else ""
         rest = f"{percent(abs(self.rest))} {'not explained' if self.rest >= 0 else 'explained twice'}{unknown}"
         parts = f": {', '.join(said)} of" if said else ", of its"

@@ -26,12 +26,12 @@ def shares_words(found: Sequence[Explained]) -> str:
     """Its finding: what binds the fastest case, and what binds most."""
     fastest = min(found, key=lambda one: one.us)
     most, cases = Counter(one.bound_by or NOT_EXPLAINED for one in found).most_common(1)[0]
-    own = fastest.bound_by or "nothing that was measured"
-    if most == own and len(found) > 1:
+    own = fastest.bound_words or "bound by nothing that was measured"
+    if most == fastest.bound_by and len(found) > 1:
         of = f", as are {cases - 1} of {counted(len(found) - 1, 'other case')}"
     else:
         of = f"; {cases} of {counted(len(found), 'case')} by {most}" if len(found) > 1 else ""
-    return f"{elided(fastest.case.style)}, the fastest, is bound by {own}{of}"
+    return f"{elided(fastest.case.style)}, the fastest, is {own}{of}"
 
 
 def shares(found: Sequence[Explained], words: Words) -> Figure:

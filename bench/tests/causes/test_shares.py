@@ -64,6 +64,26 @@ def test_planted_parts_are_found_and_what_is_left_is_the_rest(tmp_path_factory, 
     assert math.isnan(found.total.half) == (blocks == 1)
 
 
+@pytest.mark.parametrize(("leads_by", "sure"), [(0.0, False), (0.3, True)])
+def test_what_binds_a_case_is_said_as_surely_as_its_blocks_have_it(tmp_path, leads_by, sure):
+    rng = np.random.default_rng()
+    said = []
+    for turn in range(40):
+        rows = []
+        for block, noise in enumerate(rng.normal(0, 0.02, (5, 2))):
+            parts = {PRODUCTS: 100 * (0.4 + leads_by + noise[0]), MEMORY: 100 * (0.4 - leads_by + noise[1])}
+            (row,) = planted({**dict.fromkeys(PARTS, 1.0), **parts}, 18.0)
+            rows.append({**row, "block": block})
+        (found,) = explain(run_of(tmp_path / str(turn), rows))
+        said.append("perhaps bound by" not in found.words)
+    assert np.mean(said) > 0.9 if sure else np.mean(said) < 0.2
+
+
+def test_one_block_says_perhaps(tmp_path):
+    (found,) = explain(run_of(tmp_path / "run", planted({**dict.fromkeys(PARTS, 1.0), PRODUCTS: 97.0}, 0.0)))
+    assert "perhaps bound by products" in found.words
+
+
 @settings(max_examples=10)
 @given(st.sets(st.sampled_from(MEASURED), min_size=1))
 def test_a_part_that_was_not_measured_is_named_and_is_no_zero(tmp_path_factory, missing):
