@@ -129,7 +129,8 @@ def _sum_up(session: Session, charts: bool | None) -> int:
     print_run(to, evidence, explain=False)
     drawn = measured and (PRESETS[session.plan.preset].charts if charts is None else charts) and _draw(evidence)
     busiest = busy(0.5)[1] if noise_words(run.measurements) else ""  # now, where most cases were noisy
-    print_end(to, evidence, headline, own_name(), shlex.quote(str(session.folder)), drawn=drawn, busiest=busiest)
+    folder, above = shlex.quote(str(session.folder)), not to.is_terminal  # nobody scrolls back in a file
+    print_end(to, evidence, headline, own_name(), folder, drawn=drawn, busiest=busiest, above=above)
     if run.measurements["status"].isin(["wrong", "failed", "crashed"]).any():
         return NO
     return DONE if measured else OPEN

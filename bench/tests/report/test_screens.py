@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bench.cases.problem import TUTORIAL_SIZE
+from bench.cases.problem import TUTORIAL_SIZE, Size
 from bench.commands.doctor import print_findings, sentence
 from bench.commands.list import listing, print_listing
 from bench.doctor.findings import judge
@@ -117,6 +117,27 @@ def test_the_last_screen_of_a_run_holds_the_answer_the_best_rows_and_what_to_do_
     commands = [line.split()[:2] for line in lines[lines.index("next:") + 1 :]]
     assert commands == [[".venv/bin/fiftyx", "verdict"], [".venv/bin/fiftyx", "report"], [".venv/bin/fiftyx", "run"]]
     assert ".png" not in "\n".join(lines)
+
+
+def test_a_file_has_table_and_answer_once(tmp_path: Path) -> None:
+    evidence, folder = Evidence.of(a_run(tmp_path / "run-1")), "results/run-1"
+    console = Console(width=WIDTH, file=StringIO(), highlight=False, markup=False)
+    print_end(console, evidence, answer(evidence)[1], "fiftyx", folder, drawn=True, above=True)
+    assert isinstance(console.file, StringIO)
+    end = console.file.getvalue()
+    assert "Untested" not in end
+    assert "numpy_in_place" not in end
+    assert "charts: results/run-1/charts/" in end
+    assert "run --preset tutorial" in end
+
+
+def test_a_run_of_other_sizes_is_not_sharpened_by_one_of_the_tutorials(tmp_path: Path) -> None:
+    cases = {a_case("numpy_manual", size=Size(16, 100, 10, 2)): around(20.0)}
+    evidence = Evidence.of(write_run(tmp_path / "other", cases))
+    console = Console(width=WIDTH, file=StringIO(), highlight=False, markup=False)
+    print_end(console, evidence, answer(evidence)[1], "fiftyx", "results/other", drawn=False)
+    assert isinstance(console.file, StringIO)
+    assert "run --preset tutorial" not in console.file.getvalue()
 
 
 if __name__ == "__main__":
