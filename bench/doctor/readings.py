@@ -49,7 +49,7 @@ def read_machine_now(watch_s: float = 1.0) -> Readings:
 
 
 def who_is_busy(watch_s: float = 0.5) -> str:
-    """What else keeps this machine busy, `1.03 of 2 cores (python 101%)`; empty where it is quiet."""
+    """What else keeps this machine busy, `1.03 of 2 cores (python[812] 101%)`; empty where it is quiet."""
     cores, busiest = busy(watch_s)
     usable = available_cpus()
     if cores <= BUSY_WARN * usable:
@@ -58,7 +58,7 @@ def who_is_busy(watch_s: float = 0.5) -> str:
 
 
 def busy(watch_s: float) -> tuple[float, str]:
-    """Cores' worth of work of the whole machine while this process sleeps, and its busiest processes by name."""
+    """Cores at work in the whole machine while this process sleeps, and its busiest processes, `python[812] 99%`."""
     import psutil
 
     own = os.getpid()
@@ -69,8 +69,8 @@ def busy(watch_s: float) -> tuple[float, str]:
     used = sorted(((_asked(one.cpu_percent, 0.0), one) for one in others), key=lambda pair: pair[0])
     # a sandbox may show no use of the whole machine, or no processes of others: the larger of the two counts
     cores = max(share * (psutil.cpu_count() or 1), sum(percent for percent, _ in used) / 100)
-    busiest = [(percent, _asked(one.name, "")) for percent, one in used[::-1][:BUSIEST] if percent >= 5]
-    return cores, ", ".join(f"{name} {percent:.0f}%" for percent, name in busiest if name)
+    busiest = [(percent, _asked(one.name, ""), one.pid) for percent, one in used[::-1][:BUSIEST] if percent >= 5]
+    return cores, ", ".join(f"{name}[{pid}] {percent:.0f}%" for percent, name, pid in busiest if name)
 
 
 def _asked(call: Callable[[], T], otherwise: T) -> T:

@@ -14,6 +14,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import product, takewhile
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
 import numpy as np
@@ -183,13 +184,24 @@ def run_parts(left: Iterable[tuple[Stage, range]], processes: int) -> Iterator[t
         return
     os.environ |= dict.fromkeys(THREAD_VARIABLES, "1")  # read when a process loads its libraries
     running = deque[tuple[Stage, range, Future[list[Row]]]]()
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    numbers: SimpleQueue[int] = context.SimpleQueue()
+    for number in range(processes):
+        numbers.put(number)
+    with ProcessPoolExecutor(processes, context, keep_to_a_core, (numbers,)) as pool:
         for stage, part in left:
             running.append((stage, part, pool.submit(run_part, stage, part)))
             if len(running) > 2 * processes:  # those in the queue are begun too, before anybody asks whether time is up
                 first, its_part, rows = running.popleft()
                 yield first, its_part, rows.result()
         yield from ((stage, part, rows.result()) for stage, part, rows in running)
+
+
+def keep_to_a_core(numbers: SimpleQueue[int]) -> None:
+    """A core for each process of a pool: jax would keep them all to the first."""
+    if hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[numbers.get() % len(cores)]})
 
 
 def main(arguments: list[str]) -> int:

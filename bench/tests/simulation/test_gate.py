@@ -6,6 +6,8 @@ import math
 import random
 from dataclasses import replace
 from itertools import chain
+from multiprocessing import get_context
+from multiprocessing.queues import SimpleQueue
 
 import numpy as np
 import pytest
@@ -101,6 +103,17 @@ def test_when_the_time_is_up_no_part_begins_and_the_readme_says_how_many_are_lef
     assert gate.main(given) == 0
     assert brief == [(phase, [78]) for phase in ORDER]
     assert "not run yet" not in (tmp_path / "README.md").read_text()
+
+
+def test_processes_have_a_core_each_as_far_as_there_are_so_many(monkeypatch):
+    kept = []
+    monkeypatch.setattr("os.sched_getaffinity", lambda _process: {5, 2, 9}, raising=False)
+    monkeypatch.setattr("os.sched_setaffinity", lambda _process, cores: kept.append(cores), raising=False)
+    numbers: SimpleQueue[int] = get_context().SimpleQueue()
+    for number in range(4):
+        numbers.put(number)
+        gate.keep_to_a_core(numbers)
+    assert kept == [{2}, {5}, {9}, {2}]
 
 
 def test_parts_are_put_together_as_one_row_a_subject_and_count_as_run(tmp_path, brief, drawn):
