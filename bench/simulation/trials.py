@@ -16,7 +16,7 @@ from bench.cases.phases import REHEARSAL_STEPS, Counts, Rule, affordable_steps, 
 from bench.cases.problem import Problem, Size, stable_learning_rate, work_flops
 from bench.simulation.drift import Floats
 from bench.simulation.subjects import Subject
-from bench.timing.loops import Trained
+from bench.timing.given import Trained
 from bench.verification import gate
 from bench.verification.deviation import Deviation, reason
 from bench.verification.expected import Expected

@@ -13,7 +13,7 @@ from bench.cases.problem import TUTORIAL_ITERATIONS
 from bench.machine.device import Device
 from bench.machine.frameworks import open_device
 from bench.timing import clock
-from bench.timing.loops import WrongStyleError
+from bench.timing.given import WrongStyleError
 from bench.timing.noise import by_cycle
 from bench.verification.gate import rehearse
 from bench.worker.measure import describe_error, examine

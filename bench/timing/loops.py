@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 from bench.cases.case import Case
 from bench.cases.challenge import Flip, flips, pieces
@@ -15,32 +15,8 @@ from bench.machine.device import Device
 from bench.machine.witness import Witness
 from bench.timing import clock
 from bench.timing.counters import Counters, Meters, per_iteration_mj
+from bench.timing.given import WrongStyleError, as_trained, check_loss, say_why_unread
 from implementations import Train
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Array: TypeAlias = NDArray[np.float64]
-
-
-class WrongStyleError(Exception):
-    """A style that is not the training run it should be; the message is the reason.
-
-    With `again` it may be the machine's fault, and it is measured anew.
-    """
-
-    def __init__(self, reason: str, *, again: bool = False) -> None:
-        super().__init__(reason)
-        self.again = again
-
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """What a style did: its losses by iteration, as far as they were read, and the weights it returned."""
-
-    losses: Mapping[int, float]
-    weights: tuple[Array, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +72,7 @@ class Course:
         timed_pieces = self._pieces(drawn, middle, end)
         if stretch.batch:
             batch, last = clock.time_batch_pieces(self.loop, device, timed_pieces)
-            check_kind(self.case, device, last, "yielded a loss")
+            check_loss(self.case, device, last)
             losses = [device.read(last)]
             self.batches.append(batch)
         else:
@@ -165,28 +141,6 @@ def flip_sign(device: Device, x: Any, flip: Flip) -> None:
             device.negate(x, flip.place)
 
 
-def check_kind(case: Case, device: Device, value: Any, did: str) -> None:
-    """Raises WrongStyleError unless an array or loss has the case's dtype and is on the case's device."""
-    dtype, place = device.describe(value)
-    if dtype not in (case.problem.dtype, ""):
-        raise WrongStyleError(f"{did} of dtype {dtype}, expected {case.problem.dtype}")
-    if place != case.device:
-        raise WrongStyleError(f"{did} on {place}, expected on {case.device}")
-    if getattr(value, "requires_grad", False):
-        raise WrongStyleError(f"{did} that still requires grad: yield loss.detach()")
-
-
-def as_trained(case: Case, device: Device, losses: dict[int, float], weights: Any) -> Trained:
-    """What the style did, on the host in float64. Raises WrongStyleError for weights of another kind."""
-    if not isinstance(weights, tuple | list) or not weights:
-        raise WrongStyleError("returned no weights: end with `return w1, w2`")
-    for weight in weights:
-        if not hasattr(weight, "shape"):
-            raise WrongStyleError(f"returned a {type(weight).__name__} among its weights, expected arrays")
-        check_kind(case, device, weight, "returned weights")
-    return Trained(losses, tuple(device.fetch(weight) for weight in weights))
-
-
 ENDLESS = 10**9
 
 
@@ -230,6 +184,9 @@ def run_cold(job: Job, train: Train, device: Device, arrays: Sequence[Any], mete
         warm = clock.warm_up(loop, device, job.rule, first_done=say, ahead=ahead)
     except StopIteration:
         raise WrongStyleError("stopped before its steps were used up") from None
+    except (TypeError, ValueError, AttributeError):
+        say_why_unread(job.case, device, loop)
+        raise
     before, after = readings[0], meters.energy_mj()
     used_mj = None if before is None or after is None else after - before
     sm_clock_mhz = meters.sm_clock_mhz()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bench.timing.loops import Trained
+from bench.timing.given import Trained
 from bench.verification.oracle import Array, Reference
 
 LEAST_WAY = 1e-3  # of a weight's norm: what went less far is held against this, for its own rounding is all there is

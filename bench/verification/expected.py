@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from bench.cases.case import Case
 from bench.cases.challenge import Flip
-from bench.timing.loops import Trained
+from bench.timing.given import Trained
 
 if TYPE_CHECKING:
     from bench.verification.deviation import Deviation

@@ -14,7 +14,8 @@ from bench.cases.phases import REHEARSAL_STEPS, affordable_steps
 from bench.cases.problem import TUTORIAL_SIZE, Problem, stable_learning_rate, work_flops
 from bench.machine.device import Device
 from bench.timing import clock
-from bench.timing.loops import Cold, Timed, Trained, WrongStyleError, as_trained, check_kind, flip_sign
+from bench.timing.given import Trained, WrongStyleError, as_trained, check_loss
+from bench.timing.loops import Cold, Timed, flip_sign
 from bench.timing.noise import by_cycle
 from bench.verification.expected import Expected
 from implementations import Train
@@ -113,7 +114,7 @@ def run(
             if t in drawn:
                 flip_sign(device, inputs[0], drawn[t])
             loss = next(loop)
-            check_kind(case, device, loss, "yielded a loss")
+            check_loss(case, device, loss)
             losses[t] = device.read(loss)
         weights = clock.finish(loop)
     except StopIteration:

@@ -17,7 +17,8 @@ from bench.machine.witness import Record, Seen
 from bench.plain import ShapeError, from_plain
 from bench.timing import clock
 from bench.timing.counters import every_core
-from bench.timing.loops import Timed, Trained
+from bench.timing.given import Trained
+from bench.timing.loops import Timed
 from bench.timing.noise import Sampled, Steady, by_cycle, disturbance
 from bench.verification.clocks import lumpy, untrue
 from bench.verification.shape import DOUBTFUL, Shape

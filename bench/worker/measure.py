@@ -24,8 +24,9 @@ from bench.machine.witness import Record, Witness
 from bench.plain import from_plain, to_plain
 from bench.timing import clock
 from bench.timing.counters import Meters, cores_in_use, every_core, open_meters, threads_in_use
+from bench.timing.given import WrongStyleError
 from bench.timing.heap import SCRIPT, Reply, as_printed, in_a_copy, make_heap, scatter
-from bench.timing.loops import Cold, Timed, WrongStyleError, run_cold, run_timed
+from bench.timing.loops import Cold, Timed, run_cold, run_timed
 from bench.timing.noise import by_cycle
 from bench.verification.gate import check_opening, check_pace, rehearse
 from bench.verification.judge import judge

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bench.cases.problem import Problem, Size
 from bench.tests.fakes import TINY
-from bench.timing.loops import Trained
+from bench.timing.given import Trained
 from bench.verification import deviation, oracle
 from bench.verification.deviation import (
     BFLOAT16,

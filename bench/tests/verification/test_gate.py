@@ -27,7 +27,7 @@ from bench.simulation.arithmetic import (
     permuted,
     split,
 )
-from bench.timing.loops import Trained, WrongStyleError
+from bench.timing.given import Trained, WrongStyleError
 from bench.verification import gate
 from bench.verification.deviation import FLOAT32 as FLOAT32_KIND
 from bench.verification.deviation import TIMED, Deviation, fault, reason, worst

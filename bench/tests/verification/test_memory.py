@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bench.cases.case import Case
 from bench.cases.problem import Problem, judge_bytes, stable_learning_rate
-from bench.timing.loops import Trained
+from bench.timing.given import Trained
 from bench.verification import gate
 
 OTHERWISE = 2**20  # bytes of what a library loads the first time, and of lists

@@ -16,7 +16,7 @@ from bench.machine.device import unsupported
 from bench.machine.frameworks import open_device
 from bench.tests.fakes import TINY, a_case
 from bench.timing.clock import finish
-from bench.timing.loops import Trained
+from bench.timing.given import Trained
 from bench.verification import deviation, gate, oracle
 from bench.verification.storage import STORED
 from implementations import Implementation, find_implementations

@@ -21,7 +21,8 @@ from bench.tests.fakes import BRIEF, FakeClock, a_batch, a_case, a_job, a_style,
 from bench.timing import clock
 from bench.timing.clock import Latency
 from bench.timing.counters import Counters
-from bench.timing.loops import Cold, Timed, WrongStyleError
+from bench.timing.given import WrongStyleError
+from bench.timing.loops import Cold, Timed
 from bench.verification.gate import PACE_ITERATIONS, check_pace
 from bench.verification.judge import judge
 from bench.verification.oracle import reference

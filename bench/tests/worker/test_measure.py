@@ -24,7 +24,8 @@ from bench.machine.witness import Record
 from bench.plain import from_plain, to_plain
 from bench.tests.fakes import BRIEF, a_case, a_job, a_problem, fake_device, found_at_last
 from bench.timing import loops
-from bench.timing.loops import WrongStyleError, flip_sign
+from bench.timing.given import WrongStyleError
+from bench.timing.loops import flip_sign
 from bench.verification import gate, oracle
 from bench.verification.judge import judge
 from bench.worker import measure as worker
