@@ -91,7 +91,10 @@ def charts(evidence: Evidence) -> Iterator[tuple[str, Figure]]:
 def finding(evidence: Evidence, baseline: str) -> str:
     """What the sizes found against one baseline, as the verdict has it."""
     found = [lead(evidence, size, baseline) for size in evidence.sizes]
-    return work_words(found, crossovers_of(evidence, Question(TUTORIAL_CLAIM, baseline)))
+    crossovers = crossovers_of(evidence, Question(TUTORIAL_CLAIM, baseline))
+    if crossovers:  # of a GPU: a size without one says nothing of it
+        found = [one for one in found if one.speedup is not None and not one.speedup.contender.on_cpu]
+    return work_words(found, crossovers)
 
 
 def speedup_lines(found: Iterable[Speedup]) -> list[Line]:

@@ -78,7 +78,11 @@ def break_even_words(starts: Sequence[Start]) -> str:
     """Its finding: who is done first with the tutorial's iterations from cold, of starts that were taken alike."""
     whole = sum(one.whole for one in starts)
     alike = [one for one in starts if one.whole == (2 * whole >= len(starts))]
-    ends = sorted((one.total(TUTORIAL_ITERATIONS), f"{one.case.style} {one.case.arithmetic}") for one in alike)
+    both = len({one.case.device for one in alike}) > 1
+    ends = sorted(
+        (one.total(TUTORIAL_ITERATIONS), f"{one.case.style} {one.case.arithmetic}{f' on {one.case.device}' * both}")
+        for one in alike
+    )
     done = [f"{who} in {time_words(seconds, 's')}" for seconds, who in (ends[0], ends[-1])]
     return f"{TUTORIAL_ITERATIONS} iterations from cold: {', '.join(dict.fromkeys(done))}"
 

@@ -12,7 +12,7 @@ from bench.cases.presets import SWEEP_SIZES
 from bench.cases.problem import Size
 from bench.errors import UsageError
 from bench.verdict.evidence import BEST_GPU, BEST_GPU_TF32, Evidence
-from bench.verdict.ratios.intervals import Ratio
+from bench.verdict.ratios.intervals import Ratio, looks_of
 from bench.verdict.ratios.pairs import SCOPES
 from bench.verdict.ratios.speedup import BASELINES, Speedup
 from bench.verdict.reach import Reach, reach
@@ -128,7 +128,7 @@ def find_one(evidence: Evidence, claim: Claim, size: Size, baseline: str, conten
     """The finding at one size. A missing side gives `untested` and names what is missing."""
     case, baseline_us = evidence.baseline(size, baseline, scope)
     found = evidence.against(size, baseline, contender, scope)
-    speedup = fastest(found)
+    speedup = fastest(found, looks_of(evidence.run.machine)[0])
     itself = case is not None and evidence.is_named(case, contender)
     if speedup is None or (itself and baseline_us < speedup.contender_us):
         why = evidence.why_untested(size, baseline, contender, scope)
@@ -165,13 +165,18 @@ def straddling(evidence: Evidence, threshold: float) -> set[CaseKey]:
     return found
 
 
-def fastest(found: Sequence[Speedup]) -> Speedup | None:
-    """The contender that takes the least time; a time that is no number comes last."""
+def fastest(found: Sequence[Speedup], first_look: float = math.inf) -> Speedup | None:
+    """The contender that takes the least time; a time that is no number comes last.
+
+    Only of those with at least half as many blocks as the one that has most, as for a baseline: one lucky block is no
+    contender. More than the run's `first_look` takes none: `--decide` gives further ones to some.
+    """
+    most = min(first_look, max((one.ratio.blocks for one in found), default=0))
 
     def microseconds(one: Speedup) -> float:
         return one.contender_us if one.contender_us > 0 else math.inf
 
-    return min(found, key=microseconds, default=None)
+    return min((one for one in found if one.ratio.blocks >= most / 2), key=microseconds, default=None)
 
 
 def often(findings: Iterable[Finding], grid: Sequence[Size] = SWEEP_SIZES) -> Verdict:

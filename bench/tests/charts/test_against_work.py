@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.cases.presets import SWEEP_SIZES
 from bench.charts import against_work
 from bench.charts.drawing import style
 from bench.tests.charts.pages import (
@@ -21,6 +22,8 @@ from bench.tests.charts.pages import (
     measured,
     speedup,
 )
+from bench.tests.planted import planted
+from bench.tests.runs import evidence_of
 from bench.verdict.crossover import first_reaching
 from bench.verdict.ratios.speedup import mean_us
 
@@ -122,3 +125,12 @@ def test_time_against_work_draws_the_floor_only_where_it_was_measured():
     assert len(without.legends) == 1
     assert len(both.legends) == 2
     assert [axes.get_title(loc="left") for axes in both.axes] == [CPU.label, GPU.label]
+
+
+def test_a_size_without_a_gpu_says_nothing_of_a_gpu():
+    rows = planted(sizes=SWEEP_SIZES[:4])
+    smallest = rows["n"] == SWEEP_SIZES[0].n  # where its launches make a GPU slower than the tutorial's numpy
+    rows = rows[(rows["device"] == "cpu") | smallest]
+    assert against_work.finding(evidence_of(rows), "tutorial-1") == (
+        "A GPU is nowhere faster than the tutorial's numpy, nowhere 50x as fast"
+    )

@@ -97,3 +97,10 @@ def test_the_fastest_whole_program_of_each_framework_joins_the_fastest_case():
     slower = measured(threads=2, latency_median_us=200.0, program_seconds=3.0)
     found = break_even.starts(pd.DataFrame([measured(), slower, {**slower, "threads": 4, "latency_median_us": 300.0}]))
     assert [(one.case.threads, one.whole) for one in found] == [(1, False), (2, True)]
+
+
+def test_one_style_on_two_devices_is_told_apart_in_the_title():
+    starts, _rows = compared(("cpu", 1.0, 100.0, math.nan), ("cuda:0", 2.0, 10.0, math.nan))
+    title = break_even.break_even_words(starts)
+    assert " on cpu in " in title
+    assert " on cuda:0 in " in title

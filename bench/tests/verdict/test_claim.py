@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,7 @@ from bench.verdict.claim import (
     Finding,
     Verdict,
     at_least,
+    fastest,
     find_one,
     often,
     verdict_on,
@@ -303,3 +305,14 @@ def test_a_case_that_was_measured_in_one_block_alone_leaves_the_best_its_interva
     shown = next(one for one in found if one.contender.style == "torch_tensors")
     assert len(found) == 2
     assert evidence.best_ratio(LARGEST, PRIMARY, found, "iteration", shown).low > 0
+
+
+@pytest.mark.parametrize(("lucky", "most", "first_look", "wins"), [
+    (1, 10, math.inf, False), (4, 10, math.inf, False), (5, 10, math.inf, True), (5, 20, 5, True), (2, 20, 5, False),
+    (1, 1, math.inf, True),
+])  # fmt: skip
+def test_a_contender_has_at_least_half_the_blocks_that_the_best_measured_has(lucky, most, first_look, wins):
+    (sound, *_) = evidence_of(two_sizes()).against(LARGEST, PRIMARY, BEST_GPU, "iteration")
+    sound = replace(sound, ratio=replace(sound.ratio, blocks=most))
+    fast = replace(sound, contender_us=sound.contender_us / 3, ratio=replace(sound.ratio, blocks=lucky))
+    assert fastest([sound, fast], first_look) is (fast if wins else sound)
