@@ -17,7 +17,10 @@ from torch.utils.flop_counter import flop_registry
 from bench.advice.network.asked import CONVOLUTION, COSTLY, OTHER, PRODUCT, Counted, Operation
 from bench.worker.counting import launches
 
-FUSED = ("rnn", "lstm", "gru", "attention")  # in the name of an operation that does the work of many
+FUSED = (  # in the name of an operation that does the work of many, or a product that torch counts nothing of
+    "rnn", "lstm", "gru", "attention", "trilinear", "cdist", "pdist", "fft", "cholesky", "svd", "solve", "linalg_inv",
+    "aten.mv", "aten.addmv", "aten.dot", "aten.vdot",
+)  # fmt: skip
 TAKES_LONG = ("tanh", "sigmoid", "gelu", "softmax", "norm", "pool", "exp", "log", "sqrt", "pow", "erf", "div")
 BIASED = {torch.ops.aten.addmm, torch.ops.aten.baddbmm}  # the matrices come second
 

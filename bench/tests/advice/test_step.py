@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from bench.advice.network.asked import Processor, StepJob
-from bench.advice.network.counts import count_step
+from bench.advice.network.counts import Work, count_step
 from bench.advice.network.gate import gate, steps
 from bench.advice.network.step import count, examine
 from bench.cases.phases import Rule
@@ -143,6 +143,23 @@ def test_only_convolutions_of_one_point_count_as_products(batch, wide, kernel):
     loop = steps(model, (x,), lambda out: out.sum())
     found = count_step(lambda: next(loop), model, (x,))
     assert (found.product_flops > 0, found.other_flops > 0) == (kernel == 1, kernel != 1)
+
+
+@pytest.mark.parametrize(
+    ("apply", "named"),
+    [
+        (lambda x: nn.Bilinear(4, 4, 3)(x, x), "trilinear"),
+        (lambda x: torch.mv(x, nn.Parameter(torch.ones(4))), "mv"),
+        (lambda x: torch.cdist(nn.Parameter(torch.randn(5, 4)), x), "cdist"),
+        (lambda x: torch.fft.rfft(nn.Parameter(torch.ones(4)) * x).abs(), "fft"),
+    ],
+)
+def test_products_that_nobody_counts_are_named(apply, named):
+    x, model = torch.randn(3, 4), nn.Linear(4, 4)
+    work = Work()
+    with work:
+        apply(model(x)).sum().backward()
+    assert any(named in one for one in work.uncounted)
 
 
 def test_a_recurrent_layer_has_uncounted_work_and_no_launches(tmp_path):
