@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Container, Mapping, MutableMapping
+from collections.abc import Container, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bench.machine.environment import THREAD_VARIABLES, distorting, worker_environment
@@ -52,3 +53,14 @@ def prepare_process(
         if torch := sys.modules.get("torch"):
             torch.set_num_threads(threads)
     return Environment(threads, found, kept)
+
+
+@contextmanager
+def back_on_its_cores() -> Iterator[None]:
+    """Afterwards this process may run on the cores that it had before: a case of jax is kept to as many as threads."""
+    cores = os.sched_getaffinity(0) if hasattr(os, "sched_setaffinity") else None
+    try:
+        yield
+    finally:
+        if cores is not None:
+            os.sched_setaffinity(0, cores)

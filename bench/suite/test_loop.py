@@ -9,6 +9,7 @@ import pytest
 
 from bench.cases.measurement import Job, Measurement
 from bench.suite.grid import PARAMETERS
+from bench.suite.process import back_on_its_cores
 from bench.suite.state import Suite
 from bench.suite.timing import CLOCK, Unfit, check_once, time_iterations, time_loops
 
@@ -33,7 +34,9 @@ def _measure(benchmark, suite, name, *, whole):
         work = check_once
     why: Unfit | None = None
     try:
-        suite.keep(benchmark, name, work(benchmark, suite.grid.job(name)))
+        with back_on_its_cores():
+            measured = work(benchmark, suite.grid.job(name))
+        suite.keep(benchmark, name, measured)
     except Unfit as unfit:
         why = unfit
     if why is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from bench.errors import UsageError
 from bench.machine.environment import ROOT, THREAD_VARIABLES
 from bench.suite import grid as suite_grid
 from bench.suite.grid import Entry, make_grid
-from bench.suite.process import prepare_process
+from bench.suite.process import back_on_its_cores, prepare_process
 from bench.suite.timing import record
 from bench.tables.columns import MEASUREMENT_COLUMNS
 from bench.tables.pytest_json import benchmark_iterations
@@ -296,3 +297,16 @@ def test_a_file_saved_without_its_rounds_says_how_to_keep_them(tmp_path: Path, t
     assert len(read_run(path).measurements) == 3
     with pytest.raises(UsageError, match="--benchmark-save-data"):
         benchmark_iterations(path, ("run_id", "block", *CASE_COLUMNS))
+
+
+def fail_on(cores):
+    os.sched_setaffinity(0, cores)
+    return 1 / 0
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no process is kept to cores here")
+def test_a_case_that_keeps_to_few_cores_leaves_the_others_all():
+    cores = os.sched_getaffinity(0)
+    with pytest.raises(ZeroDivisionError), back_on_its_cores():
+        fail_on(sorted(cores)[:1])
+    assert os.sched_getaffinity(0) == cores
