@@ -84,7 +84,8 @@ def failures(found: Comparison, limit: float) -> list[str]:
         f"{one.case}: takes {1 / one.ratio.value - 1:.1%} longer, at least {1 / one.ratio.high - 1:.1%}"
         for one in found.slower_than(limit)
     ]
-    return slower + [f"{one.case}: {one.reason}" for one in found.excluded if one.broken]
+    broken = [f"{one.case}: {one.broken}" for one in found.cases if one.broken]
+    return slower + broken + [f"{one.case}: {one.reason}" for one in found.excluded if one.broken]
 
 
 def gate(found: Comparison, limit: float, failed: list[str]) -> int:

@@ -45,6 +45,7 @@ class Compared:
     outcome: str = "undecided"
     reason: str = ""
     times: tuple[Sequence[float], Sequence[float]] = ((), ())  # of A's and B's processes, what the ratio is of
+    broken: str = ""  # what became of B in most of its blocks, where it was measured in the others, and A in most
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,18 +178,15 @@ def obstacle(a: pd.DataFrame | None, b: pd.DataFrame | None, scope: str) -> str 
 
 
 def _alike(a: Sequence[Any], b: Sequence[Any]) -> bool:
-    if len(a) != len(b):
-        return False
     numbers = all(isinstance(value, int | float) for value in (*a, *b))
-    if not numbers:
+    if not numbers or len(a) != len(b):
         return list(a) == list(b)
     return all(math.isclose(one, other, rel_tol=1e-9) for one, other in zip(a, b, strict=True))
 
 
 def _fit(rows: pd.DataFrame) -> bool:
     """Measured at all, and never wrong: a wrong style never gets a ratio."""
-    statuses = set(rows["status"])
-    return "ok" in statuses and "wrong" not in statuses
+    return "wrong" not in set(rows["status"]) and "ok" in set(rows["status"])
 
 
 def _skipped_twice(a: pd.DataFrame | None, b: pd.DataFrame | None) -> bool:
@@ -203,7 +201,7 @@ def _compared(key: CaseKey, a: pd.DataFrame, b: pd.DataFrame, at_speed: Sequence
     faster or slower by times as taken, none by times over the reference. Then B's time is at the speed that the core
     had in A; else the ratio is of both runs' own times.
     """
-    column = SCOPES[scope]
+    column, whole = SCOPES[scope], (a, b)
     per = PER_REFERENCE.get(column, "")
     a, b = (rows[(rows["status"] == "ok") & rows[column].notna()] for rows in (a, b))
     by_reference = all(per in rows and rows[per].gt(0).all() for rows in (a, b)) and _read_alike(a, b)
@@ -223,7 +221,17 @@ def _compared(key: CaseKey, a: pd.DataFrame, b: pd.DataFrame, at_speed: Sequence
         by_reference=by_reference,
         noisy=not all(mostly_quiet(rows["noisy"].astype(bool)) for rows in (a, b)),
         times=times,
+        broken=mostly_broken(*whole),
     )
+
+
+def mostly_broken(a: pd.DataFrame, b: pd.DataFrame) -> str:
+    """`crashed in 9 of 10 blocks: why`, of B's rows of a case, where that many of A's did not; empty where they did."""
+    bad = [rows[rows["status"].isin(BROKEN)] for rows in (a, b)]
+    if len(bad[1]) * 2 < len(b) or len(bad[0]) * 2 >= len(a):
+        return ""
+    status, reason = bad[1][["status", "reason"]].iloc[0]
+    return f"{status} in {len(bad[1])} of {len(b)} blocks: {reason}"
 
 
 def _read_alike(a: pd.DataFrame, b: pd.DataFrame) -> bool:

@@ -255,6 +255,19 @@ def test_the_gate_fails_for_a_case_that_broke(tmp_path: Path, capsys: pytest.Cap
 
 
 @pytest.mark.usefixtures("handlers")
+@pytest.mark.parametrize(("crashes", "code"), [(9, 1), (1, 0)])
+def test_the_gate_fails_for_a_case_that_broke_in_most_blocks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], crashes: int, code: int
+) -> None:
+    write_run(tmp_path / "a", {NUMPY: [100.0, 101.0, 100.5], TORCH: around(50)})
+    others = [a_measurement(NUMPY, 3 + at, status="crashed", reason="signal 11", values={}) for at in range(crashes)]
+    write_run(tmp_path / "b", {NUMPY: [100.0, 101.0, 100.5], TORCH: around(50)}, run_id="run2", others=others)
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--fail-if-slower", "5%"]) == code
+    said = f"crashed in {crashes} of {3 + crashes} blocks: signal 11"
+    assert (said in capsys.readouterr().err) == (code == 1)
+
+
+@pytest.mark.usefixtures("handlers")
 def test_json_holds_every_case_and_stays_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     a, b = pair(tmp_path, 1.08)
     main(["compare", a, b, "--json", "--fail-if-slower", "5%"])
