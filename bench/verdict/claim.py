@@ -14,7 +14,7 @@ from bench.errors import UsageError
 from bench.verdict.evidence import BEST_GPU, BEST_GPU_TF32, Evidence
 from bench.verdict.ratios.intervals import Ratio, looks_of
 from bench.verdict.ratios.pairs import SCOPES
-from bench.verdict.ratios.speedup import BASELINES, Speedup
+from bench.verdict.ratios.speedup import BASELINES, Speedup, enough_blocks
 from bench.verdict.reach import Reach, reach
 from bench.words import number, times
 
@@ -168,15 +168,14 @@ def straddling(evidence: Evidence, threshold: float) -> set[CaseKey]:
 def fastest(found: Sequence[Speedup], first_look: float = math.inf) -> Speedup | None:
     """The contender that takes the least time; a time that is no number comes last.
 
-    Only of those with at least half as many blocks as the one that has most, as for a baseline: one lucky block is no
-    contender. More than the run's `first_look` takes none: `--decide` gives further ones to some.
+    Only of those with `enough_blocks`, as for a baseline: one lucky block is no contender.
     """
-    most = min(first_look, max((one.ratio.blocks for one in found), default=0))
+    enough = enough_blocks((one.ratio.blocks for one in found), first_look)
 
     def microseconds(one: Speedup) -> float:
         return one.contender_us if one.contender_us > 0 else math.inf
 
-    return min((one for one in found if one.ratio.blocks >= most / 2), key=microseconds, default=None)
+    return min((one for one in found if one.ratio.blocks >= enough), key=microseconds, default=None)
 
 
 def often(findings: Iterable[Finding], grid: Sequence[Size] = SWEEP_SIZES) -> Verdict:

@@ -193,13 +193,20 @@ def own_baseline(cases: Iterable[CaseKey], contender: CaseKey) -> Iterator[tuple
 def fastest(rows: pd.DataFrame, scope: str = "iteration", first_look: float = math.inf) -> pd.DataFrame:
     """The rows of the case that takes least in a scope (see `mean_us`); empty of none.
 
-    Only cases with at least half as many blocks as the one that has most: one lucky block is no baseline. More than
-    the run's `first_look` takes no other case needs: `--decide` gives further ones to some.
+    Only cases with `enough_blocks`: one lucky block is no baseline.
     """
     cases = sorted(cases_in(rows))
-    most = min(first_look, max((len(same) for _, same in cases), default=0))
-    known = [same for _, same in cases if len(same) >= most / 2 and mean_us(same, scope) > 0]
+    enough = enough_blocks((len(same) for _, same in cases), first_look)
+    known = [same for _, same in cases if len(same) >= enough and mean_us(same, scope) > 0]
     return min(known, key=lambda same: mean_us(same, scope), default=rows.iloc[:0])
+
+
+def enough_blocks(each: Iterable[int], first_look: float = math.inf) -> float:
+    """How many blocks a case needs to be the best of several that have so many: half of the most.
+
+    More than the run's `first_look` takes no other case needs: `--decide` gives further ones to some.
+    """
+    return min(first_look, max(each, default=0)) / 2
 
 
 def chosen_baselines(found: Sequence[Speedup]) -> tuple[str, ...]:
