@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from time import perf_counter_ns
 from typing import Any
 
 from bench.cases.case import Case
@@ -23,13 +24,15 @@ from implementations import Train
 class Timed:
     """What was timed of the timed loop, each phase in order.
 
-    `untimed_ns` are the iterations of each stretch that are no samples, together. `readings` are of the core's speed,
+    `untimed_ns` are the iterations of each stretch that are no samples, together and with what lies between them;
+    `outside_ns` what lies between its samples, and before them where x changes. `readings` are of the core's speed,
     before the first segment or batch and after each; none where it is not read.
     """
 
     counts: Counts
     elapsed_ns: tuple[int, ...]
     untimed_ns: tuple[int, ...]
+    outside_ns: tuple[int, ...]
     batches: tuple[clock.Batch, ...]
     readings: tuple[Reading, ...]
     counters: Counters
@@ -37,10 +40,11 @@ class Timed:
 
 @dataclass(frozen=True, slots=True)
 class ProgramTimes:
-    """What was timed of a whole program: its transfer and its loop but for the flips of x, and each iteration."""
+    """What was timed of a whole program: transfer and loop but for the flips of x; each iteration; those flips."""
 
     seconds: float
     elapsed_ns: tuple[int, ...]
+    flipping_seconds: float
 
 
 @dataclass(slots=True)
@@ -55,6 +59,7 @@ class Course:
     gauge: Gauge | None
     elapsed_ns: list[int] = field(default_factory=list)
     untimed_ns: list[int] = field(default_factory=list)
+    outside_ns: list[int] = field(default_factory=list)
     batches: list[clock.Batch] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)
 
@@ -66,21 +71,25 @@ class Course:
         device = device or self.device
         drawn = flips(self.case, stretch, self.witness.open(stretch.first, stretch.count))
         middle, end = stretch.first + stretch.untimed, stretch.first + stretch.count
+        began = perf_counter_ns()
         untimed = clock.time_pieces(self.loop, device, self._pieces(drawn, stretch.first, middle))
+        self.untimed_ns.append(perf_counter_ns() - began)
         if stretch.untimed and stretch.timed:
             self.witness.mark()
         timed_pieces = self._pieces(drawn, middle, end)
+        began = perf_counter_ns()
         if stretch.batch:
             batch, last = clock.time_batch_pieces(self.loop, device, timed_pieces)
+            self.outside_ns.append(perf_counter_ns() - began - batch.elapsed_ns)
             check_loss(self.case, device, last)
             losses = [device.read(last)]
             self.batches.append(batch)
         else:
             timed = clock.time_pieces(self.loop, device, timed_pieces)
+            self.outside_ns.append(perf_counter_ns() - began - sum(timed.elapsed_ns))
             losses = timed.losses
             self.elapsed_ns += timed.elapsed_ns
         self.witness.shut([*untimed.losses, *losses])
-        self.untimed_ns.append(sum(untimed.elapsed_ns))
         if self.gauge is not None:
             self.readings.append(self.gauge())
             self.witness.heard(self.readings[-1])
@@ -128,8 +137,8 @@ def run_timed(
         raise WrongStyleError(str(error)) from None
     witness.end()
     timed = Timed(
-        counts, tuple(course.elapsed_ns), tuple(course.untimed_ns), tuple(course.batches), tuple(course.readings),
-        counters,
+        counts, tuple(course.elapsed_ns), tuple(course.untimed_ns), tuple(course.outside_ns),
+        tuple(course.batches), tuple(course.readings), counters,
     )  # fmt: skip
     return timed, as_trained(case, device, {}, weights).weights
 

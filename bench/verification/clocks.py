@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from statistics import median
 
 from bench.cases.case import Case
-from bench.cases.challenge import flips
 from bench.cases.measurement import Job
 from bench.machine.witness import Record
 from bench.timing.loops import Timed
 from bench.timing.noise import by_cycle
-from bench.verification.memory import flip_s
-from bench.verification.shape import BETWEEN_S, FEW_SAMPLES, LUMPY_BATCH, STRETCH_S
+from bench.verification.outside import granted_s
+from bench.verification.shape import FEW_SAMPLES, LUMPY_BATCH, STRETCH_S
 
 TOLD_SHARE = 0.9  # of a phase by the witness's clock that its iterations have to add up to
 TOLD_LEAST_S = 0.02  # a phase that is shorter, or that had a core for less, shows nothing
@@ -21,8 +20,6 @@ TOLD_LEAST_S = 0.02  # a phase that is shorter, or that had a core for less, sho
 # busy scheduler, its others count CPU time. Of 22.6 ms told 25.9 had passed beside three other processes
 SEVERAL_LEAST_S = 0.08
 COUNTED_LEAST_S = 0.003  # the same of samples alone, which the witness hears begin
-WAIT_S = 1e-5  # for the wait before each sample on a device that is waited for
-LOSS_S = 1e-6  # jax waits for each loss that is known ahead, one by one: 0.2 to 0.6 us
 MORE_CORES = 0.05  # CPU seconds a wall second above a case's threads
 DECLARE = "declare ahead="
 HELPED_SHARE, HELPED_S = 0.05, 0.05  # of CPU time in other processes, which Linux counts in hundredths of a second
@@ -100,20 +97,16 @@ class Phase:
 
 def _phases(job: Job, timed: Timed, record: Record) -> Iterator[Phase]:
     """Samples and batches, without the iterations before them where the witness heard them begin, and with them."""
-    case, stretches = job.case, timed.counts.stretches
-    between_s = BETWEEN_S if case.device == "cpu" and case.framework != "jax" else WAIT_S
-    between_s += LOSS_S * case.ahead if case.framework == "jax" else 0.0
+    stretches, outside_s = timed.counts.stretches, granted_s(job, timed, record)
     for batches, phase in ((False, "alone"), (True, "in batches")):
         pairs = [(one, seen) for one, seen in zip(stretches, record.seen, strict=True) if one.batch is batches]
         samples = [one.elapsed_ns for one in timed.batches] if batches else timed.elapsed_ns
         untimed = [ns for ns, one in zip(timed.untimed_ns, stretches, strict=True) if one.batch is batches]
-        waits = sum(1 if one.batch else one.timed for one, _ in pairs)
-        flipped = sum(flip.times for one, seen in pairs for flip in flips(case, one, seen.seed))
-        told_s = sum(samples) / 1e9 + STRETCH_S * len(pairs) + flip_s(case) * flipped + between_s * waits
+        told_s = sum(samples) / 1e9 + STRETCH_S * len(pairs) + sum(outside_s[one] for one, _ in pairs)
         counted = [seen.counted_s for one, seen in pairs if one.timed]
         if None not in counted:
             yield Phase(f"samples {phase}", told_s, [one for one in counted if one is not None], marked=True)
-        told_s += sum(untimed) / 1e9 + between_s * sum(one.untimed for one, _ in pairs)
+        told_s += sum(untimed) / 1e9
         yield Phase(f"iterations {phase}", told_s, [(seen.wall_s, seen.cpu_s) for _, seen in pairs])
 
 

@@ -85,8 +85,9 @@ def unlike(job: Job, timed: Timed, record: Record) -> Iterator[str]:
         for one, seen in zip(stretches, record.seen, strict=True)
     ):
         yield "losses are missing"
-    lengths = len(timed.elapsed_ns), len(timed.untimed_ns), [one.iterations for one in timed.batches]
-    if lengths != (counts.latency, len(stretches), [counts.batch] * counts.batches):
+    lengths = [len(timed.elapsed_ns), len(timed.untimed_ns), len(timed.outside_ns)]
+    each = [one.iterations for one in timed.batches]
+    if [lengths, each] != [[counts.latency, len(stretches), len(stretches)], [counts.batch] * counts.batches]:
         yield "samples are missing"
     if not _in_pieces(job.case, timed, record):
         yield "pieces that are not those of their batch"
@@ -100,7 +101,7 @@ def unlike(job: Job, timed: Timed, record: Record) -> Iterator[str]:
         *(ns for one in timed.batches for ns in (one.elapsed_ns, *one.pieces_ns)),
         *(us for one in timed.readings for us in one),
     ]
-    if not all(0 < time < 2**62 for time in times) or min(timed.untimed_ns) < 0:
+    if not all(0 < time < 2**62 for time in times) or min([*timed.untimed_ns, *timed.outside_ns], default=0) < 0:
         yield "a time that none is"
 
 

@@ -10,11 +10,9 @@ from math import inf, sqrt
 from statistics import NormalDist, median
 from typing import NamedTuple, TypeAlias
 
-from bench.cases.case import Case
 from bench.cases.challenge import Flip, piece_lengths
 from bench.cases.measurement import Job
 from bench.cases.phases import Stretch
-from bench.cases.problem import ITEM_BYTES
 from bench.machine.witness import Seen
 from bench.timing.loops import Timed
 
@@ -22,15 +20,7 @@ Alone: TypeAlias = tuple[Stretch, Seen]
 
 FEW_FLIPS, FEW_IN_A_PIECE = 8, 8
 CHANCE = 1e-3  # that honest samples differ so in one try; three are needed
-FLIP_S = 5e-6  # for the call
-CPU_RATE, DEVICE_RATE = 4e9, 1e11  # bytes of x a second; one core here changes the sign of 7e9
 SLACK_NS = 5_000  # of a sample after what runs between two of them and leaves other things in the caches
-
-
-def flip_s(case: Case) -> float:
-    """Seconds that a sign change of a part of x may take at most, which is a quarter of its numbers."""
-    quarter = case.problem.size.n * case.problem.size.d_in * ITEM_BYTES[case.problem.dtype] / 4
-    return FLIP_S + quarter / (CPU_RATE if case.key.on_cpu else DEVICE_RATE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from statistics import median
 
 from bench.cases.challenge import Flip, program_flips
 from bench.cases.measurement import Found, Job
@@ -14,7 +15,8 @@ from bench.plain import ShapeError, from_plain
 from bench.timing.loops import ProgramTimes
 from bench.verification.clocks import SEVERAL_LEAST_S, TOLD_LEAST_S, Phase, helped
 from bench.verification.judge import strays
-from bench.verification.memory import Places, after_flip, flip_s, over_pause
+from bench.verification.memory import Places, after_flip, over_pause
+from bench.verification.outside import flip_s
 from bench.verification.shape import IMPOSSIBLE, KEEPS, PAUSED, STRETCH_S
 
 PACE = 0.5  # of its timed run's pace, that a program's iterations may seem to be faster
@@ -41,7 +43,7 @@ def _times_of(program: Answer, record: Record) -> ProgramTimes | str:
         times = from_plain(ProgramTimes, program.value)
     except ShapeError as error:
         return f"crashed: its times are not what a program says: {error}"
-    if min(times.elapsed_ns, default=0) <= 0:
+    if min(times.elapsed_ns, default=0) <= 0 or not times.flipping_seconds >= 0:
         return "crashed: a time that none is"
     if sum(times.elapsed_ns) > times.seconds * 1e9:
         return "crashed: its iterations take longer than all of it"
@@ -65,7 +67,8 @@ def _no_program(job: Job, found: Found, times: ProgramTimes, record: Record) -> 
         yield f"{len(times.elapsed_ns)} times of {steps} iterations"
     elif 2 * job.style.period < steps:
         yield from remembered(job, times, flips)
-    flipping_s = flip_s(case) * sum(flip.times for flip in flips)
+    usual_s = median(times.elapsed_ns or (0,)) / 1e9
+    flipping_s = min(times.flipping_seconds, flip_s(case, usual_s) * sum(flip.times for flip in flips))
     passed, least_s = [(seen.wall_s, seen.cpu_s)], TOLD_LEAST_S if case.threads == 1 else SEVERAL_LEAST_S
     phase = Phase(f"{steps} iterations", times.seconds + STRETCH_S + flipping_s, passed, least_s=least_s)
     yield from phase.untold()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
-from bench.cases.case import Case
 from bench.cases.challenge import IMMUTABLE, changes, timed_flips
 from bench.cases.measurement import Job
 from bench.cases.phases import Stretch
@@ -19,13 +18,12 @@ from bench.verification.memory import (
     after_flip,
     after_flip_in_batch,
     batch_pieces,
-    flip_s,
     lightest_piece,
     over_pause,
 )
+from bench.verification.outside import granted_s
 
 STRETCH_S = 2e-4  # for the witness's two words of a stretch
-BETWEEN_S = 3e-7  # for what lies between two samples
 FEW_SAMPLES, FEW_CHUNKS = 20, 4
 CHUNK = 25  # samples in a row: of a short iteration less than a neighbour's turn on the core
 LUMPY_BATCH = 2.0  # the mean of a batch; an honest one reached 1.59 twice, on two cores at a load of 5
@@ -100,13 +98,13 @@ class Shape:
             begins = {one.first + one.untimed for one, _ in alone}
             lightest = lightest_piece(pieces, places) if at_once else None
             return cls(middle_us, lightest=lightest, over_pause=over_pause(places, drawn, begins))
-        at_work = _at_work(record.seen)
+        at_work, outside_s = _at_work(record.seen), granted_s(job, timed, record)
         each_us = [median(one.mean_us for one in timed.batches)]
         if at_work >= STARVED:  # else its witness may have heard late that samples begin, and counted too little
-            each_us += _cpu_us(job.case, batches, flipped)
+            each_us += _cpu_us(batches, outside_s)
         return cls(
             middle_us,
-            _lump(job.case, timed, alone, flipped, middle_us),
+            _lump(timed, alone, outside_s, middle_us),
             min(each_us) / middle_us if timed.counts.batch >= FEW_SAMPLES else None,
             after_flip(places, flipped),
             after_flip_in_batch(pieces),
@@ -151,28 +149,24 @@ def _at_work(seen: Sequence[Seen]) -> float:
     return sum(cpu_s for _, cpu_s in passed) / sum(wall_s for wall_s, _ in passed) if passed else 1.0
 
 
-def _lump(case: Case, timed: Timed, alone: Sequence[Alone], flipped: set[int], middle_us: float) -> float | None:
+def _lump(timed: Timed, alone: Sequence[Alone], outside_s: Mapping[Stretch, float], middle_us: float) -> float | None:
     """The mean of CHUNK samples in a row, the median of these, or of stretches by CPU time if that is less."""
     ns = timed.elapsed_ns
     chunks = [fmean(ns[at : at + CHUNK]) for at in range(0, len(ns) - CHUNK + 1, CHUNK)]
     if len(chunks) < FEW_CHUNKS:
         return None
     means_us = [
-        (seen.counted_s[1] - STRETCH_S / 2 - flip_s(case) * _flips(one, flipped)) * 1e6 / one.timed - BETWEEN_S * 1e6
+        (seen.counted_s[1] - STRETCH_S / 2 - outside_s[one]) * 1e6 / one.timed
         for one, seen in alone
         if seen.counted_s is not None
     ]
     return min([median(chunks) / 1e3, *([median(means_us)] if means_us else [])]) / middle_us
 
 
-def _flips(one: Stretch, flipped: set[int]) -> int:
-    return sum(step in flipped for step in range(one.first + one.untimed, one.first + one.count))
-
-
-def _cpu_us(case: Case, batches: Sequence[Alone], flipped: set[int]) -> list[float]:
+def _cpu_us(batches: Sequence[Alone], outside_s: Mapping[Stretch, float]) -> list[float]:
     """CPU time of an iteration in all batches, if the system tells it."""
     counted = [seen.counted_s[1] for _, seen in batches if seen.counted_s is not None]
     if len(counted) < len(batches):
         return []
-    more_s = sum(STRETCH_S / 2 + flip_s(case) * _flips(one, flipped) for one, _ in batches)
+    more_s = sum(STRETCH_S / 2 + outside_s[one] for one, _ in batches)
     return [(sum(counted) - more_s) * 1e6 / sum(one.timed for one, _ in batches)]

@@ -71,7 +71,7 @@ def time_program(job: Job, witness: Witness | None = None) -> ProgramTimes:
     witness.end()
     for weight in weights:
         witness.keep(device.fetch(weight))
-    return ProgramTimes(seconds, tuple(elapsed_ns))
+    return ProgramTimes(seconds, tuple(elapsed_ns), flipping_ns / 1e9)
 
 
 def _returned(loop: Loop) -> tuple[Any, ...]:

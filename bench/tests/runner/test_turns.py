@@ -350,7 +350,7 @@ def ended(monkeypatch, *answers):
 
 def test_a_case_that_wants_its_program_gets_both_scopes(monkeypatch):
     job = a_job(a_plan(CASES[:1]).styles["style0"], program=True)
-    times = to_plain(ProgramTimes(0.25, (400_000,) * 500))
+    times = to_plain(ProgramTimes(0.25, (400_000,) * 500, 0.0))
     modules = ended(monkeypatch, Answer(to_plain(an_answer()), 1.0), Answer(times, 2.5))
     found = process_launcher(a_plan([job.case]))(job)
     assert found.values == {**an_answer().values, "loop_seconds": 0.25, "program_seconds": 2.5}

@@ -13,7 +13,7 @@ from bench.cases.measurement import Job
 from bench.cases.phases import Counts
 from bench.cases.problem import Size
 from bench.machine.witness import Record, Seen
-from bench.tests.fakes import BRIEF, a_case, a_style
+from bench.tests.fakes import BRIEF, a_batch, a_case, a_style
 from bench.timing.clock import Batch
 from bench.timing.counters import Counters
 from bench.timing.loops import Timed
@@ -35,7 +35,8 @@ def said(framework: str, between_us: float, cycle_us: Sequence[float], ahead: in
     timed = Timed(
         COUNTS,
         tuple(int(1e3 * cycle_us[at % len(cycle_us)]) for at in range(COUNTS.latency)),
-        tuple(int(1e3 * usual_us * one.untimed) for one in COUNTS.stretches),
+        tuple(int(1e3 * (usual_us + between_us) * one.untimed) for one in COUNTS.stretches),
+        tuple(int(1e3 * between_us * (1 if one.batch else one.timed)) for one in COUNTS.stretches),
         (Batch(int(1e3 * usual_us * COUNTS.batch), COUNTS.batch, None),) * COUNTS.batches,
         ((30.0, 30.0),) * len(COUNTS.stretches),  # type: ignore[arg-type]
         Counters(1.0, 1.0, 0, 0, 10**6),
@@ -61,19 +62,65 @@ def test_a_sign_change_of_a_large_x_may_take_its_time_and_no_work_hides_behind_i
     flip_s = 2048 * 4096 * 8 / 4 / rate
     each_s, record = flips_long * flip_s, Record(1, cpu_s=lambda: 0.0, helpers_s=lambda: 0.0, whole=True)
     counts = Counts(settle=2, latency=200, batch=60)
+    flipping_ns = {}
     for one in counts.stretches:
         drawn = flips(case, one, seed)
+        early = sum(flip.times for flip in drawn if flip.step < one.first + one.untimed)
+        flipping_ns[one] = flip_s * 1e9 * early, flip_s * 1e9 * (sum(flip.times for flip in drawn) - early)
         wall_s = one.count * each_s + flip_s * sum(flip.times for flip in drawn)
         record.seen.append(Seen(one.first, one.count, seed, wall_s, wall_s, []))
 
     def found(told: float) -> list[str]:
         ns = int(told * each_s * 1e9)
-        untimed = tuple(ns * one.untimed for one in counts.stretches)
-        timed = Timed(counts, (ns,) * 200, untimed, (Batch(ns * 60, 60, None),), (), Counters(1.0, 1.0, 0, 0, 10**6))
+        untimed = tuple(int(ns * one.untimed + flipping_ns[one][0]) for one in counts.stretches)
+        outside = tuple(int(flipping_ns[one][1]) for one in counts.stretches)
+        timed = Timed(
+            counts, (ns,) * 200, untimed, outside, (Batch(ns * 60, 60, None),), (), Counters(1.0, 1.0, 0, 0, 10**6)
+        )
         return list(untrue(Job(case, a_style(), BRIEF), timed, record))
 
     assert not found(1.0)
     assert flips_long < 4 or "its clock is wrong" in found(1 / 3)[0]
+
+
+PIECES = Counts(settle=10, latency=500, batch=2000, batches=3, segment=100, resettle=10)
+
+
+def moved(each_us: float, between_us: float, flip_us: float, told: float, seed: int) -> list[str]:
+    """What is said of who tells that part of each iteration, and that the rest passed between them or as x changed."""
+    case = a_case(size=Size(16, 100, 20, 5), threads=1)
+    record = Record(1, cpu_s=lambda: 0.0, helpers_s=lambda: 0.0, whole=True)
+    outside, untimed, batches = [], [], []
+    for number, one in enumerate(PIECES.stretches):
+        drawn = flips(case, one, seed + number)
+        counted = [flip for flip in drawn if flip.step >= one.first + one.untimed]
+        pauses_us = between_us * (one.batch or one.timed) + flip_us * len(counted)
+        early_us = (each_us + between_us) * one.untimed + flip_us * (len(drawn) - len(counted))
+        counted_s = (each_us * one.timed + pauses_us) / 1e6
+        wall_s = counted_s + early_us / 1e6
+        record.seen.append(Seen(one.first, one.count, seed + number, wall_s, wall_s, [], (counted_s,) * 2))
+        outside.append(int(1e3 * (pauses_us + (1 - told) * each_us * one.timed)))
+        untimed.append(int(1e3 * early_us))
+        if one.batch:
+            batches.append(a_batch(case, one, seed + number, int(1e3 * told * each_us)))
+    samples = (int(1e3 * told * each_us),) * PIECES.latency
+    readings = ((30.0, 30.0),) * len(PIECES.stretches)
+    timed = Timed(PIECES, samples, tuple(untimed), tuple(outside), tuple(batches), readings,  # type: ignore[arg-type]
+                  Counters(1.0, 1.0, 0, 0, 10**6))  # fmt: skip
+    return list(untrue(Job(case, a_style(), BRIEF), timed, record))
+
+
+@given(st.floats(8.0, 500.0), st.floats(0.0, 2.0), st.floats(0.0, 1.0), st.integers(0, 2**40))
+@settings(max_examples=40, deadline=None)
+def test_who_pauses_between_samples_as_long_as_a_slow_interpreter_does_is_right(each_us, between_us, flip, seed):
+    """And where x changes as long as an iteration takes, which a product in bfloat16 does to the caches."""
+    assert moved(each_us, between_us, flip * (5 + each_us), 1.0, seed) == []
+
+
+@given(st.floats(40.0, 500.0), st.floats(0.0, 2.0), st.floats(0.0, 1.0), st.floats(0.1, 0.7), st.integers(0, 2**40))
+@settings(max_examples=40, deadline=None)
+def test_work_that_is_told_as_a_pause_is_hidden_work(each_us, between_us, flip, told, seed):
+    assert any("its clock is wrong" in line for line in moved(each_us, between_us, flip * 5, told, seed))
 
 
 @given(st.floats(70.0, 500.0), st.floats(8.0, 20.0))

@@ -52,6 +52,7 @@ def honest(job: Job, seed: int = 3) -> tuple[Found, Record, Timed]:
         COUNTS,
         (SAMPLE_NS,) * COUNTS.latency,
         tuple(one.untimed * SAMPLE_NS for one in stretches),
+        (0,) * len(stretches),
         tuple(a_batch(job.case, one, given, SAMPLE_NS) for one, given in pairs if one.batch),
         ((GAUGE_US, GAUGE_US),) * len(stretches),  # type: ignore[arg-type]
         Counters(1.0, 1.0, 0, 0, 10**6),
@@ -124,7 +125,8 @@ def test_a_witness_that_saw_something_else_makes_a_crash(spoil, says):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"elapsed_ns": (1,)}, {"elapsed_ns": (0,) * 40}, {"untimed_ns": ()}, {"batches": ()}, {"readings": ()},
+        {"elapsed_ns": (1,)}, {"elapsed_ns": (0,) * 40}, {"untimed_ns": ()}, {"outside_ns": ()}, {"batches": ()},
+        {"readings": ()}, {"outside_ns": (-1,) * len(COUNTS.stretches)},
         {"counts": replace(COUNTS, latency=1)}, {"counts": replace(COUNTS, batches=0)},
         {"counts": replace(COUNTS, batch=10**9)},
     ],
@@ -221,6 +223,9 @@ def test_work_that_is_not_in_its_iteration_is_wrong():
     )
 
 
+NO_FLIPS = {"flipping_seconds": 0.0}
+
+
 def a_program(job: Job, seconds: float, *, cpu_s: float | None = None, after: float = 1.0) -> tuple[Answer, Record]:
     """A program of 500 iterations, those right after x changed so many times as long as the others."""
     seed, steps = 5, 500
@@ -233,7 +238,7 @@ def a_program(job: Job, seconds: float, *, cpu_s: float | None = None, after: fl
     flipped = {flip.step for flip in changes(flips)}
     weights = [after if step in flipped else 1.0 for step in range(steps)]
     elapsed_ns = tuple(int(0.99e9 * seconds * weight / sum(weights)) for weight in weights)
-    return Answer(to_plain(ProgramTimes(seconds, elapsed_ns)), 2.0), record
+    return Answer(to_plain(ProgramTimes(seconds, elapsed_ns, 0.0)), 2.0), record
 
 
 def test_a_program_that_trained_has_its_seconds_and_one_that_did_not_is_wrong_as_a_whole():
@@ -281,13 +286,15 @@ def test_a_program_whose_iterations_are_dear_right_after_x_changed_remembers_x(a
 
 @pytest.mark.parametrize(("value", "said"), [
     (0.5, "not what a program says"), ({"seconds": 0.5}, "not what a program says"), (None, "not what a program says"),
-    ({"seconds": 0.5, "elapsed_ns": []}, "a time that none is"),
-    ({"seconds": 0.5, "elapsed_ns": [0] * 500}, "a time that none is"),
-    ({"seconds": 0.5, "elapsed_ns": [10**400] * 500}, "not what a program says"),
-    ({"seconds": 0.5, "elapsed_ns": [10**6] * 501}, "longer than all of it"),
-    ({"seconds": 0.5, "elapsed_ns": [-1] * 500}, "a time that none is"),
-    ({"seconds": 3.0, "elapsed_ns": [10**6] * 500}, "it answered 3 s"),
-    ({"seconds": float("nan"), "elapsed_ns": [10**6] * 500}, "not what a program says"),
+    ({"seconds": 0.5, "elapsed_ns": [], **NO_FLIPS}, "a time that none is"),
+    ({"seconds": 0.5, "elapsed_ns": [0] * 500, **NO_FLIPS}, "a time that none is"),
+    ({"seconds": 0.5, "elapsed_ns": [10**400] * 500, **NO_FLIPS}, "not what a program says"),
+    ({"seconds": 0.5, "elapsed_ns": [10**6] * 501, **NO_FLIPS}, "longer than all of it"),
+    ({"seconds": 0.5, "elapsed_ns": [-1] * 500, **NO_FLIPS}, "a time that none is"),
+    ({"seconds": 0.5, "elapsed_ns": [10**6] * 400, "flipping_seconds": -0.1}, "a time that none is"),
+    ({"seconds": 0.5, "elapsed_ns": [10**6] * 400, "flipping_seconds": float("nan")}, "not what a program says"),
+    ({"seconds": 3.0, "elapsed_ns": [10**6] * 500, **NO_FLIPS}, "it answered 3 s"),
+    ({"seconds": float("nan"), "elapsed_ns": [10**6] * 500, **NO_FLIPS}, "not what a program says"),
 ])  # fmt: skip
 def test_an_answer_that_no_program_gives_is_a_crash_of_the_program_alone(value, said):
     job, found = a_job(program=True), Found("ok", values={"latency_median_us": 1.0})

@@ -28,6 +28,7 @@ from bench.verification.shape import DOUBTFUL, IMPOSSIBLE, LIGHTEST, LUMPY_BATCH
 READING = Reading(30.0, 30.0)
 COUNTS = Counts(settle=5, latency=200, batch=1200, batches=3, segment=20, resettle=4)
 READINGS = (READING,) * len(COUNTS.stretches)
+NOTHING = (0,) * len(COUNTS.stretches)  # between samples
 FACTORS = st.floats(0.4, 3.0)
 
 
@@ -91,6 +92,7 @@ def shape(
         COUNTS,
         tuple(map(int, ns)),
         tuple(int(one.untimed * each_ns) for one in COUNTS.stretches),
+        NOTHING,
         batches(record, each_ns * batch, probe),
         READINGS,
         Counters(1.0, 1.0, 0, 0, 10**6),
@@ -137,7 +139,7 @@ def test_work_that_is_another_in_a_batch_shows_in_the_part_that_had_the_core_for
         ns = tuple(piece if piece == longest else int(piece * waited) for piece in one.pieces_ns)
         found.append(replace(one, elapsed_ns=sum(ns), pieces_ns=ns))
     timed = Timed(COUNTS, (each_ns,) * COUNTS.latency, tuple(one.untimed * each_ns for one in COUNTS.stretches),
-                  tuple(found), READINGS, Counters(1.0, 1.0, 0, 0, 10**6))  # fmt: skip
+                  NOTHING, tuple(found), READINGS, Counters(1.0, 1.0, 0, 0, 10**6))  # fmt: skip
     told = Shape.of(Job(a_case(), a_style(), BRIEF), timed, record)
     assert told.lightest == pytest.approx(light, rel=0.01)
     if abs(light - LIGHTEST) > 0.01:
@@ -202,7 +204,7 @@ def test_a_style_whose_iterations_differ_in_turn_is_held_against_the_same_place_
     weights = [Random(chance).uniform(0.5, 2.0) for _ in range(cycle)]
     ns = tuple(int(1_000_000 * weights[step % cycle]) for step in steps_of(COUNTS))
     timed = Timed(COUNTS, ns, tuple(one.untimed * 1_000_000 for one in COUNTS.stretches),
-                  by_place(record, weights), READINGS, Counters(1.0, 1.0, 0, 0, 10**6))  # fmt: skip
+                  NOTHING, by_place(record, weights), READINGS, Counters(1.0, 1.0, 0, 0, 10**6))  # fmt: skip
     found = Shape.of(Job(a_case(), replace(a_style(), cycle=cycle), BRIEF), timed, record)
     assert len(set(flipped) & set(steps_of(COUNTS))) >= 8
     assert found.after_flip == pytest.approx(1.0, abs=0.01)
@@ -240,7 +242,15 @@ def elsewhere(changes: Any, ns_of: Any, batch_ns: float = 10**6) -> Shape:
     ns = tuple(int(ns_of(drawn.get(step))) for step in range(5, 505))
     pairs = zip(WHOLE.stretches, record.seen, strict=True)
     found = tuple(a_batch(case, one, watched.seed, batch_ns) for one, watched in pairs if one.batch)
-    timed = Timed(WHOLE, ns, (10**9,) * len(WHOLE.stretches), found, (), Counters(1.0, 1.0, 0, 0, 10**6))
+    timed = Timed(
+        WHOLE,
+        ns,
+        (10**9,) * len(WHOLE.stretches),
+        (0,) * len(WHOLE.stretches),
+        found,
+        (),
+        Counters(1.0, 1.0, 0, 0, 10**6),
+    )
     return Shape.of(Job(case, a_style(), BRIEF), timed, record)
 
 

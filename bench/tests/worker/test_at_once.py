@@ -81,7 +81,11 @@ def launched(count: int, device: str = "cuda:0", read_share: float = 0.05) -> tu
     pairs = zip(counts.stretches, seeds, strict=True)
     batches = tuple(a_batch(job.case, one, seed, EACH_NS) for one, seed in pairs if one.batch)
     untimed = tuple(one.untimed * EACH_NS for one in counts.stretches)
-    return job, record, Timed(counts, samples, untimed, batches, (), Counters(1.0, 1.0, 0, 0, 10**6))
+    return (
+        job,
+        record,
+        Timed(counts, samples, untimed, (0,) * len(untimed), batches, (), Counters(1.0, 1.0, 0, 0, 10**6)),
+    )
 
 
 @settings(max_examples=20, deadline=None)
@@ -198,7 +202,7 @@ def test_who_is_slow_until_the_clock_runs_is_asked_again():
     """A machine without a core for its threads may have made the whole warm-up slow."""
     counts = Counts(1, 20, 5, 1)
     cold = Cold(0.0, Latency([10**9, *[40_000_000] * 20], []), None, None)
-    timed = Timed(counts, (600_000,) * 20, (), (), (), Counters(1.0, 1.0, None, None, None))
+    timed = Timed(counts, (600_000,) * 20, (), (), (), (), Counters(1.0, 1.0, None, None, None))
     found = worker.attempt(lambda: check_pace(cold, timed))
     assert isinstance(found, Found)
     assert (found.status, found.again) == ("wrong", True)

@@ -50,7 +50,7 @@ def rows(times, references, own=0.0):
 def timed_loop(samples_us, batch_us, readings, counts):
     elapsed_ns = tuple(round(us * 1e3) for us in samples_us)
     batch = Batch(round(batch_us * 1e3 * counts.batch), counts.batch, None)
-    return Timed(counts, elapsed_ns, (), (batch,), readings, NOTHING_COUNTED)
+    return Timed(counts, elapsed_ns, (), (), (batch,), readings, NOTHING_COUNTED)
 
 
 def speedup(frame, one="L0", other="L1", column="latency_median_us"):
