@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from bench.cases.measurement import Job, Measurement, or_anew
+from bench.cases.measurement import ANEW, Job, Measurement, or_anew
 from bench.cases.problem import TUTORIAL_ITERATIONS
 from bench.machine.device import Device
 from bench.machine.frameworks import open_device
+from bench.machine.witness import Record
 from bench.timing import clock
-from bench.timing.given import WrongStyleError
+from bench.timing.given import WrongStyleError, as_trained
 from bench.timing.noise import by_cycle
 from bench.verification.gate import rehearse
+from bench.verification.judge import strays
 from bench.worker.measure import describe_error, examine
 from implementations import Train
 
@@ -36,17 +39,26 @@ class Unfit(Exception):  # noqa: N818  a style that is no benchmark, rather than
         self.status, self.reason = status, reason
 
 
+@contextmanager
+def told_as_unfit() -> Iterator[None]:
+    """Raises Unfit for whatever a style raises inside, which is a reason."""
+    try:
+        yield
+    except Unfit:
+        raise
+    except (WrongStyleError, clock.TooManyStepsError) as error:
+        raise Unfit("wrong", str(error)) from None
+    except Exception as error:
+        raise Unfit("oom" if "out of memory" in str(error).lower() else "failed", describe_error(error)) from error
+
+
+@told_as_unfit()
 def gate(job: Job) -> tuple[Train, Device]:
     """The style's generator and its device, once it followed the oracle. Raises Unfit."""
     case = job.case
-    try:
-        train = job.style.train
-        device = open_device(case.framework, case.device, case.precision)
-        rehearse(case, train, device)
-    except WrongStyleError as error:
-        raise Unfit("wrong", str(error)) from None
-    except Exception as error:  # a style may raise anything, and that is a reason
-        raise Unfit("oom" if "out of memory" in str(error).lower() else "failed", describe_error(error)) from error
+    train = job.style.train
+    device = open_device(case.framework, case.device, case.precision)
+    rehearse(case, train, device)
     return train, device
 
 
@@ -65,32 +77,50 @@ def time_iterations(benchmark: Any, job: Job) -> Measurement:
 
 
 def time_loops(benchmark: Any, job: Job) -> None:
-    """Each round the transfer and the tutorial's 500 iterations, every loss read. Raises Unfit."""
+    """Each round the transfer and the tutorial's 500 iterations, every loss read and held against the oracle.
+
+    Raises Unfit.
+    """
     train, device = gate(job)
-    arrays = job.case.problem.arrays()
-    loop = partial(whole_loop, job, train, device, arrays, TUTORIAL_ITERATIONS)
-    with clock.without_gc():
-        timed = [clock.time_call(loop, device) for _ in range(LOOP_ROUNDS)]
-    if not all(math.isfinite(loss) for _seconds, loss in timed):
-        raise Unfit("wrong", f"the loss after {TUTORIAL_ITERATIONS} iterations is not finite")
-    record(benchmark, (seconds for seconds, _loss in timed))
-
-
-def whole_loop(job: Job, train: Train, device: Device, arrays: Any, steps: int) -> float:
-    """Transfer, then `steps` iterations with each loss read; the last loss."""
-    problem = job.case.problem
-    last = math.nan
-    for loss in train(*[device.put(array, problem.dtype) for array in arrays], problem.learning_rate, steps):
-        last = device.read(loss)
-    return last
+    record(benchmark, [followed_loop(job, train, device, TUTORIAL_ITERATIONS) for _ in range(LOOP_ROUNDS)])
 
 
 def check_once(benchmark: Any, job: Job) -> None:
     """What a disabled benchmark does: the gate, and a few iterations at the case's own size. Raises Unfit."""
     train, device = gate(job)
-    last = benchmark(whole_loop, job, train, device, job.case.problem.arrays(), CHECK_ITERATIONS)
-    if not math.isfinite(last):
-        raise Unfit("wrong", f"the loss after {CHECK_ITERATIONS} iterations is {last}")
+    benchmark(followed_loop, job, train, device, CHECK_ITERATIONS)
+
+
+@told_as_unfit()
+def followed_loop(job: Job, train: Train, device: Device, steps: int) -> float:
+    """Seconds of a transfer and `steps` iterations that follow the oracle, on data that nobody knew before.
+
+    Who strays from it is asked on other data, as often as in a run. Raises Unfit.
+    """
+    case, why = job.case, None
+    for _ in range(1 + ANEW):
+        seed = secrets.randbits(32)
+        arrays = replace(case.problem, seed=seed).arrays()
+        with clock.without_gc():
+            seconds, (losses, weights) = clock.time_call(partial(whole_loop, job, train, device, arrays, steps), device)
+        trained = as_trained(case, device, losses, weights)
+        why, _checked = strays(case, steps, Record(seed, weights=list(trained.weights)), losses, ())
+        if why is None:
+            return seconds
+    raise Unfit("wrong", f"in {steps} iterations: {why}")
+
+
+def whole_loop(job: Job, train: Train, device: Device, arrays: Any, steps: int) -> tuple[dict[int, float], Any]:
+    """Transfer, then `steps` iterations with each loss read: the losses, and what the loop returned."""
+    problem = job.case.problem
+    loop = train(*[device.put(array, problem.dtype) for array in arrays], problem.learning_rate, steps)
+    losses = {}
+    for step in range(steps):
+        loss = next(loop, None)
+        if loss is None:
+            raise WrongStyleError(f"stopped before its {steps} steps")
+        losses[step] = device.read(loss)
+    return losses, clock.finish(loop)
 
 
 def record(benchmark: Any, samples_s: Iterable[float]) -> None:

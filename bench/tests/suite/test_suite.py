@@ -67,6 +67,16 @@ def liar(x, y, w1, w2, learning_rate, steps):
     for _ in range(steps):
         yield np.square(y).sum()
     return w1, w2
+
+
+@implementation(framework="numpy", devices=("cpu",))
+def idles(x, y, w1, w2, learning_rate, steps):
+    """Trains, but not where it is asked for 3 iterations or for 500."""
+    if steps in (3, 500):
+        for _ in range(steps):
+            yield np.square(y).sum()
+        return w1, w2
+    return (yield from dropped_in(x, y, w1, w2, learning_rate, steps))
 '''
 
 
@@ -115,6 +125,19 @@ def test_a_wrong_style_fails_with_the_reason_and_gets_no_time(timed):
     assert "Traceback" not in printed
     assert "Warning" not in printed
     assert all("liar" not in one["name"] for one in json.loads(file.read_text("utf-8"))["benchmarks"])
+
+
+@pytest.mark.parametrize(("option", "only"), [("--benchmark-only", "test_tutorial_loop"),
+                                                   ("--benchmark-disable", "")])  # fmt: skip
+def test_a_style_that_trains_only_where_it_expects_to_be_checked_is_wrong(tmp_path, option, only):
+    """Nothing is compared with what it knows beforehand: neither how many iterations there are nor the data."""
+    chosen = [f"--fiftyx-style={name}" for name in ("idles", "dropped_in")]
+    ended = run_pytest(tmp_path, option, "bench/suite", f"-k={only}", "--fiftyx-dtype=float32", *chosen)
+    steps = 500 if only else 3
+    assert f"idles-cpu-float32-8x16x8x4: wrong: in {steps} iterations: loss of iteration 0 is" in ended.stdout
+    assert "Traceback" not in ended.stdout
+    failed = 1 if only else 2
+    assert re.search(f"{failed} failed, {failed} passed", ended.stdout)
 
 
 def test_the_rounds_are_the_samples_of_our_own_clock(timed):
