@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from bench import asked
 from bench.advice.own import advise as advise  # a way in of its own
 from bench.cases.case import AS_FOUND, CASE_COLUMNS
 from bench.cases.request import Request
@@ -109,7 +110,7 @@ class Measured:
         figures = self.figures()
         if not figures:
             raise UsageError(f"{self.run.name}: nothing to draw: no case was measured")
-        if name is not None and name not in figures:
+        if name is not None and asked.name("name", name, "'ladder'") not in figures:
             raise UsageError(f"{self.run.name}: no chart {name!r}; there are {', '.join(figures)}")
         baseline = next((one.baseline for one in leads(Evidence.of(self.run))), "")
         return figures[name or in_order(figures, baseline)[0]]
@@ -151,16 +152,18 @@ def prepare(
     if resume and out is None:
         raise UsageError("resume=True: say which run with out=")
     request = Request(
-        preset=preset,
-        styles=_names("styles", styles),
-        devices=_names("devices", devices),
-        sizes=tuple(_size(size) for size in _names("sizes", sizes)),
-        dtypes=_names("dtypes", dtypes),
-        threads=tuple(map(str, _names("threads", threads))),
-        style_files=tuple(map(str, _names("style_files", style_files))),
-        blocks=_whole("blocks", blocks),
-        seed=_whole("seed", seed),
+        preset=None if preset is None else asked.name("preset", preset, "'quick'"),
+        styles=asked.names("styles", styles, "'torch_nn'"),
+        devices=asked.names("devices", devices, "'cpu'"),
+        sizes=asked.sizes(sizes),
+        dtypes=asked.names("dtypes", dtypes, "'float32'"),
+        threads=tuple(map(str, asked.listed("threads", threads))),
+        style_files=tuple(map(str, asked.listed("style_files", style_files))),
+        blocks=asked.whole("blocks", blocks),
+        seed=asked.whole("seed", seed),
     )
+    if not isinstance(out, str | Path | None):
+        raise UsageError(f"out={out!r}: give a folder, such as 'results/mine'")
     folder = Path(out) if out is not None else Path("results") / time.strftime("run-%Y%m%d-%H%M%S")
     return Planned(prepare_session(request, folder, resume=resume))
 
@@ -171,6 +174,8 @@ def measure(planned: Planned, *, progress: bool = True, launch: Launch | None = 
     Every row is on the disk before the next process starts: after an interrupt, prepare again with `resume=True`.
     `launch` replaces the start of a process, for tests.
     """
+    if not isinstance(planned, Planned):
+        raise UsageError(f"measure({planned!r}): give what prepare returns, such as measure(prepare('quick'))")
     session, notebook = planned.session, "ipykernel" in sys.modules
     file = sys.stdout if notebook else sys.stderr
     ended = f"measured: {session.folder}" if notebook else ""
@@ -195,10 +200,12 @@ def judge(
     figures leave of a speedup that was not measured, on the best card, NaN where one was. A single process a case, as
     in a file of pytest-benchmark, has no interval and so is never supported. Raises UsageError.
     """
-    if not isinstance(threshold, int | float):
+    if not isinstance(threshold, Real) or isinstance(threshold, bool):
         raise UsageError(f"threshold={threshold!r}: give a number, such as 50")
     run = (measured if isinstance(measured, Measured) else load(measured)).run
-    found = find(Evidence.of(run), at_least(threshold), [known_baseline(baseline)], scopes=[known_scope(scope)])
+    base = known_baseline(asked.name("baseline", baseline, f"'{PRIMARY}'"))
+    where = known_scope(asked.name("scope", scope, "'loop'"))
+    found = find(Evidence.of(run), at_least(threshold), [base], scopes=[where])
     return pd.DataFrame([_verdict_row(one, threshold) for one in found])
 
 
@@ -221,23 +228,3 @@ def _verdict_row(one: Finding, threshold: float) -> dict[str, Any]:
         "at_most": nan if one.reach is None else one.reach.best.at_most,
         "reason": one.verdict.reason,
     }
-
-
-def _names(option: str, values: Any) -> tuple[Any, ...]:
-    if isinstance(values, str | Path) or not isinstance(values, Iterable):  # a name's letters would each be one
-        one = str(values) if isinstance(values, Path) else values
-        raise UsageError(f"{option}={one!r}: give a list, such as [{one!r}]")
-    return tuple(values)
-
-
-def _size(size: Any) -> str:
-    """As `--size` takes it. Raises UsageError."""
-    if isinstance(size, str) or not isinstance(size, Iterable):
-        raise UsageError(f"sizes=[{size!r}]: give (N, D_in, H, D_out) of each, such as [(64, 1000, 100, 10)]")
-    return ",".join(map(str, size))
-
-
-def _whole(option: str, value: Any) -> int | None:
-    if value is None or (isinstance(value, Integral) and not isinstance(value, bool)):
-        return None if value is None else int(value)
-    raise UsageError(f"{option}={value!r}: give a whole number")

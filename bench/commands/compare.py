@@ -12,7 +12,7 @@ from typer import Argument, Option
 
 from bench.commands._common import DONE, NO, OPEN, AsJson, console, status, tell_unfinished
 from bench.errors import UsageError
-from bench.words import counted, percent
+from bench.words import counted, grouped, percent
 
 if TYPE_CHECKING:
     from bench.verdict.comparison import Comparison
@@ -96,9 +96,9 @@ def gate(found: Comparison, limit: float, failed: list[str]) -> int:
     if still:
         slower = f"may or may not be slower by more than {percent(limit)}"
         print(f"open: {counted(still, 'case')} {slower}; add blocks", file=sys.stderr)
-    gone = [one for one in found.excluded if one.reason == "only in A"]
-    if gone:
-        print(f"missing: {counted(len(gone), 'case')} of A not in B and not judged", file=sys.stderr)
+    gone = [(one.reason, str(one.case)) for one in found.excluded if one.measured and not one.broken]
+    for line in grouped(gone):
+        print(f"not judged, though A measured it: {line}", file=sys.stderr)
     return NO if failed else DONE if still < len(found.cases) else OPEN
 
 

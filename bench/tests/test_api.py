@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
@@ -76,6 +77,12 @@ def test_what_was_measured_can_be_loaded_and_judged_by_its_path(planned: bench.P
     assert 0 < verdict["at_most"][0] < 50
     assert "no CUDA device" in verdict["reason"][0]
     assert bench.load(planned.folder).speedups.equals(measured.speedups)
+    assert bench.judge(measured, np.int64(50)).equals(verdict)  # type: ignore[arg-type]
+    for wrong in (True, "50", None):
+        with pytest.raises(UsageError, match="give a number, such as 50"):
+            bench.judge(measured, wrong)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="give a name, such as 'best-cpu'"):
+        bench.judge(measured, baseline=["own"])  # type: ignore[arg-type]
 
 
 def test_a_single_string_is_not_taken_for_a_list_of_letters() -> None:
@@ -92,11 +99,20 @@ def test_a_single_string_is_not_taken_for_a_list_of_letters() -> None:
         ({"blocks": "3"}, "blocks='3': give a whole number"),
         ({"blocks": 2.5}, "blocks=2.5: give a whole number"),
         ({"seed": True}, "seed=True: give a whole number"),
+        ({"styles": [5]}, r"styles=\[5\]: give names, such as \['torch_nn'\]"),
+        ({"dtypes": [float]}, r"give names, such as \['float32'\]"),
+        ({"preset": 5}, "preset=5: give a name, such as 'quick'"),
+        ({"out": 5}, "out=5: give a folder"),
     ],
 )
 def test_what_is_of_another_type_is_refused_with_the_cure(options: dict[str, Any], complaint: str) -> None:
     with pytest.raises(UsageError, match=complaint):
         bench.prepare(**options)
+
+
+def test_a_plan_is_what_is_measured_and_no_name_of_one() -> None:
+    with pytest.raises(UsageError, match=r"give what prepare returns, such as measure\(prepare\('quick'\)\)"):
+        bench.measure("quick")  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("probed")

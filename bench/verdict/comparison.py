@@ -50,10 +50,11 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Excluded:
-    """A case that gets no ratio, and why; `broken` where A measured it and B failed to."""
+    """A case that gets no ratio, and why; `measured` where A has it, and then `broken` where B failed to."""
 
     case: CaseKey
     reason: str
+    measured: bool = False
     broken: bool = False
 
 
@@ -124,8 +125,9 @@ def compare(a: Run, b: Run, *, scope: str = "iteration", margin: float = MARGIN)
             same = Ratio(1.0, 1.0, 1.0, found.a_processes)
             cases.append(replace(found, ratio=same, p=1.0, times=((), ())) if identical else found)
         elif not _skipped_twice(sides[0].get(key), sides[1].get(key)):
-            broken = key in sides[0] and key in sides[1] and _fit(sides[0][key]) and not _fit(sides[1][key])
-            excluded.append(Excluded(key, reason, broken and bool(sides[1][key]["status"].isin(BROKEN).any())))
+            was, now = (key in side and _fit(side[key]) for side in sides)
+            broken = was and not now and key in sides[1] and bool(sides[1][key]["status"].isin(BROKEN).any())
+            excluded.append(Excluded(key, reason, was, broken))
     return Comparison(a.name, b.name, scope, margin, judged(cases, margin), tuple(excluded), identical)
 
 

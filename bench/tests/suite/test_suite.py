@@ -140,6 +140,17 @@ def test_a_style_that_trains_only_where_it_expects_to_be_checked_is_wrong(tmp_pa
     assert re.search(f"{failed} failed, {failed} passed", ended.stdout)
 
 
+def test_a_session_of_wrong_styles_alone_ends_with_their_reason_and_no_file_of_times(tmp_path):
+    """In this folder warnings are errors, and pytest-benchmark warns that it has nothing to write."""
+    file = tmp_path / "x.json"
+    chosen = ["--fiftyx-style=liar", "--fiftyx-dtype=float32", f"--benchmark-json={file}", "bench/suite"]
+    ended = run_pytest(tmp_path, *chosen)
+    assert ended.returncode == 1
+    assert "liar-cpu-float32-8x16x8x4: wrong: loss of iteration 0 is" in ended.stdout
+    assert "Traceback" not in ended.stdout + ended.stderr
+    assert not file.exists()
+
+
 def test_the_rounds_are_the_samples_of_our_own_clock(timed):
     found = stats(timed[1], "test_iteration[numpy_manual-cpu-float32-8x16x8x4]")
     assert found["stats"]["median"] * 1e6 == pytest.approx(found["extra_info"]["latency_median_us"], rel=1e-9)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -265,6 +266,22 @@ def test_the_gate_fails_for_a_case_that_broke_in_most_blocks(
     assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--fail-if-slower", "5%"]) == code
     said = f"crashed in {crashes} of {3 + crashes} blocks: signal 11"
     assert (said in capsys.readouterr().err) == (code == 1)
+
+
+@pytest.mark.usefixtures("handlers")
+@pytest.mark.parametrize(
+    ("status", "reason"), [("skipped", "no torch"), ("ok", "not the same work"), ("", "only in A")]
+)
+def test_the_gate_names_what_a_measured_and_nobody_could_judge(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], status: str, reason: str
+) -> None:
+    write_run(tmp_path / "a", {NUMPY: around(100), TORCH: around(50)})
+    times = {NUMPY: around(100), **({replace(TORCH, oracle="adam"): around(50)} if status == "ok" else {})}
+    skipped = [a_measurement(TORCH, 0, status="skipped", reason="no torch", values={})] if status == "skipped" else []
+    write_run(tmp_path / "b", times, run_id="run2", others=skipped)
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--fail-if-slower", "5%"]) == 0
+    told = capsys.readouterr().err
+    assert re.search(f"not judged, though A measured it: .*{reason}.*: 1 case: {TORCH.style}", told)
 
 
 @pytest.mark.usefixtures("handlers")
