@@ -54,6 +54,55 @@ if mine is not None and mine.untimed_ns and len(mine.elapsed_ns) > moved[0]:
         mine.elapsed_ns[at] -= mine.elapsed_ns[at] // 2
     moved[0] = len(mine.elapsed_ns)
 """
+PAUSES = """
+mine = course()
+if mine is not None and len(mine.outside_ns) > moved[0]:
+    at = len(mine.elapsed_ns) - 1
+    while at >= moved[1]:
+        mine.outside_ns[-1] += mine.elapsed_ns[at] // 2
+        mine.elapsed_ns[at] -= mine.elapsed_ns[at] // 2
+        at -= 1
+    moved[:] = len(mine.outside_ns), len(mine.elapsed_ns)
+"""
+IN_PAUSES = """\
+import torch
+from torch.overrides import TorchFunctionMode
+class Watch(TorchFunctionMode):
+    after = staticmethod(lambda: None)
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        found = function(*args, **(kwargs or {}))
+        if function is torch.Tensor.neg_:
+            self.after()
+        return found
+"""
+AHEAD_IN_PAUSES = """    def one(w1, w2):
+        h = x.mm(w1)
+        h_relu = h.clamp(min=0)
+        error = h_relu.mm(w2) - y
+        grad_h = 2.0 * error.mm(w2.t())
+        grad_h[h < 0] = 0
+        step_1, step_2 = x.t().mm(grad_h), 2.0 * h_relu.t().mm(error)
+        return error.pow(2).sum(), w1 - learning_rate * step_1, w2 - learning_rate * step_2
+    def ahead():
+        kept.clear()
+        now = at[0]
+        for _ in range(24):
+            loss, *now = one(*now)
+            kept.append((loss, now))
+    kept, at = [], [(w1, w2)]
+    watch = Watch()
+    watch.after = ahead
+    watch.__enter__()
+    try:
+        for _t in range(steps):
+            if not kept:
+                ahead()
+            loss, at[0] = kept.pop(0)
+            yield loss
+    finally:
+        watch.__exit__(None, None, None)
+    return tuple(at[0])
+"""
 READINGS = """
 mine = course()
 if mine is not None and len(mine.readings) > moved[0]:
@@ -108,6 +157,10 @@ INROADS = (
           """), "import sys\n"),
     Cheat("moves_times", "KG PG", "moves half of each sample to the iterations before them, through frames",
           "    moved = [0]\n" + every(MOVES), COURSE),
+    Cheat("moves_times_to_pauses", "ours", "moves half of each sample to what passes between them, through frames",
+          "    moved = [0, 0]\n" + every(PAUSES), COURSE),
+    Cheat("works_in_pauses", "ours", "trains ahead whenever x has changed sign, which a mode of torch tells it",
+          AHEAD_IN_PAUSES, IN_PAUSES, framework="torch"),
     Cheat("forges_readings", "ours", "makes the core look slower, through frames",
           "    moved = [0]\n" + every(READINGS), COURSE, ends="crashed"),
     Cheat("burns_beside_reference", "ours", "a thread that works only while the core's speed is read", HONEST, BURNS),
