@@ -100,7 +100,8 @@ def _faults(on: Processor, times: Mapping[str, Ratio], counted: Counted | None) 
     if counted is None:
         return
     demand = Demand(counted.product_flops, counted.held_bytes, counted.launches or 0)
+    arithmetic = counted.arithmetic if counted.narrow else on.arithmetic
     for scope, time in times.items():
-        bound = least_here(on.model, partial(least_of, demand=demand, arithmetic=on.arithmetic, scope=scope))
+        bound = least_here(on.model, partial(least_of, demand=demand, arithmetic=arithmetic, scope=scope))
         if bound is not None and time.value < bound.us:
             yield beaten_words(f"a step by {scope} took {microseconds(time.value)} us on {on}", bound)

@@ -175,12 +175,12 @@ def bounds_of(counted: Counted, scope: str, upper_us: float) -> tuple[Bound, ...
     demand = Demand(counted.product_flops, counted.held_bytes)
     found = []
     for card in all_cards():
-        bound = least_of(card, demand, "float32", scope)
+        bound = least_of(card, demand, counted.arithmetic, scope)
         if bound is None or not math.isfinite(upper_us):
             return ()
         eager = math.nan
         if counted.launches is not None and not math.isnan(card.launch_us):
-            launching = least_of(card, replace(demand, launches=counted.launches), "float32", scope)
+            launching = least_of(card, replace(demand, launches=counted.launches), counted.arithmetic, scope)
             eager = math.nan if launching is None else upper_us / launching.us
         found.append(Bound(card.name, scope, bound.us, bound.term, upper_us / bound.us, eager))
     return tuple(found)

@@ -77,7 +77,8 @@ class Counted:
 
     `product_flops` are of matrix products and 1x1 convolutions, `other_flops` of further convolutions, which schemes
     with fewer multiplications may do; `uncounted` names operations whose work nobody counted. `held_bytes` are the
-    inputs and the parameters. `work` is every operation, those alike as one.
+    inputs and the parameters, without a table of which a step takes and changes some rows. `narrow`: there are products
+    of numbers of 16 bits. `work` is every operation, those alike as one.
     """
 
     product_flops: float
@@ -88,6 +89,12 @@ class Counted:
     why: str = ""
     uncounted: Sequence[str] = ()
     work: Sequence[Operation] = ()
+    narrow: bool = False
+
+    @property
+    def arithmetic(self) -> str:
+        """Of its products, as `bench.bounds` names it."""
+        return "bfloat16" if self.narrow else "float32"
 
 
 @dataclass(frozen=True, slots=True)

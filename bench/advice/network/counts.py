@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
@@ -23,6 +24,8 @@ FUSED = (  # in the name of an operation that does the work of many, or a produc
 )  # fmt: skip
 TAKES_LONG = ("tanh", "sigmoid", "gelu", "softmax", "norm", "pool", "exp", "log", "sqrt", "pow", "erf", "div")
 BIASED = {torch.ops.aten.addmm, torch.ops.aten.baddbmm}  # the matrices come second
+GATHERS = {torch.ops.aten.embedding, torch.ops.aten._embedding_bag, torch.ops.aten._embedding_bag_forward_only}
+FUSED_DROPOUT = 2  # launches fewer of a dropout on a GPU, which draws, scales and multiplies in one
 
 
 class Work(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -33,6 +36,10 @@ class Work(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.products = self.others = 0.0
         self.uncounted: dict[str, None] = {}
         self.calls: Counter[Operation] = Counter()
+        self.dropouts = self.attentions = 0
+        self.narrow = False  # whether a product is of numbers of 16 bits
+        self.tables: set[int] = set()  # what rows are taken of, and what is used as a whole, by its storage
+        self.whole: set[int] = set()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run one operation, and count it."""
@@ -43,7 +50,8 @@ class Work(TorchDispatchMode):  # type: ignore[no-untyped-call]
         packet, flops, sides = func.overloadpacket, 0.0, (0, 0, 0)
         kind = COSTLY if any(name in str(packet) for name in TAKES_LONG) else OTHER
         if packet in flop_registry:
-            flops = float(flop_registry[packet](*args, **kwargs, out_val=out))
+            flops = _flops(packet, args, kwargs, out)
+            self.narrow |= any(one.is_floating_point() and one.element_size() == 2 for one in _tensors(args))
             kind = CONVOLUTION if "conv" in str(packet) else PRODUCT
             sides = _sides(packet, args, out)
             if kind == CONVOLUTION and not _is_product(func, args):
@@ -52,8 +60,24 @@ class Work(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self.products += flops
         elif func.namespace != "aten" or any(name in str(packet) for name in FUSED):
             self.uncounted[str(func)] = None
-        self.calls[Operation(kind, 1, flops, _bytes((args, kwargs, out)), *sides)] += 1
+        self.dropouts += packet is torch.ops.aten.bernoulli_
+        self.attentions += str(packet).startswith("aten._scaled_dot_product") and "backward" not in str(packet)
+        self.calls[Operation(kind, 1, flops, self._moved(packet, (args, kwargs), out), *sides)] += 1
         return out
+
+    def _moved(self, packet: Any, given: Any, out: Any) -> int:
+        """Bytes that go in and come out; of a table of which rows are taken or changed, these alone."""
+        tensors = _tensors(given)
+        rows = [one for one in tensors if one.is_sparse]
+        dense = [one for one in tensors if not one.is_sparse]
+        if packet in GATHERS:
+            table, *others = dense
+            self.tables.add(_storage(table))
+            return _bytes(others) + 2 * _bytes(out)
+        if rows:
+            return _bytes(rows) * (3 if dense else 1) + (0 if dense else _bytes(out))
+        self.whole.update(map(_storage, dense))
+        return _bytes((dense, out))
 
     @property
     def operations(self) -> tuple[Operation, ...]:
@@ -61,8 +85,40 @@ class Work(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return tuple(replace(one, calls=calls) for one, calls in self.calls.items())
 
 
+class Attentions(TorchFunctionMode):
+    """Counts the calls of attention inside `with`, which a device may do in one launch or in many."""
+
+    calls = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call one function, and count it."""
+        self.calls += func is nn.functional.scaled_dot_product_attention
+        return func(*args, **(kwargs or {}))
+
+
+def _tensors(values: Any) -> list[torch.Tensor]:
+    return [one for one in tree_leaves(values) if isinstance(one, torch.Tensor)]
+
+
 def _bytes(values: Any) -> int:
-    return sum(one.numel() * one.element_size() for one in tree_leaves(values) if isinstance(one, torch.Tensor))
+    each = (one._values() if one.is_sparse else one for one in _tensors(values))
+    return sum(one.numel() * one.element_size() for one in each)
+
+
+def _storage(one: torch.Tensor) -> int:
+    return int(one.untyped_storage()._cdata)
+
+
+def _flops(packet: Any, args: Any, kwargs: Any, out: Any) -> float:
+    """As torch counts them, but for a convolution in groups, whose backward pass it counts that many times over.
+
+    Each gradient that it computes takes as many as the forward pass: two for each place and weight of its groups.
+    """
+    if packet is not torch.ops.aten.convolution_backward:
+        return float(flop_registry[packet](*args, **kwargs, out_val=out))
+    places, taken, weight, transposed, wanted = args[0], args[1], args[2], args[7], args[10]
+    each: float = 2.0 * (taken if transposed else places).numel() * prod(weight.shape[1:])
+    return each * sum(map(bool, wanted[:2]))
 
 
 def _is_product(func: Any, args: Any) -> bool:
@@ -94,19 +150,24 @@ def count_step(step: Callable[[], Any], model: nn.Module, inputs: tuple[Any, ...
 
     Launches are those that a GPU needs too, unless torch fuses there what it splits here (recurrent layers).
     """
-    work = Work()
-    with work:
+    work, attentions = Work(), Attentions()
+    with work, attentions:
         step()
-    tensors = [*model.parameters(), *(one for one in inputs if isinstance(one, torch.Tensor))]
-    recurrent = any(isinstance(one, nn.RNNBase) for one in model.modules())
-    operations = work.calls.total()
+    held = [one for one in model.parameters() if _storage(one) in work.whole or _storage(one) not in work.tables]
+    tensors = [*held, *(one for one in inputs if isinstance(one, torch.Tensor))]
+    operations, fused = work.calls.total(), ""
+    if any(isinstance(one, nn.RNNBase) for one in model.modules()):
+        fused = "a recurrent layer"
+    elif work.attentions < attentions.calls:
+        fused = "attention"
     return Counted(
         product_flops=work.products,
         other_flops=work.others,
         held_bytes=_bytes(tensors),
         operations=operations,
-        launches=None if recurrent else operations,
-        why="a GPU runs a recurrent layer in fewer launches than the CPU dispatches" if recurrent else "",
+        launches=None if fused else operations - FUSED_DROPOUT * work.dropouts,
+        why=f"a GPU runs {fused} in fewer launches than the CPU dispatches" if fused else "",
         uncounted=tuple(work.uncounted),
         work=work.operations,
+        narrow=work.narrow,
     )

@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from bench.advice.network.asked import Processor, StepJob
 from bench.advice.network.counts import Work, count_step
@@ -167,3 +168,95 @@ def test_a_recurrent_layer_has_uncounted_work_and_no_launches(tmp_path):
     found = count(job(tmp_path, body))
     assert found.launches is None
     assert any("rnn" in name or "lstm" in name for name in found.uncounted)
+
+
+def counted(model: nn.Module, x: torch.Tensor):
+    """A warm step of a network whose loss is the mean square of what comes out."""
+    loop = steps(model, (x,), lambda out: out.square().mean())
+    next(loop)
+    return count_step(lambda: next(loop), model, (x,))
+
+
+@given(
+    st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.integers(1, 2), st.integers(0, 2), st.booleans(),
+    st.integers(1, 4),
+)  # fmt: skip
+@settings(max_examples=40, deadline=None)
+def test_convolutions_in_groups_take_as_many_operations_as_one_for_each_group(
+    batch, given_each, made_each, stride, padding, transposed, groups
+):
+    """Without groups they are as torch counts them; its count of a gradient's grows with the square of the groups."""
+    kind = nn.ConvTranspose1d if transposed else nn.Conv1d
+    each = kind(given_each, made_each, 3, stride, padding)
+    x = torch.randn(batch, given_each, 7, requires_grad=True)
+    with FlopCounterMode(display=False) as torchs:
+        each(x).sum().backward()
+    grouped, side_by_side = kind(given_each * groups, made_each * groups, 3, stride, padding, groups=groups), Work()
+    with side_by_side:
+        grouped(torch.randn(batch, given_each * groups, 7, requires_grad=True)).sum().backward()
+    assert side_by_side.others == groups * torchs.get_total_flops()
+
+
+class Table(nn.Module):
+    """Looks rows up."""
+
+    def __init__(self, *, sparse: bool, trained: bool) -> None:
+        super().__init__()
+        self.rows, self.linear = nn.Embedding(1000, 16, sparse=sparse), nn.Linear(16, 4)
+        self.rows.weight.requires_grad = trained
+
+    def forward(self, at: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.linear(self.rows(at))
+        return found
+
+
+@pytest.mark.parametrize(
+    ("sparse", "trained", "held"), [(False, True, True), (True, True, False), (False, False, False)]
+)
+def test_a_table_of_which_a_step_takes_rows_is_held_only_where_all_of_it_is_trained(sparse, trained, held):
+    at = torch.tensor([3, 1, 4, 1])
+    found = counted(Table(sparse=sparse, trained=trained), at)
+    table = 1000 * 16 * 4
+    assert found.held_bytes == 4 * (16 * 4 + 4) + at.numel() * 8 + table * held
+    assert max(one.bytes for one in found.work) < table or held  # no operation reads more of it either
+
+
+class Attends(nn.Module):
+    """One layer of attention."""
+
+    def __init__(self, dropout: float) -> None:
+        super().__init__()
+        self.dropout, self.linear = dropout, nn.Linear(16, 48)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = self.linear(x).chunk(3, -1)
+        return nn.functional.scaled_dot_product_attention(q, k, v, dropout_p=self.dropout)
+
+
+@pytest.mark.parametrize(("dropout", "known"), [(0.0, True), (0.1, False)])
+def test_attention_that_the_cpu_takes_apart_has_an_unknown_number_of_launches(dropout, known):
+    found = counted(Attends(dropout), torch.randn(2, 4, 8, 16))
+    assert (found.launches is not None) is known
+    assert found.why == ("" if known else "a GPU runs attention in fewer launches than the CPU dispatches")
+
+
+def test_a_dropout_is_one_launch_forward_and_one_backward():
+    """Of the GPU; the CPU draws, scales and multiplies."""
+    x = torch.randn(8, 16)
+    with_it, without = (
+        counted(nn.Sequential(nn.Linear(16, 4), *more, nn.Linear(4, 4)), x).launches for more in ([nn.Dropout(0.1)], [])
+    )
+    assert with_it == without + 2
+
+
+class Narrow(nn.Linear):
+    """Computes in numbers of 16 bits what it takes and gives in 32."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return super().forward(x).float()
+
+
+def test_products_of_16_bits_are_bounded_by_the_rate_of_those():
+    assert counted(nn.Linear(4, 2), torch.randn(3, 4)).arithmetic == "float32"
+    assert counted(Narrow(4, 2), torch.randn(3, 4)).arithmetic == "bfloat16"
