@@ -85,7 +85,7 @@ def _cnn(folders: Sequence[Path], *, as_json: bool) -> int:
 def _question(at_least: float | None, baseline: str | None, contender: str | None, scope: str | None) -> Question:
     from bench.verdict.claim import at_least as claim_of
     from bench.verdict.claim import known_baseline, known_scope
-    from bench.verdict.evidence import BEST_GPU
+    from bench.verdict.contenders import BEST_GPU
     from bench.verdict.judgement import Question
     from bench.verdict.ratios.speedup import PRIMARY
 

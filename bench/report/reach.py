@@ -6,7 +6,7 @@ from bench.bounds.least import BETTER
 from bench.report.run_tables import times_cell
 from bench.report.sheet import Cell, Sheet, sheet
 from bench.verdict.claim import OUT_OF_REACH, Finding
-from bench.verdict.evidence import BEST_GPU, BEST_GPU_TF32
+from bench.verdict.contenders import BEST_GPU, BEST_GPU_TF32
 from bench.verdict.judgement import Judgement, Question, base_words
 from bench.verdict.ratios.pairs import SCOPES
 from bench.verdict.reach import OnCard, Reach

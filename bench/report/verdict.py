@@ -25,8 +25,9 @@ from bench.report.verdict_tables import (
 from bench.tables.by_case import cases_in
 from bench.tables.machine_words import accelerators
 from bench.verdict.claim import OUT_OF_REACH, REFUTED, SUPPORTED, TUTORIAL_CLAIM, UNDECIDED, UNTESTED, Finding
+from bench.verdict.contenders import BEST_GPU
 from bench.verdict.crossover import TARGETS
-from bench.verdict.evidence import BEST_GPU, Evidence
+from bench.verdict.evidence import Evidence
 from bench.verdict.judgement import Judgement, Question, base_words, fastest_on_cpu, judgement_of
 from bench.verdict.ratios.intervals import CONFIDENCE
 from bench.verdict.ratios.speedup import BASELINES, PRIMARY, mean_us
@@ -160,7 +161,7 @@ def _on_cpu(evidence: Evidence, size: Size, scope: str) -> str:
     who = f"{best.style} {best.dtype}, {thread_count(best.threads)}"
     time = f"{microseconds(us)} us an iteration{'' if scope == 'iteration' else f' by {scope}'}"
     against = [one for one in evidence.speedups if (one.contender, one.scope) == (best, scope)]
-    over = next((one.ratio for one in against if one.baseline in AS_WRITTEN), None)
+    over = next((evidence.as_the_best(one).ratio for one in against if one.baseline in AS_WRITTEN), None)
     if over is None or not over.low > 0:
         return f"{_at(size)} the fastest CPU style, {who}, takes {time}"
     ratio = f"{number(over.value)}x {interval_words(over)}"

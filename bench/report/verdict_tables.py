@@ -50,7 +50,7 @@ def over_tutorial(judgement: Judgement, one: Finding) -> Cell:
     bases = ((name, judgement.evidence.baseline(one.size, name, one.scope)[0]) for name in AS_WRITTEN)
     name, base = next(((name, case) for name, case in bases if case is not None), ("", None))
     found = [
-        each.ratio
+        judgement.evidence.as_the_best(each).ratio
         for each in judgement.evidence.speedups
         if (each.contender, each.scope, each.baseline) == (one.baseline_case, one.scope, name)
     ]

@@ -16,7 +16,8 @@ from bench.simulation.drift import COUNTS, DRIFT_SD, Floats, autoregressive
 from bench.tables.columns import MEASUREMENT_COLUMNS
 from bench.tables.run import Run
 from bench.verdict.claim import TUTORIAL_CLAIM, find_one, straddling, verdict_on
-from bench.verdict.evidence import BEST_GPU, Evidence
+from bench.verdict.contenders import BEST_GPU
+from bench.verdict.evidence import Evidence
 from bench.verdict.ratios.intervals import LAG_1, Ratio, paired_ratio
 from bench.verdict.ratios.speedup import PRIMARY
 

@@ -11,7 +11,8 @@ from bench.cases.case import CaseKey
 from bench.cases.presets import SWEEP_SIZES
 from bench.cases.problem import Size
 from bench.errors import UsageError
-from bench.verdict.evidence import BEST_GPU, BEST_GPU_TF32, Evidence
+from bench.verdict.contenders import BEST_GPU, BEST_GPU_TF32
+from bench.verdict.evidence import Evidence
 from bench.verdict.ratios.intervals import Ratio, looks_of
 from bench.verdict.ratios.pairs import SCOPES
 from bench.verdict.ratios.speedup import BASELINES, Speedup, enough_blocks

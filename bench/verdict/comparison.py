@@ -95,8 +95,7 @@ class Comparison:
 def outcome_of(ratio: Ratio, margin: float) -> tuple[str, str]:
     """The outcome of one case and why it is undecided.
 
-    - `same`: the whole interval lies in [1 / (1 + margin), 1 + margin]. This comes first: a difference that is sure
-      but smaller than the margin is `same`.
+    - `same`, first: the whole interval lies in [1 / (1 + margin), 1 + margin], though it may exclude 1.
     - `faster`, `slower`: the interval excludes 1.
     - `undecided`: it holds 1 and reaches beyond the margin, or there is none.
     """

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
-from statistics import fmean
 
 import pandas as pd
 
@@ -16,22 +15,15 @@ from bench.cases.problem import TUTORIAL_SIZE, Size
 from bench.machine.environment import variable_words
 from bench.tables.by_case import at_size, cases_in, of_cases
 from bench.tables.run import Run
+from bench.verdict.chain import AS_WRITTEN, Series, Times, links, mean_us, measured_links, merged
 from bench.verdict.evidence import Evidence
-from bench.verdict.ratios.intervals import Ratio, paired_ratio
+from bench.verdict.ratios.intervals import Ratio, looks_of, paired_ratio
 from bench.verdict.ratios.pairs import troubles
-from bench.verdict.ratios.speedup import trusted
+from bench.verdict.ratios.speedup import enough_blocks, trusted
+from bench.words import counted
 
 LATENCY = "latency_median_us"
-AS_WRITTEN, KEPT, IN_PLACE = "numpy_manual", "numpy_kept", "numpy_in_place"
-EAGER = ("torch_tensors", "torch_autograd")  # the GPU as the tutorial writes it
 ENVIRONMENT = "environment"
-PAGE_FAULTS, TEMPORARIES = "no page faults", "no temporaries"
-DTYPE, THREADS = "float64 to float32", "threads"
-FRAMEWORK, DEVICE, LAUNCH = "framework", "device", "launch overhead"
-
-Series = dict[int, float]  # us by block
-Times = dict[CaseKey, Series]
-Link = tuple[str, CaseKey | None]  # None: not measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +96,16 @@ def decompose(evidence: Evidence, size: Size = TUTORIAL_SIZE) -> Decomposition |
     """
     run = evidence.run
     times = _times(evidence.rows, size)
+    enough = enough_blocks(map(len, times.values()), looks_of(run.machine)[0])  # one lucky block is no link
+    times = {case: series for case, series in times.items() if len(series) >= enough}
     # by itself: as found the reference product is slower too, and would hide what the variables cost
-    found = {} if run.as_found is None else _times(trusted(run.as_found), size)
+    as_found = {} if run.as_found is None else _times(trusted(run.as_found), size)
+    found = {case: series for case, series in as_found.items() if len(series) >= enough}
     starts = [case for case in times if (case.style, case.device, case.dtype) == (AS_WRITTEN, "cpu", "float64")]
     if not starts:
         return None
     chains = [(links(times, start), start) for start in starts]
-    chain, start = max(chains, key=lambda one: (_measured(one[0]) + (one[1] in found), one[1].threads))
+    chain, start = max(chains, key=lambda one: (measured_links(one[0]) + (one[1] in found), one[1].threads))
     steps, unmeasured = merged(chain)
     stops = [(start, times[start]), *((case, times[case]) for _, case in steps)]
     labels = [label for label, _ in steps]
@@ -122,22 +117,22 @@ def decompose(evidence: Evidence, size: Size = TUTORIAL_SIZE) -> Decomposition |
     aligned = _aligned(series)
     ratio = partial(_ratio, evidence)
     factors = tuple(
-        Factor(label, ratio((before, after), slow, fast), before, after, _mean(slow), _mean(fast))
+        Factor(label, ratio((before, after), slow, fast), before, after, mean_us(slow), mean_us(fast))
         for label, (before, after), (slow, fast) in zip(labels, pairwise(cases), pairwise(aligned), strict=True)
     )
     return Decomposition(
         size=size,
         factors=factors,
-        headline=ratio((cases[0], cases[-1]), aligned[0], aligned[-1]),
+        headline=_as_chosen(evidence, (cases[0], cases[-1]), ratio((cases[0], cases[-1]), aligned[0], aligned[-1])),
         unmeasured=unmeasured,
         on_gpu=not cases[-1].on_cpu,
         noisy=_is_noisy(evidence.rows, cases) or (start in found and _is_noisy(run.as_found, [start])),
-        environment=environment_words(run, measured=start in found),
+        environment=environment_words(run, len(as_found.get(start, ())), measured=start in found),
     )
 
 
-def environment_words(run: Run, *, measured: bool) -> str:
-    """Which variables were removed for every case; where numpy was not `measured` as found, why."""
+def environment_words(run: Run, blocks: int, *, measured: bool) -> str:
+    """Which variables were removed for every case; where numpy was not `measured` as found in enough `blocks`, why."""
     variables = run.machine.get("distorting_variables")
     there = variable_words(variables or {})
     if measured:
@@ -149,69 +144,9 @@ def environment_words(run: Run, *, measured: bool) -> str:
     if there == variable_words({}):
         return "Environment: factor 1; no variable that distorts was set, every case ran as found."
     trouble = {} if run.as_found is None else troubles(run.as_found)
-    why = next((one.words for one in trouble.values()), "not measured")
+    few = f"measured in {counted(blocks, 'block')} alone" if blocks else "not measured"
+    why = next((one.words for one in trouble.values()), few)
     return f"Environment: not in the product; {there} was removed, and numpy as found was {why}."
-
-
-def links(times: Times, start: CaseKey) -> list[Link]:
-    """The chain from `start`, with None for what was not measured.
-
-    Page faults are what the heap of a script costs over one that gives nothing back, the same code in both. They go
-    first, and temporaries after them, if numpy without either was measured in float64, else the dtype does: in any
-    case every link compares two measured cases.
-    """
-
-    def measured(case: CaseKey) -> CaseKey | None:
-        return case if case in times else None
-
-    kept, in_place = (measured(start._replace(style=style)) for style in (KEPT, IN_PLACE))
-    single, kept_single, in_place_single = (
-        measured(start._replace(style=style, dtype="float32")) for style in (AS_WRITTEN, KEPT, IN_PLACE)
-    )
-    in_single = in_place_single or kept_single or single
-    if kept is None and in_place is None and single is not None:
-        chain: list[Link] = [(DTYPE, single), (PAGE_FAULTS, kept_single), (TEMPORARIES, in_place_single)]
-    else:
-        chain = [(PAGE_FAULTS, kept), (TEMPORARIES, in_place), (DTYPE, in_single)]
-    return [*chain, *_beyond(times, in_single)]
-
-
-def _beyond(times: Times, numpy_case: CaseKey | None) -> list[Link]:
-    """From numpy in float32: threads, framework, device, launch overhead."""
-
-    def fastest(cases: Sequence[CaseKey]) -> CaseKey | None:
-        return min(cases, key=lambda case: _mean(times[case]), default=None)
-
-    plain = [case for case in times if case.arithmetic == "float32"]
-    on_cpu, on_gpu = [case for case in plain if case.on_cpu], [case for case in plain if not case.on_cpu]
-    same_style = [case for case in on_cpu if numpy_case is not None and case.style == numpy_case.style]
-    threads = fastest(same_style) if len(same_style) > 1 else None
-    if not on_gpu:
-        return [(THREADS, threads), (FRAMEWORK, fastest(on_cpu)), (DEVICE, None), (LAUNCH, None)]
-    device = min(on_gpu, key=lambda case: _mean(times[case])).device  # of several, one: another is no factor
-    on_gpu = [case for case in on_gpu if case.device == device]
-    eager = next((case for style in EAGER for case in on_gpu if case.style == style), None)
-    if eager is None:
-        return [(THREADS, threads), (FRAMEWORK, None), (DEVICE, fastest(on_gpu)), (LAUNCH, None)]
-    on_host = fastest([case for case in on_cpu if case.style == eager.style])
-    launch = fastest(on_gpu) if len(on_gpu) > 1 else None
-    return [(THREADS, threads), (FRAMEWORK, on_host), (DEVICE, eager), (LAUNCH, launch)]
-
-
-def merged(chain: Sequence[Link]) -> tuple[list[tuple[str, CaseKey]], tuple[str, ...]]:
-    """The measured links, each with the labels of unmeasured ones right before it; and all unmeasured labels."""
-    steps: list[tuple[str, CaseKey]] = []
-    waiting: list[str] = []
-    for label, case in chain:
-        waiting.append(label)
-        if case is not None:
-            steps.append((" + ".join(waiting), case))
-            waiting = []
-    return steps, tuple(label for label, case in chain if case is None)
-
-
-def _measured(chain: Sequence[Link]) -> int:
-    return sum(case is not None for _, case in chain)
 
 
 def _times(sound: pd.DataFrame, size: Size) -> Times:
@@ -240,8 +175,13 @@ def _ratio(evidence: Evidence, cases: tuple[CaseKey, CaseKey], before: Series, a
         slowness = dict(zip(side.blocks.tolist(), side.slowness.tolist(), strict=True))
         drift = [slowness.get(block, math.nan) for block in before] if cases[0].on_cpu != cases[1].on_cpu else None
         return paired_ratio(list(before.values()), list(after.values()), evidence.confidence, drift=drift)
-    return Ratio(_mean(before) / _mean(after), math.nan, math.nan, 0)
+    return Ratio(mean_us(before) / mean_us(after), math.nan, math.nan, 0)
 
 
-def _mean(by_block: Series) -> float:
-    return math.exp(fmean(math.log(us) for us in by_block.values()))
+def _as_chosen(evidence: Evidence, ends: tuple[CaseKey, CaseKey], ratio: Ratio) -> Ratio:
+    """`ratio` with room for that its end is the fastest of several, as the sentence over the same two cases has it."""
+    both = [one for one in evidence.by_iteration(ends[1].size) if (one.baseline_case, one.contender) == ends]
+    if not both or not math.isfinite(both[0].ratio.low * ratio.low):
+        return ratio
+    pair, chosen = both[0].ratio, evidence.as_the_best(both[0]).ratio
+    return replace(ratio, low=ratio.low * chosen.low / pair.low, high=ratio.high * chosen.high / pair.high)

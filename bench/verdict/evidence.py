@@ -10,14 +10,15 @@ import pandas as pd
 
 from bench.cases.case import CaseKey
 from bench.cases.problem import TUTORIAL_SIZE, Problem, Size
-from bench.errors import UsageError
 from bench.machine.ceilings import best_gflops, read_ceilings
 from bench.tables.by_case import at_size, case_of, cases_in, sizes_in
 from bench.tables.run import Run
+from bench.verdict.contenders import BEST_GPU, named
 from bench.verdict.ratios.intervals import Ratio, confidence_of, looks_of
 from bench.verdict.ratios.pairs import SCOPES, Side, Trouble, troubles
 from bench.verdict.ratios.speedup import (
     BASELINES,
+    PRIMARY,
     Speedup,
     candidates,
     mean_us,
@@ -26,7 +27,6 @@ from bench.verdict.ratios.speedup import (
     trusted,
 )
 
-BEST_GPU, BEST_GPU_TF32 = "best-gpu", "best-gpu-tf32"
 BROKEN = ("failed", "oom", "timeout", "crashed")
 POOLS = ("numpy-1", "numpy-all", "best-cpu")  # baselines that are the fastest of several cases
 
@@ -163,6 +163,18 @@ class Evidence:
                 ends[one.contender] = each
         return ends
 
+    def as_the_best(self, one: Speedup) -> Speedup:
+        """`one` with room for the choice of its contender: of those on the CPU, or of an accelerator in float32."""
+        size, contender = one.contender.size, one.contender
+        found = self.against(size, one.baseline, BEST_GPU, one.scope)
+        if contender.on_cpu:
+            pool = self.candidates_by_size[size].get(PRIMARY, ())
+            same = (one.scope, one.baseline)
+            found = [each for each in self.speedups if each.contender in pool and (each.scope, each.baseline) == same]
+        if contender not in {each.contender for each in found}:
+            return one
+        return replace(one, ratio=self.best_ratio(size, one.baseline, found, one.scope, one))
+
     def baseline(self, size: Size, name: str, scope: str) -> tuple[CaseKey | None, float]:
         """The case behind a baseline's name at a size, and its us an iteration in a scope."""
         rows = self.baselines_by_size.get((size, scope), {}).get(name)
@@ -220,22 +232,3 @@ class Evidence:
     def rows_at(self, size: Size) -> pd.DataFrame:
         """The sound rows of one size that have a latency."""
         return at_size(self.rows[self.rows["latency_median_us"] > 0], size)
-
-
-def named(case: CaseKey, contender: str) -> bool:
-    """Does `contender` mean this case? A style's name alone means float32 with ieee products."""
-    if contender in (BEST_GPU, BEST_GPU_TF32):
-        return not case.on_cpu and case.arithmetic == ("float32" if contender == BEST_GPU else "float32 tf32")
-    return contender == case.label or (contender == case.style and case.arithmetic == "float32")
-
-
-def known_contender(measurements: pd.DataFrame, contender: str) -> str:
-    """The name of a contender of this run, measured or not. Raises UsageError."""
-    cases = [case for case, _ in cases_in(measurements)]
-    if contender in (BEST_GPU, BEST_GPU_TF32) or any(named(case, contender) for case in cases):
-        return contender
-    there = ", ".join([BEST_GPU, BEST_GPU_TF32, *sorted({case.style for case in cases})])
-    raise UsageError(
-        f"--contender {contender}: this run has no such case; it has {there}, "
-        f"or one of them in full, such as '{cases[0].label}'"
-    )

@@ -14,9 +14,10 @@ from bench.plain import to_plain
 from bench.tables.by_case import cases_in
 from bench.verdict.break_even import BreakEven, break_even
 from bench.verdict.claim import TUTORIAL_CLAIM, Claim, Finding, Verdict, find, find_one, often
+from bench.verdict.contenders import BEST_GPU, known_contender
 from bench.verdict.crossover import TARGETS, Crossover, crossover
 from bench.verdict.decomposition import Decomposition, decompose
-from bench.verdict.evidence import BEST_GPU, Evidence, known_contender
+from bench.verdict.evidence import Evidence
 from bench.verdict.ratios.speedup import PRIMARY, Speedup, chosen_baselines, mean_us
 from bench.verdict.reach import beaten
 
@@ -121,7 +122,7 @@ def lead(evidence: Evidence, size: Size, baseline: str) -> Finding:
         return one
     best = fastest_on_cpu(evidence, size)
     over = [other for other in evidence.by_iteration(size) if (other.contender, other.baseline) == (best, baseline)]
-    return replace(one, speedup=next(iter(over), None))
+    return replace(one, speedup=next(map(evidence.as_the_best, over), None))
 
 
 def leads(evidence: Evidence) -> list[Finding]:

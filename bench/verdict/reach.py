@@ -14,7 +14,8 @@ from bench.cases.case import CaseKey
 from bench.cases.problem import TUTORIAL_ITERATIONS, Size
 from bench.tables.by_case import cases_in
 from bench.tables.machine_words import accelerators
-from bench.verdict.evidence import BEST_GPU, BEST_GPU_TF32, Evidence, named
+from bench.verdict.contenders import BEST_GPU, BEST_GPU_TF32, named
+from bench.verdict.evidence import Evidence
 from bench.verdict.ratios.intervals import Ratio, corrected, time_ratio
 from bench.verdict.ratios.pairs import SCOPES, Side
 from bench.words import microseconds, number

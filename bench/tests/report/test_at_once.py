@@ -21,7 +21,8 @@ from bench.runner.below import with_floor
 from bench.tests.fakes import a_case, a_measurement
 from bench.tests.runs import around, write_run
 from bench.verdict.claim import at_least
-from bench.verdict.evidence import BEST_GPU, Evidence
+from bench.verdict.contenders import BEST_GPU
+from bench.verdict.evidence import Evidence
 from bench.verdict.judgement import Question, judgement_of
 from bench.verdict.ratios.pairs import SCOPES
 

@@ -22,7 +22,8 @@ from bench.simulation.worlds import (
 )
 from bench.tables.run import Run
 from bench.verdict.claim import TUTORIAL_CLAIM, find_one, verdict_on
-from bench.verdict.evidence import BEST_GPU, Evidence
+from bench.verdict.contenders import BEST_GPU
+from bench.verdict.evidence import Evidence
 from bench.verdict.ratios.intervals import LAG_1
 from bench.verdict.ratios.speedup import PRIMARY
 

@@ -30,7 +30,7 @@ from bench.verdict.claim import (
     often,
     verdict_on,
 )
-from bench.verdict.evidence import BEST_GPU, known_contender
+from bench.verdict.contenders import BEST_GPU, known_contender
 from bench.verdict.ratios.intervals import Ratio, paired_ratio
 from bench.verdict.ratios.speedup import PRIMARY
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,18 +18,9 @@ from bench.report.sheet import print_sheet
 from bench.report.verdict_tables import decomposition_sheet
 from bench.tests.planted import MACHINE, SIDES, planted
 from bench.tests.runs import evidence_of
+from bench.verdict.chain import DEVICE, DTYPE, FRAMEWORK, LAUNCH, PAGE_FAULTS, TEMPORARIES, THREADS
 from bench.verdict.claim import TUTORIAL_CLAIM
-from bench.verdict.decomposition import (
-    DEVICE,
-    DTYPE,
-    ENVIRONMENT,
-    FRAMEWORK,
-    LAUNCH,
-    PAGE_FAULTS,
-    TEMPORARIES,
-    THREADS,
-    decompose,
-)
+from bench.verdict.decomposition import ENVIRONMENT, decompose
 from bench.verdict.judgement import Question, as_values, judgement_of
 
 HERE = [TUTORIAL_SIZE]
@@ -133,10 +123,10 @@ def test_a_last_link_that_was_not_measured_is_left_out():
 
 def test_blocks_that_a_case_lacks_are_left_out_of_every_factor():
     table = planted(sizes=HERE)
-    table = table[~((table["device"] == "cuda:0") & (table["block"] > 1))]
+    table = table[~((table["device"] == "cuda:0") & (table["block"] > 2))]
     found = decompose(evidence_of(table))
     assert found is not None
-    assert {one.ratio.blocks for one in found.factors} == {2}
+    assert {one.ratio.blocks for one in found.factors} == {3}
 
 
 def test_cases_without_a_common_block_still_multiply_but_have_no_interval():
@@ -293,6 +283,37 @@ def test_a_link_from_the_cpu_to_a_gpu_has_the_interval_that_the_same_two_cases_h
     same = {(one.baseline_case, one.contender): one.ratio for one in evidence.speedups if one.scope == "iteration"}
     seen = {one.before.on_cpu != one.after.on_cpu for one in found.factors if (one.before, one.after) in same}
     assert True in seen
-    for one in (*found.factors, replace(found.factors[0], ratio=found.headline, after=found.end)):
+    for one in found.factors:
         other = same.get((one.before, one.after))
         assert other is None or (one.ratio.low, one.ratio.high) == pytest.approx((other.low, other.high))
+    whole = next(
+        one for one in evidence.by_iteration() if (one.baseline_case, one.contender) == (found.start, found.end)
+    )
+    chosen = evidence.as_the_best(whole).ratio
+    assert (found.headline.low, found.headline.high) == pytest.approx((chosen.low, chosen.high))
+    assert chosen.low < whole.ratio.low  # the fastest of several
+
+
+@given(st.integers(3, 9), st.integers(0, 10**6))
+@settings(max_examples=10)
+def test_one_lucky_block_is_no_link(blocks, seed):
+    """Of a case that failed in all others; it has no headline either."""
+    table = planted(sizes=HERE, blocks=blocks, seed=seed)
+    ends = decompose(evidence_of(table))
+    lucky = ends.end  # type: ignore[union-attr]
+    mine = (table["style"] == lucky.style) & (table["device"] == lucky.device) & (table["dtype"] == lucky.dtype)
+    table.loc[mine, "latency_median_us"] /= 3
+    found = decompose(evidence_of(table[~mine | (table["block"] == 1)]))
+    assert found is not None
+    assert found.end != lucky
+    assert {one.ratio.blocks for one in found.factors if one.before != one.after} == {blocks}
+
+
+def test_numpy_that_was_measured_as_found_in_one_of_several_blocks_is_no_factor():
+    """It would leave the whole chain one block, and no interval."""
+    machine = {**MACHINE, "distorting_variables": SHELL}
+    found = decompose(evidence_of(planted(sizes=HERE), as_found=slowed(blocks=1), machine=machine))
+    assert found is not None
+    assert not found.as_found
+    assert "numpy as found was measured in 1 block alone." in found.environment
+    assert found.headline.low > 0

@@ -28,7 +28,7 @@ from bench.verdict.claim import (
     find_one,
     often,
 )
-from bench.verdict.evidence import BEST_GPU, BEST_GPU_TF32
+from bench.verdict.contenders import BEST_GPU, BEST_GPU_TF32
 from bench.verdict.judgement import Question, as_values, judgement_of
 from bench.verdict.ratios.speedup import PRIMARY
 from bench.verdict.reach import beaten, reach, upper_end_us

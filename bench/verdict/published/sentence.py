@@ -11,7 +11,7 @@ from bench.cases.problem import TUTORIAL_SIZE, Size
 from bench.errors import UsageError
 from bench.tables.machine_words import accelerators
 from bench.verdict.claim import UNTESTED, Claim, Finding, Verdict, often, verdict_by
-from bench.verdict.evidence import BEST_GPU, BEST_GPU_TF32
+from bench.verdict.contenders import BEST_GPU, BEST_GPU_TF32
 from bench.verdict.judgement import Judgement, Question
 from bench.verdict.ratios.speedup import PRIMARY
 
