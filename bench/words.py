@@ -35,6 +35,15 @@ def number(value: float) -> str:
     return f"{value:.{digits}f}"
 
 
+def beside(value: float, threshold: float) -> str:
+    """`number`, with more figures where fewer would make it the threshold itself: 49.96, not 50.0, is below 50."""
+    text, digits = number(value), 1
+    while math.isfinite(value) and digits < 8 and float(text.strip("<>").replace(",", "")) == threshold != value:
+        digits += 1
+        text = f"{value:.{digits}f}"
+    return text
+
+
 def times(value: float) -> str:
     """A speedup that is no measurement, such as a threshold or a tick, in full: `50x`, `1.5x`, `1,000,000x`."""
     return f"{value:,.10g}x"

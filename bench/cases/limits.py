@@ -36,7 +36,7 @@ LIMITS: Mapping[str, Limits] = {
     **WHOLE,
     **_each(US, "latency_median_us latency_mean_us latency_min_us latency_p95_us throughput_us reference_us floor_us"),
     **_each(US, "launched_us first_loss_us"),
-    **_each(US, "elapsed_us baseline_us contender_us"),
+    **_each(US, "elapsed_us baseline_us contender_us latency_us forward_us backward_us"),
     **_each(SECONDS, "first_iteration_seconds loop_seconds program_seconds"),
     **_each((0, MOST_SECONDS), "import_seconds transfer_seconds setup_seconds"),
     **_each((0, US[1]), "event_us enqueue_us synchronize_floor_us"),
@@ -45,7 +45,7 @@ LIMITS: Mapping[str, Limits] = {
     **_each(COUNT, "cpu_utilisation peak_rss_bytes peak_device_bytes gpu_energy_mj gpu_energy_resolution_mj"),
     **_each(COUNT, "checked_iterations data_seed challenges iterations_per_launch passes_bytes"),
     **_each((0, US[1]), "calls_us products_us passes_us fault_us"),
-    **_each(ABOVE_0, "learning_rate flops bytes_moved"),
+    **_each(ABOVE_0, "learning_rate flops bytes_moved peak_gflops batch"),
     **_each((-1, 1e15), "own_effect"),
     **_each((0, 1e300), "loss"),
 }

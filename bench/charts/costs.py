@@ -115,7 +115,8 @@ def layers_words(config: Config, found: Sequence[Rung]) -> str:
     """Its finding: from the first layer to the last, and which of them adds the most; `found` holds at least two."""
     first, *later = found
     dearest = max(later, key=lambda one: one.added_us)
-    most = f"; {dearest.name} adds the most" if dearest.added_us > 0 else "; no layer adds time"
+    sure = not dearest.low_us <= 0
+    most = f"; {dearest.name} adds the most" if dearest.added_us > 0 and sure else "; no layer surely adds time"
     ends = [f"{microseconds(one.us)} us with {one.name}" for one in (first, later[-1])]
     return f"An iteration takes {' and '.join(ends)} ({config.label}){most}"
 

@@ -28,7 +28,8 @@ def shares_words(found: Sequence[Explained]) -> str:
     most, cases = Counter(one.bound_by or NOT_EXPLAINED for one in found).most_common(1)[0]
     own = fastest.bound_words or "bound by nothing that was measured"
     if most == fastest.bound_by and len(found) > 1:
-        of = f", as are {cases - 1} of {counted(len(found) - 1, 'other case')}"
+        others = "the other case" if len(found) == 2 else f"{cases - 1} of {len(found) - 1} other cases"
+        of = f", as {'is' if len(found) == 2 else 'are'} {others}" if cases > 1 else ""
     else:
         of = f"; {cases} of {counted(len(found), 'case')} by {most}" if len(found) > 1 else ""
     return f"{elided(fastest.case.style)}, the fastest, is {own}{of}"

@@ -13,7 +13,7 @@ from typer import Argument, Option
 from bench.commands._common import DONE, NO, AsJson, Names, alone, console, status
 from bench.errors import UsageError, known
 from bench.plain import to_plain
-from bench.words import grouped
+from bench.words import counted, grouped
 
 if TYPE_CHECKING:
     from bench.advice.advise import Advice
@@ -60,6 +60,8 @@ def advise(
     for name, given in (("network", network), ("device", device)):
         if len(given or ()) > 1:
             raise UsageError(f"--{name}: give one; several go with --preset")
+    if chart is not None and blocks == 1:
+        raise UsageError("--chart: one block has no interval and so no bound to draw; give --blocks 2 or more")
     options = {"network": next(iter(network or ()), None), "device": next(iter(device or ()), None)}
     found = _advice(file, batch, threads, blocks, timeout, {**options, "precision": precision})
     if as_json:
@@ -118,10 +120,15 @@ def _draw(found: Advice, stem: Path) -> None:
     from bench.advice.words import BOUND, lines_of
     from bench.charts.batches import save_batches
     from bench.charts.drawing.style import Words
+    from bench.machine.device import cpu_model
 
     if not (lines := lines_of(found)):
         raise UsageError("--chart: nothing to draw: no batch has a bound; give --blocks 2 or more")
-    words = Words(f"{found.name}: how much faster a GPU can be at most than this CPU", BOUND, "")
+    threads = ", ".join(map(str, found.threads))
+    blocks = f"n = {counted(found.blocks, 'block')}, a fresh process a batch and number of threads ({threads})"
+    words = Words(
+        f"{found.name}: how much faster a GPU can be at most than this CPU", BOUND, f"{blocks}; {cpu_model()}"
+    )
     try:
         paths = save_batches(lines, words, stem)
     except OSError as error:

@@ -85,9 +85,14 @@ def floors(
     from bench.report.sheet import print_sheet, print_words
     from implementations import find_implementations
 
-    found, code, devices = dict[str, Any](), DONE, floor_devices(device or ())
+    found, (devices, missing) = dict[str, Any](), floor_devices(device or ())
+    for why in missing:
+        print(why, file=sys.stderr)
+    code = OPEN if missing else DONE
     if out is not None and len(devices) > 1:
         raise UsageError(f"--out: a file is of one device, here are {', '.join(devices)}; choose one with --device")
+    if out is not None and out.is_dir():
+        raise UsageError(f"--out {out}: is a folder; give a file")
     if out is not None and not out.absolute().parent.is_dir():
         raise UsageError(f"--out {out}: cannot be written: {out.absolute().parent} is no folder")
     styles = [one.name for one in find_implementations().values() if one.framework == "torch" and "cuda" in one.devices]
@@ -113,8 +118,11 @@ def floors(
     return code
 
 
-def floor_devices(asked: Sequence[str]) -> list[str]:
-    """The devices that were asked for, or the CPU and every CUDA device that is there. Raises UsageError."""
+def floor_devices(asked: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The devices that were asked for, or the CPU and every CUDA device that is there; and why there are no others.
+
+    Raises UsageError for what is no such device anywhere.
+    """
     from bench.cases.request import check_device, the_device
     from bench.machine.device import canonical_name, device_kind
     from bench.machine.facts import as_grid_machine, probe_devices
@@ -125,7 +133,13 @@ def floor_devices(asked: Sequence[str]) -> list[str]:
             raise UsageError(f"--device {name}: floors are measured on cpu and cuda devices")
     machine = as_grid_machine(probe_devices())
     there = asked or sorted(name for name in machine.devices if device_kind(name) in ("cpu", "cuda"))
-    return list(dict.fromkeys(canonical_name(the_device(name, machine)) for name in there))
+    found, missing = dict[str, None](), list[str]()
+    for name in there:
+        try:
+            found[canonical_name(the_device(name, machine))] = None
+        except UsageError as error:
+            missing.append(f"no floors of {name}: {error}")
+    return list(found), missing
 
 
 def floor_sheet(device: str, figures: Mapping[str, Any]) -> Sheet:

@@ -31,7 +31,7 @@ from bench.verdict.evidence import Evidence
 from bench.verdict.judgement import Judgement, Question, base_words, fastest_on_cpu, judgement_of
 from bench.verdict.ratios.intervals import CONFIDENCE
 from bench.verdict.ratios.speedup import BASELINES, PRIMARY, mean_us
-from bench.words import grouped, microseconds, number, percent, thread_count, times
+from bench.words import beside, grouped, microseconds, number, percent, thread_count, times
 
 OFTEN_WORDS = {
     SUPPORTED: "Yes, often {x} here",
@@ -110,7 +110,7 @@ def sentence(judgement: Judgement) -> str:
         parts = (why, _on_cpu(evidence, size, question.scope), reach_words(shown, question))
         return f"{lead}: {'; '.join(filter(None, parts))}."
     shown = next((one for one in known if one.size == evidence.shown_size), known[-1])
-    return f"{lead}: {_speedup_words(judgement, shown)}{_highest(known, shown)}."
+    return f"{lead}: {_speedup_words(judgement, shown)}{_highest(known, shown, question)}."
 
 
 def _speedup_words(judgement: Judgement, shown: Finding) -> str:
@@ -123,31 +123,31 @@ def _speedup_words(judgement: Judgement, shown: Finding) -> str:
     scope = "" if question.scope == "iteration" else f" by {question.scope}"
     return (
         f"{_at(shown.size)}{scope} {base_words(question.contender)} ({who.style} {who.arithmetic}, "
-        f"{model}: {microseconds(one.contender_us)} us an iteration) is {_ratio(shown)} as fast as "
+        f"{model}: {microseconds(one.contender_us)} us an iteration) is {_ratio(shown, question)} as fast as "
         f"{base_words(question.baseline)} ({base.style} {base.dtype}, "
         f"{thread_count(base.threads)}: {microseconds(one.baseline_us)} us){', with noise' if one.noisy else ''}"
     )
 
 
-def _highest(known: Sequence[Finding], shown: Finding) -> str:
+def _highest(known: Sequence[Finding], shown: Finding, question: Question) -> str:
     """Where the speedup is greatest, unless that is the one shown or its interval is unknown."""
     values = {one.size: one.speedup.ratio for one in known if one.speedup is not None}
     sure = [one for one in known if values[one.size].low > 0]
     best = max(sure, key=lambda one: values[one.size].value, default=shown)
     if best is shown or not values[best.size].value > values[shown.size].value:
         return ""
-    return f"; the highest is {_ratio(best)} {_at(best.size)}"
+    return f"; the highest is {_ratio(best, question)} {_at(best.size)}"
 
 
 def _at(size: Size) -> str:
     return f"at the tutorial's size {size}" if size == TUTORIAL_SIZE else f"at {size}"
 
 
-def _ratio(one: Finding) -> str:
+def _ratio(one: Finding, question: Question) -> str:
     """`12.3x [11.9, 12.7]`; the figure alone without an interval."""
     assert one.speedup is not None
     ratio = one.speedup.ratio
-    return f"{number(ratio.value)}x" + (f" {interval_words(ratio)}" if ratio.low > 0 else "")
+    return f"{beside(ratio.value, question.claim.threshold)}x" + (f" {interval_words(ratio)}" if ratio.low > 0 else "")
 
 
 def _on_cpu(evidence: Evidence, size: Size, scope: str) -> str:

@@ -127,7 +127,8 @@ def crossover_words(one: Crossover) -> str:
         perhaps = "" if one.low is None else f", perhaps from {_work(one.low)}"
         return f"not up to {_work(one.largest)}{perhaps}{noisy}"
     if one.already:
-        return f"at {_work(one.smallest)}, the smallest measured, already{noisy}"
+        high = "" if one.high == one.flops else f", surely from {_work(one.high)}" if one.high else ", perhaps"
+        return f"at {_work(one.smallest)}, the smallest measured, already{high}{noisy}"
     return f"from {_work(one.flops)} [{_work(one.low)}, {_work(one.high)}]{noisy}"
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import pandas as pd
@@ -13,11 +15,11 @@ from bench.charts.drawing.quantity import quantity
 from bench.tables.by_case import cases_in, sizes_in
 from bench.tables.machine_words import processor, versions
 from bench.tables.run import Run
-from bench.verdict.claim import REFUTED, SUPPORTED, Finding
+from bench.verdict.claim import REFUTED, SUPPORTED, TUTORIAL_CLAIM, Finding
 from bench.verdict.crossover import Crossover
 from bench.verdict.judgement import base_words
 from bench.verdict.ratios.speedup import Speedup, mean_us
-from bench.words import counted, engineering, number, percent, thread_count
+from bench.words import beside, counted, engineering, number, percent, thread_count
 
 BY_OUTCOME = {SUPPORTED: "which is 50x", REFUTED: "not 50x"}
 
@@ -32,10 +34,10 @@ def finding_words(one: Finding) -> str:
     base = base_words(one.baseline)
     if one.speedup is None:
         case = one.baseline_case
-        return f"Nothing here is faster than {base}" + (
+        return f"Nothing in float32 here is faster than {base}" + (
             f", {case.style} on {thread_count(case.threads)}" if case else ""
         )
-    who, ratio = one.speedup.contender, number(one.speedup.ratio.value)
+    who, ratio = one.speedup.contender, beside(one.speedup.ratio.value, TUTORIAL_CLAIM.threshold)
     if who.on_cpu:
         return f"{who.style} on {thread_count(who.threads)} is {ratio}x as fast as {base}"
     return f"{ratio}x, {BY_OUTCOME.get(one.verdict.outcome, '50x undecided')}: {who.style} on a GPU over {base}"
@@ -49,7 +51,8 @@ def work_words(found: Sequence[Finding], crossovers: Sequence[Crossover]) -> str
         values = [one.ratio.value for one in known]
         least, most = (number(value) for value in (min(values, default=1.0), max(values, default=1.0)))
         times = f"{least}x" if least == most else f"{least}x to {most}x"
-        return f"No GPU was measured; the fastest CPU style is {times} as fast as {base}" if known else "No speedup"
+        on_cpu = f"the fastest CPU style is {times} as fast as {base}"
+        return f"No GPU was measured in float32; {on_cpu}" if known else "No speedup in float32"
     at = {one.target: one for one in crossovers}
     faster, fifty = _from_words(at[1.0], f"faster than {base}", known), _from_words(at[50.0], "50x as fast", known)
     return f"A GPU is {faster}, {fifty}"
@@ -104,10 +107,14 @@ def count_words(rows: pd.DataFrame) -> str:
 
 
 def left_out(rows: pd.DataFrame) -> str:
-    """`not in the chart: 3 skipped, 1 wrong`, counted in cases; nothing where every case has its number."""
-    bad = rows[rows["status"] != "ok"][["status", *CASE_COLUMNS]].drop_duplicates()
-    counts = bad["status"].value_counts().sort_index()
-    return f"not in the chart: {', '.join(f'{n} {status}' for status, n in counts.items())}" if len(counts) else ""
+    """`not in the chart: 3 skipped, 1 wrong`, counted in cases; nothing where every case has its number.
+
+    A case that failed in some blocks has it from the others, unless it was wrong in one.
+    """
+    each = [set(same["status"]) for _, same in cases_in(rows)]
+    without = [found - {"ok"} for found in each if "ok" not in found or "wrong" in found]
+    counts = sorted(Counter(chain.from_iterable(without)).items())
+    return f"not in the chart: {', '.join(f'{n} {status}' for status, n in counts)}" if counts else ""
 
 
 def machine_words(machine: Mapping[str, Any], rows: pd.DataFrame) -> str:

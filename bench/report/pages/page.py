@@ -152,7 +152,8 @@ def noise_sentence(run: Run) -> str:
     ok = run.measurements[run.measurements["status"] == "ok"]
     noisy = int(ok["noisy"].astype(bool).sum())
     if noisy == 0:
-        return f"All {len(ok)} measurements passed the noise gates." if len(ok) else ""
+        all_of_them = "The one measurement" if len(ok) == 1 else f"All {len(ok)} measurements"
+        return f"{all_of_them} passed the noise gates." if len(ok) else ""
     return f"{noisy} of {len(ok)} measurements failed a noise gate even when taken again: mind their intervals."
 
 

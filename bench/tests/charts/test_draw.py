@@ -189,7 +189,7 @@ def test_the_title_of_a_ladder_and_the_headline_say_the_same_figure(launch_us, r
     assert name == "speedup-tutorial-1"
     one = lead(evidence, TUTORIAL, "tutorial-1")
     if one.speedup is None:
-        assert title == "Nothing here is faster than the tutorial's numpy, numpy_manual on 1 thread"
+        assert title == "Nothing in float32 here is faster than the tutorial's numpy, numpy_manual on 1 thread"
         assert "the fastest CPU style, numpy_manual" in headline
     else:
         figures = f"{number(one.speedup.ratio.value)}x"

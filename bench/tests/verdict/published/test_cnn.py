@@ -44,6 +44,14 @@ def test_at_equal_shares_the_ratio_is_that_of_a_cpu_as_well_used_as_ours(gflop, 
     assert one.at_equal_shares == pytest.approx(their_ms_at_our_share / 100.0)
 
 
+@pytest.mark.parametrize("name", ["peak_gflops", "latency_us", "flops", "forward_us", "batch"])
+@pytest.mark.parametrize("value", [0, -1])
+def test_a_figure_that_none_is_says_where_it_stands(tmp_path, name, value):
+    rows = [row(block) for block in range(3)]
+    with pytest.raises(UsageError, match=f"networks.csv:5: column '{name}' is '{value}.*expected a number from"):
+        read_cnn(folder(tmp_path, [*rows, row(3, **{name: value})]))
+
+
 def test_a_folder_is_read_beside_the_source(tmp_path):
     us = Random().uniform(1e5, 1e7)
     rows = [row(block, us=us) for block in range(3)] + [row(0, "resnet_18", flops=170e9), row(0, "iris")]
