@@ -134,13 +134,17 @@ def crossing(line: Line, level: float) -> float | None:
 
 
 def first_crossings(lines: Sequence[Line]) -> dict[Line, list[tuple[float, float]]]:
-    """By line the (FLOP, level) where it is the first of all, or of the accelerators if there are any, to reach it."""
+    """By line the (FLOP, level) where it is the first of all, or of the accelerators if there are any, to reach it.
+
+    Nobody is where one has reached it at its smallest size.
+    """
     asked = [line for line in lines if line.config.accelerated] or lines
     found: dict[Line, list[tuple[float, float]]] = {line: [] for line in lines}
     for level in LEVELS:
         at = {line: where for line in asked if (where := crossing(line, level))}
-        for line in sorted(at, key=at.__getitem__)[:1]:
-            found[line].append((at[line], level))
+        if at and all(line.middle[0] < level for line in asked):
+            first = min(at, key=at.__getitem__)
+            found[first].append((at[first], level))
     return found
 
 
