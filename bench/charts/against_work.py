@@ -134,10 +134,7 @@ def crossing(line: Line, level: float) -> float | None:
 
 
 def first_crossings(lines: Sequence[Line]) -> dict[Line, list[tuple[float, float]]]:
-    """By line the (FLOP, level) where it is the first of all, or of the accelerators if there are any, to reach it.
-
-    Nobody is where one has reached it at its smallest size.
-    """
+    """By line the (FLOP, level) where it is the first of all, or of the accelerators, and none was there before."""
     asked = [line for line in lines if line.config.accelerated] or lines
     found: dict[Line, list[tuple[float, float]]] = {line: [] for line in lines}
     for level in LEVELS:

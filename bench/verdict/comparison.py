@@ -243,8 +243,7 @@ def _read_alike(a: pd.DataFrame, b: pd.DataFrame) -> bool:
 
 def summary(found: Comparison) -> str:
     """`B is faster in 3 of 10 cases, slower in 1, the same in 4, undecided in 2`."""
-    counts = found.counts
-    words = [f"{'the ' if name == 'same' else ''}{name} in {counts[name]}" for name in OUTCOMES if counts[name]]
+    words = [f"{'the ' if name == 'same' else ''}{name} in {count}" for name, count in found.counts.items() if count]
     if len(found.cases) == 0:
         return "no case can be compared"
     words[0] += f" of {len(found.cases)} case{'' if len(found.cases) == 1 else 's'}"
