@@ -57,12 +57,9 @@ def advise(
         raise UsageError("advise: name a file with your network, or the networks of this repository with --preset")
     if out is not None:
         raise UsageError("--out goes with --preset alone: leave it out")
-    for name, given in (("network", network), ("device", device)):
-        if len(given or ()) > 1:
-            raise UsageError(f"--{name}: give one; several go with --preset")
     if chart is not None and blocks == 1:
         raise UsageError("--chart: one block has no interval and so no bound to draw; give --blocks 2 or more")
-    options = {"network": next(iter(network or ()), None), "device": next(iter(device or ()), None)}
+    options = {name: _only(name, given or []) for name, given in (("network", network), ("device", device))}
     found = _advice(file, batch, threads, blocks, timeout, {**options, "precision": precision})
     if as_json:
         print(json.dumps(to_plain(found), indent=1, allow_nan=False))
@@ -73,6 +70,13 @@ def advise(
     if chart is not None:
         _draw(found, chart)
     return DONE
+
+
+def _only(name: str, given: list[str]) -> str | None:
+    """What an option holds that may be given once here. Raises UsageError."""
+    if len(given) > 1:
+        raise UsageError(f"--{name}: give one; several go with --preset")
+    return next(iter(given), None)
 
 
 def _advice(

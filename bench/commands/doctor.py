@@ -89,12 +89,8 @@ def floors(
     for why in missing:
         print(why, file=sys.stderr)
     code = OPEN if missing else DONE
-    if out is not None and len(devices) > 1:
-        raise UsageError(f"--out: a file is of one device, here are {', '.join(devices)}; choose one with --device")
-    if out is not None and out.is_dir():
-        raise UsageError(f"--out {out}: is a folder; give a file")
-    if out is not None and not out.absolute().parent.is_dir():
-        raise UsageError(f"--out {out}: cannot be written: {out.absolute().parent} is no folder")
+    if out is not None:
+        _check_out(out, devices)
     styles = [one.name for one in find_implementations().values() if one.framework == "torch" and "cuda" in one.devices]
     for name in devices:
         asked = {"device": name, "styles": styles, "path": str(out.resolve()) if out else ""}
@@ -116,6 +112,16 @@ def floors(
     if as_json:
         print(json.dumps(found, indent=1))
     return code
+
+
+def _check_out(out: Path, devices: Sequence[str]) -> None:
+    """Raises UsageError for what is no file, and for several devices."""
+    if len(devices) > 1:
+        raise UsageError(f"--out: a file is of one device, here are {', '.join(devices)}; choose one with --device")
+    if out.is_dir():
+        raise UsageError(f"--out {out}: is a folder; give a file")
+    if not out.absolute().parent.is_dir():
+        raise UsageError(f"--out {out}: cannot be written: {out.absolute().parent} is no folder")
 
 
 def floor_devices(asked: Sequence[str]) -> tuple[list[str], list[str]]:
