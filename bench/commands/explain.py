@@ -87,7 +87,7 @@ def cells(one: Explanation) -> Mapping[str, Cell | str]:
 
     def cell(share: Share) -> Cell:
         small = f"±{100 * share.half:.0f}" if math.isfinite(share.half) else ""
-        text = f"{'≥' if share.least else ''}{100 * share.value:.0f}%"
+        text = f"{'≥' if share.least else ''}{round(share.value, 2) + 0.0:.0%}"  # -0.3% is 0%
         return Cell(text, small, share.value) if share.known else Cell("")
 
     size = {"size": Cell(str(one.case.size), sort=float(one.case.size.flops))}
