@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from bench.cases.case import CaseKey
 from bench.causes.shares import explain
-from bench.charts.drawing.series import Config, Palette, by_config, palette, palette_of, shown
+from bench.charts.drawing.series import Config, Palette, by_config, config_of, palette, palette_of, shown
 from bench.charts.drawing.strip import BAR_IN, Row, draw_bar, draw_interval, draw_references, ratio_words, strip
 from bench.charts.drawing.style import FAINT, GREY, INK, PALE, Words, elided
 from bench.charts.drawing.ticks import linear_axis, log_axis
@@ -191,7 +191,7 @@ def first_call(found: Mapping[CaseKey, pd.Series], words: Words, colours: Palett
     """A bar a case on a logarithmic axis, from the least to the most of its blocks."""
     colours = colours or palette(case.style for case in found)
     medians = {case: float(us.median()) for case, us in found.items()}
-    rows = [Row(elided(case.style), time_words(medians[case]), f"{case.device}, {case.arithmetic}") for case in found]
+    rows = [Row(elided(case.style), time_words(medians[case]), config_of(case).label) for case in found]
     figure, axes, at = strip(words, rows, "first iteration (log scale)")
     least, most = min(us.min() for us in found.values()), max(us.max() for us in found.values())
     axes.set_xlim(least / 2, most * 1.2)

@@ -105,6 +105,8 @@ def _preset(
     from bench.report.sheet import print_words
 
     check_numbers(blocks, timeout)
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out}: is a file; give a folder")
     if threads and "cpu" not in devices:
         raise UsageError("--threads are the CPU's: leave them out, or add --device cpu")
     known("preset", [name], PRESETS)
