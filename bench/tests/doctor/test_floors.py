@@ -138,7 +138,7 @@ def test_the_command_prints_a_row_a_figure_or_json_and_says_which_device_has_non
     assert "read_us: broke" in out
     assert main(["floors", "--json", "--device", "cpu"]) == 0
     assert json.loads(capsys.readouterr().out)["cpu"]["figures"]["launch_us"]["n"] == 15
-    assert main(["floors", "--device", "gpu"]) == 2
+    assert main(["floors", "--device", "gpu"]) == 3
     assert "no accelerator here" in capsys.readouterr().err
     assert main(["floors", "--device", "mps"]) == 2
     why = "process ended with exit code 1: bench.machine.device.DeviceError: no GPU"
@@ -149,10 +149,13 @@ def test_the_command_prints_a_row_a_figure_or_json_and_says_which_device_has_non
 
 @pytest.mark.usefixtures("handlers")
 def test_a_file_of_floors_is_of_one_device_and_no_second_takes_its_place(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr("bench.commands.doctor.floor_devices", lambda _asked: ["cpu", "cuda:0"])
+    monkeypatch.setattr("bench.commands.doctor.floor_devices", lambda _asked: (["cpu", "cuda:0"], []))
     monkeypatch.setattr("bench.machine.process.ask", lambda *_args, **_options: pytest.fail("measured"))
     assert main(["floors", "--out", str(tmp_path / "floors.json")]) == 2
     assert "cpu, cuda:0" in capsys.readouterr().err
+    monkeypatch.setattr("bench.commands.doctor.floor_devices", lambda _asked: (["cpu"], []))
+    assert main(["floors", "--out", str(tmp_path)]) == 2
+    assert "is a folder; give a file" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("probed", "handlers")
