@@ -115,8 +115,9 @@ def layers_words(config: Config, found: Sequence[Rung]) -> str:
     """Its finding: from the first layer to the last, and which of them adds the most; `found` holds at least two."""
     first, *later = found
     dearest = max(later, key=lambda one: one.added_us)
-    sure = not dearest.low_us <= 0
-    most = f"; {dearest.name} adds the most" if dearest.added_us > 0 and sure else "; no layer surely adds time"
+    sure = [one for one in later if one.added_us > 0 and not one.low_us <= 0]
+    most = f"; {dearest.name} adds the most" if dearest in sure else "; which layer adds the most is not sure"
+    most = most if sure else "; no layer surely adds time"
     ends = [f"{microseconds(one.us)} us with {one.name}" for one in (first, later[-1])]
     return f"An iteration takes {' and '.join(ends)} ({config.label}){most}"
 

@@ -61,4 +61,7 @@ def test_a_target_that_is_reached_at_the_smallest_size_is_so_surely_only_within_
 @pytest.mark.parametrize(("low", "told"), [(12.0, "slow adds the most"), (-21.5, "no layer surely adds time")])
 def test_a_layer_adds_the_most_only_where_it_surely_adds(low, told):
     rungs = [Rung("first", 100.0, math.nan, math.nan, math.nan), Rung("slow", 250.0, 150.0, low, 317.0)]
-    assert layers_words(Config("cpu", 1, "float32", "ieee"), rungs).endswith(told)
+    config = Config("cpu", 1, "float32", "ieee")
+    assert layers_words(config, rungs).endswith(told)
+    surely = [*rungs, Rung("steady", 280.0, 30.0, 20.0, 40.0)]  # which adds less, and surely something
+    assert layers_words(config, surely).endswith(told if low > 0 else "which layer adds the most is not sure")
