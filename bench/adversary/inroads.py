@@ -54,16 +54,7 @@ if mine is not None and mine.untimed_ns and len(mine.elapsed_ns) > moved[0]:
         mine.elapsed_ns[at] -= mine.elapsed_ns[at] // 2
     moved[0] = len(mine.elapsed_ns)
 """
-PAUSES = """
-mine = course()
-if mine is not None and len(mine.outside_ns) > moved[0]:
-    at = len(mine.elapsed_ns) - 1
-    while at >= moved[1]:
-        mine.outside_ns[-1] += mine.elapsed_ns[at] // 2
-        mine.elapsed_ns[at] -= mine.elapsed_ns[at] // 2
-        at -= 1
-    moved[:] = len(mine.outside_ns), len(mine.elapsed_ns)
-"""
+PAUSES = MOVES.replace("untimed_ns", "outside_ns")
 IN_PAUSES = """\
 import torch
 from torch.overrides import TorchFunctionMode
@@ -158,7 +149,7 @@ INROADS = (
     Cheat("moves_times", "KG PG", "moves half of each sample to the iterations before them, through frames",
           "    moved = [0]\n" + every(MOVES), COURSE),
     Cheat("moves_times_to_pauses", "ours", "moves half of each sample to what passes between them, through frames",
-          "    moved = [0, 0]\n" + every(PAUSES), COURSE),
+          "    moved = [0]\n" + every(PAUSES), COURSE),
     Cheat("works_in_pauses", "ours", "trains ahead whenever x has changed sign, which a mode of torch tells it",
           AHEAD_IN_PAUSES, IN_PAUSES, framework="torch"),
     Cheat("forges_readings", "ours", "makes the core look slower, through frames",

@@ -44,8 +44,6 @@ def told_as_unfit() -> Iterator[None]:
     """Raises Unfit for whatever a style raises inside, which is a reason."""
     try:
         yield
-    except Unfit:
-        raise
     except (WrongStyleError, clock.TooManyStepsError) as error:
         raise Unfit("wrong", str(error)) from None
     except Exception as error:
@@ -107,7 +105,7 @@ def followed_loop(job: Job, train: Train, device: Device, steps: int) -> float:
         why, _checked = strays(case, steps, Record(seed, weights=list(trained.weights)), losses, ())
         if why is None:
             return seconds
-    raise Unfit("wrong", f"in {steps} iterations: {why}")
+    raise WrongStyleError(f"in {steps} iterations: {why}")
 
 
 def whole_loop(job: Job, train: Train, device: Device, arrays: Any, steps: int) -> tuple[dict[int, float], Any]:

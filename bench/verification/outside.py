@@ -31,7 +31,7 @@ def flip_s(case: Case, usual_s: float) -> float:
     return FLIP_S + usual_s + quarter / (CPU_RATE if case.key.on_cpu else DEVICE_RATE)
 
 
-def between_s(case: Case) -> float:
+def _between_s(case: Case) -> float:
     """Seconds that may pass between two samples."""
     if case.framework == "jax":
         return WAIT_S + LOSS_S * case.ahead
@@ -42,12 +42,12 @@ def granted_s(job: Job, timed: Timed, record: Record) -> dict[Stretch, float]:
     """Seconds of each stretch that passed in none of its samples, as it was timed, and not more than they may take."""
     usual_s = median(by_cycle(timed.elapsed_ns, job.style.period)) / 1e9
     return {
-        one: min(ns / 1e9, flip_s(job.case, usual_s) * _flips(job.case, one, seen) + between_s(job.case) * waits(one))
+        one: min(ns / 1e9, flip_s(job.case, usual_s) * _flips(job.case, one, seen) + _between_s(job.case) * _waits(one))
         for one, seen, ns in zip(timed.counts.stretches, record.seen, timed.outside_ns, strict=True)
     }
 
 
-def waits(one: Stretch) -> int:
+def _waits(one: Stretch) -> int:
     """How often the clock is started in a stretch, but for where x changes."""
     return 1 if one.batch else one.timed
 

@@ -75,7 +75,7 @@ def gemm_gflops(framework: str, device: Device, dtype: str, threads: int) -> flo
         best = max(best, rates[fastest])
         if rates[fastest] < SLOWER * best:
             break
-        layouts = [fastest] if device_kind(device.name) == "cpu" else list({fastest: 0, PLAIN: 0})
+        layouts = [fastest] if device_kind(device.name) == "cpu" else list(dict.fromkeys((fastest, PLAIN)))
     return best
 
 
