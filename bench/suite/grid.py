@@ -21,7 +21,7 @@ from bench.machine.facts import as_grid_machine, probe_devices
 from bench.words import counted
 from implementations import Implementation
 
-# Every style at the tutorial's size, and the tutorial's own float64: under a minute on two cores.
+# Every style at the tutorial's size, and the tutorial's own float64: a minute or two on two cores.
 AS_WRITTEN = Leg(("numpy_manual",), ("cpu",), ("float64",))
 LIMIT_S = 1.0
 LOOP_FLOPS = 150e9  # 500 iterations beyond this are no tutorial: seconds a round
