@@ -19,7 +19,7 @@ from bench.verdict.ratios.intervals import welch_p, welch_ratio
 CASES, COMPARISONS = 40, 2000  # a true share of 5% is then known to +- 1 point
 SLOWER_PERCENT = 5
 FALSE_CALLS, FOUND = 0.05, 0.95
-LEAST_BLOCKS = 5  # and so many quiet processes of each style
+LEAST_BLOCKS = 5  # and so many quiet processes of each style to find a plant in
 
 Random = np.random.Generator
 
@@ -28,23 +28,31 @@ def judge_comparisons(pool: Pool, seed: int, comparisons: int = COMPARISONS) -> 
     """How often any of CASES equal cases is called, and how often one that is slower by SLOWER_PERCENT is found."""
     names = f"a false call in compare, {CASES} equal cases", f"found by compare: {SLOWER_PERCENT}% in one of {CASES}"
     must = f"<= {FALSE_CALLS:.0%} of comparisons", f">= {FOUND:.0%}"
-    quiet_ones = min((~pool.noisy[:, pool.columns(group)]).sum() for group in pool.groups)
-    if min(pool.blocks, quiet_ones) < LEAST_BLOCKS:
-        few = f"{pool.blocks} whole blocks, of a style {quiet_ones} quiet processes; takes {LEAST_BLOCKS}"
+    if pool.blocks < LEAST_BLOCKS:
+        few = f"{pool.blocks} whole blocks; takes {LEAST_BLOCKS}"
         return [Check(name, one, "", None, 0, few) for name, one in zip(names, must, strict=True)]
     random = np.random.default_rng(seed)
     false = share([bool(called(drawn(pool, random))) for _ in range(comparisons)])
-    slower = 1 + SLOWER_PERCENT / 100
-    found, found_in_noise = (
-        share([drawn(pool, random, slower, quiet=quiet)[0].outcome == "slower" for _ in range(comparisons)])
-        for quiet in (True, False)
-    )
     note = f"processes drawn from the pool with replacement, K = {BLOCKS}, by time per reference; {halves_words(pool)}"
-    noise = f"drawn from processes that passed the noise gates; from all ({percent(pool.noisy.mean())} did not): "
-    return [
-        Check(names[0], must[0], percent(false), false <= FALSE_CALLS, comparisons, note),
-        Check(names[1], must[1], percent(found), found >= FOUND, comparisons, f"{noise}{percent(found_in_noise)}"),
-    ]
+    calls = Check(names[0], must[0], percent(false), false <= FALSE_CALLS, comparisons, note)
+    return [calls, judge_found(names[1], must[1], pool, random, comparisons)]
+
+
+def judge_found(name: str, must: str, pool: Pool, random: Random, comparisons: int) -> Check:
+    """How often the plant is found in quiet processes, untested where these are few; the note says how often in all."""
+
+    def found(*, quiet: bool) -> float:
+        slower = 1 + SLOWER_PERCENT / 100
+        return share([drawn(pool, random, slower, quiet=quiet)[0].outcome == "slower" for _ in range(comparisons)])
+
+    quiet_ones = min((~pool.noisy[:, pool.columns(group)]).sum() for group in pool.groups)
+    power = found(quiet=True) if quiet_ones >= LEAST_BLOCKS else None
+    of_all = f"from all ({percent(pool.noisy.mean())} did not): {percent(found(quiet=False))}"
+    if power is None:
+        few = f"of a style {quiet_ones} processes passed the noise gates, takes {LEAST_BLOCKS}; {of_all}"
+        return Check(name, must, "", None, 0, few)
+    note = f"drawn from processes that passed the noise gates; {of_all}"
+    return Check(name, must, percent(power), power >= FOUND, comparisons, note)
 
 
 def drawn(pool: Pool, random: Random, planted: float = 1.0, *, quiet: bool = False) -> tuple[Compared, ...]:

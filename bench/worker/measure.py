@@ -69,7 +69,7 @@ def attempt(work: Callable[[], T]) -> T | Found:
 
 
 def measure(job: Job, witness: Witness) -> Found:
-    """Everything about one case, in the order that keeps the first iteration cold; see the README.
+    """Everything about one case, in the order that keeps the first iteration cold; see bench/METHOD.md.
 
     What was timed stays raw: who judges it loads no style.
     """

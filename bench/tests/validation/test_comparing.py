@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -47,8 +48,16 @@ def test_a_change_between_the_halves_of_the_pool_is_said():
 
 
 def test_a_pool_of_few_blocks_compares_nothing():
-    for pool in (make_pool(blocks=4), make_pool(blocks=24, outliers=1.0)):
-        assert [one.met for one in judge_comparisons(pool, 0)] == [None, None]
+    assert [one.met for one in judge_comparisons(make_pool(blocks=4), 0)] == [None, None]
+
+
+def test_where_every_process_is_noisy_a_false_call_is_judged_and_how_often_a_plant_is_found_is_only_said():
+    pool = make_pool(blocks=24, copies=(3, 2), outliers=1.0, referenced=True)
+    assert pool.noisy.all()
+    false, found = judge_comparisons(pool, 0, FEW)
+    assert float(false.got.rstrip("%")) <= 5 + 300 * math.sqrt(0.05 * 0.95 / FEW)
+    assert (found.met, found.got, found.n) == (None, "", 0)
+    assert re.fullmatch(r"of a style 0 processes .*, takes 5; from all \(100.0% did not\): [\d.]+%", found.note)
 
 
 @pytest.mark.parametrize("seed", range(4))
