@@ -25,6 +25,7 @@ PAGES = (
     "bench/METHOD.md",
     "bench/DEVELOP.md",
     "results/validation-cpu/README.md",
+    "results/validation-quiet/README.md",
     "results/cnn-cpu/README.md",
     "results/tuning.md",
 )
