@@ -94,7 +94,7 @@ class AsWritten(NamedTuple):
 
     An iteration is without its print, which is `print_us`: the clock of `run` reads a loss and prints none. `faults`
     are the page faults of the median iteration, `mean_faults` those of the mean one: the lines that a print gathers for
-    a pipe lie on top of the heap, and where they are freed it is trimmed, two or three times in a script.
+    a pipe may lie on top of the heap, which is then trimmed where they are freed, a few times in a script.
     """
 
     iteration_us: float
